@@ -1,0 +1,156 @@
+"""What the user did wrong, as data: collected in a `Sink` and rendered at the edge.
+
+A `Diagnostic` points into a script by `Span`, or into a binary input by `FileOffset`. Rendering
+is plain text; colour is the terminal's affair. `as_json` gives the stable machine form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from bridge.source import NOWHERE, Place, Source, SourceMap, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Severity(Enum):
+    """How bad it is. Warnings never stop a stage."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class FileOffset:
+    """A byte of a binary input;
+
+    `context` is the chain of what was being read, outermost first.
+    """
+
+    path: str
+    byte: int
+    context: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        chain = "".join(f" ({piece})" for piece in self.context)
+        return f"{self.path}: byte {self.byte:#x}{chain}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One message.
+
+    `code` is a word (`unset-variable`), `message` the sentence, `token` the description of the
+    token it is about in SystemTap's vocabulary (`identifier 'x'`, empty when none), `chain` the
+    follow-up messages that SystemTap prints as further blocks ("type was first inferred here").
+    """
+
+    code: str
+    message: str
+    span: Span = NOWHERE
+    token: str = ""
+    severity: Severity = Severity.ERROR
+    phase: str = "semantic"
+    hint: str = ""
+    chain: tuple[Diagnostic, ...] = ()
+    file: FileOffset | None = None
+
+
+@dataclass(slots=True)
+class Sink:
+    """Collects diagnostics of one compilation or one read; passes go on after an error."""
+
+    items: list[Diagnostic] = field(default_factory=list)
+
+    def report(self, diagnostic: Diagnostic) -> None:
+        """Add one diagnostic."""
+        self.items.append(diagnostic)
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        """The diagnostics that stop the pipeline."""
+        return [d for d in self.items if d.severity is Severity.ERROR]
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        """The diagnostics that do not."""
+        return [d for d in self.items if d.severity is Severity.WARNING]
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error was reported."""
+        return any(d.severity is Severity.ERROR for d in self.items)
+
+
+def _expansions(
+    source: Source | None, sources: SourceMap
+) -> Iterator[tuple[Source, Place, Span]]:
+    """The texts that a text was expanded from, innermost first."""
+    while source is not None and source.parent is not None:
+        outer = sources.source(source.parent)
+        if outer is None:
+            return
+        yield source, outer.place(source.parent.start), source.parent
+        source = outer
+
+
+def _excerpt(source: Source, place: Place, span: Span) -> list[str]:
+    """The line with a caret row, in the form of the architecture's section 7."""
+    number = str(place.line)
+    text = source.line(place.line)
+    width = max(1, min(span.end - span.start, len(text) - place.column + 1))
+    pad = "".join("\t" if c == "\t" else " " for c in text[: place.column - 1])
+    gutter = " " * len(number)
+    return [
+        f"{gutter} |",
+        f"{number} | {Source.decode(text)}",
+        f"{gutter} | {pad}{'^' * width}",
+    ]
+
+
+def render(diagnostic: Diagnostic, sources: SourceMap) -> str:
+    """The diagnostic as plain text, with place, source line and caret."""
+    lines = [f"{diagnostic.severity.value}[{diagnostic.code}]: {diagnostic.message}"]
+    if diagnostic.token:
+        lines[0] += f": {diagnostic.token}"
+    source = sources.source(diagnostic.span)
+    if diagnostic.file is not None:
+        lines.append(f" --> {diagnostic.file}")
+    elif source is not None:
+        place = source.place(diagnostic.span.start)
+        lines.append(f" --> {place}")
+        lines += _excerpt(source, place, diagnostic.span)
+        lines += [
+            f"  = in expansion of {inner.origin or 'text'} at {outer}"
+            for inner, outer, _ in _expansions(source, sources)
+        ]
+    if diagnostic.hint:
+        lines.append(f"  = hint: {diagnostic.hint}")
+    lines += [render(follow_up, sources) for follow_up in diagnostic.chain]
+    return "\n".join(lines)
+
+
+def as_json(diagnostic: Diagnostic, sources: SourceMap) -> dict[str, object]:
+    """The diagnostic as plain data:
+
+    code, severity, phase, message, token, place, hint, chain.
+    """
+    place = sources.place(diagnostic.span)
+    return {
+        "code": diagnostic.code,
+        "severity": diagnostic.severity.value,
+        "phase": diagnostic.phase,
+        "message": diagnostic.message,
+        "token": diagnostic.token,
+        "place": None
+        if place is None
+        else {"file": place.name, "line": place.line, "column": place.column},
+        "file": None
+        if diagnostic.file is None
+        else {"path": diagnostic.file.path, "byte": diagnostic.file.byte},
+        "hint": diagnostic.hint,
+        "chain": [as_json(follow_up, sources) for follow_up in diagnostic.chain],
+    }

@@ -1,0 +1,1 @@
+"""What runs a compiled program: attach, deliver hits as records, end in order."""

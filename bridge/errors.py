@@ -1,0 +1,43 @@
+"""Exceptions of the public API.
+
+What the user of a script or a trace did wrong is data (`bridge.diagnostics.Diagnostic`); these
+exceptions carry such data across the library's boundary. Everything else that is raised is a
+bug in markbridge.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.diagnostics import Diagnostic
+
+
+class BridgeError(Exception):
+    """Base of every exception that markbridge raises on purpose."""
+
+
+class CompileError(BridgeError):
+    """A script was refused; `diagnostics` says why, with places."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic], stage: str) -> None:
+        self.diagnostics = tuple(diagnostics)
+        self.stage = stage
+        super().__init__("; ".join(d.message for d in self.diagnostics) or stage)
+
+
+class TraceError(BridgeError):
+    """A trace cannot be opened or written; the message names file and byte."""
+
+
+class HostError(BridgeError):
+    """The host lacks something (a right, a kernel feature, a library);
+
+    `remedy` says exactly what to do.
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        self.remedy = remedy
+        super().__init__(message if not remedy else f"{message}\n{remedy}")

@@ -1,0 +1,1 @@
+"""Typed script -> IR program."""

@@ -1,0 +1,272 @@
+"""The one marker model: whatever can be traced is a `Marker`; consumers are bound to markers.
+
+A probe point of a script (`bridge.script.ast.ProbePoint`) is *expanded* by a `Targets`
+implementation into `Attachment`s. The live one is `bridge.targets.bind.Binder`, the one for a
+recorded trace `bridge.targets.recorded.RecordedTargets`; tests pass their own. An attachment
+names what fires (a marker, a timer, the begin of the session) and which variables a handler can
+read there, each with the operand that says where its value lies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from bridge.source import NOWHERE, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bridge.diagnostics import Diagnostic
+
+
+class Kind(Enum):
+    """What a marker is, in the field's words."""
+
+    USDT = "usdt"
+    FUNCTION = "function"
+    FUNCTION_RETURN = "function-return"
+    TRACEPOINT = "tracepoint"
+    RECORDED = "recorded"
+
+
+class ValueType(Enum):
+    """The type of a value that a script can read: a 64-bit integer, or bytes up to a NUL."""
+
+    LONG = "long"
+    STRING = "string"
+
+
+# --- where a value lies -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The low `size` bytes of a machine register;
+
+    `name` is the architecture's full name (`rax`, `x0`).
+    """
+
+    name: str
+    size: int
+    signed: bool
+    high: bool = False
+    """Whether it is bits 8..15 (`ah bh ch dh`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """An immediate operand."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """`size` bytes of user memory at base + index * scale + displacement;
+
+    a register may be missing (None).
+    """
+
+    base: str | None
+    index: str | None
+    scale: int
+    displacement: int
+    size: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a tracepoint record, as tracefs `format` describes it.
+
+    Offset and size in bytes. `array` "" is a number, "char" a fixed character array, "data_loc"
+    a dynamic one whose u32 holds offset and length, "rel_loc" the same relative to the field's
+    end. Source: Documentation/trace/events.rst.
+    """
+
+    offset: int
+    size: int
+    signed: bool
+    array: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedField:
+    """A field of a recorded event class, by its name in the trace."""
+
+    name: str
+
+
+Operand = Register | Constant | Memory | Field | RecordedField
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`$name` of a marker, its name without the dollar; `ctype` is "" where unknown.
+
+    `operands` has one operand per entry of the marker's `sites`; one only if it is the same
+    everywhere.
+    """
+
+    name: str
+    type: ValueType
+    operands: tuple[Operand, ...]
+    ctype: str = ""
+
+    def operand(self, site: int) -> Operand:
+        """The operand at the marker's site number `site`."""
+        return self.operands[site] if len(self.operands) > 1 else self.operands[0]
+
+
+# --- markers ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One place of a marker in an ELF file.
+
+    `offset` is the file offset to put the uprobe at, `address` the link-time virtual address,
+    `ref_ctr_offset` the file offset of the USDT semaphore (0: none). `unsafe` says why a uprobe
+    here would disturb the program ("" : safe).
+    """
+
+    path: str
+    offset: int
+    address: int
+    ref_ctr_offset: int = 0
+    unsafe: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A traceable place: USDT note, function, kernel tracepoint, recorded event class.
+
+    `provider` and `name` are its two-part name (function: path and symbol; tracepoint:
+    subsystem and event). `machine` is the ELF machine of its sites ("x86_64", "aarch64"), ""
+    where it has none. `id` is the kernel's tracepoint id, or the class id of a trace.
+    """
+
+    kind: Kind
+    provider: str
+    name: str
+    sites: tuple[Site, ...] = ()
+    variables: tuple[Variable, ...] = ()
+    machine: str = ""
+    id: int = 0
+
+    @property
+    def arguments(self) -> tuple[Variable, ...]:
+        """The positional arguments or fields, in order."""
+        return self.variables
+
+
+# --- attachments ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerAttachment:
+    """Runs at each hit of a marker; `pid` restricts it to one process (0: all)."""
+
+    marker: Marker
+    pid: int = 0
+    follow_target: bool = False
+    """Whether only the `-c`/`-x` process and its descendants count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Runs before anything is armed, by ascending priority."""
+
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Runs when the session ends normally, by ascending priority."""
+
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """Runs instead of `End` when the session ends by an error."""
+
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """Runs every `period_ns` (plus or minus a uniform random part up to `randomize_ns`)."""
+
+    period_ns: int
+    randomize_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """Compiles but never runs."""
+
+
+Attachment = MarkerAttachment | Begin | End | Error | Timer | Never
+
+
+@dataclass(frozen=True, slots=True)
+class PointPart:
+    """A component of a probe point: its name, and its literal argument."""
+
+    name: str
+    argument: int | str | None = None
+    token: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """One result of expanding a probe point: where it attaches, and its full name.
+
+    `point` is the derived probe point as SystemTap prints it (`process("/bin/x").mark("hit")`).
+    `strings` are the constants that the place offers by name, for instance `$$name` and
+    `$$provider` of a USDT marker.
+    """
+
+    attachment: Attachment
+    point: str
+    strings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """What a handler here can read."""
+        match self.attachment:
+            case MarkerAttachment(marker=marker):
+                return marker.variables
+            case _:
+                return ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoMatch:
+    """Nothing there:
+
+    `part` is the index of the component that failed, `similar` near names, `reasons`
+    binary-input faults.
+    """
+
+    part: int
+    message: str = "no match"
+    similar: tuple[str, ...] = ()
+    reasons: tuple[Diagnostic, ...] = ()
+
+
+class Targets(Protocol):
+    """What there is to probe.
+
+    `begin`, `end`, `error`, `never` and timers are also expanded here.
+    """
+
+    def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        """All places that a probe point stands for, in a stable order.
+
+        Aliases are already replaced; wildcards are still in.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""The SystemTap front end: text -> tokens -> tree -> elaborated -> typed."""

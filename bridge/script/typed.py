@@ -1,0 +1,106 @@
+"""What the front end hands on: bodies with their facts beside them.
+
+A body (of a probe or a function) is a tuple of blocks of the tree; the same tree may serve many
+probes (a wildcard), so each body has its own `Facts`. Everything in `Typed` is complete: no
+UNKNOWN, no ERROR, no unresolved name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.ir.program import StatShape
+    from bridge.markers import Expansion, Variable
+    from bridge.script import ast
+    from bridge.script.builtins import Builtin
+    from bridge.script.types import Type
+    from bridge.source import Span
+
+
+@dataclass(slots=True, eq=False)
+class GlobalVariable:
+    """A global.
+
+    `keys` is None for a scalar; `type` is that of the value (STAT for statistics); `size` the
+    entry limit.
+    """
+
+    name: str
+    declaration: ast.Global
+    type: Type
+    keys: tuple[Type, ...] | None
+    initial: int | str | None
+    size: int | None
+    wrap: bool
+    user: bool
+    """Whether it is declared in the user's script (auto-printed when never read)."""
+    stat: StatShape | None = None
+    written: bool = False
+    read: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class LocalVariable:
+    """A local or a parameter of one body."""
+
+    name: str
+    type: Type
+
+
+@dataclass(slots=True, eq=False)
+class Facts:
+    """What is known about the nodes of one body, by node.
+
+    `types`: of every expression. `names`: what a `Name` (also as array, key or catch variable)
+    stands for. `calls`: the built-in, or the overloads in the order in which they are tried.
+    `targets`: the variable of a `$name`; a `str` is a constant of the place (`$$name`).
+    `folded`: expressions known at compile time (`@defined`).
+    """
+
+    types: dict[ast.Expr, Type] = field(default_factory=dict)
+    names: dict[ast.Name, GlobalVariable | LocalVariable] = field(default_factory=dict)
+    calls: dict[ast.Call, Builtin | tuple[FunctionInfo, ...]] = field(default_factory=dict)
+    targets: dict[ast.Target, Variable | str] = field(default_factory=dict)
+    folded: dict[ast.Expr, int | str] = field(default_factory=dict)
+    locals: dict[str, LocalVariable] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class FunctionInfo:
+    """A function that is used: parameters in order, result type (UNKNOWN: returns nothing)."""
+
+    name: str
+    declaration: ast.Function
+    parameters: tuple[LocalVariable, ...]
+    result: Type
+    facts: Facts
+
+
+@dataclass(slots=True, eq=False)
+class ProbeInfo:
+    """One derived probe: where it attaches and what it runs.
+
+    `bodies` are the alias prologues, the body and the alias epilogues in the order in which
+    they run. `point` is the probe point as messages name it, `script_point` as the user wrote
+    it (after alias expansion).
+    """
+
+    expansion: Expansion
+    point: str
+    script_point: str
+    span: Span
+    bodies: tuple[ast.Block, ...]
+    condition: ast.Expr | None
+    facts: Facts
+
+
+@dataclass(slots=True, eq=False)
+class Typed:
+    """A whole program, checked. Orders are the script's. `options` are -D limits by name."""
+
+    globals: tuple[GlobalVariable, ...]
+    functions: tuple[FunctionInfo, ...]
+    probes: tuple[ProbeInfo, ...]
+    options: dict[str, int] = field(default_factory=dict)

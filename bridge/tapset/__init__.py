@@ -1,0 +1,1 @@
+"""Our own tapset library: `.stp` and `.stpm` files, loaded on demand."""

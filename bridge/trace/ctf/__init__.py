@@ -1,0 +1,1 @@
+"""The Common Trace Format: metadata, reader, writer."""

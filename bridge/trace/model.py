@@ -1,0 +1,207 @@
+"""The one model of recorded events, and the protocols of readers and writers.
+
+Every reader (LTT of each generation, CTF, LKET) yields `Event`s of `EventClass`es in order of
+time; every writer takes them. Reading is lazy: memory does not grow with the trace. Damage is
+reported as diagnostics and never ends the iteration early.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+    from bridge.diagnostics import Diagnostic
+
+
+# --- field types ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """An integer of `bits` bits.
+
+    `base` is the preferred display base; `encoding` "utf8" makes arrays of it text.
+    """
+
+    bits: int
+    signed: bool
+    align_bits: int = 8
+    big_endian: bool = False
+    base: int = 10
+    encoding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """An IEEE 754 number of `bits` bits."""
+
+    bits: int
+    align_bits: int = 8
+    big_endian: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A NUL-terminated string."""
+
+    encoding: str = "utf8"
+
+
+@dataclass(frozen=True, slots=True)
+class Enumeration:
+    """An integer with names for ranges (label, low, high)."""
+
+    container: Integer
+    labels: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FixedArray:
+    """`length` elements."""
+
+    element: FieldType
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """As many elements as the integer field at path `length` says."""
+
+    element: FieldType
+    length: str
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """Fields in order."""
+
+    fields: tuple[Field, ...]
+    align_bits: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One of several types, chosen by the enumeration at path `tag`."""
+
+    tag: str
+    options: tuple[Field, ...]
+
+
+FieldType = Integer | Float | Text | Enumeration | FixedArray | Sequence | Struct | Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A named field."""
+
+    name: str
+    type: FieldType
+
+
+Value = int | float | str | bytes | list["Value"] | dict[str, "Value"] | None
+"""A decoded value. Text is `str` decoded as UTF-8 with surrogateescape, so no byte is lost."""
+
+
+# --- events -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventClass:
+    """A kind of event.
+
+    `name` is the full name (`kernel.irq_entry`, `provider:event`), `id` its number in its
+    stream.
+    """
+
+    name: str
+    id: int
+    payload: Struct
+    context: Struct | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Event:
+    """One event.
+
+    `timestamp_ns` is nanoseconds since the trace's clock origin (1970 where the trace knows
+    it), `tsc` the raw clock value, `stream` the channel and CPU it was in (`kernel_0`), `cpu`
+    -1 if unknown, `fields` the payload in declared order, `context` the per-event and
+    per-packet properties (pid, tid, procname …).
+    """
+
+    event_class: EventClass
+    timestamp_ns: int
+    tsc: int
+    cpu: int
+    stream: str
+    fields: dict[str, Value]
+    context: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class StreamStatistics:
+    """What a stream holds:
+
+    events by name, lost events, damaged packets, first and last time (ns).
+    """
+
+    events: dict[str, int] = field(default_factory=dict)
+    lost: int = 0
+    damaged: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+
+
+# --- readers and writers ----------------------------------------------------------------------
+
+
+class Reader(Protocol):
+    """An open trace. `diagnostics` grows while reading; iterating again starts again."""
+
+    format: str
+    """`ctf-1.8`, `ltt-2.6`, …"""
+    event_classes: Mapping[str, EventClass]
+    """Classes by full name, as far as they are known now."""
+    diagnostics: list[Diagnostic]
+    attributes: Mapping[str, str]
+    """Environment of the trace: host, tracer, word size …"""
+
+    def __iter__(self) -> Iterator[Event]: ...
+
+    def statistics(self) -> dict[str, StreamStatistics]:
+        """Totals per stream, by a full pass where the format needs it."""
+        ...
+
+    def close(self) -> None:
+        """Release the files."""
+        ...
+
+    def __enter__(self) -> Reader: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
+
+
+class Writer(Protocol):
+    """A trace being written.
+
+    Nothing is readable before `close`, except what whole packets already hold.
+    """
+
+    def write(self, event: Event) -> None:
+        """Append one event; times must not go back within a stream."""
+        ...
+
+    def close(self) -> None:
+        """Finish all packets and the metadata."""
+        ...

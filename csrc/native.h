@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Everything that Python sees of the C side. */
+#ifndef MB_NATIVE_H
+#define MB_NATIVE_H
+
+#include "record.h"
+
+int mb_record_layout(void);
+
+#endif

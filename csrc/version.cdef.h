@@ -1,0 +1,1 @@
+int mb_record_layout(void);

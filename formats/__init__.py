@@ -1,0 +1,1 @@
+"""Binary layouts as construct declarations, without logic; installed as `bridge.formats`."""

@@ -1,0 +1,1 @@
+"""The grammars, as Lark files; installed as `bridge.grammars`, loaded by `bridge.parsing`."""
