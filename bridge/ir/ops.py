@@ -248,7 +248,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class IterBegin:
-    """Fetch the next entry into registers and go to `body`; or go to `done`, the end."""
+    """Sort the array if `order` is given (the new order stays), and start iterating over it.
 
     `iterator` is unique within the function. `limit` is a LONG register or None. `slices` are
     empty or one per key.
