@@ -1,0 +1,78 @@
+"""What all tests share: the reference inputs, and the conditions behind the markers root, bpf, tools and shared.
+
+In continuous integration (`CI` set) a missing condition is a failure, elsewhere it skips with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ("stap", "bpftrace", "babeltrace2", "readelf", "gcc")
+
+
+@cache
+def _missing_reference() -> str:
+    folder = reference_folder()
+    return (
+        "" if folder.is_dir() else f"no reference inputs at {folder} (set MARKBRIDGE_REFERENCE)"
+    )
+
+
+def reference_folder() -> Path:
+    """The folder of reference inputs: $MARKBRIDGE_REFERENCE, else beside the checkout."""
+    return Path(os.environ.get("MARKBRIDGE_REFERENCE", ROOT.parent / "shared" / "data"))
+
+
+@cache
+def _missing_root() -> str:
+    return "" if os.geteuid() == 0 else "needs root"
+
+
+@cache
+def _missing_bpf() -> str:
+    if reason := _missing_root():
+        return reason
+    for path in ("/sys/kernel/btf/vmlinux", "/sys/kernel/tracing/events/sched"):
+        if not Path(path).exists():
+            return f"no {path}"
+    return ""
+
+
+@cache
+def _missing_tools() -> str:
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    return f"not installed: {', '.join(missing)}" if missing else ""
+
+
+CONDITIONS = {
+    "root": _missing_root,
+    "bpf": _missing_bpf,
+    "tools": _missing_tools,
+    "shared": _missing_reference,
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what cannot run here."""
+    if os.environ.get("CI"):
+        return
+    for item in items:
+        for name, missing in CONDITIONS.items():
+            if item.get_closest_marker(name) and (reason := missing()):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The folder of reference inputs (traces, facility descriptions, scripts with expected output)."""
+    if reason := _missing_reference():
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return reference_folder()
