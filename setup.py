@@ -1,9 +1,15 @@
-"""Package list and extension:
-
-`grammars/` and `formats/` at the top are installed as `bridge.grammars` and `bridge.formats`.
+"""Package list and C library: `grammars/` and `formats/` are installed as `bridge.grammars` and
+`bridge.formats`; `csrc/` becomes `bridge/_markbridge.abi3.so`.
 """
 
-from setuptools import find_packages, setup
+import sys
+from pathlib import Path
+
+from setuptools import Extension, find_packages, setup
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "csrc"))
+
+import build as csrc  # noqa: E402 - found through the line above
 
 PACKAGES = find_packages(
     include=["bridge", "bridge.*"], exclude=["bridge.grammars", "bridge.formats"]
@@ -17,10 +23,19 @@ setup(
         "bridge.formats": "formats",
     },
     package_data={
-        "bridge": ["py.typed", "*.pyi"],
+        "bridge": ["py.typed", "*.pyi", "tapset/*.stp", "tapset/*.stpm"],
         "bridge.grammars": ["*.lark"],
-        "bridge.tapset": ["*.stp", "*.stpm"],
     },
     cffi_modules=["csrc/build.py:ffibuilder"],
+    ext_modules=[
+        Extension(
+            "bridge._markbridge",
+            sources=csrc.SOURCES,
+            depends=csrc.HEADERS,
+            include_dirs=["csrc", "csrc/include"],
+            extra_compile_args=[*csrc.FLAGS, *csrc.WARNINGS],
+            py_limited_api=True,
+        )
+    ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

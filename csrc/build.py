@@ -1,6 +1,8 @@
-"""Describes the extension `bridge._native` to cffi:
+"""Describes the C side to setuptools and cffi: a plain shared library, and its declarations.
 
-all C files of this folder, and the declarations in its `*.cdef.h`.
+The library uses nothing of Python, so building it needs no Python headers; cffi's ABI mode
+loads it (`bridge/_native.py`). All C files of this folder go in; `*.cdef.h` are the
+declarations that Python sees, and must give structures and constants in full (no `...`).
 """
 
 from pathlib import Path
@@ -8,28 +10,12 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
-SOURCES = sorted(path for path in HERE.glob("*.c"))
-WARNINGS = [
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    "-Wconversion",
-    "-Wno-unused-parameter",
-    "-Wno-sign-conversion",
-]
+SOURCES = [f"csrc/{path.name}" for path in sorted(HERE.glob("*.c"))]
+HEADERS = [f"csrc/{path.name}" for path in sorted(HERE.glob("*.h"))]
+FLAGS = ["-std=gnu11", "-O2", "-g", "-fno-semantic-interposition", "-fvisibility=default"]
+WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wconversion"]
 
 ffibuilder = FFI()
 for declarations in sorted(HERE.glob("*.cdef.h")):
     ffibuilder.cdef(declarations.read_text())
-ffibuilder.set_source(
-    "bridge._native",
-    '#include "native.h"',
-    sources=[f"csrc/{path.name}" for path in SOURCES],
-    include_dirs=["csrc", "csrc/include"],
-    depends=[f"csrc/{path.name}" for path in HERE.glob("*.h")],
-    extra_compile_args=["-std=gnu11", "-O2", "-g", "-fno-semantic-interposition"],
-    py_limited_api=True,
-)
-
-if __name__ == "__main__":
-    ffibuilder.compile(verbose=True)
+ffibuilder.set_source("bridge._declarations", None)

@@ -1,6 +1,7 @@
 """What all tests share: the reference inputs, and the conditions behind the markers root, bpf, tools and shared.
 
-In continuous integration (`CI` set) a missing condition is a failure, elsewhere it skips with the reason.
+In continuous integration (`CI` set) a missing condition is a failure, elsewhere it skips with
+the reason.
 """
 
 from __future__ import annotations
