@@ -9,7 +9,7 @@ from setuptools import Extension, find_packages, setup
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "csrc"))
 
-import build as csrc  # noqa: E402 - found through the line above
+import build as csrc
 
 PACKAGES = find_packages(
     include=["bridge", "bridge.*"], exclude=["bridge.grammars", "bridge.formats"]

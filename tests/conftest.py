@@ -1,4 +1,4 @@
-"""What all tests share: the reference inputs, and the conditions behind the markers root, bpf, tools and shared.
+"""What all tests share: the reference inputs, and what stands behind the markers.
 
 In continuous integration (`CI` set) a missing condition is a failure, elsewhere it skips with
 the reason.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def _missing_root() -> str:
 def _missing_bpf() -> str:
     if reason := _missing_root():
         return reason
+    if not Path("/sys/kernel/tracing/events").is_dir():
+        subprocess.run(["mount", "-t", "tracefs", "none", "/sys/kernel/tracing"], check=False)
     for path in ("/sys/kernel/btf/vmlinux", "/sys/kernel/tracing/events/sched"):
         if not Path(path).exists():
             return f"no {path}"
@@ -71,7 +74,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    """The folder of reference inputs (traces, facility descriptions, scripts with expected output)."""
+    """The folder of reference inputs: traces, facility descriptions, scripts with their output."""
     if reason := _missing_reference():
         if os.environ.get("CI"):
             pytest.fail(reason)

@@ -1,0 +1,74 @@
+# markbridge: one make target per job. Everything happens in a private virtual environment.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CHECKOUT := $(abspath .)
+CSRC := $(wildcard csrc/*.c csrc/*.h csrc/include/markbridge/*.h)
+DEBIAN_TOOLS := systemtap systemtap-doc systemtap-sdt-dev bpftrace babeltrace2 binutils \
+	lttng-tools postgresql-15 mawk gdb python3-venv gcc make libc6-dev
+
+.PHONY: help demo test bench lint types layers pytest sanitize wheel docs tools format clean
+
+help:
+	@echo "make demo      set up, build the example program, trace it, replay the recording"
+	@echo "make test      set up, then all checks and tests"
+	@echo "make bench     measure beside other tracers and print a table (root)"
+	@echo "make tools     install the Debian packages that the comparisons use (root)"
+	@echo "make format    format the sources"
+	@echo "make clean     remove what the other targets made"
+
+# --- setting up -------------------------------------------------------------------------------
+
+$(VENV)/.base: pyproject.toml setup.py csrc/build.py $(CSRC) $(wildcard csrc/*.cdef.h)
+	@sh tools/prerequisites.sh $(PYTHON)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+tools:
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q $(DEBIAN_TOOLS)
+
+# --- the jobs ---------------------------------------------------------------------------------
+
+demo: $(VENV)/.base
+	@PATH="$(CHECKOUT)/$(BIN):$$PATH" sh examples/demo.sh
+
+test: lint layers types sanitize pytest wheel
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m bench
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+layers: $(VENV)/.dev
+	$(BIN)/lint-imports --no-cache
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+pytest: $(VENV)/.dev
+	$(BIN)/pytest
+
+sanitize: $(VENV)/.dev
+	sh tests/c/run.sh
+
+# The wheel is made from the sdist and tried in another folder and another environment.
+wheel: $(VENV)/.dev
+	PYTHON=$(CHECKOUT)/$(BIN)/python sh tools/check_wheel.sh
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist markbridge.egg-info bridge/_markbridge*.so bridge/_declarations.py
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -f examples/shop
