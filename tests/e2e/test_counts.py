@@ -1,0 +1,72 @@
+"""Counts are exact: a million hits are a million counts, and a recording holds as many events."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Compiler, Runner
+
+HITS = 1_000_000
+VICTIM = """
+#include <markbridge/marker.h>
+static const char *const names[] = { "red", "green", "blue", "" };
+int main(void)
+{
+	for (long i = 0; i < %d; i++)
+		MARKBRIDGE_MARK(demo, hit, i, names[i & 3]);
+	return 0;
+}
+"""
+COUNT = """
+global hits, by
+probe process("%s").mark("hit") { hits++; by[$arg1 & 7]++ }
+probe end { println(hits) foreach (k+ in by) printf("%%d %%d\\n", k, by[k]) }
+"""
+EXPECTED = f"{HITS}\n" + "".join(f"{k} {HITS // 8}\n" for k in range(8))
+
+
+@pytest.fixture
+def victim(compile_c: Compiler) -> Path:
+    """A program that fires the marker demo:hit a million times."""
+    return compile_c("victim", VICTIM % HITS)
+
+
+@pytest.mark.bpf
+def test_a_million_hits_are_counted(run: Runner, victim: Path) -> None:
+    done = run("run", "-e", COUNT % victim, "-c", victim)
+
+    assert (done.code, done.out) == (0, EXPECTED), done.err
+
+
+@pytest.mark.bpf
+@pytest.mark.tools
+def test_a_million_hits_are_counted_and_recorded(
+    run: Runner, victim: Path, tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace"
+
+    done = run("run", "-e", COUNT % victim, "-c", victim, "--trace", trace, timeout=300)
+
+    assert (done.code, done.out) == (0, EXPECTED), done.err
+    shown = subprocess.run(
+        ["babeltrace2", "--clock-cycles", trace],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    lines = shown.stdout.splitlines()
+    lost = sum(int(n) for n in re.findall(r"discarded (\d+) event", shown.stderr))
+    reported = sum(int(n) for n in re.findall(r"(\d+) events? (?:was|were) lost", done.err))
+    assert lost == reported
+    assert len(lines) + lost == HITS
+    numbers = [int(re.search(r"\barg1 = (\d+)", line)[1]) for line in lines]
+    assert numbers == sorted(numbers)
+    assert all(0 <= n < HITS for n in numbers)

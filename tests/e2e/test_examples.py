@@ -1,0 +1,62 @@
+"""Scripts that come with SystemTap run unmodified, read where the Debian package put them."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Finished, Runner
+
+EXAMPLES = Path("/usr/share/systemtap/examples")
+pytestmark = pytest.mark.tools
+
+
+def _stopped_after(seconds: float, *arguments: object) -> Finished:
+    """Run the command, press Ctrl-C after some time, return what it left."""
+    from conftest import Finished
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bridge", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="surrogateescape",
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    return Finished(process.returncode, out, err)
+
+
+def test_helloworld(run: Runner) -> None:
+    done = run("run", EXAMPLES / "general/helloworld.stp")
+
+    assert (done.code, done.out, done.err) == (0, "hello world\n", "")
+
+
+@pytest.mark.parametrize(("name", "cells"), [("ansi_colors", 128), ("ansi_colors2", 256)])
+def test_ansi_colors(run: Runner, name: str, cells: int) -> None:
+    done = run("run", EXAMPLES / f"general/{name}.stp")
+
+    assert done.code == 0, done.err
+    assert len(re.findall(r"\x1b\[\d+;\d+;?\d*m", done.out)) >= cells
+    assert "fg,t \\ bg |" in done.out
+
+
+def test_lifegame_moves_its_glider() -> None:
+    done = _stopped_after(3, "run", EXAMPLES / "stapgames/lifegame.stp")
+
+    assert done.code == 0, done.err
+    screens = done.out.split("\x1b[1;1H\x1b[J")[1:]
+    cells = [frozenset(re.findall(r"\x1b\[(\d+);(\d+)Ho", screen)) for screen in screens]
+    assert len(cells[0]) == 5
+    moved = frozenset((str(int(y) + 1), str(int(x) - 1)) for y, x in cells[0])
+    assert cells[4] == moved
