@@ -3,7 +3,9 @@
 #ifndef MB_NATIVE_H
 #define MB_NATIVE_H
 
+#include "bpf.h"
 #include "record.h"
+#include "ring.h"
 
 int mb_record_layout(void);
 

@@ -1,0 +1,33 @@
+struct mb_bpf_map {
+	uint32_t type;
+	uint32_t key_size;
+	uint32_t value_size;
+	uint32_t entries;
+	uint32_t flags;
+	int32_t inner;
+	char name[16];
+};
+
+struct mb_uprobes {
+	const char *path;
+	const uint64_t *offsets;
+	const uint64_t *semaphores;
+	const uint64_t *cookies;
+	uint32_t count;
+	uint32_t at_return;
+	int32_t pid;
+};
+
+int mb_bpf_map_create(const struct mb_bpf_map *map);
+int mb_bpf_map_update(int map, const void *key, const void *value, uint64_t flags);
+int mb_bpf_map_lookup(int map, const void *key, void *value);
+int mb_bpf_map_delete(int map, const void *key);
+int64_t mb_bpf_map_read(int map, uint32_t key_size, uint32_t value_size, void *keys,
+			void *values, uint32_t capacity);
+int mb_bpf_map_empty(int map, uint32_t key_size);
+int mb_bpf_program_load(uint32_t type, uint32_t attach_type, const char *name, const void *code,
+			uint32_t bytes, char *log, uint32_t log_size);
+int mb_bpf_attach_uprobes(int program, const struct mb_uprobes *probes);
+int mb_bpf_attach_tracepoint(int program, uint64_t id);
+void *mb_bpf_map_memory(int map, uint64_t bytes);
+void mb_bpf_unmap_memory(void *memory, uint64_t bytes);

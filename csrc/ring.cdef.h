@@ -1,0 +1,17 @@
+struct mb_ring;
+
+typedef int (*mb_record_handler)(void *context, const struct mb_record *record);
+
+struct mb_ring_turn {
+	uint64_t limit;
+	uint64_t until_ns;
+	uint64_t records;
+	uint64_t malformed;
+	int32_t stop;
+};
+
+struct mb_ring *mb_ring_open(int map, uint64_t bytes);
+void mb_ring_close(struct mb_ring *ring);
+int mb_ring_consume(struct mb_ring *ring, mb_record_handler handler, void *context,
+		    struct mb_ring_turn *turn);
+uint64_t mb_ring_pending(const struct mb_ring *ring);

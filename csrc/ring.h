@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The consumer of a BPF ring buffer of records. */
+#ifndef MB_RING_H
+#define MB_RING_H
+
+#include <stdint.h>
+
+#include "record.h"
+
+struct mb_ring;
+
+/* Takes one record; a result other than 0 stops the consumer after this record. */
+typedef int (*mb_record_handler)(void *context, const struct mb_record *record);
+
+struct mb_ring_turn {
+	uint64_t limit;		/* at most so many records */
+	uint64_t until_ns;	/* CLOCK_MONOTONIC: wait for records no longer than this */
+	uint64_t records;	/* out: how many were taken */
+	uint64_t malformed;	/* out: how many were no records */
+	int32_t stop;		/* out: what the handler returned last */
+};
+
+struct mb_ring *mb_ring_open(int map, uint64_t bytes);
+void mb_ring_close(struct mb_ring *ring);
+int mb_ring_consume(struct mb_ring *ring, mb_record_handler handler, void *context,
+		    struct mb_ring_turn *turn);
+uint64_t mb_ring_pending(const struct mb_ring *ring);
+
+#endif
