@@ -69,18 +69,24 @@ class FixedArray:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """As many elements as the integer field at path `length` says."""
+    """As many elements as the integer field at path `length` says.
+
+    Where the number is no field of its own but stored right before the elements, `length` is
+    empty and `count` is its type.
+    """
 
     element: FieldType
     length: str
+    count: Integer | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """Fields in order."""
+    """Fields in order; if `overlay`, all at the same place (a C union)."""
 
     fields: tuple[Field, ...]
     align_bits: int = 1
+    overlay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
