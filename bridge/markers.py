@@ -99,7 +99,19 @@ class RecordedField:
     name: str
 
 
-Operand = Register | Constant | Memory | Field | RecordedField
+@dataclass(frozen=True, slots=True)
+class RawArgument:
+    """Argument number `index` of a kernel tracepoint, as a raw tracepoint program gets it.
+
+    The word is sign- or zero-extended from `size` bytes.
+    """
+
+    index: int
+    size: int = 8
+    signed: bool = True
+
+
+Operand = Register | Constant | Memory | Field | RawArgument | RecordedField
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +126,45 @@ class Variable:
     type: ValueType
     operands: tuple[Operand, ...]
     ctype: str = ""
+    raw: RawArgument | None = None
+    """For a tracepoint field that a raw tracepoint program can also read, where it is there."""
 
     def operand(self, site: int) -> Operand:
         """The operand at the marker's site number `site`."""
         return self.operands[site] if len(self.operands) > 1 else self.operands[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to get from a variable to `variable->member[1]`: the offsets to follow, in bytes.
+
+    Start with the value of `base`; for every offset but the last, add it and read the pointer
+    there; add the last one. That is the address of the thing: its value, if `size` is 0 (an
+    array, a struct, or `&`), else an integer of `size` bytes is read there, and of those the
+    bit `shift` on (0: all). `space` is "kernel" or "user"; `text` is the path as written.
+    """
+
+    base: Variable
+    offsets: tuple[int, ...]
+    size: int
+    signed: bool
+    space: str
+    text: str
+    shift: int = 0
+    bits: int = 0
+
+
+class Members(Protocol):
+    """What is known about the types of a place's variables."""
+
+    def access(
+        self, name: str, path: Sequence[str | int], *, address_of: bool = False
+    ) -> Access | str:
+        """The way to `name` (without its dollar), then a path of member names and indices.
+
+        A str is the reason why there is none, in SystemTap's words.
+        """
+        ...
 
 
 # --- markers ----------------------------------------------------------------------------------
@@ -227,12 +274,14 @@ class Expansion:
 
     `point` is the derived probe point as SystemTap prints it (`process("/bin/x").mark("hit")`).
     `strings` are the constants that the place offers by name, for instance `$$name` and
-    `$$provider` of a USDT marker.
+    `$$provider` of a USDT marker. `members` resolves paths like `$next->pid`, where types are
+    known.
     """
 
     attachment: Attachment
     point: str
     strings: Mapping[str, str] = field(default_factory=dict)
+    members: Members | None = field(default=None, compare=False)
 
     @property
     def variables(self) -> tuple[Variable, ...]:

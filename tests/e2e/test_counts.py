@@ -1,4 +1,4 @@
-"""Counts are exact: a million hits are a million counts, and a recording holds as many events."""
+"""Counts are exact: a million hits are a million counts, and as many recorded events."""
 
 from __future__ import annotations
 
