@@ -141,7 +141,8 @@ class Access:
     Start with the value of `base`; for every offset but the last, add it and read the pointer
     there; add the last one. That is the address of the thing: its value, if `size` is 0 (an
     array, a struct, or `&`), else an integer of `size` bytes is read there, and of those the
-    bit `shift` on (0: all). `space` is "kernel" or "user"; `text` is the path as written.
+    `bits` from bit `shift` on (0: all). `space` is "kernel" or "user"; `text` is what is
+    written.
     """
 
     base: Variable

@@ -77,7 +77,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a struct or union; offsets are in bits from the start of the outermost one."""
+    """A member of a struct or union; its offset counts from the outermost one."""
 
     name: str
     type: int
