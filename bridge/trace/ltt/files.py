@@ -1,0 +1,144 @@
+"""Folder -> the files of a trace, and the header of the first block of each.
+
+`scan` lists regular files in a stable order; `first_header` finds the first block that can be
+read, so that a damaged first block does not cost the file. The rule: only `formats.ltt` knows
+bytes, and a header is a plain dict.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from construct import ConstructError
+
+from bridge.formats import ltt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from construct import Struct
+
+PAGE = 4096
+_SEARCHED_PAGES = 4096
+_HEAD_BYTES = 256
+
+Header = dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file with the place, byte order and size of its first readable block."""
+
+    path: Path
+    relative: str
+    magic_at: int
+    big: bool
+    first: int
+    """Where in the file the first block with a magic number starts."""
+    head: bytes
+
+
+def scan(folder: Path) -> Iterator[Path]:
+    """All regular files below, except hidden ones, in a stable order."""
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            yield from scan(entry)
+        elif entry.is_file():
+            yield entry
+
+
+def _magic(head: bytes) -> tuple[int, bool] | None:
+    for at in ltt.MAGIC_PLACES:
+        word = head[at : at + 4]
+        for big in (False, True):
+            if word == ltt.MAGIC.to_bytes(4, "big" if big else "little"):
+                return at, big
+    return None
+
+
+def find(path: Path, folder: Path) -> Found | None:
+    """The first page of the file that starts a block; None if there is none."""
+    relative = path.relative_to(folder).as_posix()
+    try:
+        with path.open("rb") as file:
+            for page in range(_SEARCHED_PAGES):
+                file.seek(page * PAGE)
+                head = file.read(_HEAD_BYTES)
+                if not head:
+                    return None
+                place = _magic(head)
+                if place:
+                    return Found(path, relative, *place, page * PAGE, head)
+    except OSError:
+        return None
+    return None
+
+
+def parse_header(layout: Struct, data: bytes) -> Header | None:
+    """The fields of a header as numbers; None if the data is too short."""
+    try:
+        parsed = layout.parse(data)
+    except ConstructError:
+        return None
+    return {name: value for name, value in parsed.items() if isinstance(value, int)}
+
+
+def places(layout: Struct) -> dict[str, int]:
+    """The offset of each field of a header, and its size as `bytes`."""
+    found, at = {}, 0
+    for sub in layout.subcons:
+        found[sub.name] = at
+        at += sub.sizeof()
+    found["bytes"] = at
+    return found
+
+
+def vote(headers: list[Header], name: str, preferred: Header | None) -> int:
+    """The value that most headers have; the preferred header decides a tie."""
+    values = Counter(header[name] for header in headers if name in header)
+    if not values:
+        return 0
+    most = max(values.values())
+    winners = [value for value, number in values.items() if number == most]
+    if preferred and preferred.get(name) in winners:
+        return preferred[name]
+    return winners[0]
+
+
+def block_size(
+    path: Path, first: int, said: int, magic_at: int, magic: bytes, least: int
+) -> int:
+    """The size of the blocks of a file whose blocks all have one size.
+
+    What the first block says counts if the next block is where it says, else the distance to
+    the next magic number does.
+    """
+    size = path.stat().st_size - first
+    with path.open("rb") as file:
+
+        def is_block(at: int) -> bool:
+            file.seek(first + at + magic_at)
+            return file.read(4) == magic
+
+        if least <= said <= size and (said == size or said + least > size or is_block(said)):
+            return said
+        for at in range(PAGE, min(size, _SEARCHED_PAGES * PAGE), PAGE):
+            if is_block(at):
+                return at
+    return said if said >= max(size, least) else max(size, least)
+
+
+def numbered(name: str, is_cpu: Callable[[str], bool] = str.isdigit) -> tuple[str, int]:
+    """Channel and CPU of a file name; CPU -1 if it has none. `strtol` ignores what follows."""
+    channel, underscore, tail = name.rpartition("_")
+    digits = ""
+    for character in tail:
+        if not is_cpu(character):
+            break
+        digits += character
+    return (channel, int(digits)) if underscore and digits else (name, -1)
