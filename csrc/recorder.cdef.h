@@ -15,6 +15,7 @@ enum mb_recorder_constants {
 	MB_RECORDER_LONG = 1,		/* a slot */
 	MB_RECORDER_CHECKED = 2,	/* a slot and its status */
 	MB_RECORDER_TEXT = 3,		/* a string slot */
+	MB_RECORDER_FIELDS = 1024,	/* of a hook, at most */
 	MB_RECORDER_NONE = 0x7fffffff
 };
 
