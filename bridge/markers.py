@@ -203,6 +203,8 @@ class Marker:
     variables: tuple[Variable, ...] = ()
     machine: str = ""
     id: int = 0
+    unreadable: tuple[tuple[str, str], ...] = ()
+    """Arguments that exist but cannot be read: (name, why), for the message when one is used."""
 
     @property
     def arguments(self) -> tuple[Variable, ...]:
