@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Integer:
     """An integer of `bits` bits.
 
-    `base` is the preferred display base; `encoding` "utf8" makes arrays of it text.
+    `base` is the preferred display base; `encoding` "utf8" makes arrays of it text; `clock` names
+    the clock whose value it holds.
     """
 
     bits: int
@@ -33,6 +34,7 @@ class Integer:
     big_endian: bool = False
     base: int = 10
     encoding: str = ""
+    clock: str = ""
 
 
 @dataclass(frozen=True, slots=True)
