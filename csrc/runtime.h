@@ -281,6 +281,7 @@ uint64_t mb_now_ns(int clock);
 int mb_read_user(const struct mb_session *session, int64_t address, char *dest, size_t bytes);
 
 /* output.c */
+void mb_session_message(struct mb_session *session, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void mb_write(struct mb_session *session, const char *bytes, size_t length);
 char *mb_output_room(struct mb_session *session, size_t bytes);
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What a script prints: one buffer to a file descriptor. A write that fails for good is reported once, what follows is dropped. */
+#include "runtime.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+static void wait_writable(int fd)
+{
+	struct pollfd wanted = { .fd = fd, .events = POLLOUT };
+
+	poll(&wanted, 1, -1);
+}
+
+/* All of it; 0 or an errno. */
+static int write_all(int fd, const char *bytes, size_t length)
+{
+	while (length) {
+		ssize_t done = write(fd, bytes, length);
+
+		if (done < 0 && errno == EAGAIN)
+			wait_writable(fd);
+		else if (done < 0 && errno != EINTR)
+			return errno;
+		if (done > 0) {
+			bytes += done;
+			length -= (size_t)done;
+		}
+	}
+	return 0;
+}
+
+static void report(struct mb_session *session, int error)
+{
+	session->out.failed = error;
+	mb_session_message(session, "ERROR", "cannot write output: %s", strerror(error));
+	session->any_error = 1;
+	mb_session_stop(session);
+}
+
+void mb_session_flush(struct mb_session *session)
+{
+	size_t used = session->out.used;
+	int error;
+
+	session->out.used = 0;
+	if (!used || session->out.failed)
+		return;
+	error = write_all(session->out.fd, session->out.bytes, used);
+	if (error)
+		report(session, error);
+}
+
+/* Space for so many bytes at the end of the buffer; the caller adds what it used. */
+char *mb_output_room(struct mb_session *session, size_t bytes)
+{
+	if (bytes > MB_OUTPUT_BYTES - session->out.used)
+		mb_session_flush(session);
+	return session->out.bytes + session->out.used;
+}
+
+void mb_write(struct mb_session *session, const char *bytes, size_t length)
+{
+	while (length) {
+		size_t part = length < MB_OUTPUT_BYTES / 2 ? length : MB_OUTPUT_BYTES / 2;
+
+		memcpy(mb_output_room(session, part), bytes, part);
+		session->out.used += part;
+		bytes += part;
+		length -= part;
+	}
+}
+
+void mb_session_print(struct mb_session *session, const char *bytes, uint64_t length)
+{
+	mb_write(session, bytes, length);
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What compiled handlers call besides values and output: frames, errors, captures, context, regular expressions. */
+#define _GNU_SOURCE
+#include "runtime.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* --- errors --- */
+
+static void start_error(struct mb_session *session, uint32_t site)
+{
+	session->raised = MB_RAISED;
+	session->error.site = site;
+	session->error.chain_length = 0;
+	session->error.dropped = 0;
+}
+
+int32_t mb_raise(struct mb_session *session, uint32_t site, const char *message)
+{
+	start_error(session, site);
+	mb_string_copy(session, session->error.message, message);
+	return MB_RAISED;
+}
+
+int32_t mb_raise_format(struct mb_session *session, uint32_t site, const char *format, ...)
+{
+	va_list arguments;
+
+	start_error(session, site);
+	va_start(arguments, format);
+	vsnprintf(session->error.message, session->limits.maxstringlen, format, arguments);
+	va_end(arguments);
+	return MB_RAISED;
+}
+
+/* The error passes a call on its way out. */
+void mb_error_called(struct mb_session *session, uint32_t site)
+{
+	if (session->error.chain_length < MB_MAX_CHAIN)
+		session->error.chain[session->error.chain_length++] = site;
+	else
+		session->error.dropped++;
+}
+
+/* Nothing catches this one. */
+int32_t mb_raise_actions(struct mb_session *session, uint32_t site)
+{
+	mb_raise(session, site, "MAXACTION exceeded");
+	session->raised = MB_ABORTED;
+	return MB_ABORTED;
+}
+
+void mb_caught(struct mb_session *session, char *dest)
+{
+	session->raised = MB_OK;
+	if (dest)
+		mb_string_copy(session, dest, session->error.message);
+}
+
+int32_t mb_raise_fault(struct mb_session *session, uint32_t site, int kernel, int64_t address)
+{
+	return mb_raise_format(session, site, "%s string copy fault %d at %#" PRIx64 " [man error::fault]",
+			       kernel ? "kernel" : "user", -EFAULT, (uint64_t)address);
+}
+
+/* --- frames of string registers --- */
+
+/* Called by every function with a body; NULL if it would nest too deeply. */
+char *mb_enter(struct mb_session *session, uint64_t bytes, uint32_t site)
+{
+	char *frame = session->frame_top;
+
+	if (session->nesting >= session->limits.maxnesting || bytes > (uint64_t)(session->frame_end - frame) ||
+	    (const char *)__builtin_frame_address(0) < session->stack_low) {
+		mb_raise(session, site, "MAXNESTING exceeded");
+		return NULL;
+	}
+	session->nesting++;
+	session->frame_top = frame + bytes;
+	return frame;
+}
+
+void mb_leave(struct mb_session *session, char *frame)
+{
+	session->nesting--;
+	session->frame_top = frame;
+}
+
+/* --- captures and context --- */
+
+/* The text in the record, or in `buffer` if it is too long for a string; NULL if the memory could not be read. */
+const char *mb_capture_string(struct mb_session *session, const struct mb_record *record, uint32_t offset, char *buffer)
+{
+	struct mb_string_slot slot;
+	const char *text;
+
+	memcpy(&slot, (const char *)record + offset, sizeof(slot));
+	if (slot.length == MB_FAULT || slot.offset >= record->size)
+		return NULL;
+	text = (const char *)record + slot.offset;
+	if (slot.length < session->limits.maxstringlen)
+		return text;
+	mb_string_copy(session, buffer, text);
+	return buffer;
+}
+
+uint64_t mb_now_ns(int clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int64_t mb_record_realtime(const struct mb_session *session, const struct mb_record *record)
+{
+	return (int64_t)record->time_ns + session->realtime_offset;
+}
+
+static int64_t own_context(const struct mb_session *session, uint32_t which)
+{
+	switch (which) {
+	case MB_PID:
+		return getpid();
+	case MB_TID:
+		return syscall(SYS_gettid);
+	case MB_PPID:
+		return getppid();
+	case MB_UID:
+		return getuid();
+	case MB_EUID:
+		return geteuid();
+	case MB_GID:
+		return getgid();
+	case MB_EGID:
+		return getegid();
+	case MB_CPU:
+		return sched_getcpu();
+	case MB_REALTIME:
+		return session->clock_ns ? (int64_t)session->clock_ns : (int64_t)mb_now_ns(CLOCK_REALTIME);
+	default:
+		return session->clock_ns ? (int64_t)session->clock_ns : (int64_t)mb_now_ns(CLOCK_MONOTONIC);
+	}
+}
+
+static int32_t context_offset(const struct mb_session *session, uint32_t which)
+{
+	return session->record && session->hook ? session->hook->context[which] : -1;
+}
+
+/* A property of the hit, or of ourselves in a handler that no hit started. */
+int64_t mb_context_long(struct mb_session *session, uint32_t which)
+{
+	int32_t offset = context_offset(session, which);
+	int64_t value;
+
+	if (session->record && which == MB_REALTIME)
+		return mb_record_realtime(session, session->record);
+	if (offset < 0)
+		return own_context(session, which);
+	memcpy(&value, (const char *)session->record + offset, sizeof(value));
+	return value;
+}
+
+void mb_context_string(struct mb_session *session, uint32_t which, char *dest)
+{
+	int32_t offset = context_offset(session, which);
+	const char *text = NULL;
+
+	if (offset >= 0)
+		text = mb_capture_string(session, session->record, (uint32_t)offset, dest);
+	mb_string_copy(session, dest, text ? text : session->execname);
+}
+
+/* Memory of the process that was hit, or our own; 0 or a negative errno. */
+int mb_read_user(const struct mb_session *session, int64_t address, char *dest, size_t bytes)
+{
+	int32_t offset = context_offset(session, MB_PID);
+	struct iovec local = { dest, bytes };
+	struct iovec remote = { (void *)(uintptr_t)address, bytes };
+	int64_t pid = getpid();
+	ssize_t ret;
+
+	if (session->record && offset < 0)
+		return -ESRCH;
+	if (offset >= 0)
+		memcpy(&pid, (const char *)session->record + offset, sizeof(pid));
+	ret = process_vm_readv((pid_t)pid, &local, 1, &remote, 1, 0);
+	if (ret < 0)
+		return -errno;
+	return (size_t)ret == bytes ? 0 : -EFAULT;
+}
+
+/* --- globals --- */
+
+void mb_clear_global(struct mb_session *session, uint32_t global)
+{
+	int64_t *slot = &session->globals[global];
+
+	switch (session->global[global].kind) {
+	case MB_LONG:
+		*slot = 0;
+		break;
+	case MB_STRING:
+		*(char *)(uintptr_t)*slot = '\0';
+		break;
+	case MB_STATISTIC:
+		memset((void *)(uintptr_t)*slot, 0, session->global[global].bytes);
+		break;
+	default:
+		mb_array_clear((struct mb_array *)(uintptr_t)*slot);
+	}
+}
+
+/* --- regular expressions --- */
+
+int64_t mb_match(struct mb_session *session, const char *text, uint32_t regex)
+{
+	const struct mb_regex *expression = &session->regexes[regex];
+	regmatch_t groups[MB_MAX_GROUPS];
+
+	if (regexec(&expression->compiled, text, MB_MAX_GROUPS, groups, 0))
+		return 0;
+	session->matched = expression;
+	memcpy(session->groups, groups, sizeof(groups));
+	mb_string_copy(session, session->matched_text, text);
+	return 1;
+}

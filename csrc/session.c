@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A session while it runs: records and timers reach their handlers, errors become messages and states. */
+#define _GNU_SOURCE
+#include "runtime.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STACK_BYTES (5u << 20)	/* of the machine stack, for nested calls */
+#define MESSAGE_BYTES 16384
+
+/* --- messages --- */
+
+void mb_session_message(struct mb_session *session, const char *kind, const char *format, ...)
+{
+	char line[MESSAGE_BYTES];
+	va_list arguments;
+	size_t length;
+	int used;
+
+	mb_session_flush(session);
+	used = snprintf(line, sizeof(line), "%s: ", kind);
+	va_start(arguments, format);
+	used += vsnprintf(line + used, sizeof(line) - (size_t)used - 1, format, arguments);
+	va_end(arguments);
+	length = (size_t)used < sizeof(line) - 1 ? (size_t)used : sizeof(line) - 2;
+	line[length] = '\n';
+	for (size_t at = 0; at <= length;) {
+		ssize_t done = write(session->messages, line + at, length + 1 - at);
+
+		if (done <= 0)
+			return;
+		at += (size_t)done;
+	}
+}
+
+static int is_new_warning(struct mb_session *session, const char *message)
+{
+	char **grown;
+
+	for (uint32_t i = 0; i < session->warning_count; i++) {
+		if (strcmp(session->warnings[i], message) == 0)
+			return 0;
+	}
+	grown = realloc(session->warnings, (session->warning_count + 1) * sizeof(*grown));
+	if (!grown)
+		return 1;
+	session->warnings = grown;
+	grown[session->warning_count] = strdup(message);
+	if (grown[session->warning_count])
+		session->warning_count++;
+	return 1;
+}
+
+void mb_session_warn(struct mb_session *session, const char *message)
+{
+	if (session->limits.flags & MB_QUIET)
+		return;
+	if (session->limits.flags & MB_REPEAT_WARNINGS || is_new_warning(session, message))
+		mb_session_message(session, "WARNING", "%s", message);
+}
+
+static const char *site_text(const struct mb_session *session, uint32_t site)
+{
+	return site < session->site_count ? session->sites[site] : "";
+}
+
+static void report(struct mb_session *session, const struct mb_handler *handler)
+{
+	const struct mb_error *error = &session->error;
+	int brief = session->limits.flags & MB_OLD_MESSAGES;
+	char place[MESSAGE_BYTES / 2] = "";
+	size_t used = 0;
+
+	if (error->site < session->site_count)
+		used = (size_t)snprintf(place, sizeof(place), " near %s", site_text(session, error->site));
+	for (uint32_t i = 0; i < error->chain_length && used < sizeof(place) && !brief; i++)
+		used += (size_t)snprintf(place + used, sizeof(place) - used, " (called from %s)",
+					 site_text(session, error->chain[i]));
+	if (error->dropped && used < sizeof(place) && !brief)
+		snprintf(place + used, sizeof(place) - used, " (and %u more calls)", error->dropped);
+	if (brief)
+		mb_session_message(session, "ERROR", "%s%s", error->message, place);
+	else
+		mb_session_message(session, "ERROR", "%s%s in probe %s", error->message, place, handler->script_point);
+}
+
+/* --- handlers --- */
+
+static void take_error(struct mb_session *session, const struct mb_handler *handler)
+{
+	if (session->error.site == MB_NO_SITE && session->raised == MB_ABORTED) {
+		session->raised = MB_OK;
+		return;
+	}
+	session->raised = MB_OK;
+	session->errors++;
+	if (session->limits.flags & MB_SUPPRESS_ERRORS)
+		return;
+	session->any_error = 1;
+	report(session, handler);
+	if (session->errors > session->limits.maxerrors && session->state != MB_STOPPED)
+		session->state = MB_FAILED;
+}
+
+static void prepare(struct mb_session *session, const struct mb_handler *handler)
+{
+	session->handler = handler;
+	session->actions = handler->actions;
+	session->raised = MB_OK;
+	session->nesting = 0;
+	session->frame_top = session->frames;
+	session->stack_low = (const char *)__builtin_frame_address(0) - STACK_BYTES;
+}
+
+static int holds(struct mb_session *session, const struct mb_handler *handler)
+{
+	int64_t result = 0;
+
+	if (!handler->condition)
+		return 1;
+	if (handler->condition(session, &result)) {
+		take_error(session, handler);
+		return 0;
+	}
+	return result != 0;
+}
+
+static void run(struct mb_session *session, const struct mb_handler *handler, const struct mb_record *record)
+{
+	prepare(session, handler);
+	if (holds(session, handler) && handler->run(session, record))
+		take_error(session, handler);
+}
+
+int mb_session_run(struct mb_session *session, uint32_t handler)
+{
+	session->record = NULL;
+	session->hook = NULL;
+	if (handler < session->handler_count)
+		run(session, session->handlers[handler], NULL);
+	return session->state;
+}
+
+int mb_session_dispatch(struct mb_session *session, const struct mb_record *record)
+{
+	const struct mb_hook *hook;
+
+	if (record->hook >= session->hook_count || session->state != MB_RUNNING)
+		return session->state;
+	hook = &session->hooks[record->hook];
+	session->record = record;
+	session->hook = hook;
+	if (session->limits.flags & MB_TRACE_TIME)
+		session->clock_ns = record->time_ns;
+	for (uint32_t i = 0; i < hook->count && session->state == MB_RUNNING; i++)
+		run(session, hook->handlers[i], record);
+	session->record = NULL;
+	session->hook = NULL;
+	return session->state;
+}
+
+int mb_session_consume(void *context, const struct mb_record *record)
+{
+	struct mb_session *session = context;
+
+	if (session->timer_count && record->time_ns >= mb_session_next_timer(session))
+		mb_session_timers(session, record->time_ns);
+	return mb_session_dispatch(session, record) != MB_RUNNING;
+}
+
+void mb_session_error(struct mb_session *session, uint32_t handler, uint32_t site, const char *message)
+{
+	if (handler >= session->handler_count)
+		return;
+	mb_raise(session, site, message);
+	take_error(session, session->handlers[handler]);
+}
+
+/* --- timers --- */
+
+static uint64_t random_bits(struct mb_session *session)
+{
+	uint64_t x = session->random;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	session->random = x;
+	return x;
+}
+
+static void schedule(struct mb_session *session, struct mb_timer *timer, uint64_t now_ns)
+{
+	uint64_t spread = timer->randomize_ns;
+
+	timer->base_ns += timer->period_ns;
+	if (!(session->limits.flags & MB_TRACE_TIME) && timer->base_ns < now_ns)
+		timer->base_ns = now_ns;	/* periods that were missed are not made up for */
+	timer->due_ns = timer->base_ns;
+	if (spread)
+		timer->due_ns += random_bits(session) % (2 * spread + 1) - spread;
+}
+
+void mb_session_start(struct mb_session *session, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < session->timer_count; i++) {
+		session->timers[i].base_ns = now_ns;
+		schedule(session, &session->timers[i], now_ns);
+	}
+}
+
+static struct mb_timer *next_timer(const struct mb_session *session)
+{
+	struct mb_timer *next = NULL;
+
+	for (uint32_t i = 0; i < session->timer_count; i++) {
+		if (!next || session->timers[i].due_ns < next->due_ns)
+			next = &session->timers[i];
+	}
+	return next;
+}
+
+uint64_t mb_session_next_timer(const struct mb_session *session)
+{
+	const struct mb_timer *next = next_timer(session);
+
+	return next ? next->due_ns : UINT64_MAX;
+}
+
+int mb_session_timers(struct mb_session *session, uint64_t now_ns)
+{
+	struct mb_timer *timer = next_timer(session);
+
+	while (timer && timer->due_ns <= now_ns && session->state == MB_RUNNING) {
+		if (session->limits.flags & MB_TRACE_TIME)
+			session->clock_ns = timer->due_ns;
+		mb_session_run(session, timer->handler);
+		schedule(session, timer, now_ns);
+		timer = next_timer(session);
+	}
+	return session->state;
+}
+
+void mb_session_set_clock(struct mb_session *session, uint64_t now_ns)
+{
+	session->clock_ns = now_ns;
+}
+
+/* --- state --- */
+
+void mb_session_stop(struct mb_session *session)
+{
+	if (session->state == MB_STARTING || session->state == MB_RUNNING)
+		session->state = MB_STOPPING;
+}
+
+int mb_session_state(const struct mb_session *session)
+{
+	return session->state;
+}
+
+void mb_session_set_state(struct mb_session *session, int state)
+{
+	session->state = state;
+}
+
+void mb_session_note_lost(struct mb_session *session, int64_t records)
+{
+	session->lost += records;
+}
+
+void mb_session_summary(const struct mb_session *session, struct mb_summary *summary)
+{
+	*summary = (struct mb_summary){
+		.errors = session->errors,
+		.skipped = session->skipped,
+		.lost = session->lost,
+		.state = session->state,
+		.any_error = session->any_error,
+		.output_errno = session->out.failed,
+	};
+}
