@@ -144,6 +144,25 @@ int mb_bpf_map_empty(int map, uint32_t key_size)
 	}
 }
 
+/* Put file descriptors in the place of map numbers: code refers to maps by their index in `maps`. */
+int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t count)
+{
+	struct bpf_insn *insn = code;
+	const struct bpf_insn *end = insn + bytes / sizeof(*insn);
+
+	for (; insn < end; insn++) {
+		if (insn->code != (BPF_LD | BPF_DW | BPF_IMM))
+			continue;
+		if (insn->src_reg == BPF_PSEUDO_MAP_FD || insn->src_reg == BPF_PSEUDO_MAP_VALUE) {
+			if (insn->imm < 0 || (uint32_t)insn->imm >= count)
+				return -EINVAL;
+			insn->imm = maps[insn->imm];
+		}
+		insn++;		/* it takes two */
+	}
+	return 0;
+}
+
 int mb_bpf_program_load(uint32_t type, uint32_t attach_type, const char *name, const void *code,
 			uint32_t bytes, char *log, uint32_t log_size)
 {
@@ -205,6 +224,16 @@ int mb_bpf_attach_tracepoint(int program, uint64_t id)
 		return ret;
 	}
 	return (int)event;
+}
+
+int mb_bpf_attach_raw(int program, const char *tracepoint)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.raw_tracepoint.name = pointer(tracepoint);
+	attr.raw_tracepoint.prog_fd = (uint32_t)program;
+	return sys_bpf(BPF_RAW_TRACEPOINT_OPEN, &attr, sizeof(attr.raw_tracepoint));
 }
 
 /* The values of an array map made with BPF_F_MMAPABLE; NULL with errno set. */

@@ -28,6 +28,8 @@ int mb_bpf_map_empty(int map, uint32_t key_size);
 int mb_bpf_program_load(uint32_t type, uint32_t attach_type, const char *name, const void *code,
 			uint32_t bytes, char *log, uint32_t log_size);
 int mb_bpf_attach_uprobes(int program, const struct mb_uprobes *probes);
+int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t count);
+int mb_bpf_attach_raw(int program, const char *tracepoint);
 int mb_bpf_attach_tracepoint(int program, uint64_t id);
 void *mb_bpf_map_memory(int map, uint64_t bytes);
 void mb_bpf_unmap_memory(void *memory, uint64_t bytes);

@@ -1,0 +1,358 @@
+"""Captures in a BPF program: operands of the marker, properties of the hit, memory.
+
+Registers of the traced program are all loaded in the entry block, because the verifier refuses
+context loads that the optimiser has merged ("dereference of modified ctx ptr"). Layouts: struct
+pt_regs (arch/x86/include/uapi/asm/ptrace.h), user_pt_regs (arch/arm64/.../ptrace.h).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from bridge.codegen import bpf_text as t
+from bridge.codegen.bpf_object import Control
+from bridge.ir.program import (
+    Argument,
+    Capture,
+    Computed,
+    Context,
+    Literal,
+    Load,
+    Value,
+    capture_text,
+    capture_type,
+)
+from bridge.markers import Constant, Field, Memory, RawArgument, RecordedField, Register
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.codegen.bpf_text import Text
+    from bridge.markers import Operand
+
+FAULT = 0xFFFFFFFF
+COMM_BYTES = 16
+TASK_CONTEXTS = frozenset(("ppid", "euid", "egid"))
+"""Contexts that need offsets of struct members."""
+
+_X86 = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig rip cs eflags rsp ss"
+_OFFSETS = {
+    "x86_64": {name: 8 * n for n, name in enumerate(_X86.split())},
+    "aarch64": {f"x{n}": 8 * n for n in range(31)} | {"sp": 248, "pc": 256},
+}
+_SIMPLE = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
+_SHIFTS = {"<<": "shl", ">>": "ashr", ">>>": "lshr"}
+
+
+class UnsupportedCaptureError(Exception):
+    """A bug of ours: an operand or a capture that BPF has no form for."""
+
+
+def extend(text: Text, value: str, size: int, signed: bool) -> str:
+    """The low `size` bytes of a 64-bit value, extended."""
+    if size >= 8:
+        return value
+    bits = 64 - 8 * size
+    high = text.value(f"shl i64 {value}, {bits}")
+    return text.value(f"{'ashr' if signed else 'lshr'} i64 {high}, {bits}")
+
+
+class Captures:
+    """The captured values of one program, each computed once.
+
+    `operands` says where each variable lies at the program's sites.
+    """
+
+    def __init__(
+        self, text: Text, operands: Mapping[str, Operand], machine: str, control: str
+    ) -> None:
+        self._text = text
+        self._operands = operands
+        self._offsets = _OFFSETS.get(machine, {})
+        self._control = control
+        self._values: dict[str, tuple[str, str]] = {}
+        self._registers: dict[str, str] = {}
+        self._buffer = ""
+        self.entry = self._entry()
+        """What stands in the entry block: loads of all registers, fields and raw arguments."""
+
+    # --- the entry block ----------------------------------------------------------------------
+
+    def _entry(self) -> list[str]:
+        lines: list[str] = []
+        for name, operand in self._operands.items():
+            match operand:
+                case Register(name=register):
+                    self._load_register(register, lines)
+                case Memory(base=base, index=index):
+                    for register in filter(None, (base, index)):
+                        self._load_register(register, lines)
+                case RawArgument(index=number):
+                    self._load(f"arg{number}", 8 * number, "i64", lines)
+                case Field(offset=offset, size=size, array="") if _direct(operand):
+                    self._load(f"field {name}", offset, f"i{size * 8}", lines)
+                case _:
+                    pass
+        return lines
+
+    def _load_register(self, register: str, lines: list[str]) -> None:
+        if register not in self._offsets:
+            raise UnsupportedCaptureError(f"register {register}")
+        self._load(register, self._offsets[register], "i64", lines)
+
+    def _load(self, key: str, offset: int, type_: str, lines: list[str]) -> None:
+        if key in self._registers:
+            return
+        pointer, value = f"%p{len(self._registers)}", f"%v{len(self._registers)}"
+        lines.append(f"  {pointer} = getelementptr i8, ptr %ctx, i64 {offset}")
+        lines.append(f"  {value} = load volatile {type_}, ptr {pointer}")
+        self._registers[key] = value
+
+    # --- values -------------------------------------------------------------------------------
+
+    def value(self, capture: Capture) -> str:
+        """A LONG capture as an i64."""
+        return self.with_status(capture)[0]
+
+    def with_status(self, capture: Capture) -> tuple[str, str]:
+        """A LONG capture and its status:
+
+        0, or FAULT if memory could not be read.
+        """
+        key = capture_text(capture)
+        if key not in self._values:
+            self._values[key] = self._compute(capture)
+        return self._values[key]
+
+    def _compute(self, capture: Capture) -> tuple[str, str]:
+        match capture:
+            case Argument(name=name):
+                return self._argument(name), "0"
+            case Context(name=name):
+                return self._context(name), "0"
+            case Literal(value=value):
+                return str(value), "0"
+            case Computed():
+                return self._computed(capture), "0"
+            case Load(space=space, address=address, size=size, signed=signed):
+                helper = t.READ_USER if space == "user" else t.READ_KERNEL
+                return self._read(helper, self.value(address), size, signed)
+            case _:
+                assert_never(capture)
+
+    def _computed(self, capture: Computed) -> str:
+        left, right = self.value(capture.left), self.value(capture.right)
+        if capture.op in _SIMPLE:
+            return self._text.value(f"{_SIMPLE[capture.op]} i64 {left}, {right}")
+        count = self._text.value(f"and i64 {right}, 63")
+        return self._text.value(f"{_SHIFTS[capture.op]} i64 {left}, {count}")
+
+    def _argument(self, name: str) -> str:
+        operand = self._operands[name]
+        text = self._text
+        match operand:
+            case Register(name=register, size=size, signed=signed, high=high):
+                value = self._registers[register]
+                if high:
+                    value = text.value(f"lshr i64 {value}, 8")
+                return extend(text, value, size, signed)
+            case Constant(value=number):
+                return str(number)
+            case Memory():
+                return self._memory(operand)
+            case RawArgument(index=index, size=size, signed=signed):
+                return extend(text, self._registers[f"arg{index}"], size, signed)
+            case Field(array=""):
+                return self._field(name, operand)
+            case Field() | RecordedField():
+                raise UnsupportedCaptureError(f"{name} is {operand}")
+            case _:
+                assert_never(operand)
+
+    def _memory(self, operand: Memory) -> str:
+        text = self._text
+        address = str(operand.displacement)
+        if operand.index is not None:
+            index = self._registers[operand.index]
+            scaled = text.value(f"mul i64 {index}, {operand.scale}")
+            address = text.value(f"add i64 {scaled}, {address}")
+        if operand.base is not None:
+            address = text.value(f"add i64 {self._registers[operand.base]}, {address}")
+        value, status = self._read(t.READ_USER, address, operand.size, operand.signed)
+        self._count_unreadable(status)
+        return value
+
+    def _count_unreadable(self, status: str) -> None:
+        text = self._text
+        failed, on = text.name("unreadable"), text.name("readable")
+        text.branch(text.value(f"icmp ne i64 {status}, 0"), failed, on)
+        text.open(failed)
+        text.add(text.at(self._control, 8 * Control.UNREADABLE), 1)
+        text.jump(on)
+        text.open(on)
+
+    def _field(self, name: str, operand: Field) -> str:
+        text = self._text
+        if not _direct(operand):
+            address = text.value(f"ptrtoint ptr {text.at('%ctx', operand.offset)} to i64")
+            return self._read(t.READ_KERNEL, address, operand.size, operand.signed)[0]
+        value = self._registers[f"field {name}"]
+        if operand.size == 8:
+            return value
+        extension = "sext" if operand.signed else "zext"
+        return text.value(f"{extension} i{operand.size * 8} {value} to i64")
+
+    def _read(self, helper: int, address: str, size: int, signed: bool) -> tuple[str, str]:
+        text = self._text
+        if not self._buffer:
+            self._buffer = text.stack(8)
+        text.store(0, self._buffer)
+        result = text.call(
+            helper, f"ptr {self._buffer}", f"i32 {size}", f"i64 {address}", result="i64"
+        )
+        value = extend(text, text.load(self._buffer), size, signed)
+        fault = text.value(f"icmp ne i64 {result}, 0")
+        return (
+            text.value(f"select i1 {fault}, i64 0, i64 {value}"),
+            text.value(f"select i1 {fault}, i64 {FAULT}, i64 0"),
+        )
+
+    # --- properties of the hit ----------------------------------------------------------------
+
+    def _context(self, name: str) -> str:
+        text = self._text
+        match name:
+            case "pid":
+                return text.value(f"lshr i64 {text.call(t.PID_TGID)}, 32")
+            case "tid":
+                return text.value(f"and i64 {text.call(t.PID_TGID)}, {0xFFFFFFFF}")
+            case "uid":
+                return text.value(f"and i64 {text.call(t.UID_GID)}, {0xFFFFFFFF}")
+            case "gid":
+                return text.value(f"lshr i64 {text.call(t.UID_GID)}, 32")
+            case "cpu":
+                return text.value(f"and i64 {text.call(t.CPU)}, {0xFFFFFFFF}")
+            case "monotonic_ns":
+                return text.call(t.KTIME)
+            case "realtime_ns":
+                offset = text.load(self._control, 8 * Control.REALTIME_OFFSET)
+                return text.value(f"add i64 {self.value(Context('monotonic_ns'))}, {offset}")
+            case "ppid" | "euid" | "egid":
+                return self._task_member(name)
+            case _:
+                raise UnsupportedCaptureError(f"context {name}")
+
+    def _task_member(self, name: str) -> str:
+        text = self._text
+        task = text.call(t.CURRENT_TASK)
+        outer = Control.REAL_PARENT if name == "ppid" else Control.CRED
+        inner = {"ppid": Control.TGID, "euid": Control.EUID, "egid": Control.EGID}[name]
+        owner = self._read(t.READ_KERNEL, self._member(task, outer), 8, False)[0]
+        return self._read(t.READ_KERNEL, self._member(owner, inner), 4, name == "ppid")[0]
+
+    def _member(self, address: str, word: Control) -> str:
+        offset = self._text.load(self._control, 8 * word)
+        return self._text.value(f"add i64 {address}, {offset}")
+
+    # --- strings ------------------------------------------------------------------------------
+
+    def string(self, capture: Capture, destination: str, room: int) -> str:
+        """Write a STRING capture, with its NUL, to `room` bytes.
+
+        Returns how many bytes were written, or 0 if the memory could not be read.
+        """
+        text = self._text
+        match capture:
+            case Context(name="execname"):
+                comm = text.stack(COMM_BYTES)
+                text.call(t.COMM, f"ptr {comm}", f"i32 {COMM_BYTES}")
+                address = text.value(f"ptrtoint ptr {comm} to i64")
+                return self._read_string(
+                    t.READ_KERNEL_STR, destination, min(room, COMM_BYTES), address
+                )
+            case Load(type=Value.STRING, space=space, address=address_capture):
+                helper = t.READ_USER_STR if space == "user" else t.READ_KERNEL_STR
+                address = self.value(address_capture)
+                return self._read_string(helper, destination, room, address)
+            case Argument(name=name):
+                return self._string_argument(name, destination, room)
+            case _:
+                raise UnsupportedCaptureError(capture_text(capture))
+
+    def _string_argument(self, name: str, destination: str, room: int) -> str:
+        operand = self._operands[name]
+        if not isinstance(operand, Field) or not operand.array:
+            raise UnsupportedCaptureError(f"string {name} at {operand}")
+        text = self._text
+        if operand.array == "char":
+            address = text.value(f"ptrtoint ptr {text.at('%ctx', operand.offset)} to i64")
+            size = min(room, operand.size + 1)
+            return self._read_string(t.READ_KERNEL_STR, destination, size, address)
+        where = text.value(f"ptrtoint ptr {text.at('%ctx', operand.offset)} to i64")
+        location = self._read(t.READ_KERNEL, where, 4, False)[0]
+        offset = text.value(f"and i64 {location}, 65535")
+        if operand.array == "rel_loc":
+            offset = text.value(f"add i64 {offset}, {operand.offset + 4}")
+        base = text.value("ptrtoint ptr %ctx to i64")
+        address = text.value(f"add i64 {base}, {offset}")
+        return self._read_string(t.READ_KERNEL_STR, destination, room, address)
+
+    def _read_string(self, helper: int, destination: str, room: int, address: str) -> str:
+        text = self._text
+        result = text.call(helper, f"ptr {destination}", f"i32 {room}", f"i64 {address}")
+        # Unsigned, so that a negative result is too large as well.
+        fits = text.value(f"icmp ule i64 {result}, {room}")
+        return text.value(f"select i1 {fits}, i64 {result}, i64 0")
+
+
+def _direct(operand: Field) -> bool:
+    """Whether the verifier lets a program load the field from the context."""
+    return (
+        operand.offset >= 8
+        and operand.size in (1, 2, 4, 8)
+        and not (operand.offset % operand.size)
+    )
+
+
+def string_room(capture: Capture, maximum: int) -> int:
+    """The bytes that a STRING capture can take, with its NUL; `maximum` is MAXSTRINGLEN."""
+    assert capture_type(capture) is Value.STRING
+    match capture:
+        case Context():
+            return min(COMM_BYTES, maximum)
+        case Load(limit=int(limit)):
+            return min(limit + 1, maximum)
+        case _:
+            return maximum
+
+
+def variables(captures: tuple[Capture, ...]) -> frozenset[str]:
+    """The names of the marker's variables that captures use."""
+    found: set[str] = set()
+    for capture in captures:
+        match capture:
+            case Argument(name=name):
+                found.add(name)
+            case Computed(left=left, right=right):
+                found |= variables((left, right))
+            case Load(address=address):
+                found |= variables((address,))
+            case _:
+                pass
+    return frozenset(found)
+
+
+def contexts(captures: tuple[Capture, ...]) -> frozenset[str]:
+    """The names of the contexts that captures use."""
+    found: set[str] = set()
+    for capture in captures:
+        match capture:
+            case Context(name=name):
+                found.add(name)
+            case Computed(left=left, right=right):
+                found |= contexts((left, right))
+            case Load(address=address):
+                found |= contexts((address,))
+            case _:
+                pass
+    return frozenset(found)

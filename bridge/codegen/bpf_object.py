@@ -1,0 +1,165 @@
+"""What BPF code generation hands to the kernel engine: maps and programs that name maps by number.
+
+One rule: nothing here belongs to a running kernel. Code refers to map number `n` of `maps`
+where the kernel wants a file descriptor; the engine creates the maps and puts them in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.ir.program import Global
+    from bridge.markers import Site
+
+
+class MapType(IntEnum):
+    """The kinds of BPF maps that are used (enum bpf_map_type)."""
+
+    HASH = 1
+    ARRAY = 2
+    PERCPU_ARRAY = 6
+    ARRAY_OF_MAPS = 12
+    RINGBUF = 27
+
+
+MAPPABLE = 1 << 10
+"""BPF_F_MMAPABLE: user space maps the values of an array map."""
+
+NO_PREALLOC = 1 << 0
+"""BPF_F_NO_PREALLOC: entries are allocated when they are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpec:
+    """A map to create; `inner` is the number of the template of a map of maps."""
+
+    name: str
+    type: MapType
+    key_bytes: int
+    value_bytes: int
+    entries: int
+    flags: int = 0
+    inner: int | None = None
+    initial: bytes = b""
+    """What the first element starts as; "" is zero."""
+
+
+class Attach(Enum):
+    """How a program is attached."""
+
+    UPROBE = "uprobe"
+    UPROBE_RETURN = "uprobe-return"
+    TRACEPOINT = "tracepoint"
+    RAW_TRACEPOINT = "raw-tracepoint"
+
+
+@dataclass(frozen=True, slots=True)
+class BpfProgram:
+    """A program and where it goes: the sites of a marker, or a kernel tracepoint.
+
+    `pid` restricts uprobes to one process (0: all).
+    """
+
+    name: str
+    hook: int
+    attach: Attach
+    code: bytes
+    sites: tuple[Site, ...] = ()
+    tracepoint: str = ""
+    tracepoint_id: int = 0
+    pid: int = 0
+
+
+class Control(IntEnum):
+    """The words of the control map, which user space has mapped, by their index.
+
+    ARMED lets the programs run. The offsets are byte offsets in task_struct and cred; a member
+    that programs do not need is 0.
+    """
+
+    ARMED = 0
+    LOST = 1
+    """Records for which there was no room."""
+    ERROR = 2
+    """The first error of a handler: `error_word`."""
+    SEQUENCE = 3
+    """How many entries programs have made: gives each its place in the order."""
+    UNREADABLE = 4
+    """Arguments of markers whose memory could not be read; they count as 0."""
+    REALTIME_OFFSET = 5
+    """What to add to CLOCK_MONOTONIC for nanoseconds since 1970."""
+    REAL_PARENT = 6
+    TGID = 7
+    CRED = 8
+    EUID = 9
+    EGID = 10
+    SCRATCH_LOST = 11
+    """Records for which no scratch memory was free."""
+    FORK_CHILD = 12
+    """Where the tracepoint sched_process_fork has the new thread's id."""
+    CONTENDED = 13
+    """Minima and maxima that lost too many races."""
+
+
+CONTROL_WORDS = len(Control)
+_SITE_BITS, _HANDLER_BITS = 24, 20
+_MARK = 1 << 62
+"""So that no error is 0."""
+
+
+def error_word(handler: int, site: int | None, message: int) -> int:
+    """An error of a handler in the kernel, in one word."""
+    place = 0 if site is None else site + 1
+    return _MARK | (message << _HANDLER_BITS | handler) << _SITE_BITS | place
+
+
+def split_error_word(word: int) -> tuple[int, int | None, int]:
+    """Handler, site and message number of an `error_word`."""
+    site = word & ((1 << _SITE_BITS) - 1)
+    handler = word >> _SITE_BITS & ((1 << _HANDLER_BITS) - 1)
+    message = (word & ~_MARK) >> (_SITE_BITS + _HANDLER_BITS)
+    return handler, site - 1 if site else None, message
+
+
+@dataclass(frozen=True, slots=True)
+class KernelGlobal:
+    """A global that kernel programs use: its map, and how its entries look.
+
+    Keys are `key_bytes` long: a LONG takes 8 bytes, a STRING `STRING_BYTES`. Values are a
+    sequence number, then the payload: a number, or the statistic's count, sum, min, max and
+    buckets. `outer` is the number of the map of maps through which programs reach the map when
+    it is moved to user space while they run.
+    """
+
+    variable: int
+    declaration: Global
+    map: int
+    outer: int | None
+    key_bytes: int
+    value_bytes: int
+    template: int | None = None
+    """The map whose value new entries of a statistic start as."""
+    resident: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BpfObject:
+    """Everything that the kernel engine loads.
+
+    `control`, `ring` and `targets` are map numbers; `ring` is None when no record is ever sent,
+    `targets` (thread ids of the target and its descendants) when no program asks.
+    `task_members` says whether the offsets of the control map are needed.
+    """
+
+    maps: tuple[MapSpec, ...]
+    programs: tuple[BpfProgram, ...]
+    control: int
+    ring: int | None = None
+    targets: int | None = None
+    globals: tuple[KernelGlobal, ...] = ()
+    task_members: bool = False
+    messages: tuple[bytes, ...] = ()
+    """Messages of errors in kernel handlers, by number."""

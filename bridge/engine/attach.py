@@ -1,0 +1,258 @@
+"""codegen.BpfObject -> maps, programs and links in the running kernel.
+
+One rule: whatever the kernel refuses becomes a `HostError` that says what to do about it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bridge._native import ffi, lib
+from bridge.codegen.bpf_follow import FORK
+from bridge.codegen.bpf_object import CONTROL_WORDS, Attach, Control
+from bridge.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.codegen.bpf_object import BpfObject, BpfProgram, KernelGlobal, MapSpec
+
+EVENTS = Path("/sys/kernel/tracing/events")
+BTF = Path("/sys/kernel/btf/vmlinux")
+LOG_BYTES = 1 << 20
+PROGRAM_TYPES = {
+    Attach.UPROBE: (2, 48),
+    Attach.UPROBE_RETURN: (2, 48),
+    Attach.TRACEPOINT: (5, 0),
+    Attach.RAW_TRACEPOINT: (17, 0),
+}
+"""Program type and expected attach type (BPF_TRACE_UPROBE_MULTI) of each way to attach."""
+
+_ROOT = "run markbridge as root, or with the capabilities CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN"
+_REMEDIES = {
+    errno.EPERM: _ROOT,
+    errno.EACCES: _ROOT,
+    errno.ENOSYS: "the kernel was built without CONFIG_BPF_SYSCALL; use one that has it",
+    errno.ENOMEM: "free memory, or make arrays and the buffer (-s) smaller",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+
+
+def host_error(doing: str, code: int, remedy: str = "") -> HostError:
+    """The error for a negative errno."""
+    return HostError(
+        f"cannot {doing}: {os.strerror(-code)}", remedy or _REMEDIES.get(-code, "")
+    )
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A BPF object in the kernel. `maps` are file descriptors by map number."""
+
+    object: BpfObject
+    maps: list[int] = field(default_factory=list)
+    spare: dict[int, int] = field(default_factory=dict)
+    """The second map of each global that is moved while programs run."""
+    programs: list[int] = field(default_factory=list)
+    links: list[int] = field(default_factory=list)
+    control: Any = None
+
+    def word(self, word: Control) -> int:
+        """A word of the control map."""
+        return int(self.control[word])
+
+    def set_word(self, word: Control, value: int) -> None:
+        """Set a word of the control map."""
+        self.control[word] = value
+
+    def disarm(self) -> None:
+        """Stop and detach all programs; maps stay."""
+        if self.control is not None:
+            self.set_word(Control.ARMED, 0)
+        while self.links:
+            os.close(self.links.pop())
+
+    def close(self) -> None:
+        """Release everything."""
+        self.disarm()
+        if self.control is not None:
+            lib.mb_bpf_unmap_memory(self.control, 8 * CONTROL_WORDS)
+            self.control = None
+        for descriptor in (*self.programs, *self.maps, *self.spare.values()):
+            os.close(descriptor)
+        self.programs, self.maps, self.spare = [], [], {}
+
+
+def load(bpf: BpfObject) -> Loaded:
+    """Create maps and load programs; nothing is attached yet."""
+    loaded = Loaded(bpf)
+    try:
+        for spec in bpf.maps:
+            loaded.maps.append(_create(spec, loaded.maps))
+        _prepare_globals(loaded)
+        _map_control(loaded)
+        descriptors = ffi.new("int32_t[]", loaded.maps)
+        for program in bpf.programs:
+            loaded.programs.append(_load_program(program, descriptors, len(loaded.maps)))
+    except BaseException:
+        loaded.close()
+        raise
+    return loaded
+
+
+def _create(spec: MapSpec, maps: Sequence[int]) -> int:
+    native = ffi.new("struct mb_bpf_map *")
+    native.type, native.key_size, native.value_size = spec.type, spec.key_bytes, spec.value_bytes
+    native.entries, native.flags = spec.entries, spec.flags
+    native.inner = 0 if spec.inner is None else maps[spec.inner]
+    native.name = spec.name.encode()[:15]
+    made: int = lib.mb_bpf_map_create(native)
+    if made < 0:
+        raise host_error(f"create the BPF map `{spec.name}`", made)
+    if spec.initial:
+        _initialize(made, spec)
+    return made
+
+
+def _initialize(map_: int, spec: MapSpec) -> None:
+    code = lib.mb_bpf_map_update(map_, ffi.new("uint32_t *", 0), spec.initial, 0)
+    if code < 0:
+        raise host_error(f"fill the BPF map `{spec.name}`", code)
+
+
+def _prepare_globals(loaded: Loaded) -> None:
+    """Maps that are moved while programs run come in pairs, behind a map of maps."""
+    for kernel_global in loaded.object.globals:
+        if kernel_global.outer is None:
+            continue
+        spec = loaded.object.maps[kernel_global.map]
+        loaded.spare[kernel_global.variable] = _create(spec, loaded.maps)
+        switch(loaded, kernel_global, loaded.maps[kernel_global.map])
+
+
+def switch(loaded: Loaded, kernel_global: KernelGlobal, map_: int) -> None:
+    """Make programs use `map_` from now on; returns when none uses the other any more."""
+    assert kernel_global.outer is not None  # noqa: S101 - only such globals have two maps
+    outer = loaded.maps[kernel_global.outer]
+    key, value = ffi.new("uint32_t *", 0), ffi.new("uint32_t *", map_)
+    code = lib.mb_bpf_map_update(outer, key, value, 0)
+    if code < 0:
+        raise host_error("exchange BPF maps", code)
+
+
+def _map_control(loaded: Loaded) -> None:
+    memory = lib.mb_bpf_map_memory(loaded.maps[loaded.object.control], 8 * CONTROL_WORDS)
+    if memory == ffi.NULL:
+        raise HostError("cannot map the memory of a BPF map", _ROOT)
+    loaded.control = ffi.cast("int64_t *", memory)
+    loaded.set_word(Control.REALTIME_OFFSET, time.time_ns() - time.monotonic_ns())
+    if loaded.object.targets is not None:
+        loaded.set_word(Control.FORK_CHILD, _field_offset(FORK, "child_pid"))
+    if loaded.object.task_members:
+        _set_task_members(loaded)
+
+
+def _set_task_members(loaded: Loaded) -> None:
+    from bridge.engine.task import member_offsets
+
+    for word, offset in member_offsets(BTF).items():
+        loaded.set_word(word, offset)
+
+
+def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # noqa: ANN401
+    code = ffi.new("uint8_t[]", program.code)
+    size = len(program.code)
+    relocated = lib.mb_bpf_relocate(code, size, descriptors, count)
+    if relocated < 0:
+        raise host_error("place maps in a BPF program", relocated)
+    kind, attach = PROGRAM_TYPES[program.attach]
+    name = program.name.encode()[:15]
+    loaded: int = lib.mb_bpf_program_load(kind, attach, name, code, size, ffi.NULL, 0)
+    if loaded >= 0:
+        return loaded
+    if loaded in (-errno.EPERM, -errno.ENOSYS):
+        raise host_error("load a BPF program", loaded)
+    log = ffi.new("char[]", LOG_BYTES)
+    again = lib.mb_bpf_program_load(kind, attach, name, code, size, log, LOG_BYTES)
+    if again >= 0:
+        return int(again)
+    tail = "\n".join(ffi.string(log).decode(errors="replace").splitlines()[-12:])
+    raise HostError(
+        f"the kernel's verifier refuses the program `{program.name}`:\n{tail}",
+        "this is a fault of markbridge; please report it with the script",
+    )
+
+
+# --- attaching --------------------------------------------------------------------------------
+
+
+def attach(loaded: Loaded) -> None:
+    """Attach all programs. They do nothing before ARMED is set."""
+    for program, descriptor in zip(loaded.object.programs, loaded.programs, strict=True):
+        match program.attach:
+            case Attach.UPROBE | Attach.UPROBE_RETURN:
+                _attach_uprobes(loaded, program, descriptor)
+            case Attach.TRACEPOINT:
+                number = program.tracepoint_id or tracepoint_id(program.tracepoint)
+                _keep(
+                    loaded,
+                    lib.mb_bpf_attach_tracepoint(descriptor, number),
+                    f"attach to the tracepoint `{program.tracepoint}`",
+                )
+            case Attach.RAW_TRACEPOINT:
+                _keep(
+                    loaded,
+                    lib.mb_bpf_attach_raw(descriptor, program.tracepoint.encode()),
+                    f"attach to the tracepoint `{program.tracepoint}`",
+                )
+
+
+def _keep(loaded: Loaded, link: int, doing: str) -> None:
+    if link < 0:
+        raise host_error(doing, link)
+    loaded.links.append(link)
+
+
+def _attach_uprobes(loaded: Loaded, program: BpfProgram, descriptor: int) -> None:
+    path = program.sites[0].path
+    probes = ffi.new("struct mb_uprobes *")
+    name = ffi.new("char[]", os.fsencode(path))
+    offsets = ffi.new("uint64_t[]", [site.offset for site in program.sites])
+    semaphores = ffi.new("uint64_t[]", [site.ref_ctr_offset for site in program.sites])
+    probes.path, probes.offsets, probes.count = name, offsets, len(program.sites)
+    if any(site.ref_ctr_offset for site in program.sites):
+        probes.semaphores = semaphores
+    probes.at_return = program.attach is Attach.UPROBE_RETURN
+    probes.pid = program.pid
+    link = lib.mb_bpf_attach_uprobes(descriptor, probes)
+    if link == -errno.ESRCH:
+        raise host_error(f"attach to `{path}`", link, f"process {program.pid} is gone")
+    if link == -errno.EINVAL:
+        remedy = "uprobe_multi links need Linux 6.6 or later"
+        raise host_error(f"attach to `{path}`", link, remedy)
+    _keep(loaded, link, f"attach to `{path}`")
+
+
+def tracepoint_id(name: str) -> int:
+    """The id of a scheduler tracepoint."""
+    try:
+        return int((EVENTS / "sched" / name / "id").read_text())
+    except OSError as error:
+        raise HostError(f"cannot read the tracepoint `{name}`: {error}", _ROOT) from error
+
+
+def _field_offset(name: str, wanted: str) -> int:
+    try:
+        text = (EVENTS / "sched" / name / "format").read_text()
+    except OSError as error:
+        raise HostError(f"cannot read the tracepoint `{name}`: {error}", _ROOT) from error
+    found = re.search(rf"\b{wanted};\s*offset:(\d+);", text)
+    if found is None:
+        raise HostError(f"the tracepoint `{name}` has no field `{wanted}`")
+    return int(found[1])
