@@ -1,0 +1,680 @@
+"""Reductions of the grammar -> nodes of the tree: one method per rule or alternative.
+
+Each method gets the children of its alternative, tokens included, in order. It may raise
+`Refused` for what the grammar cannot say. Rule: nothing but the tree is known here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from bridge.script import ast, errors
+from bridge.script.errors import Refused
+from bridge.script.format import format_problem
+from bridge.script.lex import evaluate
+from bridge.script.tokens import Token
+from bridge.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Children = list[Any]  # what Lark hands over: tokens, nodes, lists of nodes
+MAX_DEPTH = 1000
+
+
+def number(token: Token, negative: bool = False) -> int:
+    """The value of a number token, wrapped to 64 bits; refused if it is none."""
+    text = token.text.lower()
+    try:
+        octal = text[0] == "0" and len(text) > 1 and text[1] in "01234567"
+        value = int(text, 8) if octal else int(text, 0)
+    except ValueError:
+        value = 1 << 64
+    if "b" in text[:2] or "o" in text[:2] or "_" in text:
+        value = 1 << 64
+    if value >= 1 << 64 or (negative and value > 1 << 63):
+        raise Refused(errors.parse(errors.NUMBER_RANGE, token))
+    value = -value if negative else value
+    return (value + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+def text_of(token: Token) -> str:
+    """The evaluated text of a string token."""
+    return evaluate(token.text).split("\0", 1)[0]
+
+
+def _string(token: Token) -> ast.String:
+    return ast.String(text_of(token), token.text, span=token.span, token=token.span)
+
+
+def _literal(value: Children) -> ast.Number | ast.String:
+    return cast("ast.Number | ast.String", value)
+
+
+def _over(first: Any, last: Any) -> Span:  # noqa: ANN401 - a token, a node or a list of nodes
+    while isinstance(first, list):
+        first = first[0]
+    while isinstance(last, list):
+        last = last[-1]
+    start: Span = first.span
+    return start.to(last.span)
+
+
+def _nodes(c: Children) -> Children:
+    return [x for x in c if not isinstance(x, Token)]
+
+
+class Expressions:
+    """Expression rules."""
+
+    def assign(self, c: Children) -> ast.Expr:
+        left, op, right = c
+        return ast.Assign(op.text, left, right, span=_over(left, right), token=op.span)
+
+    def conditional(self, c: Children) -> ast.Expr:
+        return ast.Ternary(c[0], c[2], c[4], span=_over(c[0], c[4]), token=c[1].span)
+
+    def binary(self, c: Children) -> ast.Expr:
+        left, op, right = c
+        return ast.Binary(op.text, left, right, span=_over(left, right), token=op.span)
+
+    def in_one(self, c: Children) -> ast.Expr:
+        return ast.In((c[0],), c[2], span=_over(c[0], c[2]), token=c[1].span)
+
+    def in_many(self, c: Children) -> ast.Expr:
+        return ast.In(tuple(c[1]), c[4], span=_over(c[0], c[4]), token=c[3].span)
+
+    def bracketed(self, c: Children) -> ast.Expr:
+        if len(c[1]) != 1:
+            raise Refused(errors.parse(errors.EXPRESSION_LIST, c[2]))
+        return cast("ast.Expr", c[1][0])
+
+    def wildcard(self, _c: Children) -> None:
+        return None
+
+    def slices(self, c: Children) -> Children:
+        return [*c[0], c[2]] if len(c) > 1 else [c[0]]
+
+    keys = slices
+    arguments = slices
+
+    def regex_query(self, c: Children) -> ast.Expr:
+        pattern = _string(c[2])
+        return ast.Regex(
+            c[1].text, c[0], pattern, span=_over(c[0], c[2]), token=c[1].span
+        )
+
+    def unary(self, c: Children) -> ast.Expr:
+        return ast.Unary(c[0].text, c[1], span=_over(c[0], c[1]), token=c[0].span)
+
+    def prefix(self, c: Children) -> ast.Expr:
+        return ast.Step(c[0].text, c[1], True, span=_over(c[0], c[1]), token=c[0].span)
+
+    def postfix(self, c: Children) -> ast.Expr:
+        return ast.Step(c[1].text, c[0], False, span=_over(c[0], c[1]), token=c[1].span)
+
+    # --- values
+
+    def parenthesized(self, c: Children) -> ast.Expr:
+        return cast("ast.Expr", c[1])
+
+    def number(self, c: Children) -> ast.Expr:
+        return ast.Number(number(c[0]), span=c[0].span, token=c[0].span)
+
+    def string(self, c: Children) -> ast.Expr:
+        return _string(c[0])
+
+    def embedded_expr(self, c: Children) -> ast.Expr:
+        return ast.EmbeddedExpr(c[0].text, span=c[0].span, token=c[0].span)
+
+    def name(self, c: Children) -> ast.Name:
+        return ast.Name(c[0].text, span=c[0].span, token=c[0].span)
+
+    def indexable(self, c: Children) -> ast.Indexable:
+        return cast("ast.Indexable", c[0])
+
+    def index(self, c: Children) -> ast.Expr:
+        base = self.name(c) if isinstance(c[0], Token) else c[0]
+        return ast.Index(base, tuple(c[2]), span=_over(c[0], c[3]), token=base.token)
+
+    def call(self, c: Children) -> ast.Expr:
+        arguments = tuple(c[2]) if len(c) > 3 else ()
+        return ast.Call(c[0].text, arguments, span=_over(c[0], c[-1]), token=c[0].span)
+
+    def histogram(self, c: Children) -> ast.Expr:
+        parameters = tuple(x.value for x in c[3:] if isinstance(x, ast.Number))
+        kind = c[0].text.removeprefix("@hist_")
+        return ast.Histogram(
+            kind, c[2], parameters, span=_over(c[0], c[-1]), token=c[0].span
+        )
+
+    def stat_op(self, c: Children) -> ast.Expr:
+        parameters = tuple(x.value for x in c[3:] if isinstance(x, ast.Number))
+        allowed = 1 if c[0].text == "@variance" else 0
+        if len(parameters) > allowed:
+            raise Refused(errors.parse(errors.TOO_MANY_PARAMETERS, c[3 + 2 * allowed]))
+        return ast.StatOp(
+            c[0].text[1:], c[2], parameters, span=_over(c[0], c[-1]), token=c[0].span
+        )
+
+    # --- target variables
+
+    def target(self, c: Children) -> ast.Expr:
+        name, dollars = _split_dollars(c[0].text)
+        return ast.Target(name, (), dollars, span=c[0].span, token=c[0].span)
+
+    def cast(self, c: Children) -> ast.Expr:
+        _no_empty(c[4])
+        module = text_of(c[6]) if len(c) > 6 else None
+        return ast.Cast(
+            c[2], text_of(c[4]), module, span=_over(c[0], c[-1]), token=c[0].span
+        )
+
+    def at_var(self, c: Children) -> ast.Expr:
+        module = text_of(c[4]) if len(c) > 4 else None
+        return ast.AtVar(text_of(c[2]), module, span=_over(c[0], c[-1]), token=c[0].span)
+
+    def members(self, c: Children) -> Children:
+        return [*c[0], c[1]] if len(c) > 1 else [c[0]]
+
+    def member(self, c: Children) -> Children:
+        return c
+
+    def element(self, c: Children) -> ast.Node:
+        return ast.Element(c[1], span=_over(c[0], c[2]), token=c[0].span)
+
+    def path(self, c: Children) -> tuple[tuple[ast.Component, ...], str, Token | ast.Node]:
+        """The components and the pretty-printing suffix; refused where both meet."""
+        components: list[ast.Component] = []
+        pretty = ""
+        last: Any = c[-1]
+        for piece in c[0] if isinstance(c[0], list) else []:
+            if pretty:
+                raise Refused(errors.parse(errors.PRETTY_PATH, _first(piece)))
+            if isinstance(piece, list):
+                name, pretty = _split_dollars(piece[1].text)
+                span, last = _over(piece[0], piece[1]), piece[1]
+                if name:
+                    components.append(ast.Member(name, span=span, token=piece[0].span))
+            else:
+                components.append(piece)
+                last = piece
+        if isinstance(c[-1], Token):
+            pretty, last = c[-1].text, c[-1]
+        return tuple(components), pretty, last
+
+    def target_path(self, c: Children) -> ast.Expr:
+        return _with_path(c[0], c[1], c[0].span, address=False)
+
+    def autocast(self, c: Children) -> ast.Expr:
+        (path, pretty, last) = c[1]
+        token = path[0].token if path else last.span
+        return ast.Cast(
+            c[0], None, None, path, pretty, span=_over(c[0], last), token=token
+        )
+
+    def address(self, c: Children) -> ast.Expr:
+        return self.address_path([c[0], c[1], ((), "", c[1])])
+
+    def address_path(self, c: Children) -> ast.Expr:
+        sign, value, path = c
+        if isinstance(value, ast.Target | ast.Cast | ast.AtVar):
+            if value.address_of:
+                raise Refused(errors.parse(errors.ADDRESS_TWICE, sign))
+            return _with_path(value, path, sign.span, address=True)
+        return ast.Cast(
+            value, None, None, path[0], path[1], True, span=_over(sign, path[2]), token=sign.span
+        )
+
+    # --- other @ operators
+
+    def at_expr(self, c: Children) -> ast.Expr:
+        literals = tuple(text_of(x) for x in c[4::2])
+        for token in c[4::2][:1]:
+            _no_empty(token)
+        return ast.AtOperator(
+            c[0].text[1:], c[2], literals, span=_over(c[0], c[-1]), token=c[0].span
+        )
+
+    def at_name(self, c: Children) -> ast.Expr:
+        operand = ast.Name(c[2].text, span=c[2].span, token=c[2].span)
+        return ast.AtOperator(
+            c[0].text[1:], operand, span=_over(c[0], c[3]), token=c[0].span
+        )
+
+    def at_literal(self, c: Children) -> ast.Expr:
+        _no_empty(c[2])
+        return ast.AtLiteral(
+            c[0].text[1:], (text_of(c[2]),), span=_over(c[0], c[3]), token=c[0].span
+        )
+
+    def at_register(self, c: Children) -> ast.Expr:
+        return ast.AtRegister(
+            c[0].text[1:], (c[2],), span=_over(c[0], c[3]), token=c[0].span
+        )
+
+    def at_deref(self, c: Children) -> ast.Expr:
+        return ast.AtRegister(
+            c[0].text[1:], (c[2], c[4]), span=_over(c[0], c[5]), token=c[0].span
+        )
+
+    # --- the print family
+
+    def print_plain(self, c: Children) -> ast.Expr:
+        arguments = tuple(c[2]) if len(c) > 3 else ()
+        return ast.Print(c[0].text, arguments, span=_over(c[0], c[-1]), token=c[0].span)
+
+    def print_histogram(self, c: Children) -> ast.Expr:
+        return ast.Print(c[0].text, (c[2],), span=_over(c[0], c[-1]), token=c[0].span)
+
+    def print_format(self, c: Children) -> ast.Expr:
+        if problem := format_problem(c[2].text):
+            raise Refused(errors.parse(problem, c[3]))
+        return ast.Print(
+            c[0].text,
+            tuple(_nodes(c)),
+            format=_string(c[2]),
+            span=_over(c[0], c[-1]),
+            token=c[0].span,
+        )
+
+    def print_delimited(self, c: Children) -> ast.Expr:
+        return ast.Print(
+            c[0].text,
+            tuple(_nodes(c)),
+            delimiter=_string(c[2]),
+            span=_over(c[0], c[-1]),
+            token=c[0].span,
+        )
+
+    # --- literals
+
+    def literal(self, c: Children) -> ast.Expr:
+        return _string(c[0]) if isinstance(c[0], Token) else _literal(c[0])
+
+    def integer(self, c: Children) -> ast.Expr:
+        value = number(c[-1], negative=len(c) > 1)
+        return ast.Number(value, span=_over(c[0], c[-1]), token=c[-1].span)
+
+
+def _first(piece: Any) -> Any:  # noqa: ANN401 - a token or a node
+    return piece[0] if isinstance(piece, list) else piece
+
+
+def _split_dollars(text: str) -> tuple[str, str]:
+    """`$x$$` -> (`$x`, `$$`); a name of dollars only has no suffix."""
+    name = text.rstrip("$")
+    return name, text[len(name) :]
+
+
+def _no_empty(token: Token) -> None:
+    if not token.text:
+        raise Refused(errors.parse(errors.EMPTY_STRING, token))
+
+
+def _with_path(
+    base: ast.Target | ast.Cast | ast.AtVar, path: Any, start: Span, address: bool  # noqa: ANN401
+) -> ast.Expr:
+    components, pretty, last = path
+    if base.pretty and (components or pretty):
+        raise Refused(errors.parse(errors.PRETTY_PATH, components[0] if components else last))
+    span = start.to(last.span)
+    pretty = pretty or base.pretty
+    match base:
+        case ast.Target(name=name):
+            return ast.Target(name, components, pretty, address, span=span, token=base.token)
+        case ast.Cast(value=value, type=type_, module=module):
+            path = (*base.path, *components)
+            return ast.Cast(
+                value, type_, module, path, pretty, address, span=span, token=base.token
+            )
+        case ast.AtVar(name=name, module=module):
+            return ast.AtVar(name, module, components, pretty, address, span=span, token=base.token)
+
+
+class Statements(Expressions):
+    """Statement rules."""
+
+    def null(self, c: Children) -> ast.Stmt:
+        return ast.Null(span=c[0].span, token=c[0].span)
+
+    def terminated(self, c: Children) -> ast.Stmt:
+        return cast("ast.Stmt", c[0])
+
+    def block(self, c: Children) -> ast.Block:
+        return ast.Block(tuple(c[1]), span=_over(c[0], c[2]), token=c[0].span)
+
+    def statements(self, c: Children) -> Children:
+        if not c:
+            return []
+        body: Children = c[0]
+        body.append(c[1])
+        return body
+
+    def expr_statement(self, c: Children) -> ast.Stmt:
+        return ast.ExprStmt(c[0], span=c[0].span, token=c[0].token)
+
+    def if_(self, c: Children) -> ast.Stmt:
+        orelse = c[6] if len(c) > 5 else None
+        return ast.If(c[2], c[4], orelse, span=_over(c[0], c[-1]), token=c[0].span)
+
+    def while_(self, c: Children) -> ast.Stmt:
+        return ast.While(c[2], c[4], span=_over(c[0], c[4]), token=c[0].span)
+
+    def for_(self, c: Children) -> ast.Stmt:
+        parts: list[ast.Expr | None] = [None, None, None]
+        at = 0
+        for child in c[2:-2]:
+            if not isinstance(child, Token):
+                parts[at] = child
+            elif child.text == ";":
+                at += 1
+        return ast.For(*parts, c[-1], span=_over(c[0], c[-1]), token=c[0].span)
+
+    def foreach_key(self, c: Children) -> Children:
+        return c
+
+    def foreach_list(self, c: Children) -> Children:
+        return [*c[0], c[2]] if len(c) > 1 else [c[0]]
+
+    def foreach_one(self, c: Children) -> tuple[Any, Children]:
+        return None, [c[0]]
+
+    def foreach_many(self, c: Children) -> tuple[Any, Children]:
+        return None, c[1]
+
+    def foreach_value_one(self, c: Children) -> tuple[Any, Children]:
+        return c[0], [c[2]]
+
+    def foreach_value_many(self, c: Children) -> tuple[Any, Children]:
+        return c[0], c[3]
+
+    def foreach_slice(self, c: Children) -> tuple[str, Any]:
+        return "slice", tuple(c[1])
+
+    def foreach_by(self, c: Children) -> tuple[str, Any]:
+        return "by", c
+
+    def foreach_sort(self, c: Children) -> tuple[str, Any]:
+        return "sort", c[0]
+
+    def foreach_limit(self, c: Children) -> tuple[str, Any]:
+        return "limit", c[1]
+
+    def foreach(self, c: Children) -> ast.Stmt:
+        value, keys = c[2]
+        extra: dict[str, Any] = dict(x for x in c[5:-2] if isinstance(x, tuple))
+        return ast.Foreach(
+            tuple(self.name(key) for key in keys),
+            self.name(value) if value else None,
+            c[4],
+            extra.get("slice", ()),
+            _sort(value, keys, extra),
+            extra.get("limit"),
+            c[-1],
+            span=_over(c[0], c[-1]),
+            token=c[0].span,
+        )
+
+    def catch_variable(self, c: Children) -> ast.Name:
+        return self.name([c[1]])
+
+    def try_(self, c: Children) -> ast.Stmt:
+        variable = c[3] if len(c) > 4 else None
+        return ast.Try(c[1], variable, c[-1], span=_over(c[0], c[-1]), token=c[0].span)
+
+    def return_value(self, c: Children) -> ast.Stmt:
+        return ast.Return(c[1], span=_over(c[0], c[1]), token=c[0].span)
+
+    def return_void(self, c: Children) -> ast.Stmt:
+        return ast.Return(None, span=c[0].span, token=c[0].span)
+
+    def delete(self, c: Children) -> ast.Stmt:
+        return ast.Delete(c[1], span=_over(c[0], c[1]), token=c[0].span)
+
+    def break_(self, c: Children) -> ast.Stmt:
+        return ast.Break(span=c[0].span, token=c[0].span)
+
+    def continue_(self, c: Children) -> ast.Stmt:
+        return ast.Continue(span=c[0].span, token=c[0].span)
+
+    def next_(self, c: Children) -> ast.Stmt:
+        return ast.Next(span=c[0].span, token=c[0].span)
+
+
+def _sort(value: Any, keys: Sequence[Any], extra: dict[str, Any]) -> ast.Sort | None:  # noqa: ANN401
+    """The one sort marker of a foreach; refused if there are two."""
+    found: list[tuple[Token, str, int]] = []
+    if value and len(value) > 1:
+        found.append((value[1], "value", 0))
+    found += [(key[1], "key", at) for at, key in enumerate(keys) if len(key) > 1]
+    if "by" in extra:
+        found.append((extra["by"][1], extra["by"][0].text[1:], 0))
+    if "sort" in extra:
+        found.append((extra["sort"], "value", 0))
+    if len(found) > 1:
+        raise Refused(errors.parse(errors.MULTIPLE_SORTS, found[1][0]))
+    for token, by, key in found:
+        return ast.Sort(by, token.text == "-", key, span=token.span, token=token.span)
+    return None
+
+
+class Builder(Statements):
+    """Top-level rules; the start rule yields the list of definitions."""
+
+    def start(self, c: Children) -> Children:
+        return [x for part in c for x in (part if isinstance(part, list) else [part])]
+
+    # --- probe points
+
+    def alias_op(self, c: Children) -> Token:
+        return cast("Token", c[0])
+
+    def alias_names(self, c: Children) -> Children:
+        points, op = c[-2], c[-1]
+        if len(points) != 1:
+            raise Refused(errors.parse(errors.PROBE_POINT_SPECIFIER, op))
+        if points[0].optional:
+            raise Refused(errors.parse(errors.ALIAS_SUFFIX, points[0].components[0]))
+        return [*(c[0] if len(c) > 2 else []), (points[0], op)]
+
+    def points(self, c: Children) -> Children:
+        return [*c[0], *c[2]] if len(c) > 1 else c[0]
+
+    def suffix(self, c: Children) -> Token:
+        return cast("Token", c[0])
+
+    def condition(self, c: Children) -> Children:
+        return [c[2], c[3]]
+
+    def component_name(self, c: Children) -> Children:
+        return [_point((ast.PointComponent(c[0].text, span=c[0].span, token=c[0].span),))]
+
+    def component_call(self, c: Children) -> Children:
+        argument = c[2].value
+        span = _over(c[0], c[3])
+        return [_point((ast.PointComponent(c[0].text, argument, span=span, token=c[0].span),))]
+
+    def component_braces(self, c: Children) -> Children:
+        return cast("Children", c[1])
+
+    def components(self, c: Children) -> Children:
+        if len(c) == 1:
+            return cast("Children", c[0])
+        product = []
+        for left in c[0]:
+            if left.optional or left.condition is not None:
+                raise Refused(errors.parse(errors.SUFFIX_ONLY, left.components[0]))
+            product += [_joined(left, right) for right in c[2]]
+            if len(product) > MAX_POINTS:
+                raise Refused(errors.parse(errors.TOO_MANY_POINTS, c[1]))
+        return product
+
+    def point(self, c: Children) -> Children:
+        points: Children = c[0]
+        for extra in c[1:]:
+            points = [_suffixed(point, extra) for point in points]
+        return points
+
+    # --- definitions
+
+    def probe(self, c: Children) -> ast.Probe:
+        return ast.Probe(tuple(c[1]), c[2], span=_over(c[0], c[2]), token=c[0].span)
+
+    def alias(self, c: Children) -> ast.Alias:
+        names, points, body = c[1], c[2], c[3]
+        epilogue = any(op.text == "+=" for _, op in names)
+        second = c[5] if len(c) > 5 else None
+        if epilogue and second is not None:
+            raise Refused(errors.parse(errors.COMBINED_EPILOGUE, c[4]))
+        return ast.Alias(
+            tuple(point for point, _ in names),
+            tuple(points),
+            None if epilogue else body,
+            body if epilogue else second,
+            span=_over(c[0], c[-1]),
+            token=c[0].span,
+        )
+
+    def gvars(self, c: Children) -> Children:
+        return [*c[0], c[2]] if len(c) > 1 else [c[0]]
+
+    def gwrap(self, c: Children) -> tuple[str, Any]:
+        return "wrap", c[0]
+
+    def gsize(self, c: Children) -> tuple[str, Any]:
+        size = c[1].value
+        if not 0 < size < 1 << 31:
+            raise Refused(errors.parse(errors.ARRAY_SIZE, c[1]))
+        return "size", c
+
+    def ginit(self, c: Children) -> tuple[str, Any]:
+        return "init", c
+
+    def gvar(self, c: Children) -> ast.Global:
+        extra: dict[str, Any] = dict(c[1:])
+        size, initial = extra.get("size"), extra.get("init")
+        last = initial[1] if initial else size[2] if size else extra.get("wrap", c[0])
+        if size and initial:
+            raise Refused(errors.parse(errors.INITIAL_SCALAR, initial[0]))
+        return ast.Global(
+            c[0].text,
+            False,
+            "wrap" in extra,
+            size[1].value if size else None,
+            initial[1] if initial else None,
+            span=_over(c[0], last),
+            token=c[0].span,
+        )
+
+    def globals_(self, c: Children) -> Children:
+        return cast("Children", c[1])
+
+    def private_globals(self, c: Children) -> Children:
+        declared: Children = next(x for x in c if isinstance(x, list))
+        return [
+            ast.Global(g.name, True, g.wrap, g.size, g.initial, span=g.span, token=g.token)
+            for g in declared
+        ]
+
+    def fname(self, c: Children) -> Token:
+        return cast("Token", c[0])
+
+    def ftype(self, c: Children) -> str:
+        return str(c[1].text)
+
+    def parameter(self, c: Children) -> ast.Parameter:
+        kind = c[1] if len(c) > 1 else None
+        return ast.Parameter(c[0].text, kind, span=c[0].span, token=c[0].span)
+
+    def parameters(self, c: Children) -> Children:
+        if len(c) == 1:
+            return [c[0]]
+        if any(old.name == c[2].name for old in c[0]):
+            raise Refused(errors.parse(errors.DUPLICATE_PARAMETER, c[2]))
+        return [*c[0], c[2]]
+
+    def priority(self, c: Children) -> ast.Number:
+        if not isinstance(c[1], ast.Number):
+            raise Refused(errors.parse(errors.LITERAL_NUMBER, c[1]))
+        if c[1].value < 1:
+            raise Refused(errors.parse(errors.PRIORITY, c[1]))
+        return c[1]
+
+    def signature(self, c: Children) -> ast.Function:
+        body = c[-1]
+        embedded = isinstance(body, Token)
+        parameters = next((x for x in c if isinstance(x, list)), [])
+        priority = next((x.value for x in c if isinstance(x, ast.Number)), None)
+        return ast.Function(
+            c[0].text,
+            False,
+            next((x for x in c if isinstance(x, str)), None),
+            tuple(parameters),
+            priority,
+            None if embedded else body,
+            body.text if embedded else None,
+            span=_over(c[0], body),
+            token=c[0].span,
+        )
+
+    def function(self, c: Children) -> ast.Function:
+        return cast("ast.Function", c[1])
+
+    def private_function(self, c: Children) -> ast.Function:
+        f: ast.Function = c[2]
+        return ast.Function(
+            f.name,
+            True,
+            f.result,
+            f.parameters,
+            f.priority,
+            f.body,
+            f.code,
+            span=f.span,
+            token=f.token,
+        )
+
+    def embedded(self, c: Children) -> ast.Embedded:
+        return ast.Embedded(c[0].text, span=c[0].span, token=c[0].span)
+
+
+MAX_POINTS = 100_000
+
+
+def _point(components: tuple[ast.PointComponent, ...]) -> ast.ProbePoint:
+    return ast.ProbePoint(
+        components, span=_over(components[0], components[-1]), token=components[0].token
+    )
+
+
+def _joined(left: ast.ProbePoint, right: ast.ProbePoint) -> ast.ProbePoint:
+    return ast.ProbePoint(
+        left.components + right.components,
+        right.optional,
+        right.sufficient,
+        right.condition,
+        span=left.span.to(right.span),
+        token=left.token,
+    )
+
+
+def _suffixed(point: ast.ProbePoint, extra: Any) -> ast.ProbePoint:  # noqa: ANN401
+    optional, sufficient, condition = point.optional, point.sufficient, point.condition
+    if isinstance(extra, Token):
+        if optional:
+            raise Refused(errors.parse(errors.SUFFIX_TWICE, extra))
+        optional, sufficient = True, extra.text == "!"
+        last: Any = extra
+    else:
+        if condition is not None:
+            raise Refused(errors.parse(errors.CONDITION_TWICE, extra[1]))
+        condition, last = extra
+    return ast.ProbePoint(
+        point.components,
+        optional,
+        sufficient,
+        condition,
+        span=point.span.to(last.span),
+        token=point.token,
+    )

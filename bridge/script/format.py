@@ -1,0 +1,86 @@
+"""A format literal -> `ir.program.Format`: the printf family's conversions.
+
+Rule: one flag only, as SystemTap parses it (`%-#s` is an error). Spec: section 8.
+"""
+
+from __future__ import annotations
+
+import re
+
+from bridge.ir.program import Conversion, Format
+from bridge.script.lex import evaluate
+from bridge.script.types import Type
+
+_CONVERSION = re.compile(
+    r"%([0+\-\ \#]?)(\*|[0-9]*)(?:\.(\*|[0-9]*))?l?([diuoxXpcsbmM])"
+)
+_PREFIX = re.compile(r"%[0+\-\ \#]?(?:\*|[0-9]*)(?:\.(?:\*|[0-9]*))?l?")
+
+TRAILING = "trailing incomplete print format conversion"
+INVALID = "invalid or missing conversion specifier"
+
+
+def _size(text: str | None) -> int | str | None:
+    if text == "*":
+        return "*"
+    return int(text) if text else None
+
+
+def _pieces(raw: str) -> list[str | Conversion] | str:
+    """Literal texts (escapes kept) and conversions; a str says what is wrong."""
+    pieces: list[str | Conversion] = []
+    at = 0
+    while at < len(raw):
+        if raw[at] != "%":
+            end = raw.find("%", at)
+            end = len(raw) if end < 0 else end
+            pieces.append(raw[at:end])
+            at = end
+        elif raw.startswith("%%", at):
+            pieces.append("%")
+            at += 2
+        elif found := _CONVERSION.match(raw, at):
+            flag, width, precision, letter = found.groups()
+            # "%.d" is a precision of 0
+            exact = "0" if precision == "" else precision
+            pieces.append(Conversion(letter, flag, _size(width), _size(exact)))
+            at = found.end()
+        else:
+            prefix = _PREFIX.match(raw, at)
+            incomplete = prefix is not None and prefix.end() == len(raw)
+            return TRAILING if incomplete else INVALID
+    return pieces
+
+
+def format_problem(raw: str) -> str:
+    """What SystemTap says against a format literal (escapes kept); empty if nothing."""
+    found = _pieces(raw)
+    return found if isinstance(found, str) else ""
+
+
+def parse_format(raw: str) -> Format:
+    """The format of a literal that has no problem."""
+    found = _pieces(raw)
+    assert not isinstance(found, str)
+    pieces: list[bytes | Conversion] = []
+    for piece in found:
+        if isinstance(piece, Conversion):
+            pieces.append(piece)
+            continue
+        text = evaluate(piece).encode("latin-1")
+        if pieces and isinstance(last := pieces[-1], bytes):
+            pieces[-1] = last + text
+        else:
+            pieces.append(text)
+    return Format(tuple(pieces))
+
+
+def argument_types(format_: Format) -> tuple[Type, ...]:
+    """The type of each argument that the format takes, `*` widths included."""
+    types: list[Type] = []
+    for piece in format_.pieces:
+        if isinstance(piece, bytes):
+            continue
+        types += [Type.LONG for size in (piece.width, piece.precision) if size == "*"]
+        types.append(Type.STRING if piece.letter == "s" else Type.LONG)
+    return tuple(types)

@@ -1,0 +1,33 @@
+"""What the command line says about a compilation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyseOptions:
+    """Options of the front end, by stap's letters.
+
+    `arguments` are the script's `$1 @1`, `include` the `-I` folders, `defines` the `-D`
+    limits and macros by name, `globals_` the `-G` values, `extra` further scripts (`-E`).
+    `conditions` are the left sides of `%( … %)` by name (`arch`, `kernel_v`, `CONFIG_X`).
+    """
+
+    arguments: tuple[str, ...] = ()
+    include: tuple[Path, ...] = ()
+    defines: Mapping[str, str] = field(default_factory=dict)
+    globals_: Mapping[str, str] = field(default_factory=dict)
+    extra: tuple[str, ...] = ()
+    guru: bool = False
+    global_display: bool = True
+    unoptimized: bool = False
+    compatible: str = "5.6"
+    privilege: str = "stapdev"
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    own_tapset: bool = True

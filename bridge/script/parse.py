@@ -1,0 +1,279 @@
+"""Source -> ast.Script: lexer, preprocessor and grammar together, with error recovery.
+
+Rule: after an error the parser goes on at the next definition, so one run reports several. The
+parser's state decides what a word is (a keyword may be part of a probe point or a member name).
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING
+
+from bridge import parsing
+from bridge.script import ast, errors
+from bridge.script.builder import Builder
+from bridge.script.expectations import expectation
+from bridge.script.lex import Lexer
+from bridge.script.options import AnalyseOptions
+from bridge.script.preprocess import Preprocessor
+from bridge.script.tokens import (
+    EMBEDDED,
+    IDENTIFIER,
+    JUNK,
+    KEYWORD,
+    NUMBER,
+    OPERATOR,
+    STRING,
+    Token,
+)
+from bridge.source import NOWHERE, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bridge.diagnostics import Sink
+    from bridge.source import Source, SourceMap
+    from bridge.script.preprocess import Macro
+
+STARTERS = frozenset({"probe", "private", "global", "function"})
+_ASSIGNMENTS = frozenset({"<<<", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", "&=", "^=", "|=", ".="})
+_PRINTERS = {
+    name: kind
+    for kind, names in {
+        "PRINT": "print sprint print_char",
+        "PRINTLN": "println sprintln",
+        "PRINTF": "printf sprintf",
+        "PRINTD": "printd sprintd printdln sprintdln",
+    }.items()
+    for name in names.split()
+}
+_AT = {
+    **dict.fromkeys(("@avg", "@count", "@sum", "@min", "@max"), "STAT"),
+    **dict.fromkeys(("@perf", "@const", "@enum"), "AT_LITERAL"),
+    "@probewrite": "AT_NAME",
+    **dict.fromkeys(("@kregister", "@uregister"), "AT_REGISTER"),
+    **dict.fromkeys(("@kderef", "@uderef"), "AT_DEREF"),
+}
+_GURU = frozenset({"@const", "@kregister", "@kderef"})
+MAX_ERRORS = 200
+MAX_NESTING = 1000
+_STEPS_PER_LEVEL = 20
+
+
+@cache
+def _grammar() -> parsing.Grammar:
+    # trees are walked by recursion, a few Python frames per level
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_NESTING * _STEPS_PER_LEVEL))
+    return parsing.load("systemtap", Builder())
+
+
+class _Stream:
+    """Preprocessed tokens with one token of look-ahead."""
+
+    def __init__(self, tokens: Preprocessor) -> None:
+        self._tokens = tokens
+        self._ahead: list[Token | None] = []
+
+    def next(self) -> Token | None:
+        return self._ahead.pop() if self._ahead else self._tokens.next()
+
+    def peek(self) -> Token | None:
+        if not self._ahead:
+            self._ahead.append(self._tokens.next())
+        return self._ahead[-1]
+
+
+class _Parser:
+    """One run over one text."""
+
+    def __init__(self, stream: _Stream, end: Span, sink: Sink, options: AnalyseOptions) -> None:
+        self._stream = stream
+        self._end = end
+        self._sink = sink
+        self._options = options
+        self._grammar = _grammar()
+        self._feeder = self._grammar.feeder()
+        self._in_function = False
+        self._brackets: list[tuple[Token, Token | None]] = []
+        self._last: Token | None = None
+        self._names: dict[str, str] = {}
+        self.errors = 0
+        self.saw_tokens = False
+        self.user = True
+
+    def run(self) -> list[ast.Definition] | None:
+        """All definitions; None after an error."""
+        while self.errors < MAX_ERRORS:
+            try:
+                token = self._stream.next()
+                if token is None:
+                    return self._finish()
+                self.saw_tokens = True
+                self._take(token)
+            except errors.Refused as refused:
+                self._fail(refused.diagnostic)
+        return None
+
+    def _finish(self) -> list[ast.Definition] | None:
+        end = Token("end", "", self._end, type="$END")
+        done, result = self._feeder.finish(end)
+        if not done:
+            self._fail(errors.parse(expectation(self._feeder, None, self._brackets), end))
+            return None
+        assert isinstance(result, list)
+        return None if self.errors else result
+
+    def _fail(self, diagnostic: object) -> None:
+        from bridge.diagnostics import Diagnostic
+
+        assert isinstance(diagnostic, Diagnostic)
+        self.errors += 1
+        self._sink.report(diagnostic)
+        self._feeder = self._grammar.feeder()
+        self._brackets.clear()
+        self._names.clear()
+        self._recover()
+
+    def _recover(self) -> None:
+        while self.errors < MAX_ERRORS:
+            try:
+                token = self._stream.peek()
+                if token is None or token.kind == EMBEDDED:
+                    return
+                if token.kind == KEYWORD and token.text in STARTERS:
+                    return
+                self._stream.next()
+            except errors.Refused as refused:
+                self.errors += 1
+                self._sink.report(refused.diagnostic)
+
+    # --- one token
+
+    def _take(self, token: Token) -> None:
+        token.type = self._terminal(token)
+        self._check(token)
+        if not self._feeder.feed(token):
+            raise errors.Refused(self._unexpected(token))
+        if token.kind == OPERATOR:
+            self._bracket(token)
+        self._last = token
+
+    def _bracket(self, token: Token) -> None:
+        if token.text in {"(", "[", "{"}:
+            if len(self._brackets) >= MAX_NESTING:
+                raise errors.Refused(errors.parse(errors.TOO_DEEP, token))
+            self._brackets.append((token, self._last))
+        elif token.text in {")", "]", "}"} and self._brackets:
+            self._brackets.pop()
+
+    def _check(self, token: Token) -> None:
+        """What depends on more than the grammar."""
+        if token.type == "EMBEDDED" and not self._options.guru and self._feeder.accepts("EMBEDDED"):
+            inside = bool(self._brackets)
+            message = errors.EMBEDDED_EXPR_GURU if inside else errors.EMBEDDED_GURU
+            raise errors.Refused(errors.parse(message, token))
+        if token.kind == KEYWORD:
+            if not self._brackets and token.text in STARTERS:
+                self._in_function = token.text == "function"
+            elif token.type in {"RETURN", "RETURN_VOID"} and not self._in_function:
+                if self._feeder.accepts(token.type):
+                    raise errors.Refused(errors.parse(errors.NOT_IN_FUNCTION, token))
+        elif token.text in _GURU and token.kind == OPERATOR and not self._options.guru:
+            if self._feeder.accepts(token.type):
+                message = errors.OPERATOR_GURU.format(token.text)
+                raise errors.Refused(errors.parse(message, token))
+
+    def _terminal(self, token: Token) -> str:
+        kind, accepts = token.kind, self._feeder.accepts
+        if accepts("WILDNAME") and (kind in {IDENTIFIER, KEYWORD} or token.is_operator("*")):
+            self._join_wildcards(token)
+            return "WILDNAME"
+        if accepts("MEMBER") and kind in {IDENTIFIER, KEYWORD}:
+            return "MEMBER"
+        if kind == IDENTIFIER:
+            return self._identifier(token)
+        if kind == OPERATOR:
+            return self._operator(token)
+        if kind == KEYWORD:
+            return self._keyword(token)
+        if kind == STRING:
+            self._join_strings(token)
+            return "TEXT"
+        return {NUMBER: "NUMBER", EMBEDDED: "EMBEDDED"}.get(kind, "JUNK")
+
+    def _identifier(self, token: Token) -> str:
+        text, accepts = token.text, self._feeder.accepts
+        if text[0] == "$":
+            if not text.strip("$") and accepts("DOLLARS"):
+                return "DOLLARS"
+            return "TARGET" if accepts("TARGET") else "IDENT"
+        kind = _PRINTERS.get(text)
+        return kind if kind is not None and accepts(kind) else "IDENT"
+
+    def _operator(self, token: Token) -> str:
+        text = token.text
+        if text[0] == "@" and text in _AT:
+            return _AT[text]
+        if text in _ASSIGNMENTS and self._feeder.accepts("ASSIGN"):
+            return "ASSIGN"
+        return self._grammar.terminals.get(text, "UNKNOWN")
+
+    def _keyword(self, token: Token) -> str:
+        if token.text == "return":
+            after = self._stream.peek()
+            if after is not None and (after.is_operator(";") or after.is_operator("}")):
+                return "RETURN_VOID"
+        return self._grammar.terminals.get(token.text, "UNKNOWN")
+
+    def _join_wildcards(self, token: Token) -> None:
+        while (after := self._stream.peek()) is not None and after.glued:
+            if after.kind not in {IDENTIFIER, KEYWORD} and not after.is_operator("*"):
+                return
+            token.text += after.text
+            token.kind = IDENTIFIER if token.kind == KEYWORD else token.kind
+            self._stream.next()
+
+    def _join_strings(self, token: Token) -> None:
+        while (after := self._stream.peek()) is not None and after.kind == STRING:
+            token.text += after.text
+            self._stream.next()
+
+    def _unexpected(self, token: Token) -> object:
+        if token.kind == JUNK:
+            return errors.parse(token.problem or errors.UNKNOWN_JUNK, token)
+        return errors.parse(expectation(self._feeder, token, self._brackets), token)
+
+
+def parse(
+    source: Source,
+    sources: SourceMap,
+    sink: Sink,
+    options: AnalyseOptions | None = None,
+    *,
+    tapset: bool = False,
+    macros: Callable[[], Mapping[str, Macro]] | None = None,
+) -> ast.Script | None:
+    """The tree of a text; None after errors, which are in the sink.
+
+    `tapset` marks a library file, `macros` gives the macros of `.stpm` files on first use.
+    """
+    del sources
+    options = options or AnalyseOptions()
+
+    def closing(span: Span) -> None:
+        sink.report(errors.warning("possible erroneous closing '}%', use '%}'?", span))
+
+    lexer = Lexer(source, options.arguments, closing)
+    tokens = Preprocessor(lexer, options, sink, macros or dict)
+    end = Span(source.base + len(source.text), source.base + len(source.text))
+    run = _Parser(_Stream(tokens), end, sink, options)
+    definitions = run.run()
+    if definitions is None:
+        return None
+    if not run.saw_tokens and not tapset:
+        what = " is empty after preprocessing." if lexer.saw_tokens else " is empty."
+        message = f"Input file '{source.name}'{what}"
+        sink.report(errors.Diagnostic("empty-file", message, NOWHERE, phase="parse"))
+        return None
+    return ast.Script(source.name, tuple(definitions), tapset)

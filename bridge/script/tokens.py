@@ -1,0 +1,63 @@
+"""What a token is. The lexer makes them, the preprocessor moves them, the parser eats them.
+
+A token's `text` is what the language sees (a string's is its content, escapes kept); its `span`
+is where messages point, which for a pasted script argument is the `$1` that it stands for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.source import Span
+
+KEYWORDS = frozenset(
+    "probe global private function if else for foreach in limit return delete while break"
+    " continue next string long try catch".split()
+)
+AT_WORDS = frozenset(
+    "cast defined probewrite entry perf var avg count sum min max hist_linear hist_log const"
+    " variance kregister uregister kderef uderef enum enumname".split()
+)
+"""The built-in `@` operators; a macro of such a name hides it, with a warning."""
+
+IDENTIFIER, KEYWORD, OPERATOR = "identifier", "keyword", "operator"
+STRING, NUMBER, EMBEDDED, JUNK = "string", "number", "embedded-code", "junk"
+
+
+@dataclass(slots=True, eq=False)
+class Token:
+    """One token.
+
+    `kind` is SystemTap's word for it, `type` the terminal that the grammar sees (set by the
+    parser), `glued` whether it follows the last token without white space, `problem` what is
+    wrong with junk. `calls` are the macro invocations it came through, innermost first.
+    """
+
+    kind: str
+    text: str
+    span: Span
+    glued: bool = False
+    problem: str = ""
+    type: str = ""
+    calls: tuple[Token, ...] = ()
+
+    def is_operator(self, text: str) -> bool:
+        """Whether it is this operator."""
+        return self.kind == OPERATOR and self.text == text
+
+    def describe(self) -> str:
+        """The token as messages name it: `identifier 'x'`."""
+        if self.kind in {EMBEDDED, KEYWORD}:
+            return self.kind
+        return f"{self.kind} '{printable(self.text)}'"
+
+    def called(self, call: Token) -> Token:
+        """A copy that came through one more macro invocation."""
+        return replace(self, calls=(*self.calls, call))
+
+
+def printable(text: str) -> str:
+    """The text with a question mark for every byte that is not printable ASCII."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text)
