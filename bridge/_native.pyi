@@ -19,6 +19,7 @@ class _Lib:
         self,
         kind: int,
         attach: int,
+        flags: int,
         name: bytes,
         code: Any,
         size: int,

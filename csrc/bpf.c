@@ -163,8 +163,8 @@ int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t co
 	return 0;
 }
 
-int mb_bpf_program_load(uint32_t type, uint32_t attach_type, const char *name, const void *code,
-			uint32_t bytes, char *log, uint32_t log_size)
+int mb_bpf_program_load(uint32_t type, uint32_t attach_type, uint32_t flags, const char *name,
+			const void *code, uint32_t bytes, char *log, uint32_t log_size)
 {
 	union bpf_attr attr;
 
@@ -173,6 +173,7 @@ int mb_bpf_program_load(uint32_t type, uint32_t attach_type, const char *name, c
 	memset(&attr, 0, sizeof(attr));
 	attr.prog_type = type;
 	attr.expected_attach_type = attach_type;
+	attr.prog_flags = flags;
 	attr.insns = pointer(code);
 	attr.insn_cnt = bytes / (uint32_t)sizeof(struct bpf_insn);
 	attr.license = pointer("GPL");

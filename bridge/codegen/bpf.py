@@ -14,10 +14,16 @@ from typing import TYPE_CHECKING
 
 from bridge.artifact import Where
 from bridge.codegen import bpf_text as t
-from bridge.codegen.bpf_captures import TASK_CONTEXTS, Captures, contexts, variables
+from bridge.codegen.bpf_captures import (
+    TASK_CONTEXTS,
+    Captures,
+    contexts,
+    reads_user_memory,
+    variables,
+)
 from bridge.codegen.bpf_compile import compile_programs
 from bridge.codegen.bpf_follow import current_target, follow_programs
-from bridge.codegen.bpf_globals import GlobalMaps
+from bridge.codegen.bpf_globals import GlobalMaps, handler_variables
 from bridge.codegen.bpf_handlers import call_handler, handler_text
 from bridge.codegen.bpf_object import (
     CONTROL_WORDS,
@@ -92,6 +98,8 @@ def generate(placed: Placed, ring_bytes: int) -> BpfObject:
     for hook in placed.hooks:
         for number, group in enumerate(_groups(placed, hook)):
             program = _program(hook, number, group)
+            if program.sites and _may_sleep(placed, hook, globals_):
+                program = replace(program, sleepable=True)
             texts[program.name] = _program_text(plan, globals_, hook, group, program)
             unfinished.append(program)
     if plan.targets is not None:
@@ -141,6 +149,18 @@ def _captures(placed: Placed, hook: Hook) -> tuple[Capture, ...]:
     for handler in _kernel_handlers(placed, hook):
         wanted += placed.program.handlers[handler].captures
     return tuple(wanted)
+
+
+def _may_sleep(placed: Placed, hook: Hook, globals_: GlobalMaps) -> bool:
+    """Whether a hook's program reads user memory, and may wait for it.
+
+    Exchanging maps waits for all programs but those that sleep, so a program that uses such a
+    map must not.
+    """
+    used = handler_variables(placed, _kernel_handlers(placed, hook))
+    if any(globals_[variable].outer is not None for variable in used):
+        return False
+    return reads_user_memory(_captures(placed, hook))
 
 
 def _groups(placed: Placed, hook: Hook) -> Iterator[_Group]:
@@ -197,7 +217,13 @@ def _program_text(
     placed = plan.placed
     text = Text()
     control = text.map(plan.control, t.MAP_VALUE)
-    captures = Captures(text, group.operands, hook.attachment.marker.machine, control)
+    captures = Captures(
+        text,
+        group.operands,
+        hook.attachment.marker.machine,
+        control,
+        sleepable=program.sleepable,
+    )
     _filter(plan, text, hook, control, is_uprobe=bool(group.sites))
     bodies = ""
     for handler in _kernel_handlers(placed, hook):

@@ -64,12 +64,19 @@ class Captures:
     """
 
     def __init__(
-        self, text: Text, operands: Mapping[str, Operand], machine: str, control: str
+        self,
+        text: Text,
+        operands: Mapping[str, Operand],
+        machine: str,
+        control: str,
+        *,
+        sleepable: bool = False,
     ) -> None:
         self._text = text
         self._operands = operands
         self._offsets = _OFFSETS.get(machine, {})
         self._control = control
+        self._sleepable = sleepable
         self._values: dict[str, tuple[str, str]] = {}
         self._registers: dict[str, str] = {}
         self._buffer = ""
@@ -207,15 +214,37 @@ class Captures:
         if not self._buffer:
             self._buffer = text.stack(8)
         text.store(0, self._buffer)
-        result = text.call(
-            helper, f"ptr {self._buffer}", f"i32 {size}", f"i64 {address}", result="i64"
-        )
+        result = self._call(helper, self._buffer, size, address)
         value = extend(text, text.load(self._buffer), size, signed)
         fault = text.value(f"icmp ne i64 {result}, 0")
         return (
             text.value(f"select i1 {fault}, i64 0, i64 {value}"),
             text.value(f"select i1 {fault}, i64 {FAULT}, i64 0"),
         )
+
+    def _call(self, helper: int, destination: str, room: int, address: str) -> str:
+        """Read memory.
+
+        A page of the program that is not there yet (a constant that it never read itself) is
+        brought in, where the program may sleep.
+        """
+        text = self._text
+        arguments = (f"ptr {destination}", f"i32 {room}", f"i64 {address}")
+        result = text.call(helper, *arguments)
+        if not self._sleepable or helper not in (t.READ_USER, t.READ_USER_STR):
+            return result
+        slot, byte = text.stack(8), text.stack(8)
+        text.store(result, slot)
+        absent, done = text.name("absent"), text.name("present")
+        text.branch(text.value(f"icmp slt i64 {result}, 0"), absent, done)
+        text.open(absent)
+        for offset in (0, room - 1):
+            place = text.value(f"add i64 {address}, {offset}")
+            text.call(t.COPY_FROM_USER, f"ptr {byte}", "i32 1", f"i64 {place}")
+        text.store(text.call(helper, *arguments), slot)
+        text.jump(done)
+        text.open(done)
+        return text.load(slot)
 
     # --- properties of the hit ----------------------------------------------------------------
 
@@ -299,7 +328,7 @@ class Captures:
 
     def _read_string(self, helper: int, destination: str, room: int, address: str) -> str:
         text = self._text
-        result = text.call(helper, f"ptr {destination}", f"i32 {room}", f"i64 {address}")
+        result = self._call(helper, destination, room, address)
         # Unsigned, so that a negative result is too large as well.
         fits = text.value(f"icmp ule i64 {result}, {room}")
         return text.value(f"select i1 {fits}, i64 {result}, i64 0")
@@ -356,3 +385,12 @@ def contexts(captures: tuple[Capture, ...]) -> frozenset[str]:
             case _:
                 pass
     return frozenset(found)
+
+
+def reads_user_memory(captures: tuple[Capture, ...]) -> bool:
+    """Whether a capture reads memory of the traced program."""
+    return any(
+        capture.space == "user" or reads_user_memory((capture.address,))
+        for capture in captures
+        if isinstance(capture, Load)
+    )

@@ -60,7 +60,7 @@ class Attach(Enum):
 class BpfProgram:
     """A program and where it goes: the sites of a marker, or a kernel tracepoint.
 
-    `pid` restricts uprobes to one process (0: all).
+    `pid` restricts uprobes to one process (0: all). A `sleepable` program may bring in pages.
     """
 
     name: str
@@ -71,6 +71,7 @@ class BpfProgram:
     tracepoint: str = ""
     tracepoint_id: int = 0
     pid: int = 0
+    sleepable: bool = False
 
 
 class Control(IntEnum):

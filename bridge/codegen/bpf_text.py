@@ -17,6 +17,7 @@ attributes #0 = { nounwind "no-jump-tables"="true" }
 LOOKUP, UPDATE, DELETE = 1, 2, 3
 KTIME, PID_TGID, UID_GID, COMM, CPU = 5, 14, 15, 16, 8
 CURRENT_TASK = 35
+COPY_FROM_USER = 148
 READ_USER, READ_KERNEL, READ_USER_STR, READ_KERNEL_STR = 112, 113, 114, 115
 RING_OUTPUT, RING_RESERVE, RING_SUBMIT = 130, 131, 132
 """Numbers of BPF helpers (enum bpf_func_id)."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 EVENTS = Path("/sys/kernel/tracing/events")
 BTF = Path("/sys/kernel/btf/vmlinux")
 LOG_BYTES = 1 << 20
+SLEEPABLE = 1 << 4
+"""BPF_F_SLEEPABLE."""
 PROGRAM_TYPES = {
     Attach.UPROBE: (2, 48),
     Attach.UPROBE_RETURN: (2, 48),
@@ -172,14 +174,15 @@ def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # 
     if relocated < 0:
         raise host_error("place maps in a BPF program", relocated)
     kind, attach = PROGRAM_TYPES[program.attach]
+    flags = SLEEPABLE if program.sleepable else 0
     name = program.name.encode()[:15]
-    loaded: int = lib.mb_bpf_program_load(kind, attach, name, code, size, ffi.NULL, 0)
+    loaded: int = lib.mb_bpf_program_load(kind, attach, flags, name, code, size, ffi.NULL, 0)
     if loaded >= 0:
         return loaded
     if loaded in (-errno.EPERM, -errno.ENOSYS):
         raise host_error("load a BPF program", loaded)
     log = ffi.new("char[]", LOG_BYTES)
-    again = lib.mb_bpf_program_load(kind, attach, name, code, size, log, LOG_BYTES)
+    again = lib.mb_bpf_program_load(kind, attach, flags, name, code, size, log, LOG_BYTES)
     if again >= 0:
         return int(again)
     tail = "\n".join(ffi.string(log).decode(errors="replace").splitlines()[-12:])
