@@ -243,6 +243,8 @@ class Function:
     blocks: list[BasicBlock]
     names: dict[Reg, str] = field(default_factory=dict)
     """Names of the registers that stand for script variables, for the printer only."""
+    site: int | None = None
+    """Where a function is declared, which "MAXNESTING exceeded" names."""
 
 
 @dataclass(slots=True)
