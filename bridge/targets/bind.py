@@ -1,0 +1,319 @@
+"""Probe points -> attachments on this machine: the live implementation of `markers.Targets`.
+
+The rule: nothing here raises for what the user wrote or for what a file contains; what was
+wrong with a file is in `NoMatch.reasons`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from bridge.diagnostics import Sink
+from bridge.markers import Expansion, Marker, MarkerAttachment, NoMatch
+from bridge.targets import errors, programs, sessions, tracepoints
+from bridge.targets.elf import open_elf
+from bridge.targets.functions import function_marker
+from bridge.targets.points import check
+from bridge.targets.safety import SitePolicy
+from bridge.targets.sdt import read_notes
+from bridge.targets.similar import similar
+from bridge.targets.symbols import Function, read_functions
+from bridge.targets.usdt import read_markers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.diagnostics import Diagnostic
+    from bridge.markers import PointPart
+    from bridge.targets.elf import ElfFile
+    from bridge.targets.sdt import Note
+    from bridge.world import World
+
+NO_TARGET = "unspecified process probe is invalid without a -c COMMAND or -x PID"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says about targets.
+
+    `command` is the `-c` command line, `pid` the `-x` process (0: none), `unsafe_nop5` whether
+    markers are attached where a uprobe may overwrite the red zone.
+    """
+
+    command: str = ""
+    pid: int = 0
+    unsafe_nop5: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """A file to look into, and how its attachments are named and restricted."""
+
+    path: str
+    prefix: str
+    pid: int = 0
+    follow_target: bool = False
+
+
+class Binder:
+    """Expands probe points; remembers the files that it has opened."""
+
+    def __init__(self, world: World, options: Options | None = None) -> None:
+        self._world = world
+        self._options = options or Options()
+        self._files: dict[str, tuple[ElfFile | None, tuple[Diagnostic, ...]]] = {}
+        self._notes: dict[str, list[Note]] = {}
+        self._functions: dict[str, list[Function]] = {}
+
+    def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        """All places that a probe point stands for, in a stable order."""
+        wrong = check(parts)
+        if wrong is not None:
+            return wrong
+        match parts[0].name:
+            case "timer":
+                found = sessions.expand_timer(parts, self._world.user_hz)
+                return (found,) if isinstance(found, Expansion) else found
+            case "process":
+                return self._expand_process(parts)
+            case "kernel":
+                return self._expand_trace(_text(parts[1]))
+            case _:
+                return (sessions.expand_session(parts),)
+
+    # --- kernel.trace ---
+
+    def _expand_trace(self, pattern: str) -> tuple[Expansion, ...] | NoMatch:
+        sink = Sink()
+        markers = tracepoints.find(pattern, self._world, sink)
+        if not markers:
+            event = pattern.rpartition(":")[2]
+            names = [name for _, name in tracepoints.event_names(self._world)]
+            near = similar(event, names) if not programs.is_wild(pattern) else ()
+            return _no_match("tracepoints", near, tuple(sink.items))
+        return tuple(
+            Expansion(
+                MarkerAttachment(marker),
+                f'kernel.trace("{marker.provider}:{marker.name}")',
+                {"name": marker.name, "system": marker.provider},
+            )
+            for marker in markers
+        )
+
+    # --- process ---
+
+    def _expand_process(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        chosen = self._programs(parts[0])
+        if isinstance(chosen, NoMatch):
+            return chosen
+        rest = parts[1:]
+        reasons: list[Diagnostic] = []
+        if rest[0].name == "library":
+            chosen = self._libraries(chosen, _text(rest[0]), reasons)
+            rest = rest[1:]
+        found: list[Expansion] = []
+        near: set[str] = set()
+        several = len(chosen) > 1
+        for program in chosen:
+            elf, faults = self._open(program.path)
+            # Of several files that a pattern matches, those that are no programs do not matter.
+            reasons += () if several and elf is None else faults
+            if elf is not None:
+                found += self._inside(program, elf, rest, reasons, near)
+        if found:
+            return tuple(found)
+        return _none_found(rest, near, tuple(reasons))
+
+    def _inside(
+        self,
+        program: _Program,
+        elf: ElfFile,
+        rest: Sequence[PointPart],
+        reasons: list[Diagnostic],
+        near: set[str],
+    ) -> list[Expansion]:
+        """The places in one file that the rest of a point names."""
+        if rest[0].name == "function":
+            return self._function(program, elf, rest, reasons, near)
+        return self._mark(program, elf, rest, reasons, near)
+
+    def _programs(self, part: PointPart) -> list[_Program] | NoMatch:
+        match part.argument:
+            case None:
+                return self._target()
+            case int(pid):
+                path = programs.process_path(pid, self._world)
+                if path is None:
+                    return NoMatch(0, f"cannot probe pid {pid}: No such process")
+                return [_Program(path, f"process({pid})", pid=pid)]
+            case name:
+                return self._named(name)
+
+    def _named(self, name: str) -> list[_Program] | NoMatch:
+        paths = programs.program_paths(name, self._world)
+        if paths:
+            return [_Program(path, f'process("{path}")') for path in paths]
+        if programs.is_wild(name):
+            return NoMatch(0)
+        if "/" not in name:
+            return NoMatch(0, f"cannot find executable '{name}'")
+        return NoMatch(0, reasons=(errors.unreadable(name, FileNotFoundError()),))
+
+    def _target(self) -> list[_Program] | NoMatch:
+        pid, command = self._options.pid, self._options.command
+        if pid:
+            path = programs.process_path(pid, self._world)
+            if path is None:
+                return NoMatch(0, f"cannot probe pid {pid}: No such process")
+        elif command:
+            name = programs.command_program(command)
+            paths = programs.program_paths(name, self._world) if name else []
+            if not paths:
+                return NoMatch(0, f"cannot find executable '{name}'")
+            path = paths[0]
+        else:
+            return NoMatch(0, NO_TARGET)
+        return [_Program(path, f'process("{path}")', follow_target=True)]
+
+    def _libraries(
+        self, chosen: Sequence[_Program], pattern: str, reasons: list[Diagnostic]
+    ) -> list[_Program]:
+        found = []
+        for program in chosen:
+            elf, faults = self._open(program.path)
+            reasons += faults
+            if elf is None:
+                continue
+            for path in programs.library_paths(pattern, elf, self._world):
+                prefix = f'{program.prefix}.library("{path}")'
+                found.append(_Program(path, prefix, program.pid, program.follow_target))
+        return found
+
+    def _open(self, path: str) -> tuple[ElfFile | None, tuple[Diagnostic, ...]]:
+        if path not in self._files:
+            sink = Sink()
+            elf = open_elf(path, self._world, sink)
+            if elf is not None and not elf.machine:
+                what = f"is for a machine ({elf.header.machine}) that is not supported"
+                sink.report(errors.elf_foreign(path, what, 18))
+                elf = None
+            self._files[path] = elf, tuple(sink.items)
+        return self._files[path]
+
+    # --- process.mark ---
+
+    def _mark(
+        self,
+        program: _Program,
+        elf: ElfFile,
+        rest: Sequence[PointPart],
+        reasons: list[Diagnostic],
+        near: set[str],
+    ) -> list[Expansion]:
+        sink = Sink()
+        if program.path not in self._notes:
+            self._notes[program.path] = read_notes(elf, sink)
+        notes = self._notes[program.path]
+        by_provider = rest[0].name == "provider"
+        provider, name = (_text(rest[0]) if by_provider else "*"), _text(rest[-1])
+        chosen = [
+            note
+            for note in notes
+            if fnmatchcase(note.name, name) and fnmatchcase(note.provider, provider)
+        ]
+        policy = SitePolicy(self._world.release, self._options.unsafe_nop5)
+        markers = read_markers(elf, chosen, policy, sink)
+        if not notes:
+            sink.report(errors.no_markers(program.path))
+        reasons += sink.items
+        near |= {note.name for note in notes}
+        return [_mark_expansion(program, marker, by_provider=by_provider) for marker in markers]
+
+    # --- process.function ---
+
+    def _function(
+        self,
+        program: _Program,
+        elf: ElfFile,
+        rest: Sequence[PointPart],
+        reasons: list[Diagnostic],
+        near: set[str],
+    ) -> list[Expansion]:
+        if program.path not in self._functions:
+            self._functions[program.path] = read_functions(elf)
+        functions = self._functions[program.path]
+        if not functions:
+            reasons.append(errors.no_symbols(program.path))
+        pattern = _text(rest[0])
+        suffix = rest[1].name if len(rest) > 1 else ""
+        chosen: dict[str, list[Function]] = {}
+        for function in functions:
+            name = _matching(function, pattern)
+            if name is not None:
+                chosen.setdefault(name, []).append(function)
+        near |= {name for function in functions for name in function.names}
+        return [
+            _function_expansion(
+                program, function_marker(elf, name, places, returns=suffix == "return"), suffix
+            )
+            for name, places in chosen.items()
+        ]
+
+
+def markers_of(path: str, world: World) -> tuple[Marker, ...]:
+    """The USDT markers of a file; none if it is no ELF file or has none."""
+    sink = Sink()
+    elf = open_elf(world.real_path(path), world, sink)
+    if elf is None or not elf.machine:
+        return ()
+    policy = SitePolicy(world.release)
+    return tuple(read_markers(elf, read_notes(elf, sink), policy, sink))
+
+
+# --- the words --------------------------------------------------------------------------------
+
+
+def _text(part: PointPart) -> str:
+    return str(part.argument)
+
+
+def _matching(function: Function, pattern: str) -> str | None:
+    """The name by which a function is meant; a wildcard does not mean split-off cold parts."""
+    if not programs.is_wild(pattern):
+        return pattern if pattern in function.names else None
+    names = (name for name in function.names if not name.endswith(".cold"))
+    return next((name for name in names if fnmatchcase(name, pattern)), None)
+
+
+def _mark_expansion(program: _Program, marker: Marker, *, by_provider: bool) -> Expansion:
+    provider = f'.provider("{marker.provider}")' if by_provider else ""
+    return Expansion(
+        MarkerAttachment(marker, program.pid, program.follow_target),
+        f'{program.prefix}{provider}.mark("{marker.name}")',
+        {"name": marker.name, "provider": marker.provider},
+    )
+
+
+def _function_expansion(program: _Program, marker: Marker, suffix: str) -> Expansion:
+    return Expansion(
+        MarkerAttachment(marker, program.pid, program.follow_target),
+        f'{program.prefix}.function("{marker.name}")' + (f".{suffix}" if suffix else ""),
+        {"name": marker.name},
+    )
+
+
+def _no_match(what: str, near: tuple[str, ...], reasons: tuple[Diagnostic, ...]) -> NoMatch:
+    message = f"no match (similar {what}: {', '.join(near)})" if near else "no match"
+    return NoMatch(0, message, near, reasons)
+
+
+def _none_found(
+    rest: Sequence[PointPart], near: set[str], reasons: tuple[Diagnostic, ...]
+) -> NoMatch:
+    wanted = _text(rest[0] if rest[0].name == "function" else rest[-1])
+    names = similar(wanted, near) if near and not programs.is_wild(wanted) else ()
+    if rest[0].name == "provider":
+        names = ()
+    return _no_match(f"{rest[0].name}s", names, reasons)

@@ -1,0 +1,72 @@
+"""What can be wrong with a binary input, as diagnostics with file and byte."""
+
+from __future__ import annotations
+
+from bridge.diagnostics import Diagnostic, FileOffset
+
+
+def _fault(code: str, path: str, message: str, byte: int, *context: str) -> Diagnostic:
+    return Diagnostic(code, f"{path}: {message}", file=FileOffset(path, byte, context))
+
+
+def unreadable(path: str, error: OSError) -> Diagnostic:
+    """The file cannot be opened: it is missing, a directory, or not permitted."""
+    match error:
+        case FileNotFoundError():
+            return _fault("no-such-file", path, "no such file", 0)
+        case IsADirectoryError():
+            return _fault("is-a-directory", path, "is a directory, not a program", 0)
+        case PermissionError():
+            return _fault("no-permission", path, "permission denied", 0)
+        case _:
+            return _fault("unreadable", path, error.strerror or str(error), 0)
+
+
+def not_elf(path: str) -> Diagnostic:
+    """It is no ELF file at all."""
+    return _fault("not-elf", path, "not an ELF file", 0)
+
+
+def is_script(path: str) -> Diagnostic:
+    """It is an interpreted script."""
+    message = "is a script (`#!`), not an ELF file; name its interpreter instead"
+    return _fault("not-elf", path, message, 0)
+
+
+def elf_32(path: str) -> Diagnostic:
+    """A 32-bit program."""
+    return _fault("elf-32-bit", path, "a 32-bit ELF file; only 64-bit ones are supported", 4)
+
+
+def elf_foreign(path: str, what: str, byte: int) -> Diagnostic:
+    """An ELF file that is well-formed but not for us."""
+    return _fault("elf-unsupported", path, what, byte)
+
+
+def truncated(path: str, what: str, byte: int, size: int) -> Diagnostic:
+    """Something lies beyond the end of the file."""
+    message = f"truncated ELF file: {what} lies beyond its end (byte {size:#x})"
+    return _fault("elf-truncated", path, message, byte, what)
+
+
+def corrupt(path: str, what: str, byte: int, *context: str) -> Diagnostic:
+    """Something contradicts the format."""
+    return _fault("elf-corrupt", path, f"corrupt ELF file: {what}", byte, *context)
+
+
+def no_markers(path: str) -> Diagnostic:
+    """A good ELF file without USDT notes."""
+    message = "has no markers (no .note.stapsdt section)"
+    return _fault("no-markers", path, message, 0)
+
+
+def no_symbols(path: str) -> Diagnostic:
+    """A good ELF file without symbols of functions."""
+    message = "has no symbols of functions (it is stripped)"
+    return _fault("no-symbols", path, message, 0)
+
+
+def unmapped(path: str, what: str, address: int, byte: int) -> Diagnostic:
+    """An address that no loaded segment holds."""
+    message = f"{what} at {address:#x} is outside of the loaded segments"
+    return _fault("elf-unmapped", path, message, byte)

@@ -1,0 +1,111 @@
+"""The shapes of probe points: which components may follow which, with which arguments.
+
+A shape is a path of words; `N` after a word means a number in parentheses, `S` a string. The
+table is data: a new kind of point is one line here and one function in `bind`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.markers import NoMatch
+from bridge.targets.similar import similar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.markers import PointPart
+
+_TIMERS = ("s", "sec", "ms", "msec", "us", "usec", "ns", "nsec", "jiffies")
+_PROCESSES = ("process", "process S", "process N")
+_PLACES = (
+    "mark S",
+    "provider S/mark S",
+    "function S",
+    "function S/call",
+    "function S/return",
+)
+
+SHAPES = frozenset(
+    {
+        *(f"{name}{argument}" for name in ("begin", "end", "error") for argument in ("", " N")),
+        "never",
+        *(f"timer/{unit} N" for unit in _TIMERS),
+        *(f"timer/{unit} N/randomize N" for unit in _TIMERS),
+        "timer/hz N",
+        *(f"{process}/{place}" for process in _PROCESSES for place in _PLACES),
+        *(f"{process}/library S/{place}" for process in _PROCESSES for place in _PLACES),
+        "kernel/trace S",
+    }
+)
+
+# What SystemTap has and we do not (yet): named, so that the message says so.
+UNSUPPORTED = {
+    "kernel": ("data", "function", "mark", "statement"),
+    "module": (),
+    "process": ("begin", "end", "insn", "plt", "statement", "syscall", "thread"),
+    "timer": ("profile",),
+    "": (
+        "java",
+        "kprobe",
+        "module",
+        "netfilter",
+        "oracle",
+        "perf",
+        "procfs",
+        "python2",
+        "python3",
+    ),
+}
+
+
+def _word(part: PointPart) -> str:
+    match part.argument:
+        case None:
+            return part.name
+        case int():
+            return f"{part.name} N"
+        case _:
+            return f"{part.name} S"
+
+
+def _is_prefix(path: str) -> bool:
+    return any(shape == path or shape.startswith(f"{path}/") for shape in SHAPES)
+
+
+def _next(path: str) -> list[str]:
+    """The words that may follow a path."""
+    start = f"{path}/" if path else ""
+    words = {s[len(start) :].split("/")[0] for s in SHAPES if s.startswith(start)}
+    return sorted(words)
+
+
+def _follow(word: str) -> str:
+    name, _, argument = word.partition(" ")
+    return name + {"N": "(number)", "S": "(string)", "": ""}[argument]
+
+
+def check(parts: Sequence[PointPart]) -> NoMatch | None:
+    """Whether a point has a shape that we know; else SystemTap's words for what is wrong."""
+    path = ""
+    for index, part in enumerate(parts):
+        further = f"{path}/{_word(part)}" if path else _word(part)
+        if not _is_prefix(further):
+            return _mismatch(parts, index, path)
+        path = further
+    if path not in SHAPES:
+        follow = " ".join(map(_follow, _next(path)))
+        return NoMatch(len(parts) - 1, f"probe point truncated (follow:  {follow})")
+    return None
+
+
+def _mismatch(parts: Sequence[PointPart], index: int, path: str) -> NoMatch:
+    name = parts[index].name
+    before = parts[0].name if index else ""
+    if index <= 1 and name in UNSUPPORTED.get(before, ()):
+        point = ".".join(part.name for part in parts[: index + 1])
+        return NoMatch(index, f"probe point `{point}` is not supported by markbridge")
+    if path in SHAPES:
+        return NoMatch(index, "invalid suffix for probe")
+    near = similar(name, {word.split(" ")[0] for word in _next(path)})
+    return NoMatch(index, f"probe point mismatch (similar: {', '.join(near)})", near)

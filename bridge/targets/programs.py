@@ -1,0 +1,143 @@
+"""Which ELF files a `process(...)` or `library(...)` component means.
+
+A name without a slash is searched in PATH as a shell would; wildcards are expanded; paths are
+real paths, with every link resolved, because that is where the kernel puts a uprobe.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from bridge.diagnostics import Sink
+from bridge.formats import elf_notes as layout
+from bridge.targets.elf import open_elf
+from bridge.world import find_executable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.targets.elf import ElfFile
+    from bridge.world import World
+
+WILD = "*?["
+LD_CONFIGURATION = "/etc/ld.so.conf"
+DEFAULT_FOLDERS = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
+
+
+def is_wild(text: str) -> bool:
+    """Whether a text has wildcards."""
+    return any(c in text for c in WILD)
+
+
+def program_paths(name: str, world: World) -> list[str]:
+    """The real paths that a program's name or pattern stands for, without repetition."""
+    if is_wild(name) and "/" in name:
+        found = list(world.glob(name))
+    elif is_wild(name):
+        folders = world.env.get("PATH", "").split(":")
+        found = [
+            path for folder in folders if folder for path in world.glob(f"{folder}/{name}")
+        ]
+        found = [path for path in found if world.is_executable(path)]
+    else:
+        path = find_executable(world, name)
+        found = [] if path is None else [path]
+    return list(dict.fromkeys(map(world.real_path, found)))
+
+
+def process_path(pid: int, world: World) -> str | None:
+    """The program that a process runs; None if there is no such process.
+
+    Where its path leads nowhere (deleted, or in another mount namespace), the link in /proc is
+    the path: it opens the very file.
+    """
+    link = f"/proc/{pid}/exe"
+    if not world.exists(f"/proc/{pid}"):
+        return None
+    path = world.real_path(link)
+    return path if world.exists(path) else link
+
+
+def command_program(command: str) -> str:
+    """The program that a `-c` command line starts: its first word that is no assignment."""
+    import shlex
+
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = command.split()
+    return next((w for w in words if "=" not in w.split("/")[0]), "")
+
+
+# --- libraries --------------------------------------------------------------------------------
+
+
+def _configured_folders(world: World, path: str = LD_CONFIGURATION) -> Iterator[str]:
+    """The folders of ld.so.conf and of the files that it includes."""
+    if not world.exists(path):
+        return
+    for line in world.read_file(path).decode("utf-8", "surrogateescape").splitlines():
+        words = line.split("#")[0].split()
+        if len(words) == 2 and words[0] == "include":
+            for included in world.glob(words[1]):
+                yield from _configured_folders(world, included)
+        elif words and words[0].startswith("/"):
+            yield words[0]
+
+
+def _folders(elf: ElfFile, world: World) -> Iterator[str]:
+    """Where ld.so looks for what a file needs, in its order."""
+    origin = elf.path.rpartition("/")[0]
+    run_path = ":".join(elf.dynamic_texts(layout.DT_RUNPATH))
+    old_path = "" if run_path else ":".join(elf.dynamic_texts(layout.DT_RPATH))
+    for paths in (old_path, world.env.get("LD_LIBRARY_PATH", ""), run_path):
+        for folder in filter(None, paths.split(":")):
+            yield folder.replace("$ORIGIN", origin).replace("${ORIGIN}", origin)
+    yield from _configured_folders(world)
+    yield from DEFAULT_FOLDERS
+
+
+def needed_libraries(elf: ElfFile, world: World) -> dict[str, str]:
+    """All libraries that a program is linked with, directly or not: name -> real path."""
+    found: dict[str, str] = {}
+    waiting = [elf]
+    while waiting:
+        user = waiting.pop(0)
+        for name in user.dynamic_texts(layout.DT_NEEDED):
+            if name in found:
+                continue
+            path = _locate(name, user, world)
+            if path is None:
+                continue
+            found[name] = path
+            library = open_elf(path, world, Sink())
+            if library is not None:
+                waiting.append(library)
+    return found
+
+
+def _locate(name: str, user: ElfFile, world: World) -> str | None:
+    if "/" in name:
+        return world.real_path(name) if world.exists(name) else None
+    for folder in _folders(user, world):
+        path = f"{folder}/{name}"
+        if world.exists(path):
+            return world.real_path(path)
+    return None
+
+
+def library_paths(pattern: str, elf: ElfFile, world: World) -> list[str]:
+    """The real paths of the libraries that `.library("pattern")` of a program stands for.
+
+    A path is taken as it is; a name or pattern is compared with the file names of the
+    libraries that the program is linked with.
+    """
+    if "/" in pattern:
+        return program_paths(pattern, world)
+    found = [
+        path
+        for name, path in needed_libraries(elf, world).items()
+        if fnmatchcase(name, pattern) or fnmatchcase(path.rpartition("/")[2], pattern)
+    ]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,86 @@
+"""`begin`, `end`, `error`, `never` and the timers: points that have no marker.
+
+Ranges and messages are SystemTap's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.markers import Begin, End, Error, Expansion, Never, NoMatch, Timer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.markers import Attachment, PointPart
+
+SECOND_NS = 1_000_000_000
+DAY_SECONDS = 86400
+SHORTEST_NS = 100_000
+MOST_JIFFIES = 1_000_000
+
+UNITS_NS = {
+    "s": SECOND_NS,
+    "sec": SECOND_NS,
+    "ms": 1_000_000,
+    "msec": 1_000_000,
+    "us": 1000,
+    "usec": 1000,
+    "ns": 1,
+    "nsec": 1,
+}
+
+
+def expand_session(parts: Sequence[PointPart]) -> Expansion:
+    """`begin`, `end(N)`, `error`, `never`."""
+    name, number = parts[0].name, parts[0].argument
+    priority = number if isinstance(number, int) else 0
+    point = name if number is None else f"{name}({number})"
+    attachments: dict[str, Attachment] = {
+        "begin": Begin(priority),
+        "end": End(priority),
+        "error": Error(priority),
+        "never": Never(),
+    }
+    return Expansion(attachments[name], point)
+
+
+def expand_timer(parts: Sequence[PointPart], hz: int) -> Expansion | NoMatch:
+    """`timer.UNIT(N)` and `.randomize(M)`; `hz` is what a jiffy is."""
+    unit, interval = parts[1].name, _number(parts[1])
+    spread = _number(parts[2]) if len(parts) > 2 else 0
+    point = f"timer.{unit}({interval})" + (f".randomize({spread})" if len(parts) > 2 else "")
+    if unit == "hz":
+        return _hertz(interval, point)
+    if unit == "jiffies":
+        return _jiffies(interval, spread, hz, point)
+    unit_ns = UNITS_NS[unit]
+    least, most = max(1, SHORTEST_NS // unit_ns), DAY_SECONDS * SECOND_NS // unit_ns
+    if not least <= interval <= most:
+        return NoMatch(0, f"interval value out of range ({least}, {most})")
+    if not 0 <= spread <= interval:
+        return NoMatch(0, "randomization value out of range")
+    return Expansion(Timer(interval * unit_ns, spread * unit_ns), point)
+
+
+def _number(part: PointPart) -> int:
+    return part.argument if isinstance(part.argument, int) else 0
+
+
+def _hertz(frequency: int, point: str) -> Expansion | NoMatch:
+    if frequency <= 0:
+        return NoMatch(0, "frequency must be greater than 0")
+    period = SECOND_NS // frequency
+    most = DAY_SECONDS * SECOND_NS
+    if not SHORTEST_NS <= period <= most:
+        return NoMatch(0, f"interval value out of range ({SHORTEST_NS}, {most})")
+    return Expansion(Timer(period), point)
+
+
+def _jiffies(interval: int, spread: int, hz: int, point: str) -> Expansion | NoMatch:
+    if not 0 < interval <= MOST_JIFFIES:
+        return NoMatch(0, "invalid interval for jiffies timer")
+    if not 0 <= spread <= interval:
+        return NoMatch(0, "invalid randomize for jiffies timer")
+    jiffy = SECOND_NS // hz
+    return Expansion(Timer(interval * jiffy, spread * jiffy), point)

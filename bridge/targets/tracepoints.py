@@ -1,0 +1,181 @@
+"""tracefs -> kernel tracepoints with their fields, from the `format` files.
+
+Names are `subsystem:event`. Source: Documentation/trace/events.rst. Numbers become LONG, `char`
+arrays and dynamic strings STRING; other arrays cannot be read by name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lark import Lark, Transformer, UnexpectedInput, v_args
+
+from bridge.diagnostics import Diagnostic, FileOffset
+from bridge.markers import Field, Kind, Marker, ValueType, Variable
+from bridge.parsing import grammar_text
+from bridge.world import tracefs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lark import Token
+
+    from bridge.diagnostics import Sink
+    from bridge.world import World
+
+NUMBERS = (1, 2, 4, 8)
+# `ftrace` holds the record types of tracers, which nothing can be attached to.
+NOT_EVENTS = ("ftrace",)
+_DECLARATION = re.compile(
+    r"(?:__(?P<located>data_loc|rel_loc)\s+)?(?P<type>.*?)\s*(?P<open>\[\])?\s*"
+    r"\b(?P<name>\w+)\s*(?P<array>\[[^]]*\])?$"
+)
+_TEXT = re.compile(r"^(const\s+)?char$")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A field as the file describes it."""
+
+    declaration: str
+    offset: int
+    size: int
+    signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A `format` file."""
+
+    name: str
+    id: int
+    fields: tuple[Layout, ...]
+
+
+@v_args(inline=True)
+class _Read(Transformer):  # type: ignore[type-arg]  # Lark is untyped
+    """Lark's tree -> `Format`."""
+
+    def field(
+        self, declaration: Token, offset: Token, size: Token, signed: Token | None
+    ) -> Layout:
+        return Layout(str(declaration).strip(), int(offset), int(size), signed == "1")
+
+    def start(self, name: Token, number: Token, *rest: Layout | Token) -> Format:
+        fields = tuple(field for field in rest if isinstance(field, Layout))
+        return Format(str(name), int(number), fields)
+
+
+@cache
+def _parser() -> Lark:
+    return Lark(
+        grammar_text("tracefs_format"),
+        parser="lalr",
+        maybe_placeholders=True,
+        transformer=_Read(),
+    )
+
+
+def parse_format(text: str) -> Format | None:
+    """A `format` file's text as data; None if it is none."""
+    try:
+        result: Format = _parser().parse(text)  # type: ignore[assignment]  # what the transformer returns
+    except UnexpectedInput:
+        return None
+    return result
+
+
+def variable(layout: Layout) -> Variable | tuple[str, str] | None:
+    """A field as a variable, or its name and why it is none; None for `common_` fields."""
+    match = _DECLARATION.match(layout.declaration)
+    if match is None:
+        return None
+    name, ctype = match["name"], match["type"].strip()
+    if name.startswith("common_"):
+        return None
+    if match["located"]:
+        if not _TEXT.match(ctype):
+            return name, f"it is a dynamic array of `{ctype}`"
+        field = Field(layout.offset, layout.size, signed=False, array=match["located"])
+        return Variable(name, ValueType.STRING, (field,), "char[]")
+    if match["array"]:
+        if not _TEXT.match(ctype):
+            return name, f"it is an array of `{ctype}`"
+        field = Field(layout.offset, layout.size, signed=False, array="char")
+        return Variable(name, ValueType.STRING, (field,), f"char{match['array']}")
+    if layout.size not in NUMBERS:
+        return name, f"it is a `{ctype}` of {layout.size} bytes"
+    field = Field(layout.offset, layout.size, layout.signed)
+    return Variable(name, ValueType.LONG, (field,), ctype)
+
+
+def marker(subsystem: str, form: Format) -> Marker:
+    """The marker of a tracepoint."""
+    found = [variable(layout) for layout in form.fields]
+    return Marker(
+        Kind.TRACEPOINT,
+        subsystem,
+        form.name,
+        variables=tuple(v for v in found if isinstance(v, Variable)),
+        unreadable=tuple(v for v in found if isinstance(v, tuple)),
+        id=form.id,
+    )
+
+
+def _names(folder: str, world: World, pattern: str) -> Iterator[tuple[str, str]]:
+    subsystem_pattern, colon, event_pattern = pattern.rpartition(":")
+    for subsystem in world.list_dir(folder):
+        if subsystem in NOT_EVENTS or not world.exists(f"{folder}/{subsystem}/enable"):
+            continue
+        if colon and not fnmatchcase(subsystem, subsystem_pattern):
+            continue
+        for event in world.list_dir(f"{folder}/{subsystem}"):
+            if fnmatchcase(event, event_pattern):
+                yield subsystem, event
+
+
+def event_names(world: World) -> list[tuple[str, str]]:
+    """All (subsystem, event) names; empty where tracefs cannot be read."""
+    mounted = tracefs(world)
+    if mounted is None:
+        return []
+    try:
+        found = list(_names(f"{mounted}/events", world, "*"))
+    except OSError:
+        return []
+    return [
+        (subsystem, event) for subsystem, event in found if event not in ("enable", "filter")
+    ]
+
+
+def find(pattern: str, world: World, sink: Sink) -> list[Marker]:
+    """The tracepoints that `event` or `subsystem:event`, with wildcards, stands for."""
+    mounted = tracefs(world)
+    if mounted is None:
+        message = "tracefs cannot be read; run as root, or `mount -t tracefs none {}`"
+        path = "/sys/kernel/tracing"
+        sink.report(Diagnostic("no-tracefs", message.format(path), file=FileOffset(path, 0)))
+        return []
+    folder = f"{mounted}/events"
+    markers = []
+    try:
+        for subsystem, event in _names(folder, world, pattern):
+            path = f"{folder}/{subsystem}/{event}/format"
+            if not world.exists(path):
+                continue
+            form = parse_format(world.read_file(path).decode("utf-8", "replace"))
+            if form is None:
+                message = "its format is not understood"
+                place = FileOffset(path, 0)
+                sink.report(Diagnostic("tracefs-format", f"{path}: {message}", file=place))
+            else:
+                markers.append(marker(subsystem, form))
+    except OSError as error:
+        place = FileOffset(str(error.filename or folder), 0)
+        message = f"{place.path}: {error.strerror}; run as root"
+        sink.report(Diagnostic("no-permission", message, file=place))
+    return markers
