@@ -39,6 +39,133 @@ class _Lib:
     def mb_ring_consume(self, ring: Any, handler: Any, context: Any, turn: Any) -> int: ...
     def mb_ring_pending(self, ring: Any) -> int: ...
 
+    # --- trace: ctf ---
+    # ctf_write.c
+    def mb_ctf_writer_create(self, folder: bytes, uuid: bytes, packet_bytes: int) -> Any: ...
+    def mb_ctf_writer_add_class(
+        self,
+        writer: Any,
+        number: int,
+        ops: Any,
+        count: int,
+        ranges: Any,
+        range_count: int,
+        variables: int,
+    ) -> int: ...
+    def mb_ctf_writer_add_stream(
+        self, writer: Any, name: bytes, stream_class: int, instance: int, cpu: int
+    ) -> int: ...
+    def mb_ctf_write(
+        self,
+        writer: Any,
+        stream: int,
+        event_class: int,
+        clock: int,
+        slots: Any,
+        slot_count: int,
+    ) -> int: ...
+    def mb_ctf_write_batch(
+        self,
+        writer: Any,
+        streams: Any,
+        stream_count: int,
+        events: Any,
+        event_count: int,
+        slots: Any,
+        slot_count: int,
+    ) -> int: ...
+    def mb_ctf_writer_lost(self, writer: Any, stream: int, total: int) -> None: ...
+    def mb_ctf_writer_flush(self, writer: Any, clock: int) -> int: ...
+    def mb_ctf_writer_close(self, writer: Any, clock: int) -> int: ...
+    def mb_ctf_writer_written(self, writer: Any) -> int: ...
+    def mb_ctf_writer_dropped(self, writer: Any) -> int: ...
+    def mb_ctf_encode(self, *arguments: Any) -> int: ...
+
+    # ctf_read.c
+    def mb_ctf_open(self, description: Any) -> Any: ...
+    def mb_ctf_close(self, cursor: Any) -> None: ...
+    def mb_ctf_add_stream(self, cursor: Any, path: bytes) -> int: ...
+    def mb_ctf_set_range(self, cursor: Any, begin_ns: int, end_ns: int) -> None: ...
+    def mb_ctf_want(self, cursor: Any, event_class: int, wanted: int) -> None: ...
+    def mb_ctf_rewind(self, cursor: Any) -> None: ...
+    def mb_ctf_next(
+        self, cursor: Any, events: Any, max_events: int, slots: Any, max_slots: int
+    ) -> int: ...
+    def mb_ctf_packet_context(
+        self, cursor: Any, stream: int, packet: int, slots: Any, max_slots: int
+    ) -> int: ...
+    def mb_ctf_count(self, cursor: Any, counts: Any) -> int: ...
+    def mb_ctf_totals(self, cursor: Any, stream: int, totals: Any) -> int: ...
+    def mb_ctf_notes(self, cursor: Any, notes: Any, maximum: int) -> int: ...
+    def mb_ctf_stream_class_of(self, cursor: Any, stream: int) -> int: ...
+    def mb_ctf_instance_of(self, cursor: Any, stream: int) -> int: ...
+    def mb_ctf_time(self, clock: Any, value: int) -> int: ...
+
+    # recorder.c
+    def mb_recorder_create(
+        self,
+        writer: Any,
+        hooks: Any,
+        hook_count: int,
+        fields: Any,
+        field_count: int,
+        cpus: int,
+    ) -> Any: ...
+    def mb_recorder_write(self, recorder: Any, record: Any) -> int: ...
+    def mb_recorder_lost(self, recorder: Any, cpu: int, total: int) -> None: ...
+    def mb_recorder_flush(self, recorder: Any, now_ns: int) -> int: ...
+    def mb_recorder_close(self, recorder: Any, now_ns: int) -> int: ...
+    def mb_recorder_written(self, recorder: Any) -> int: ...
+    def mb_recorder_dropped(self, recorder: Any) -> int: ...
+
+    # constants of ctf and recorder
+    MB_CTF_INT: int
+    MB_CTF_REAL: int
+    MB_CTF_TEXT: int
+    MB_CTF_ARRAY: int
+    MB_CTF_SEQUENCE: int
+    MB_CTF_BLOB: int
+    MB_CTF_BYTES: int
+    MB_CTF_VARIANT: int
+    MB_CTF_OPTION: int
+    MB_CTF_ALIGN: int
+    MB_CTF_SIGNED: int
+    MB_CTF_BIG: int
+    MB_CTF_CLOCK: int
+    MB_CTF_ROLE_MAGIC: int
+    MB_CTF_ROLE_UUID: int
+    MB_CTF_ROLE_STREAM: int
+    MB_CTF_ROLE_INSTANCE: int
+    MB_CTF_ROLE_BEGIN: int
+    MB_CTF_ROLE_END: int
+    MB_CTF_ROLE_CONTENT: int
+    MB_CTF_ROLE_PACKET: int
+    MB_CTF_ROLE_SEQUENCE: int
+    MB_CTF_ROLE_DISCARDED: int
+    MB_CTF_ROLE_CPU: int
+    MB_CTF_ROLE_ID: int
+    MB_CTF_ROLES: int
+    MB_CTF_BAD_MAGIC: int
+    MB_CTF_BAD_UUID: int
+    MB_CTF_BAD_STREAM: int
+    MB_CTF_BAD_SIZE: int
+    MB_CTF_BAD_EVENT: int
+    MB_CTF_BAD_ID: int
+    MB_CTF_BAD_CUT: int
+    MB_CTF_BAD_TAG: int
+    MB_CTF_BAD_ORDER: int
+    MB_CTF_BAD_HEADER: int
+    MB_CTF_LOST: int
+    MB_CTF_GAP: int
+    MB_CTF_FULL: int
+    MB_CTF_NONE: int
+    MB_RECORDER_LONG: int
+    MB_RECORDER_CHECKED: int
+    MB_RECORDER_TEXT: int
+    MB_RECORDER_FIELDS: int
+    MB_RECORDER_NONE: int
+    # --- end of trace: ctf ---
+
 class _Ffi:
     NULL: Any
     def new(self, kind: str, init: object = ...) -> Any: ...
