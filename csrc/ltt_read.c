@@ -37,6 +37,7 @@ struct stream {
 	uint32_t block;		/* number */
 	uint32_t reported;	/* this block has its diagnostic */
 	uint32_t suspect;	/* where its data ends is not known */
+	uint32_t tries;		/* at finding the way back in this block */
 	uint64_t released;	/* pages before this were given back */
 	uint64_t tsc;
 	uint64_t time_ns[2];	/* INTERPOLATE: begin and end of the block */
@@ -95,14 +96,17 @@ uint64_t mb_ltt_time(const struct mb_ltt_layout *layout, uint64_t tsc)
 	return from > scaled(layout, start - tsc) ? from - scaled(layout, start - tsc) : 0;
 }
 
+/* Relative to the start of the block, because a double does not hold nanoseconds since 1970. */
 static uint64_t interpolate(const struct stream *s, uint64_t tsc)
 {
-	double ticks = (double)s->time_tsc[1] - (double)s->time_tsc[0];
-	double span = (double)s->time_ns[1] - (double)s->time_ns[0];
+	double ticks = (double)(s->time_tsc[1] - s->time_tsc[0]);
+	double span = (double)(s->time_ns[1] - s->time_ns[0]);
 
-	if (ticks <= 0)
+	if (s->time_tsc[1] <= s->time_tsc[0] || s->time_ns[1] <= s->time_ns[0])
 		return s->time_ns[0];
-	return whole((double)s->time_ns[0] + ((double)tsc - (double)s->time_tsc[0]) * (span / ticks));
+	if (tsc >= s->time_tsc[0])
+		return s->time_ns[0] + whole((double)(tsc - s->time_tsc[0]) * span / ticks);
+	return s->time_ns[0] - whole((double)(s->time_tsc[0] - tsc) * span / ticks);
 }
 
 static uint64_t event_time(const struct stream *s, uint64_t tsc)
@@ -320,6 +324,7 @@ static int open_marked(struct mb_ltt_cursor *c, struct stream *s)
 	if (l->time_mode == MB_LTT_TIME_INTERPOLATE) {
 		s->time_ns[0] = header_time(s, l->time_at);
 		s->time_ns[1] = header_time(s, l->end_time_at);
+		s->tsc = l->use_tsc ? s->tsc : 0;
 		s->time_tsc[0] = s->tsc;
 		s->time_tsc[1] = mb_ltt_u64(s->map + s->at + l->end_at, l->big);
 	}
@@ -348,6 +353,7 @@ static int next_block(struct mb_ltt_cursor *c, struct stream *s)
 		s->pos = 0;
 		s->reported = 0;
 		s->suspect = 0;
+		s->tries = 0;
 		memset(&s->event, 0, sizeof(s->event));
 		if (s->layout.kind == MB_LTT_X)
 			ok = open_x(c, s);
@@ -576,9 +582,62 @@ static uint64_t order_key(const struct stream *s)
 {
 	if (s->layout.time_mode != MB_LTT_TIME_INTERPOLATE)
 		return s->event.tsc;
-	if (s->layout.kind == MB_LTT_K && !s->layout.use_tsc)
+	if (s->layout.kind != MB_LTT_X && !s->layout.use_tsc)
 		return s->time_ns[0] + s->event.tsc * 1000;
 	return event_time(s, s->event.tsc);
+}
+
+/*
+ * Markers whose description was lost have no size, and a damaged header leads nowhere. Three headers in a row that are
+ * described and whose clock moves by less than this, or one up to the end of the data, are taken for the truth.
+ */
+#define NEAR (1u << 20)
+#define CHAIN 3
+#define MAX_TRIES 65536u
+#define LOOK_AHEAD 8192u
+
+static int is_chain(struct mb_ltt_cursor *c, const struct stream *s, uint64_t at, uint64_t tsc)
+{
+	struct stream trial = *s;
+	int i, code;
+
+	trial.pos = at;
+	trial.tsc = tsc;
+	if (trial.end > at + LOOK_AHEAD)
+		trial.end = at + LOOK_AHEAD;
+	for (i = 0; i < CHAIN; i++) {
+		if (trial.pos == trial.end)
+			return trial.end == s->end && i > 0;
+		code = parse(c, &trial);
+		if (trial.event.tsc - trial.tsc >= NEAR)
+			return 0;
+		if (code == MB_LTT_BAD_ID && i > 0)
+			return 1;
+		if (code)
+			return 0;
+		trial.tsc = trial.event.tsc;
+		trial.pos = trial.event.payload + trial.event.size;
+	}
+	return 1;
+}
+
+/* After an event that cannot be measured: goes on where events follow each other again, else to the end. */
+static void resynchronize(struct mb_ltt_cursor *c, struct stream *s, int code)
+{
+	uint64_t at = code == MB_LTT_BAD_ID ? s->event.payload : s->pos + 4;
+	uint64_t tsc = code == MB_LTT_BAD_ID ? s->event.tsc : s->tsc;
+
+	at += mb_ltt_pad(at, s->layout.head_align);
+	if (s->layout.kind != MB_LTT_M2 || s->suspect)
+		at = s->end;
+	for (; at + 4 <= s->end && s->tries < MAX_TRIES; at += s->layout.head_align, s->tries++) {
+		if (is_chain(c, s, at, tsc)) {
+			s->pos = at;
+			s->tsc = tsc;
+			return;
+		}
+	}
+	s->pos = s->end;
 }
 
 /* Reads the header of the next event; 0 at the end of the file. */
@@ -596,7 +655,7 @@ static int next_event(struct mb_ltt_cursor *c, struct stream *s)
 		if (!code)
 			break;
 		report(c, s, (uint32_t)code, s->at + s->pos);
-		s->pos = s->end;
+		resynchronize(c, s, code);
 	}
 	s->tsc = s->event.tsc;
 	s->pos = s->event.payload + s->event.size + (s->layout.kind == MB_LTT_K ? 2 : 0);

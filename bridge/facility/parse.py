@@ -8,7 +8,7 @@ rule: what the old tools accepted is accepted, and an error names its line.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.errors import TraceError
 from bridge.facility import model
@@ -246,25 +246,28 @@ class _Parser:
 
     # --- facility ---
 
-    def event(self) -> model.Event:
+    def event(self) -> tuple[model.Event, model.Type | None]:
+        """An event; in the old dialect its fields are those of the type that is returned."""
         attributes = self.empty("event")
         name = self.named(attributes)
         description = self.description()
-        struct = self.element() in ("struct", "typeref")
-        if struct:
+        members: tuple[model.Member, ...] = ()
+        kind = None
+        if self.element() in ("struct", "typeref"):
             kind = self.type()
-            members = self.old_members(kind)
         else:
             members = self.members()
         self.close("event")
-        return model.Event(name, members, description, tuple(attributes), struct)
+        event = model.Event(name, members, description, tuple(attributes), kind is not None)
+        return event, kind
 
     def old_members(self, kind: model.Type) -> tuple[model.Member, ...]:
+        seen = set()
         while isinstance(kind, model.Ref):
-            found = self.types.get(kind.name)
-            if found is None or found is kind:
+            if kind.name in seen or kind.name not in self.types:
                 raise self.fail(f"type {kind.name} is not declared")
-            kind = found
+            seen.add(kind.name)
+            kind = self.types[kind.name]
         if not isinstance(kind, model.Compound):
             raise self.fail("an event holds a struct")
         return kind.members
@@ -292,9 +295,14 @@ class _Parser:
             self.close("type")
         self.close("facility")
         own = dict(attributes)
+        # References forward were allowed as long as events held one struct.
+        whole = [
+            event if kind is None else replace(event, members=self.old_members(kind))
+            for event, kind in events
+        ]
         return model.Facility(
             name,
-            tuple(events),
+            tuple(whole),
             dict(self.types),
             description,
             own.get("arch", ""),

@@ -1,1 +1,74 @@
-"""LTT trace buffers of every version: one reader and one writer module per generation."""
+"""LTT trace buffers of every generation: K, X, F (0.3 - 0.8), M1 (1.0), M2 (2.0 - 2.6).
+
+`open_ltt(path)` gives a `LttReader`, whatever the version. The rule: what a trace is follows
+from where its magic number is, never from its name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.errors import TraceError
+from bridge.trace.ltt.options import OpenOptions
+
+if TYPE_CHECKING:
+    from bridge.trace.ltt import files
+    from bridge.trace.ltt.reader import LttReader
+
+M2_MAGIC_AT = 0x10
+_DEFAULT = OpenOptions()
+
+
+def _found(folder: Path) -> list[files.Found]:
+    from bridge.trace.ltt import files
+
+    return [f for path in files.scan(folder) if (f := files.find(path, folder)) is not None]
+
+
+def _descend(folder: Path) -> Path:
+    """The trace inside a folder that holds nothing but one (UST makes one folder per process)."""
+    entries = list(folder.iterdir())
+    folders = [e for e in entries if e.is_dir()]
+    if len(folders) == 1 and any(f.name.startswith("metadata_") for f in folders[0].iterdir()):
+        return folders[0]
+    return folder
+
+
+def is_ltt(path: Path) -> bool:
+    """Whether this is a trace of one of the generations."""
+    from bridge.trace.ltt import files, k, x
+
+    if path.is_file():
+        return k.is_k(path)
+    if not path.is_dir():
+        return False
+    if x.is_x(path):
+        return True
+    paths = list(files.scan(path))
+    return any(files.find(p, path) is not None or k.is_k(p) for p in paths)
+
+
+def open_ltt(path: str | Path, options: OpenOptions = _DEFAULT) -> LttReader:
+    """Open a trace: a folder, or a file of the first LTT."""
+    from bridge.trace.ltt import facilities, files, k, m2, x
+
+    path = Path(path)
+    if path.is_file():
+        return k.open_k([path])
+    if not path.is_dir():
+        raise TraceError(f"{path}: no such trace")
+    folder = _descend(path)
+    found = _found(folder)
+    markers = [f for f in found if f.magic_at == M2_MAGIC_AT]
+    others = [f for f in found if f.magic_at != M2_MAGIC_AT]
+    if markers and len(markers) >= len(others):
+        return m2.open_m2(folder, markers, options)
+    if others:
+        return facilities.open_facilities(folder, others, options)
+    if x.is_x(folder):
+        return x.open_x(folder)
+    single = [p for p in files.scan(folder) if k.is_k(p)]
+    if single:
+        return k.open_k(single)
+    raise TraceError(f"{path}: no LTT trace of any version")

@@ -7,23 +7,22 @@ block of metadata_0, but what most files agree on wins over a single damaged hea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge._native import lib
 from bridge.diagnostics import Diagnostic, FileOffset, Severity
 from bridge.errors import TraceError
 from bridge.formats import ltt
-from bridge.trace import model
-from bridge.trace.ltt import files, marker_format, payload
-from bridge.trace.ltt.cursor import ClassEntry, Cursor, StreamFile, Tables
+from bridge.trace.ltt import files, markers
+from bridge.trace.ltt.cursor import Cursor, StreamFile, Tables
+from bridge.trace.ltt.markers import Rules, is_metadata
 from bridge.trace.ltt.options import OpenOptions
 from bridge.trace.ltt.reader import LttReader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CORE_IDS = 8
 _HEADER_VALUES = (
     "major",
     "minor",
@@ -92,161 +91,6 @@ def time_mode(minor: int, freq: int, scale: int, choice: str) -> int:
     if minor < 2 or (minor == 2 and scale > 1 and low <= freq * scale <= high):
         return int(lib.MB_LTT_TIME_MULTIPLY)
     return int(lib.MB_LTT_TIME_ABSOLUTE if minor >= 5 else lib.MB_LTT_TIME_DIVIDE)
-
-
-# --- metadata ---------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Marker:
-    name: str
-    sizes: marker_format.Sizes
-
-
-@dataclass(slots=True)
-class _Descriptions:
-    """What the metadata channel said: by channel ("" before 2.3)."""
-
-    ids: dict[str, dict[int, _Marker]] = field(default_factory=dict)
-    formats: dict[tuple[str, str], str] = field(default_factory=dict)
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-
-
-def _u(bits: int, align: int, big: bool) -> model.Integer:
-    return model.Integer(bits, signed=False, align_bits=8 * align, big_endian=big)
-
-
-def core_payloads(flat: bool, align: int, big: bool) -> tuple[model.Struct, model.Struct]:
-    """core_marker_id and core_marker_format."""
-    text = model.Text()
-    channel = (model.Field("channel", text),) if flat else ()
-    first = (*channel, model.Field("name", text))
-    number = model.Field("event_id", _u(16, align, big))
-    sizes = tuple(
-        model.Field(name, _u(8, 1, big))
-        for name in ("int", "long", "pointer", "size_t", "alignment")
-    )
-    return (
-        model.Struct((*first, number, *sizes)),
-        model.Struct((*first, model.Field("format", text))),
-    )
-
-
-def _core_entries(channel: str, common: _Common, big: bool) -> list[ClassEntry]:
-    align = common.pad(2)
-    payloads = core_payloads(common.flat, align, big)
-    names = ("core_marker_id", "core_marker_format")
-    return [
-        ClassEntry(
-            model.EventClass(f"{channel}.{name}", number, kind),
-            payload.compile_payload(kind, 1, big),
-            align if number == 0 else 1,
-        )
-        for number, (name, kind) in enumerate(zip(names, payloads, strict=True))
-    ]
-
-
-def _learn(event: model.Event, known: _Descriptions) -> None:
-    fields = event.fields
-    channel, name = str(fields.get("channel", "")), str(fields["name"])
-    if event.event_class.id == 0:
-        numbers = {key: int(str(value)) for key, value in fields.items() if key not in ("channel", "name")}
-        sizes = marker_format.Sizes(
-            numbers["int"],
-            numbers["long"],
-            numbers["pointer"],
-            numbers["size_t"],
-            numbers["alignment"],
-        )
-        known.ids.setdefault(channel, {})[numbers["event_id"]] = _Marker(name, sizes)
-        return
-    text = str(fields["format"])
-    old = known.formats.setdefault((channel, name), text)
-    if old != text:
-        known.diagnostics.append(
-            Diagnostic(
-                "ltt-format-conflict",
-                f"marker {channel}.{name} has two formats: {old!r} and {text!r}",
-                severity=Severity.WARNING,
-                phase="trace",
-                file=FileOffset(event.stream, 0),
-            )
-        )
-
-
-def _read_metadata(streams: list[StreamFile], common: _Common) -> _Descriptions:
-    """All metadata files, each completely, in order of CPU."""
-    known = _Descriptions()
-    for stream in sorted(streams, key=lambda s: s.cpu):
-        entries = _core_entries(stream.channel, common, bool(stream.layout["big"]))
-        alone = StreamFile(
-            stream.path, stream.name, stream.channel, stream.cpu, stream.layout, {0: 0, 1: 1}
-        )
-        reader = LttReader("", Tables([alone], entries), {}, [])
-        for event in reader:
-            if event.event_class.id < len(entries):
-                _learn(event, known)
-    return known
-
-
-# --- classes ----------------------------------------------------------------------------------
-
-_VALID_SIZES = (1, 2, 4, 8)
-
-
-def _sane(sizes: marker_format.Sizes) -> bool:
-    parts = (sizes.int, sizes.long, sizes.pointer, sizes.size_t)
-    return all(size in _VALID_SIZES for size in parts) and sizes.alignment in (0, 1, 2, 4, 8)
-
-
-def _entry(name: str, number: int, text: str, marker: _Marker, context: tuple[bool, bool]) -> ClassEntry:
-    big, capped = context
-    kind = marker_format.payload(text, marker.sizes, big, capped)
-    largest = payload.alignment(kind)
-    return ClassEntry(
-        model.EventClass(name, number, kind, attributes={"format": text}),
-        payload.compile_payload(kind, 1, big),
-        largest,
-    )
-
-
-def _classes(streams: list[StreamFile], known: _Descriptions, common: _Common) -> list[ClassEntry]:
-    """Classes of every channel; fills the id tables of the streams."""
-    classes: list[ClassEntry] = []
-    tables: dict[tuple[str, bool], dict[int, int]] = {}
-    for stream in streams:
-        big = bool(stream.layout["big"])
-        key = (stream.channel, big)
-        if key not in tables:
-            tables[key] = _channel_classes(stream.channel, big, known, common, classes)
-        stream.ids = tables[key]
-    return classes
-
-
-def _channel_classes(
-    channel: str, big: bool, known: _Descriptions, common: _Common, classes: list[ClassEntry]
-) -> dict[int, int]:
-    table: dict[int, int] = {}
-    if is_metadata(channel):
-        for entry in _core_entries(channel, common, big):
-            table[entry.event_class.id] = len(classes)
-            classes.append(entry)
-        if common.flat:
-            return table
-    scope = channel if common.flat else ""
-    for number, marker in sorted(known.ids.get(scope, {}).items()):
-        text = known.formats.get((scope, marker.name))
-        if text is None or not _sane(marker.sizes) or number in table:
-            continue
-        table[number] = len(classes)
-        name = f"{channel}.{marker.name}"
-        classes.append(_entry(name, number, text, marker, (big, common.capped)))
-    return table
-
-
-def is_metadata(channel: str) -> bool:
-    """Whether this is the channel that describes the others."""
-    return channel in ("metadata", "/control/metadata")
 
 
 # --- opening ----------------------------------------------------------------------------------
@@ -360,20 +204,13 @@ def _open(folder: Path, found: list[files.Found], options: OpenOptions, capped: 
     diagnostics = _check(common, folder)
     mode = time_mode(common.minor, common.freq, common.scale, options.time)
     streams = _streams(found, common, mode)
+    rules = Rules(common.flat, common.pad(2), common.capped)
     metadata = [s for s in streams if is_metadata(s.channel)]
-    known = _read_metadata(metadata, common)
+    known = markers.read_metadata(metadata, rules)
     diagnostics += known.diagnostics
     if not known.formats:
-        diagnostics.append(
-            Diagnostic(
-                "ltt-no-metadata",
-                "no marker is described, so no event can be named",
-                severity=Severity.WARNING,
-                phase="trace",
-                file=FileOffset(str(folder), 0),
-            )
-        )
-    tables = Tables(streams, _classes(streams, known, common))
+        diagnostics.append(markers.no_metadata(str(folder)))
+    tables = Tables(streams, markers.classes(streams, known, rules))
     return LttReader(f"ltt-2.{common.minor}", tables, _attributes(common), diagnostics)
 
 

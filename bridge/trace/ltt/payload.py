@@ -220,8 +220,19 @@ def _scalar(kind: model.FieldType, slot: int, arena: memoryview) -> model.Value:
             return _text(slot, arena)
 
 
+def _is_letters(kind: model.FieldType) -> bool:
+    return isinstance(kind, model.Integer) and bool(kind.encoding)
+
+
+def _letters(numbers: list[int]) -> str:
+    data = bytes(number & 0xFF for number in numbers)
+    return data.split(b"\0", 1)[0].decode("utf8", "surrogateescape")
+
+
 def _value(kind: model.FieldType, slots: Iterator[int], arena: memoryview) -> model.Value:
     match kind:
+        case model.FixedArray() if _is_letters(kind.element):
+            return _letters([next(slots) for _ in range(kind.length)])
         case model.FixedArray():
             return [_value(kind.element, slots, arena) for _ in range(kind.length)]
         case model.Sequence():
