@@ -88,7 +88,13 @@ static void take(struct mb_ring *ring, mb_record_handler handler, void *context,
 		if (header & BUSY)
 			break;
 		if (!(header & DISCARDED)) {
-			if (is_record(record, header & LENGTH))
+			int valid = is_record(record, header & LENGTH);
+
+			if (valid && turn->before_ns && record->time_ns >= turn->before_ns) {
+				turn->reached = 1;
+				break;
+			}
+			if (valid)
 				turn->stop = handler(context, record);
 			else
 				turn->malformed++;
@@ -117,12 +123,13 @@ int mb_ring_consume(struct mb_ring *ring, mb_record_handler handler, void *conte
 	turn->records = 0;
 	turn->malformed = 0;
 	turn->stop = 0;
+	turn->reached = 0;
 	for (;;) {
 		struct timespec pause = { 0, POLL_NS };
 		uint64_t before = turn->records, now;
 
 		take(ring, handler, context, turn);
-		if (turn->stop || turn->records >= turn->limit)
+		if (turn->stop || turn->reached || turn->records >= turn->limit)
 			return 0;
 		now = now_ns();
 		if (now >= turn->until_ns)

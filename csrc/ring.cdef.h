@@ -5,9 +5,11 @@ typedef int (*mb_record_handler)(void *context, const struct mb_record *record);
 struct mb_ring_turn {
 	uint64_t limit;
 	uint64_t until_ns;
+	uint64_t before_ns;
 	uint64_t records;
 	uint64_t malformed;
 	int32_t stop;
+	int32_t reached;
 };
 
 struct mb_ring *mb_ring_open(int map, uint64_t bytes);

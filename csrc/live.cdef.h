@@ -1,0 +1,27 @@
+struct mb_live {
+	void *session;
+	void *recorder;
+	int32_t failure;
+	int32_t only_record;
+};
+
+struct mb_kernel_map {
+	int32_t map;
+	uint32_t global;
+	uint32_t is_array;
+	uint32_t is_statistic;
+	uint32_t is_string;
+	uint32_t key_count;
+	uint32_t string_keys;
+	uint32_t key_bytes;
+	uint32_t value_bytes;
+	uint32_t string_bytes;
+	uint32_t entries;
+	uint32_t handler;
+	uint32_t site;
+	const void *initial;
+};
+
+int mb_live_consume(void *context, const struct mb_record *record);
+int64_t mb_kernel_map_drain(const struct mb_kernel_map *map, void *session, int resident);
+int64_t mb_kernel_map_fill(const struct mb_kernel_map *map, void *session, int64_t first_sequence);
