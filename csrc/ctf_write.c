@@ -286,6 +286,7 @@ static uint32_t content_start(const struct stream *s)
 	return HEADER_BYTES + CONTEXT_BYTES + (s->cpu >= 0 ? 4 : 0);
 }
 
+/* Losses are counted from the first packet on, so what was lost before it or in it is told by the next. */
 static void fill_header(const struct mb_ctf_writer *w, struct stream *s)
 {
 	uint8_t *p = s->packet;
@@ -299,7 +300,7 @@ static void fill_header(const struct mb_ctf_writer *w, struct stream *s)
 	put_u64(p + 48, s->used << 3);
 	put_u64(p + 56, s->used << 3);
 	put_u64(p + 64, s->sequence);
-	put_u64(p + 72, s->lost);
+	put_u64(p + 72, s->sequence ? s->lost : 0);
 	if (s->cpu >= 0)
 		put_u32(p + 80, (uint32_t)s->cpu);
 }
@@ -346,7 +347,7 @@ static int close_packet(struct mb_ctf_writer *w, struct stream *s)
 	}
 	if (!ret) {
 		s->bytes += (int64_t)s->used;
-		s->reported = s->lost;
+		s->reported = s->sequence ? s->lost : 0;
 		s->sequence++;
 	} else {
 		w->written -= events;
@@ -378,23 +379,6 @@ static int open_packet(struct mb_ctf_writer *w, struct stream *s, uint64_t clock
 	s->first = clock;
 	s->last = clock;
 	return 0;
-}
-
-/* Losses that are known when a stream starts need a packet before them to be counted from. */
-static int open_first(struct mb_ctf_writer *w, struct stream *s, uint64_t clock)
-{
-	uint64_t lost = s->lost;
-	int ret;
-
-	if (s->sequence || !lost)
-		return 0;
-	ret = open_packet(w, s, clock);
-	if (ret)
-		return ret;
-	s->lost = 0;
-	ret = close_packet(w, s);
-	s->lost = lost;
-	return ret;
 }
 
 /* --- events --- */
@@ -453,11 +437,8 @@ static int add_event(struct mb_ctf_writer *w, struct stream *s, const struct cla
 {
 	int ret = 0;
 
-	if (!s->used) {
-		ret = open_first(w, s, clock);
-		if (!ret)
-			ret = open_packet(w, s, clock);
-	}
+	if (!s->used)
+		ret = open_packet(w, s, clock);
 	while (!ret) {
 		ret = try_event(s, c, clock, slots, slot_count);
 		if (ret != -ENOSPC)
@@ -518,19 +499,19 @@ void mb_ctf_writer_lost(struct mb_ctf_writer *w, uint32_t stream, uint64_t total
 		w->streams[stream].lost = total;
 }
 
-/* Losses after the last packet need an empty packet that says so. */
 static int flush_stream(struct mb_ctf_writer *w, struct stream *s, uint64_t clock)
 {
-	int ret = 0;
+	int ret = close_packet(w, s);
 
 	if (clock < s->last)
 		clock = s->last;
-	if (!s->used && s->lost > s->reported) {
-		ret = open_first(w, s, clock);
+	/* Losses after the last packet need an empty one that says so; the first packet cannot. */
+	while (!ret && s->lost > s->reported) {
+		ret = open_packet(w, s, clock);
 		if (!ret)
-			ret = open_packet(w, s, clock);
+			ret = close_packet(w, s);
 	}
-	return ret ? ret : close_packet(w, s);
+	return ret;
 }
 
 /* Closes all open packets. 0 or -errno of the first failure ever. */
