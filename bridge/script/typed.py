@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bridge.ir.program import StatShape
-    from bridge.markers import Expansion, Variable
+    from bridge.markers import Access, Expansion, Variable
     from bridge.script import ast
     from bridge.script.builtins import Builtin
     from bridge.script.types import Type
@@ -62,7 +62,7 @@ class Facts:
     types: dict[ast.Expr, Type] = field(default_factory=dict)
     names: dict[ast.Name, GlobalVariable | LocalVariable] = field(default_factory=dict)
     calls: dict[ast.Call, Builtin | tuple[FunctionInfo, ...]] = field(default_factory=dict)
-    targets: dict[ast.Target, Variable | str] = field(default_factory=dict)
+    targets: dict[ast.Target, Variable | Access | str] = field(default_factory=dict)
     folded: dict[ast.Expr, int | str] = field(default_factory=dict)
     locals: dict[str, LocalVariable] = field(default_factory=dict)
 
