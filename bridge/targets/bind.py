@@ -65,7 +65,6 @@ class Binder:
         self._options = options or Options()
         self._files: dict[str, tuple[ElfFile | None, tuple[Diagnostic, ...]]] = {}
         self._notes: dict[str, list[Note]] = {}
-        self._functions: dict[str, list[Function]] = {}
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """All places that a probe point stands for, in a stable order."""
@@ -241,9 +240,7 @@ class Binder:
         reasons: list[Diagnostic],
         near: set[str],
     ) -> list[Expansion]:
-        if program.path not in self._functions:
-            self._functions[program.path] = read_functions(elf)
-        functions = self._functions[program.path]
+        functions = read_functions(elf)
         if not functions:
             reasons.append(errors.no_symbols(program.path))
         pattern = _text(rest[0])

@@ -6,6 +6,7 @@ names at one address belong to one function. In the order of addresses.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.formats import elf_notes as layout
@@ -67,26 +68,38 @@ def read_symbols(elf: ElfFile) -> Iterator[Symbol]:
                 yield from _table(elf, section)
 
 
+@lru_cache(maxsize=8)
+def _addresses(elf: ElfFile) -> dict[str, int]:
+    defined = (s for s in read_symbols(elf) if s.section != layout.SHN_UNDEF)
+    found: dict[str, int] = {}
+    for symbol in defined:
+        found.setdefault(symbol.name, symbol.address)
+    return found
+
+
 def address_of(elf: ElfFile, name: str) -> int | None:
     """The address of a defined symbol of any kind, local ones included."""
-    for symbol in read_symbols(elf):
-        if symbol.name == name and symbol.section != layout.SHN_UNDEF:
-            return symbol.address
-    return None
+    return _addresses(elf).get(name)
 
 
-def read_functions(elf: ElfFile) -> list[Function]:
+@lru_cache(maxsize=8)
+def read_functions(elf: ElfFile) -> tuple[Function, ...]:
     """The functions that can be probed."""
     found: dict[int, dict[str, Symbol]] = {}
     for symbol in read_symbols(elf):
         if (
             symbol.type == layout.STT_FUNC
             and symbol.section != layout.SHN_UNDEF
-            and elf.segment_at(symbol.address) is not None
+            and _is_code(elf, symbol.address)
         ):
             # A versioned name (`f@@V1`, in .symtab) is the same function as `f`.
             found.setdefault(symbol.address, {}).setdefault(symbol.name.split("@")[0], symbol)
-    return [_function(address, names) for address, names in sorted(found.items())]
+    return tuple(_function(address, names) for address, names in sorted(found.items()))
+
+
+def _is_code(elf: ElfFile, address: int) -> bool:
+    segment = elf.segment_at(address)
+    return segment is not None and bool(segment.flags & layout.PF_X)
 
 
 def _function(address: int, names: dict[str, Symbol]) -> Function:
