@@ -129,14 +129,23 @@ uint64_t mb_ltt_time(const struct mb_ltt_layout *layout, uint64_t tsc);
 /* A file being written: blocks of one size or closed at the next page, headers patched into a template. */
 struct mb_ltt_writer;
 
+struct mb_ltt_route {
+	struct mb_ltt_writer **writers;
+	uint32_t writer_count;
+	uint32_t stream_count;
+	uint32_t class_count;
+	const uint32_t *files;		/* by stream and class */
+	const uint32_t *classes;	/* by class */
+	const uint32_t *ids;
+};
+
 struct mb_ltt_writer *mb_ltt_create(const char *path, const struct mb_ltt_layout *layout, const uint8_t *header,
 				    uint32_t block_bytes, uint32_t page_bytes, uint64_t begin_tsc);
 int mb_ltt_write_classes(struct mb_ltt_writer *writer, const struct mb_ltt_class *classes, uint32_t class_count,
 			 const struct mb_ltt_op *ops, uint32_t op_count);
 int mb_ltt_write(struct mb_ltt_writer *writer, uint32_t class_index, uint32_t id, uint64_t tsc,
 		 const int64_t *slots, uint32_t slot_count, const uint8_t *bytes, uint64_t byte_count);
-int64_t mb_ltt_write_batch(struct mb_ltt_writer *const *writers, const uint32_t *targets, const uint32_t *target_ids,
-			   uint32_t target_count, const struct mb_ltt_event *events, uint32_t event_count,
+int64_t mb_ltt_write_batch(const struct mb_ltt_route *route, const struct mb_ltt_event *events, uint32_t event_count,
 			   const int64_t *slots, uint32_t slot_count, const uint8_t *bytes, uint64_t byte_count);
 void mb_ltt_write_lost(struct mb_ltt_writer *writer, uint32_t lost);
 int mb_ltt_switch(struct mb_ltt_writer *writer, uint64_t tsc);

@@ -275,7 +275,10 @@ int mb_ltt_switch(struct mb_ltt_writer *w, uint64_t tsc)
 {
 	int ret = close_block(w, tsc);
 
-	return ret ? ret : open_block(w, tsc);
+	if (!ret)
+		ret = open_block(w, tsc);
+	w->error = ret;
+	return ret;
 }
 
 /* --- event headers: written to `head`, as it would lie at offset `at` of the block --- */
@@ -399,27 +402,28 @@ int mb_ltt_write(struct mb_ltt_writer *w, uint32_t class_index, uint32_t id, uin
 }
 
 /*
- * Events of a cursor's batch: writers by stream (NULL: leave out), class and id there by class of the source
- * (MB_LTT_NONE: leave out). Returns how many were written, or the error with the number of the event in the low bits.
+ * Events of a cursor's batch: which writer by stream and class of the source (`files`, MB_LTT_NONE: leave out), class
+ * and id there by class of the source. Returns how many were written.
  */
-int64_t mb_ltt_write_batch(struct mb_ltt_writer *const *writers, const uint32_t *targets, const uint32_t *target_ids,
-			   uint32_t target_count, const struct mb_ltt_event *events, uint32_t event_count,
+int64_t mb_ltt_write_batch(const struct mb_ltt_route *route, const struct mb_ltt_event *events, uint32_t event_count,
 			   const int64_t *slots, uint32_t slot_count, const uint8_t *bytes, uint64_t byte_count)
 {
 	int64_t written = 0;
-	uint32_t i;
+	uint32_t i, file;
 	int ret;
 
 	for (i = 0; i < event_count; i++) {
 		const struct mb_ltt_event *e = &events[i];
-		struct mb_ltt_writer *w = writers[e->stream];
 
-		if (!w || e->class_index >= target_count || targets[e->class_index] == MB_LTT_NONE)
+		if (e->class_index >= route->class_count || e->stream >= route->stream_count)
 			continue;
-		if (e->slot > slot_count || e->slots > slot_count - e->slot)
+		file = route->files[e->stream * route->class_count + e->class_index];
+		if (file == MB_LTT_NONE)
+			continue;
+		if (e->slot > slot_count || e->slots > slot_count - e->slot || file >= route->writer_count)
 			return -EINVAL;
-		ret = mb_ltt_write(w, targets[e->class_index], target_ids[e->class_index], e->tsc, slots + e->slot,
-				   e->slots, bytes, byte_count);
+		ret = mb_ltt_write(route->writers[file], route->classes[e->class_index], route->ids[e->class_index],
+				   e->tsc, slots + e->slot, e->slots, bytes, byte_count);
 		if (ret)
 			return ret;
 		written++;

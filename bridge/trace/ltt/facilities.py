@@ -260,7 +260,7 @@ def _sizes_of_trace(trace: _Trace, alignment: int, big: bool) -> facility_payloa
     return facility_payload.Sizes(4, word, word, word, alignment, big)
 
 
-def _entries(
+def facility_entries(
     facility: fac.Facility, number: int, sizes: facility_payload.Sizes, compact: bool = False
 ) -> list[ClassEntry]:
     found = []
@@ -303,7 +303,7 @@ def _read_loads(streams: Iterable[StreamFile], trace: _Trace) -> dict[int, _Load
         big = bool(stream.layout["big"])
         core = core_facility(trace.version)
         sizes = _sizes_of_trace(trace, int(stream.layout["arch_align"]) % 16, big)
-        entries = _entries(core, 0, sizes)
+        entries = facility_entries(core, 0, sizes)
         ids = {entry.event_class.id: at for at, entry in enumerate(entries)}
         alone = StreamFile(
             stream.path, stream.name, stream.channel, stream.cpu, stream.layout, ids
@@ -356,7 +356,7 @@ class _Classes:
         if not any(number < 0x100 for number in self.ids):
             alignment = trace.header["has_alignment"]
             sizes = _sizes_of_trace(trace, alignment, trace.big)
-            self._register(_entries(core_facility(trace.version), 0, sizes), self.ids)
+            self._register(facility_entries(core_facility(trace.version), 0, sizes), self.ids)
 
     def _register(self, entries: list[ClassEntry], ids: dict[int, int]) -> None:
         for entry in entries:
@@ -375,9 +375,9 @@ class _Classes:
                 )
             )
             return
-        self._register(_entries(facility, load.number, load.sizes), self.ids)
+        self._register(facility_entries(facility, load.number, load.sizes), self.ids)
         if load.name in ("compact", "flight-compact"):
-            entries = _entries(facility, load.number, load.sizes, compact=True)
+            entries = facility_entries(facility, load.number, load.sizes, compact=True)
             self._register(entries, self.compact_ids)
             self.compact = (load.number, max(0, len(facility.events).bit_length()))
 

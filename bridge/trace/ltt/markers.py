@@ -176,8 +176,13 @@ def _entry(channel: _Channel, number: int, text: str, marker: Marker, capped: bo
     stored, flags = kind, 0
     if channel.compact and conversions and "b" in conversions[0].trace_attributes:
         stored, flags = model.Struct(kind.fields[1:]), lib.MB_LTT_FIRST_IN_HEADER
+    own = marker.sizes
+    attributes = {
+        "format": text,
+        "sizes": f"{own.int} {own.long} {own.pointer} {own.size_t}",
+    }
     return ClassEntry(
-        model.EventClass(f"{channel.name}.{marker.name}", number, kind, None, {"format": text}),
+        model.EventClass(f"{channel.name}.{marker.name}", number, kind, None, attributes),
         payload.compile_payload(stored, 1, channel.big),
         payload.alignment(kind),
         flags,
