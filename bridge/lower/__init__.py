@@ -1,1 +1,5 @@
-"""Typed script -> IR program."""
+"""Typed -> ir.Program. `program.lower` is the entry; one module per concern."""
+
+from bridge.lower.program import lower
+
+__all__ = ["lower"]

@@ -1,0 +1,129 @@
+"""Which registers an operation reads and writes: derived from the fields of its class.
+
+`dest` (and what `IterNext` fetches) is written, every other register is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from functools import cache
+from typing import TYPE_CHECKING, TypeVar
+
+from bridge.ir import ops
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bridge.ir.ops import Op, Terminator
+    from bridge.ir.program import Label, Reg
+
+T = TypeVar("T")
+_TYPES = {"Reg", "Reg | None", "tuple[Reg, ...]", "tuple[Reg | None, ...]"}
+
+
+@cache
+def _register_fields(class_: type) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(class_) if str(f.type) in _TYPES)
+
+
+def _written_fields(op: Op | Terminator) -> tuple[str, ...]:
+    return ("keys", "value") if isinstance(op, ops.IterNext) else ("dest",)
+
+
+def _registers(op: Op | Terminator, *, written: bool) -> Iterator[Reg]:
+    for name in _register_fields(type(op)):
+        if (name in _written_fields(op)) == written:
+            value = getattr(op, name)
+            items = value if isinstance(value, tuple) else (value,)
+            yield from (item for item in items if item is not None)
+
+
+def reads(op: Op | Terminator) -> tuple[Reg, ...]:
+    """The registers that an operation reads, in order."""
+    return tuple(_registers(op, written=False))
+
+
+def writes(op: Op | Terminator) -> tuple[Reg, ...]:
+    """The registers that an operation writes."""
+    return tuple(_registers(op, written=True))
+
+
+def map_registers(
+    op: T, change: Callable[[Reg], Reg], *, read: bool = True, written: bool = True
+) -> T:
+    """The operation with other registers."""
+    changes = {}
+    for name in _register_fields(type(op)):
+        if written if name in _written_fields(op) else read:  # type: ignore[arg-type]  # an Op
+            value = getattr(op, name)
+            if isinstance(value, tuple):
+                changes[name] = tuple(None if v is None else change(v) for v in value)
+            elif value is not None:
+                changes[name] = change(value)
+    return replace(op, **changes) if changes else op  # type: ignore[type-var]  # a dataclass
+
+
+def successors(terminator: Terminator) -> tuple[Label, ...]:
+    """Where a terminator may go."""
+    match terminator:
+        case ops.Jump(target):
+            return (target,)
+        case ops.Branch(_, then, orelse):
+            return (then, orelse)
+        case ops.IterNext(body=body, done=done):
+            return (body, done)
+        case ops.Return() | ops.NextOverload():
+            return ()
+
+
+def retarget(terminator: Terminator, change: Callable[[Label], Label]) -> Terminator:
+    """The terminator with other block numbers."""
+    match terminator:
+        case ops.Jump(target):
+            return ops.Jump(change(target))
+        case ops.Branch(condition, then, orelse):
+            return ops.Branch(condition, change(then), change(orelse))
+        case ops.IterNext(iterator, keys, value, body, done):
+            return ops.IterNext(iterator, keys, value, change(body), change(done))
+        case ops.Return() | ops.NextOverload():
+            return terminator
+
+
+_CAN_FAIL = (
+    ops.Arith,
+    ops.Capture,
+    ops.ArraySet,
+    ops.ArrayAdd,
+    ops.StatAdd,
+    ops.StatGet,
+    ops.HistogramGet,
+    ops.HistogramText,
+    ops.Call,
+    ops.CallBuiltin,
+    ops.Tick,
+)
+
+
+def can_fail(op: Op) -> bool:
+    """Whether the operation may raise an error at run time."""
+    return isinstance(op, _CAN_FAIL) and getattr(op, "site", None) is not None
+
+
+_PURE = (
+    ops.Const,
+    ops.ConstString,
+    ops.Copy,
+    ops.Compare,
+    ops.Concat,
+    ops.GlobalGet,
+    ops.ArrayGet,
+    ops.ArrayHas,
+    ops.FormatString,
+    ops.Arith,
+    ops.Capture,
+)
+
+
+def is_removable(op: Op) -> bool:
+    """Whether the operation does nothing but write its result."""
+    return isinstance(op, _PURE) and not can_fail(op)

@@ -1,0 +1,56 @@
+"""Calls of functions and built-ins.
+
+In a handler on a marker, what describes the hit (`pid()`, the clock) is captured; everywhere
+else the run time answers when the call happens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.ir import ops
+from bridge.ir.program import Context, Value
+from bridge.lower import expr
+from bridge.lower.builder import VALUES
+from bridge.script.builtins import Builtin, Effect
+from bridge.script.types import Type
+
+if TYPE_CHECKING:
+    from bridge.ir.program import Reg
+    from bridge.lower.builder import Builder
+    from bridge.script import ast
+    from bridge.script.typed import FunctionInfo
+
+
+def lower_call(b: Builder, node: ast.Call) -> Reg | None:
+    """The result of a call, None if it has none."""
+    target = b.facts.calls[node]
+    if isinstance(target, tuple):
+        return _function(b, node, target)
+    if target.effect is Effect.CONTEXT and b.expansion is not None:
+        return _context(b, node, target)
+    arguments = expr.lower_all(b, node.arguments)
+    dest = _result(b, target.result)
+    b.emit(ops.CallBuiltin(dest, target.name, arguments, b.site(node)))
+    return dest
+
+
+def _function(b: Builder, node: ast.Call, overloads: tuple[FunctionInfo, ...]) -> Reg | None:
+    arguments = expr.lower_all(b, node.arguments)
+    dest = _result(b, overloads[0].result)
+    numbers = tuple(b.shared.functions[function] for function in overloads)
+    b.emit(ops.Call(dest, numbers, arguments, b.site(node)))
+    return dest
+
+
+def _result(b: Builder, type_: Type) -> Reg | None:
+    return b.reg(VALUES[type_]) if type_ in VALUES else None
+
+
+def _context(b: Builder, node: ast.Call, builtin: Builtin) -> Reg:
+    value = b.capture(Context(builtin.context))
+    if builtin.scale == 1:
+        return value
+    dest = b.reg(Value.LONG)
+    b.emit(ops.Arith(dest, "/", value, b.const(builtin.scale), b.site(node)))
+    return dest

@@ -1,0 +1,76 @@
+"""The print family -> formats: every member becomes one `Format` and its arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.ir import ops
+from bridge.ir.program import Conversion, Format, Value
+from bridge.lower import aggregates, expr
+from bridge.script import ast
+from bridge.script.format import parse_format
+
+if TYPE_CHECKING:
+    from bridge.ir.program import Reg
+    from bridge.lower.builder import Builder
+
+
+def lower_print(b: Builder, node: ast.Print) -> Reg | None:
+    """Print; the `s` members give the text instead."""
+    stores = node.name.startswith("s")
+    if node.arguments and isinstance(node.arguments[0], ast.Histogram):
+        return _histogram(b, node, node.arguments[0], stores=stores)
+    arguments = expr.lower_all(b, node.arguments)
+    number = b.shared.format(_format(b, node, arguments))
+    if not stores:
+        b.emit(ops.PrintFormat(number, arguments))
+        return None
+    dest = b.reg(Value.STRING)
+    b.emit(ops.FormatString(dest, number, arguments))
+    return dest
+
+
+def _format(b: Builder, node: ast.Print, arguments: tuple[Reg, ...]) -> Format:
+    if node.format is not None:
+        return parse_format(node.format.raw)
+    if node.name == "print_char":
+        return Format((Conversion("c"),))
+    delimiter = node.delimiter.value.encode("latin-1") if node.delimiter else b""
+    pieces: list[bytes | Conversion] = []
+    for at, argument in enumerate(arguments):
+        if at:
+            pieces.append(delimiter)
+        pieces.append(Conversion("d" if b.type_of(argument) is Value.LONG else "s"))
+    pieces.append(_end(node))
+    return Format(tuple(piece for piece in _joined(pieces) if piece))
+
+
+def _joined(pieces: list[bytes | Conversion]) -> list[bytes | Conversion]:
+    joined: list[bytes | Conversion] = []
+    for piece in pieces:
+        if isinstance(piece, bytes) and joined and isinstance(last := joined[-1], bytes):
+            joined[-1] = last + piece
+        else:
+            joined.append(piece)
+    return joined
+
+
+def _end(node: ast.Print) -> bytes:
+    return b"\n" if node.name.endswith("ln") else b""
+
+
+def _histogram(
+    b: Builder, node: ast.Print, histogram: ast.Histogram, *, stores: bool
+) -> Reg | None:
+    variable, keys = aggregates.histogram_statistic(b, histogram)
+    dest = b.reg(Value.STRING) if stores else None
+    b.emit(ops.HistogramText(dest, variable, keys, b.site(histogram)))
+    if not _end(node):
+        return dest
+    end = Format((b"\n",))
+    if dest is None:
+        b.emit(ops.PrintFormat(b.shared.format(end), ()))
+        return None
+    text = b.reg(Value.STRING)
+    b.emit(ops.Concat(text, (dest, b.string(b"\n"))))
+    return text

@@ -1,0 +1,119 @@
+"""Typed -> ir.Program: globals, functions, handlers, limits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.ir import ops
+from bridge.ir.program import Array, Function, Handler, Program, Scalar, Value
+from bridge.lower.builder import VALUES, Builder, Shared
+from bridge.lower.expr import lower_expr
+from bridge.lower.limits import limits_of
+from bridge.lower.shapes import stat_shapes
+from bridge.lower.stmt import default_result, lower_stmt
+from bridge.markers import Begin, End, Error, MarkerAttachment
+from bridge.script.types import Type
+
+if TYPE_CHECKING:
+    from bridge.ir.program import Global, StatShape
+    from bridge.script import ast
+    from bridge.script.typed import FunctionInfo, GlobalVariable, ProbeInfo, Typed
+    from bridge.source import SourceMap
+
+
+def lower(typed: Typed, sources: SourceMap) -> Program:
+    """The IR of a checked script; `sources` names the places in messages."""
+    program = Program(limits=limits_of(typed))
+    shapes = stat_shapes(typed)
+    program.globals = [
+        _global(variable, shapes.get(variable), program.limits.maxmapentries)
+        for variable in typed.globals
+    ]
+    shared = Shared(
+        program,
+        sources,
+        {variable: number for number, variable in enumerate(typed.globals)},
+        {function: number for number, function in enumerate(typed.functions)},
+    )
+    program.functions = [_function(shared, function) for function in typed.functions]
+    program.handlers = [
+        _handler(shared, probe, number) for number, probe in enumerate(typed.probes)
+    ]
+    return program
+
+
+def _global(variable: GlobalVariable, shape: StatShape | None, entries: int) -> Global:
+    value = VALUES.get(variable.type)
+    stat = shape if variable.type is Type.STAT else None
+    if variable.keys is None:
+        return Scalar(variable.name, value, _initial(variable), stat)
+    return Array(
+        variable.name,
+        tuple(VALUES[key] for key in variable.keys),
+        value,
+        variable.size or entries,
+        variable.wrap,
+        variable.size is not None,
+        stat,
+    )
+
+
+def _initial(variable: GlobalVariable) -> int | bytes | None:
+    match variable.type, variable.initial:
+        case Type.STAT, _:
+            return None
+        case _, str(text):
+            return text.encode("latin-1")
+        case _, int(number):
+            return number
+        case Type.STRING, None:
+            return b""
+        case _:
+            return 0
+
+
+def _function(shared: Shared, info: FunctionInfo) -> Function:
+    function = Function(info.name, len(info.parameters), [], VALUES.get(info.result), [])
+    function.site = shared.site(info.declaration)
+    b = Builder(shared, info.facts, function)
+    for parameter in info.parameters:
+        b.local(parameter)
+    assert info.declaration.body is not None, "embedded C has no IR"
+    _body(b, (info.declaration.body,))
+    b.leave(ops.Return(default_result(b)))
+    return b.finish()
+
+
+def _body(b: Builder, blocks: tuple[ast.Block, ...]) -> None:
+    b.start(b.label())
+    for block in blocks:
+        lower_stmt(b, block)
+    b.tick(0, blocks[-1], update=True)
+
+
+def _handler(shared: Shared, probe: ProbeInfo, number: int) -> Handler:
+    b = Builder(shared, probe.facts, Function(f"probe {number}", 0, [], None, []))
+    b.is_handler = True
+    if isinstance(probe.expansion.attachment, MarkerAttachment):
+        b.expansion = probe.expansion
+    _body(b, probe.bodies)
+    b.leave(ops.Return())
+    return Handler(
+        probe.point,
+        probe.script_point,
+        probe.expansion,
+        tuple(b.captures),
+        b.finish(),
+        _condition(shared, probe, number),
+        isinstance(probe.expansion.attachment, Begin | End | Error),
+    )
+
+
+def _condition(shared: Shared, probe: ProbeInfo, number: int) -> Function | None:
+    if probe.condition is None:
+        return None
+    function = Function(f"condition {number}", 0, [], Value.LONG, [])
+    b = Builder(shared, probe.facts, function)
+    b.start(b.label())
+    b.leave(ops.Return(lower_expr(b, probe.condition)))
+    return b.finish()
