@@ -165,17 +165,18 @@ static void select_first(const struct order *order, int64_t limit)
 	}
 }
 
-/* `limit` < 0: there is none. */
-void mb_array_sort(struct mb_array *array, uint32_t by, uint32_t key, int descending, int64_t limit)
+/* A limit has 32 bits here; a negative one selects one entry, 0 sorts everything, as it always was. */
+void mb_array_sort(struct mb_array *array, uint32_t by, uint32_t key, int descending, int has_limit, int64_t limit)
 {
 	struct order order = make_order(array, by, key, descending);
+	int32_t chosen = has_limit ? (int32_t)(uint32_t)limit : 0;
 
 	if (array->count < 2)
 		return;
-	if (limit >= 1 && limit <= MOST_SELECTED)
-		select_first(&order, limit);
-	else
+	if (chosen == 0 || chosen > MOST_SELECTED)
 		sort_all(&order);
+	else
+		select_first(&order, chosen);
 }
 
 /* --- walking --- */

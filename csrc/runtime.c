@@ -45,7 +45,9 @@ int32_t mb_raise_format(struct mb_session *session, uint32_t site, const char *f
 /* The error passes a call on its way out. */
 void mb_error_called(struct mb_session *session, uint32_t site)
 {
-	if (session->error.chain_length < MB_MAX_CHAIN)
+	if (session->error.site == MB_NO_SITE && session->raised == MB_RAISED)
+		session->error.site = site;
+	else if (session->error.chain_length < MB_MAX_CHAIN)
 		session->error.chain[session->error.chain_length++] = site;
 	else
 		session->error.dropped++;
@@ -87,6 +89,13 @@ char *mb_enter(struct mb_session *session, uint64_t bytes, uint32_t site)
 	session->nesting++;
 	session->frame_top = frame + bytes;
 	return frame;
+}
+
+/* The outermost frame, which ends with the handler. */
+char *mb_enter_handler(struct mb_session *session, uint64_t bytes)
+{
+	session->frame_top = session->frames + bytes;
+	return session->frames;
 }
 
 void mb_leave(struct mb_session *session, char *frame)

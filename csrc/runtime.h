@@ -238,7 +238,7 @@ static inline struct mb_stat *mb_entry_stat(const struct mb_array *array, struct
 }
 
 /* map_sort.c */
-void mb_array_sort(struct mb_array *array, uint32_t by, uint32_t key, int descending, int64_t limit);
+void mb_array_sort(struct mb_array *array, uint32_t by, uint32_t key, int descending, int has_limit, int64_t limit);
 void mb_iterate(struct mb_iterator *iterator, struct mb_array *array, int has_limit, int64_t limit, uint32_t mask);
 struct mb_entry *mb_iterate_next(struct mb_iterator *iterator);
 
@@ -248,6 +248,7 @@ void mb_stat_add(const struct mb_stat_shape *shape, struct mb_stat *stat, int64_
 void mb_stat_merge(const struct mb_stat_shape *shape, struct mb_stat *stat, const int64_t *values, const int64_t *buckets);
 int32_t mb_stat_add_entry(struct mb_session *session, struct mb_array *array, const int64_t *keys, int64_t value, uint32_t site);
 int32_t mb_stat_get(struct mb_session *session, uint32_t global, const int64_t *keys, uint32_t op, int64_t *result, uint32_t site);
+int32_t mb_stat_add_global(struct mb_session *session, uint32_t global, int64_t value);
 int64_t mb_stat_average(const struct mb_stat *stat);
 const struct mb_stat *mb_stat_find(const struct mb_session *session, uint32_t global, const int64_t *keys, const struct mb_stat_shape **shape);
 
@@ -269,6 +270,7 @@ void mb_error_called(struct mb_session *session, uint32_t site);
 int32_t mb_raise_actions(struct mb_session *session, uint32_t site);
 void mb_caught(struct mb_session *session, char *dest);
 char *mb_enter(struct mb_session *session, uint64_t bytes, uint32_t site);
+char *mb_enter_handler(struct mb_session *session, uint64_t bytes);
 void mb_leave(struct mb_session *session, char *frame);
 const char *mb_capture_string(struct mb_session *session, const struct mb_record *record, uint32_t offset, char *buffer);
 int32_t mb_raise_fault(struct mb_session *session, uint32_t site, int kernel, int64_t address);

@@ -133,7 +133,7 @@ static int holds(struct mb_session *session, const struct mb_handler *handler)
 static void run(struct mb_session *session, const struct mb_handler *handler, const struct mb_record *record)
 {
 	prepare(session, handler);
-	if (holds(session, handler) && handler->run(session, record))
+	if (handler->run && holds(session, handler) && handler->run(session, record))
 		take_error(session, handler);
 }
 
@@ -171,6 +171,15 @@ int mb_session_consume(void *context, const struct mb_record *record)
 	if (session->timer_count && record->time_ns >= mb_session_next_timer(session))
 		mb_session_timers(session, record->time_ns);
 	return mb_session_dispatch(session, record) != MB_RUNNING;
+}
+
+/* Whether a handler is switched on: 1, or 0; an error in the condition counts as one of the handler. */
+int mb_session_condition(struct mb_session *session, uint32_t handler)
+{
+	if (handler >= session->handler_count)
+		return 0;
+	prepare(session, session->handlers[handler]);
+	return holds(session, session->handlers[handler]);
 }
 
 void mb_session_error(struct mb_session *session, uint32_t handler, uint32_t site, const char *message)

@@ -123,6 +123,9 @@ int mb_session_consume(void *context, const struct mb_record *record);
 /* Run one handler (begin, end, error, timer) if its condition holds. Returns the state. */
 int mb_session_run(struct mb_session *session, uint32_t handler);
 
+/* Whether a handler is switched on by its condition, for handlers that run elsewhere. */
+int mb_session_condition(struct mb_session *session, uint32_t handler);
+
 /* Timers count from now_ns on. The clock is CLOCK_MONOTONIC live, and the trace's time in a replay. */
 void mb_session_start(struct mb_session *session, uint64_t now_ns);
 

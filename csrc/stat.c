@@ -75,6 +75,12 @@ void mb_stat_add(const struct mb_stat_shape *shape, struct mb_stat *stat, int64_
 		stat->bucket[linear_bucket(shape, value)]++;
 }
 
+int32_t mb_stat_add_global(struct mb_session *session, uint32_t global, int64_t value)
+{
+	mb_stat_add(&session->global[global].stat, (struct mb_stat *)(uintptr_t)session->globals[global], value);
+	return MB_OK;
+}
+
 /* Add what was collected elsewhere; @variance cannot be merged exactly and must not be in use. */
 void mb_stat_merge(const struct mb_stat_shape *shape, struct mb_stat *stat, const int64_t *values, const int64_t *buckets)
 {

@@ -72,7 +72,7 @@ class Backend(Protocol):
 class Emitter:
     """One function being written.
 
-    `name` is its symbol. `lines` is the body so far; the current block is open until `terminate`.
+    `name` is its symbol. `lines` is the body so far; a block is open until its terminator.
     """
 
     function: Function
@@ -169,8 +169,10 @@ class Emitter:
     def error_edge(self) -> str:
         """The block that an error in the current IR block leads to."""
         handler = self.function.blocks[self._block].on_error
-        if handler is not None:
-            return self.block_label(handler)
+        return self.exit_edge() if handler is None else self.block_label(handler)
+
+    def exit_edge(self) -> str:
+        """The block that leaves the function with an error that nothing here may catch."""
         self._uses_exit = True
         return "error_exit"
 
@@ -237,9 +239,7 @@ class Emitter:
                 self.set(dest, self.get(source))
             case ops.Arith():
                 self._lower_arith(op)
-            case ops.Compare(op=name, left=left, right=right) if (
-                self.type(left) is Value.LONG
-            ):
+            case ops.Compare(op=name, left=left, right=right) if self.type(left) is Value.LONG:
                 test = f"icmp {PREDICATES[name]} i64 {self.get(left)}, {self.get(right)}"
                 self.set_bool(op.dest, self.value(test))
             case _:

@@ -1,0 +1,208 @@
+"""The life of a session, the same whatever delivers its hits.
+
+begin handlers by priority -> arm -> records and timers in order of time -> stop -> disarm ->
+the last records -> merge what the kernel holds -> end (or error) handlers -> summary. The
+rule: Python runs once per turn of the loop, never per record.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
+
+from bridge.markers import Begin, End, Error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bridge.ir.program import Handler
+
+TURN_NS = 100_000_000
+"""The longest turn: how late a stop from outside may be noticed."""
+
+
+class State(IntEnum):
+    """enum mb_session_state."""
+
+    STARTING = 0
+    RUNNING = 1
+    STOPPING = 2
+    FAILED = 3
+    STOPPED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended.
+
+    `exit_code` as stap's: 0, or 1 if an ERROR line was printed. `errors` counts failed
+    handlers, `skipped` those that were not run, `lost` records that did not arrive.
+    """
+
+    exit_code: int
+    errors: int = 0
+    skipped: int = 0
+    lost: int = 0
+
+
+class Session(Protocol):
+    """What the life cycle needs of a running script (`bridge.engine.native.NativeSession`)."""
+
+    @property
+    def state(self) -> State:
+        """Where it is."""
+        ...
+
+    @state.setter
+    def state(self, state: State) -> None: ...
+
+    @property
+    def handlers(self) -> Iterable[Handler]:
+        """The handlers in the order of their numbers."""
+        ...
+
+    def run(self, handler: int) -> State:
+        """Run one handler that is not on a marker."""
+        ...
+
+    def start_timers(self, now_ns: int) -> None:
+        """Timers count from now."""
+        ...
+
+    def run_timers(self, now_ns: int) -> State:
+        """Fire what is due."""
+        ...
+
+    def next_timer(self) -> int | None:
+        """When the next timer is due."""
+        ...
+
+    def flush(self) -> None:
+        """Write what was printed."""
+        ...
+
+    def stop(self) -> None:
+        """End normally, as exit() does."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Print a warning."""
+        ...
+
+    def result(self) -> RunResult:
+        """Counts and exit code."""
+        ...
+
+
+class Feed(Protocol):
+    """Where hits come from: the kernel, a trace, or nowhere."""
+
+    def now(self) -> int:
+        """The time that timers and records go by, in nanoseconds."""
+        ...
+
+    def arm(self) -> None:
+        """From now on hits are delivered."""
+        ...
+
+    def turn(self, until_ns: int) -> bool:
+        """Deliver what is there; wait for more until then. False once there will be no more."""
+        ...
+
+    def settle(self) -> None:
+        """Runs before handlers that no hit started: merge what is held elsewhere."""
+        ...
+
+    def disarm(self) -> None:
+        """No more hits; then deliver the last records and merge everything."""
+        ...
+
+
+class EmptyFeed:
+    """No hits at all: begin, end and timers only."""
+
+    def now(self) -> int:
+        """The monotonic clock."""
+        return time.monotonic_ns()
+
+    def arm(self) -> None:
+        """Nothing to arm."""
+
+    def turn(self, until_ns: int) -> bool:
+        """Sleep."""
+        time.sleep(max(0, until_ns - self.now()) / 1e9)
+        return True
+
+    def settle(self) -> None:
+        """Nothing is held elsewhere."""
+
+    def disarm(self) -> None:
+        """Nothing to disarm."""
+
+
+def run_session(
+    session: Session, feed: Feed, stopped: Callable[[], bool] = lambda: False
+) -> RunResult:
+    """The whole life of a session.
+
+    `stopped` is asked once per turn whether something outside (a signal, -T, the end of the
+    command) ends it.
+    """
+    _begin(session)
+    if session.state is State.RUNNING:
+        feed.arm()
+        try:
+            session.start_timers(feed.now())
+            _loop(session, feed, stopped)
+        finally:
+            feed.disarm()
+    _end(session)
+    session.flush()
+    return session.result()
+
+
+def _by_priority(session: Session, kind: type[Begin] | type[End] | type[Error]) -> list[int]:
+    found = [
+        (attachment.priority, number)
+        for number, handler in enumerate(session.handlers)
+        if isinstance(attachment := handler.expansion.attachment, kind)
+    ]
+    return [number for _, number in sorted(found)]
+
+
+def _begin(session: Session) -> None:
+    for number in _by_priority(session, Begin):
+        if session.run(number) is not State.STARTING:
+            break
+    session.flush()
+    if session.state is State.STARTING:
+        session.state = State.RUNNING
+
+
+def _loop(session: Session, feed: Feed, stopped: Callable[[], bool]) -> None:
+    while session.state is State.RUNNING:
+        if stopped():
+            session.stop()
+            return
+        due = session.next_timer()
+        until = feed.now() + TURN_NS
+        more = feed.turn(until if due is None else min(due, until))
+        if due is not None and due <= feed.now() and session.state is State.RUNNING:
+            feed.settle()
+            session.run_timers(feed.now())
+        session.flush()
+        if not more:
+            session.stop()
+
+
+def _end(session: Session) -> None:
+    if session.state is not State.FAILED:
+        session.state = State.STOPPING
+        for number in _by_priority(session, End):
+            if session.run(number) is State.FAILED:
+                break
+    if session.state is State.FAILED:
+        for number in _by_priority(session, Error):
+            session.run(number)

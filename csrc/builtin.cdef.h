@@ -1,0 +1,10 @@
+int32_t mb_do_exit(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_abort(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_error(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_warn(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_log(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_target(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_user_string_1(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_user_string_n(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_kernel_string_1(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_ctime(void *, uint32_t, void *, const int64_t *);

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Built-ins that act on the session or read the process that was hit. */
+#define _GNU_SOURCE
+#include "builtin.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+MB_BUILTIN(exit)
+{
+	mb_session_stop(session);
+	return MB_OK;
+}
+
+MB_BUILTIN(abort)
+{
+	mb_session_stop(session);
+	mb_raise(session, MB_NO_SITE, "");
+	session->raised = MB_ABORTED;
+	return MB_ABORTED;
+}
+
+MB_BUILTIN(error)
+{
+	return mb_raise(session, site, mb_text_argument(argument[0]));
+}
+
+MB_BUILTIN(warn)
+{
+	mb_session_warn(session, mb_text_argument(argument[0]));
+	return MB_OK;
+}
+
+MB_BUILTIN(log)
+{
+	const char *text = mb_text_argument(argument[0]);
+
+	mb_write(session, text, mb_string_length(session, text));
+	mb_write(session, "\n", 1);
+	return MB_OK;
+}
+
+MB_BUILTIN(target)
+{
+	return mb_give(result, session->target);
+}
+
+/* --- memory --- */
+
+#define PAGE 4096
+
+/* As many bytes as there are up to a NUL, page by page, because the next page may not be there. */
+static int read_text(const struct mb_session *session, int64_t address, char *dest, size_t most)
+{
+	size_t done = 0;
+
+	while (done < most) {
+		size_t part = PAGE - (size_t)((uint64_t)address + done) % PAGE;
+		int ret;
+
+		if (part > most - done)
+			part = most - done;
+		ret = mb_read_user(session, address + (int64_t)done, dest + done, part);
+		if (ret)
+			return ret;
+		if (memchr(dest + done, '\0', part))
+			return 0;
+		done += part;
+	}
+	dest[most] = '\0';
+	return 0;
+}
+
+static int32_t user_text(struct mb_session *session, uint32_t site, char *dest, int64_t address, int64_t most)
+{
+	int64_t room = session->limits.maxstringlen - 1;
+
+	if (most < 0 || most > room)
+		most = room;
+	if (read_text(session, address, dest, (size_t)most))
+		return mb_raise_fault(session, site, 0, address);
+	return MB_OK;
+}
+
+MB_BUILTIN(user_string_1)
+{
+	return user_text(session, site, result, argument[0], INT64_MAX);
+}
+
+MB_BUILTIN(user_string_n)
+{
+	return user_text(session, site, result, argument[0], argument[1]);
+}
+
+MB_BUILTIN(kernel_string_1)
+{
+	return mb_raise_fault(session, site, 1, argument[0]);
+}
+
+/* --- time --- */
+
+MB_BUILTIN(ctime)
+{
+	time_t seconds = (time_t)argument[0];
+	struct tm parts;
+	char text[64];
+
+	if (!gmtime_r(&seconds, &parts))
+		strcpy(text, argument[0] < 0 ? "a long, long time ago..." : "far far in the future...");
+	else
+		strftime(text, sizeof(text), "%a %b %e %H:%M:%S %Y", &parts);
+	mb_string_copy(session, result, text);
+	return MB_OK;
+}
