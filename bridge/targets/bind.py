@@ -6,20 +6,23 @@ wrong with a file is in `NoMatch.reasons`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Sink
 from bridge.markers import Expansion, Marker, MarkerAttachment, NoMatch
 from bridge.targets import errors, programs, sessions, tracepoints
+from bridge.targets.btf import Btf, BtfError
 from bridge.targets.elf import open_elf
 from bridge.targets.functions import function_marker
+from bridge.targets.members import TracepointMembers, raw_variables
 from bridge.targets.points import check
 from bridge.targets.safety import SitePolicy
 from bridge.targets.sdt import read_notes
 from bridge.targets.similar import similar
 from bridge.targets.symbols import Function, read_functions
+from bridge.targets.tracepoints import merge_arguments
 from bridge.targets.usdt import read_markers
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from bridge.targets.sdt import Note
     from bridge.world import World
 
+VMLINUX_BTF = "/sys/kernel/btf/vmlinux"
 NO_TARGET = "unspecified process probe is invalid without a -c COMMAND or -x PID"
 
 
@@ -65,6 +69,7 @@ class Binder:
         self._options = options or Options()
         self._files: dict[str, tuple[ElfFile | None, tuple[Diagnostic, ...]]] = {}
         self._notes: dict[str, list[Note]] = {}
+        self._btf: list[Btf | None] = []
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """All places that a probe point stands for, in a stable order."""
@@ -92,14 +97,17 @@ class Binder:
             names = [name for _, name in tracepoints.event_names(self._world)]
             near = similar(event, names) if not programs.is_wild(pattern) else ()
             return _no_match("tracepoints", near, tuple(sink.items))
-        return tuple(
-            Expansion(
-                MarkerAttachment(marker),
-                f'kernel.trace("{marker.provider}:{marker.name}")',
-                {"name": marker.name, "system": marker.provider},
-            )
-            for marker in markers
-        )
+        types = self._kernel_types()
+        return tuple(_trace_expansion(marker, types) for marker in markers)
+
+    def _kernel_types(self) -> Btf | None:
+        """The kernel's BTF; None where it has none that can be read."""
+        if not self._btf:
+            try:
+                self._btf.append(Btf(self._world.read_file(VMLINUX_BTF)))
+            except (OSError, BtfError):
+                self._btf.append(None)
+        return self._btf[0]
 
     # --- process ---
 
@@ -284,6 +292,19 @@ def _matching(function: Function, pattern: str) -> str | None:
     return next((name for name in names if fnmatchcase(name, pattern)), None)
 
 
+def _trace_expansion(marker: Marker, types: Btf | None) -> Expansion:
+    """A tracepoint with its fields and, where the kernel's types are known, its arguments."""
+    arguments = raw_variables(types, marker.name) if types is not None else ()
+    members = TracepointMembers(types, marker.name) if types and arguments else None
+    merged = replace(marker, variables=merge_arguments(arguments, marker.variables))
+    return Expansion(
+        MarkerAttachment(merged),
+        f'kernel.trace("{marker.provider}:{marker.name}")',
+        {"name": marker.name, "system": marker.provider},
+        members,
+    )
+
+
 def _mark_expansion(program: _Program, marker: Marker, *, by_provider: bool) -> Expansion:
     provider = f'.provider("{marker.provider}")' if by_provider else ""
     return Expansion(
@@ -303,7 +324,7 @@ def _function_expansion(program: _Program, marker: Marker, suffix: str) -> Expan
 
 def _no_match(what: str, near: tuple[str, ...], reasons: tuple[Diagnostic, ...]) -> NoMatch:
     message = f"no match (similar {what}: {', '.join(near)})" if near else "no match"
-    return NoMatch(0, message, near, reasons)
+    return NoMatch(0, message, reasons=reasons)
 
 
 def _none_found(

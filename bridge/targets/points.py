@@ -108,4 +108,4 @@ def _mismatch(parts: Sequence[PointPart], index: int, path: str) -> NoMatch:
     if path in SHAPES:
         return NoMatch(index, "invalid suffix for probe")
     near = similar(name, {word.split(" ")[0] for word in _next(path)})
-    return NoMatch(index, f"probe point mismatch (similar: {', '.join(near)})", near)
+    return NoMatch(index, "probe point mismatch", near)

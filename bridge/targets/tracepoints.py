@@ -7,7 +7,7 @@ arrays and dynamic strings STRING; other arrays cannot be read by name.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from lark import Lark, Transformer, UnexpectedInput, v_args
 
 from bridge.diagnostics import Diagnostic, FileOffset
-from bridge.markers import Field, Kind, Marker, ValueType, Variable
+from bridge.markers import Field, Kind, Marker, RawArgument, ValueType, Variable
 from bridge.parsing import grammar_text
 from bridge.world import tracefs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lark import Token
 
@@ -111,6 +111,30 @@ def variable(layout: Layout) -> Variable | tuple[str, str] | None:
         return name, f"it is a `{ctype}` of {layout.size} bytes"
     field = Field(layout.offset, layout.size, layout.signed)
     return Variable(name, ValueType.LONG, (field,), ctype)
+
+
+def merge_arguments(
+    arguments: Sequence[Variable], fields: Sequence[Variable]
+) -> tuple[Variable, ...]:
+    """The arguments of a tracepoint's function, then the fields of its record.
+
+    What has the same name and the same form is one variable, readable either way. Where the
+    forms differ (`prev_state` of `sched_switch`), the argument counts, as in SystemTap.
+    """
+    by_name = {field.name: field for field in fields}
+    merged = []
+    for argument in arguments:
+        field = by_name.pop(argument.name, None)
+        merged.append(_merged(argument, field) if field is not None else argument)
+    return (*merged, *by_name.values())
+
+
+def _merged(argument: Variable, field: Variable) -> Variable:
+    match argument.operands[0], field.operands[0]:
+        case RawArgument(size=size, signed=signed), Field(size=other, signed=sign, array=""):
+            if (size, signed) == (other, sign):
+                return replace(field, raw=argument.raw)
+    return argument
 
 
 def marker(subsystem: str, form: Format) -> Marker:
