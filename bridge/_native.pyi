@@ -245,6 +245,123 @@ class _Lib:
     ) -> int: ...
     def mb_session_clear(self, session: Any, number: int) -> int: ...
 
+    # ltt_read.c, ltt_write.c
+    MB_LTT_M2: int
+    MB_LTT_F: int
+    MB_LTT_M1: int
+    MB_LTT_COMPACT_F: int
+    MB_LTT_COMPACT_M1: int
+    MB_LTT_X: int
+    MB_LTT_K: int
+    MB_LTT_INT: int
+    MB_LTT_REAL: int
+    MB_LTT_TEXT: int
+    MB_LTT_LOOP: int
+    MB_LTT_ALIGN: int
+    MB_LTT_UNION: int
+    MB_LTT_REWIND: int
+    MB_LTT_BLOB: int
+    MB_LTT_SIGNED: int
+    MB_LTT_BIG: int
+    MB_LTT_DYNAMIC: int
+    MB_LTT_NAME: int
+    MB_LTT_HAS_TEXT: int
+    MB_LTT_SETS_TSC: int
+    MB_LTT_FIRST_IN_HEADER: int
+    MB_LTT_UNWANTED: int
+    MB_LTT_TIME_KHZ: int
+    MB_LTT_TIME_MULTIPLY: int
+    MB_LTT_TIME_DIVIDE: int
+    MB_LTT_TIME_ABSOLUTE: int
+    MB_LTT_TIME_INTERPOLATE: int
+    MB_LTT_BAD_MAGIC: int
+    MB_LTT_BAD_SIZE: int
+    MB_LTT_BAD_EVENT: int
+    MB_LTT_BAD_ID: int
+    MB_LTT_BAD_LENGTH: int
+    MB_LTT_CUT: int
+    MB_LTT_UNCLOSED: int
+    MB_LTT_WITH_FIELDS: int
+    MB_LTT_WITH_PAYLOAD: int
+    MB_LTT_FULL: int
+    def mb_ltt_open(self) -> Any: ...
+    def mb_ltt_close(self, cursor: Any) -> None: ...
+    def mb_ltt_add_stream(
+        self,
+        cursor: Any,
+        path: Any,
+        layout: Any,
+        ids: Any,
+        id_count: int,
+    ) -> int: ...
+    def mb_ltt_set_classes(
+        self,
+        cursor: Any,
+        classes: Any,
+        class_count: int,
+        ops: Any,
+        op_count: int,
+    ) -> int: ...
+    def mb_ltt_set_range(self, cursor: Any, begin_ns: int, end_ns: int) -> None: ...
+    def mb_ltt_rewind(self, cursor: Any) -> None: ...
+    def mb_ltt_next(
+        self,
+        cursor: Any,
+        what: int,
+        events: Any,
+        max_events: int,
+        slots: Any,
+        max_slots: int,
+        bytes: Any,
+        max_bytes: int,
+    ) -> int: ...
+    def mb_ltt_count(self, cursor: Any, counts: Any, totals: Any) -> int: ...
+    def mb_ltt_damages(self, cursor: Any, damages: Any, max: int) -> int: ...
+    def mb_ltt_pending(self, cursor: Any) -> int: ...
+    def mb_ltt_totals(self, cursor: Any, stream: int, totals: Any) -> int: ...
+    def mb_ltt_time(self, layout: Any, tsc: int) -> int: ...
+    def mb_ltt_create(
+        self,
+        path: Any,
+        layout: Any,
+        header: Any,
+        block_bytes: int,
+        page_bytes: int,
+        begin_tsc: int,
+    ) -> Any: ...
+    def mb_ltt_write_classes(
+        self,
+        writer: Any,
+        classes: Any,
+        class_count: int,
+        ops: Any,
+        op_count: int,
+    ) -> int: ...
+    def mb_ltt_write(
+        self,
+        writer: Any,
+        class_index: int,
+        id: int,
+        tsc: int,
+        slots: Any,
+        slot_count: int,
+        bytes: Any,
+        byte_count: int,
+    ) -> int: ...
+    def mb_ltt_write_batch(
+        self,
+        route: Any,
+        events: Any,
+        event_count: int,
+        slots: Any,
+        slot_count: int,
+        bytes: Any,
+        byte_count: int,
+    ) -> int: ...
+    def mb_ltt_write_lost(self, writer: Any, lost: int) -> None: ...
+    def mb_ltt_switch(self, writer: Any, tsc: int) -> int: ...
+    def mb_ltt_finish(self, writer: Any, end_tsc: int) -> int: ...
+
 class _Ffi:
     NULL: Any
     def new(self, kind: str, init: object = ...) -> Any: ...
