@@ -1,7 +1,7 @@
 """Facility -> the CRC-32 by which a trace names its description.
 
-The variants of the walk: with the `format` attribute (until June 2007), without it, and the walk
-of the dialect before December 2005. The rule: strings in order of the file, no separators.
+The variants of the walk: with the `format` attribute (until June 2007), without it, and that of
+the dialect before December 2005. The rule: strings in order of the file, no separators.
 """
 
 from __future__ import annotations

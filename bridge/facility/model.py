@@ -74,7 +74,7 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """A count and as many elements. In the old dialect only the size of the count is written."""
+    """A count and as many elements. The old dialect writes only the size of the count."""
 
     count: Type
     element: Type

@@ -1,8 +1,8 @@
 """A trace of any format -> a trace of another: LTT 2.6, 0.8, 0.7 or CTF.
 
 Between LTT traces events go from cursor to writer in C and keep their clock values; any other
-source goes event by event and keeps its times. The rule: the source's own descriptions (metadata
-events, facility loads) are not copied, because the output has its own.
+source goes event by event and keeps its times. The rule: the source's own descriptions
+(metadata events, facility loads) are not copied, because the output has its own.
 """
 
 from __future__ import annotations
@@ -140,5 +140,7 @@ def to_ltt(source: model.Reader, path: Path, options: WriteOptions) -> Converted
         if clock is not None:
             return _copy(source, path, clock)
     with writer(path, options) as out:
-        out.declare_all(c for c in source.event_classes.values() if not is_own(c, source.format))
+        out.declare_all(
+            c for c in source.event_classes.values() if not is_own(c, source.format)
+        )
         return _write_all(source, out, source.format)

@@ -27,9 +27,9 @@ def _found(folder: Path) -> list[files.Found]:
 
 
 def _descend(folder: Path) -> Path:
-    """The trace inside a folder that holds nothing but one (UST makes one folder per process)."""
+    """The trace inside a folder that holds nothing but one: UST has a folder per process."""
     entries = list(folder.iterdir())
-    folders = [e for e in entries if e.is_dir()]
+    folders = [e for e in entries if e.is_dir() and e.name != "control"]
     if len(folders) == 1 and any(f.name.startswith("metadata_") for f in folders[0].iterdir()):
         return folders[0]
     return folder

@@ -152,9 +152,7 @@ class Cursor:
         c_classes, c_ops, count = class_tables(tables.classes)
         for index in unwanted:
             c_classes[index].flags |= lib.MB_LTT_UNWANTED
-        if lib.mb_ltt_set_classes(
-            self._cursor, c_classes, len(tables.classes), c_ops, count
-        ):
+        if lib.mb_ltt_set_classes(self._cursor, c_classes, len(tables.classes), c_ops, count):
             raise TraceError("event classes that cannot be decoded")
         self.max_events, self.max_slots, self.max_bytes = 2048, 32768, 1 << 20
         self._allocate()

@@ -73,8 +73,7 @@ def _time_kind(found: files.Found) -> str:
         return "timeval32" if base == 8 else "timeval64"
     if found.magic_at == 0x48:
         return "timeval64"
-    order = "big" if found.big else "little"
-    usec = int.from_bytes(found.head[4:8], order)
+    usec = int.from_bytes(found.head[4:8], "big" if found.big else "little")
     return "timeval32" if usec < _MOST_USEC else "ns"
 
 
@@ -163,7 +162,7 @@ def _layout(trace: _Trace, file: _File, channel: str) -> dict[str, int | float]:
         layout |= {"lsb": min(header["tsc_lsb_truncate"], 31), "tscbits": header["tscbits"]}
     if "compact_data_shift" in at:
         layout["eventbits"] = max(0, 32 - header["compact_data_shift"])
-    if int(layout.get("tscbits", 0)) + int(layout.get("eventbits", 0)) > 32:  # noqa: PLR2004 - bits of a header
+    if int(layout.get("tscbits", 0)) + int(layout.get("eventbits", 0)) > 32:
         layout["tscbits"] = max(0, 32 - int(layout.get("eventbits", 0)))
     return layout | _time_values(trace, file)
 
@@ -197,7 +196,10 @@ def _trace(items: list[_File], folder: Path) -> _Trace:
 def _streams(trace: _Trace, items: list[_File]) -> tuple[list[StreamFile], list[Diagnostic]]:
     streams, diagnostics = [], []
     for item in items:
-        if item.version != trace.version and not {item.version, trace.version} <= {(0, 7), (0, 8)}:
+        if item.version != trace.version and not {item.version, trace.version} <= {
+            (0, 7),
+            (0, 8),
+        }:
             diagnostics.append(
                 _warning(
                     "ltt-other-version",
@@ -337,7 +339,7 @@ def _described(folder: Path, load: _Loaded, arch: str) -> fac.Facility | str:
 
 
 def _valid(sizes: facility_payload.Sizes) -> bool:
-    widths = (sizes.int, sizes.long, sizes.pointer, sizes.size_t)
+    widths = (sizes.c_int, sizes.long, sizes.pointer, sizes.size_t)
     return all(w in (1, 2, 4, 8) for w in widths) and sizes.alignment in (0, 1, 2, 4, 8)
 
 
@@ -365,7 +367,7 @@ class _Classes:
 
     def _add(self, folder: Path, load: _Loaded, arch: str) -> None:
         facility = _described(folder, load, arch)
-        if isinstance(facility, str) or not _valid(load.sizes) or load.number > 0xFF:  # noqa: PLR2004 - a byte
+        if isinstance(facility, str) or not _valid(load.sizes) or load.number > 0xFF:
             reason = facility if isinstance(facility, str) else "impossible sizes of types"
             self.diagnostics.append(
                 _warning(
@@ -407,9 +409,7 @@ def _marker_tables(folder: Path, streams: list[StreamFile]) -> tuple[Tables, lis
     return Tables(streams, markers.classes(streams, known, rules)), known.diagnostics
 
 
-def open_facilities(
-    folder: Path, found: list[files.Found], options: OpenOptions
-) -> LttReader:
+def open_facilities(folder: Path, found: list[files.Found], options: OpenOptions) -> LttReader:
     """Open a trace of version 0.3 to 1.0."""
     del options  # the version decides everything here
     items = [item for f in found if (item := _file(f)) is not None]

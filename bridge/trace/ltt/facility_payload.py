@@ -22,10 +22,12 @@ _OLD_SIZES = {"short": 2, "medium": 4, "long": 0}
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes of C types of the tracer; `alignment` 0 is packed. `old` is the dialect of 2003-2005,
-    in which every number says its size."""
+    """Bytes of C types of the tracer; `alignment` 0 is packed.
 
-    int: int = 4
+    `old` is the dialect of 2003-2005, in which every number says its size.
+    """
+
+    c_int: int = 4
     long: int = 8
     pointer: int = 8
     size_t: int = 8
@@ -52,21 +54,22 @@ class _Converter:
         own = self.sizes
         if word.endswith("_fixed") or (own.old and size):
             return int(size) if size.isdigit() else _OLD_SIZES.get(size, 4) or own.long
-        return {
+        widths = {
             "char": 1,
             "uchar": 1,
             "short": 2,
             "ushort": 2,
-            "int": own.int,
-            "uint": own.int,
-            "enum": own.int,
+            "int": own.c_int,
+            "uint": own.c_int,
+            "enum": own.c_int,
             "long": own.long,
             "ulong": own.long,
             "pointer": own.pointer,
             "size_t": own.size_t,
             "ssize_t": own.size_t,
             "off_t": own.size_t,
-        }[word]
+        }
+        return widths[word]
 
     def _integer(self, word: str, size: str, network: bool = False) -> model.Integer:
         width = self._width(word, size)

@@ -1,8 +1,8 @@
 """Traces of the first LTT (own numbers 2.2 and 2.3, 1999 - 2004) -> `LttReader`.
 
 Events are fixed packed C structs; the first block starts with BufferStart and TraceStart. One
-file per CPU, with a text file `.proc` about processes beside it. The rule: the trailing length of an
-event is skipped, the description alone gives its size.
+file per CPU, with a text file `.proc` about processes beside it. The rule: the trailing length of
+an event is skipped, the description alone gives its size.
 """
 
 from __future__ import annotations
@@ -42,7 +42,13 @@ EVENTS: dict[int, tuple[str, tuple[tuple[str, str], ...]]] = {
     10: ("process", (("sub_id", "u8"), ("data1", "u32"), ("data2", "u32"))),
     11: (
         "file_system",
-        (("sub_id", "u8"), ("data1", "u32"), ("data2", "u32"), ("address", "u32"), ("name", "name")),
+        (
+            ("sub_id", "u8"),
+            ("data1", "u32"),
+            ("data2", "u32"),
+            ("address", "u32"),
+            ("name", "name"),
+        ),
     ),
     12: ("timer", (("sub_id", "u8"), ("sub_sub_id", "u8"), ("data1", "u32"), ("data2", "u32"))),
     13: ("memory", (("sub_id", "u8"), ("data", "u32"))),
@@ -101,7 +107,7 @@ def _entry(number: int, name: str, parts: tuple[tuple[str, str], ...], big: bool
 
 
 def _entries(header: files.Header, minor: int, big: bool) -> list[ClassEntry]:
-    start = (*_START, ("flight_recorder", "u8")) if minor >= 3 else _START  # noqa: PLR2004 - version 2.3
+    start = (*_START, ("flight_recorder", "u8")) if minor >= 3 else _START
     entries = [_entry(0, "start", start, big)]
     for number, (name, parts) in EVENTS.items():
         own = parts
@@ -112,7 +118,7 @@ def _entries(header: files.Header, minor: int, big: bool) -> list[ClassEntry]:
 
 
 def k_header(path: Path) -> tuple[files.Header, int, bool] | None:
-    """The first two events, the minor version by content, the byte order; None if it is no such file."""
+    """The first two events, the minor version by content, the byte order; None: no such file."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -129,13 +135,13 @@ def k_header(path: Path) -> tuple[files.Header, int, bool] | None:
         if old is None or new is None:
             return None
         # Some kernels wrote the content of 2.3 under the number 2.2: then no length follows.
-        is_new = old["minor"] >= 3 or not _is_length(old["start_length"])  # noqa: PLR2004 - version 2.3
+        is_new = old["minor"] >= 3 or not _is_length(old["start_length"])
         return (new, 3, big) if is_new else (old, 2, big)
     return None
 
 
 def _is_length(length: int) -> bool:
-    """Whether this is the length of a TraceStart of 2.2: its payload, or with what is around it."""
+    """Whether this is the length of a TraceStart of 2.2: its payload, or all of it."""
     own = sum(int(word[1:]) // 8 for _, word in _START)
     return own <= length <= own + 8
 
@@ -173,7 +179,9 @@ def open_k(paths: list[Path]) -> LttReader:
             continue
         values, minor, big = header
         if not _LEAST_BLOCK <= values["buffer_size"] < 1 << 31:
-            raise TraceError(f"{path}: buffers of {values['buffer_size']} bytes are not possible")
+            raise TraceError(
+                f"{path}: buffers of {values['buffer_size']} bytes are not possible"
+            )
         base = len(classes)
         classes += _entries(values, minor, big)
         ids = {e.event_class.id: base + at for at, e in enumerate(classes[base:])}

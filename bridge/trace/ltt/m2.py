@@ -17,11 +17,12 @@ from bridge.formats import ltt
 from bridge.trace.ltt import files, markers
 from bridge.trace.ltt.cursor import Cursor, StreamFile, Tables
 from bridge.trace.ltt.markers import Rules, is_metadata
-from bridge.trace.ltt.options import OpenOptions
 from bridge.trace.ltt.reader import LttReader
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bridge.trace.ltt.options import OpenOptions
 
 _HEADER_VALUES = (
     "major",
@@ -162,7 +163,8 @@ def _check(common: _Common, folder: Path) -> list[Diagnostic]:
         raise TraceError(f"{folder}: LTT version 2.{common.minor} is not known")
     if common.arch_size not in (4, 8) or common.alignment not in (0, 1, 2, 4, 8):
         raise TraceError(
-            f"{folder}: word size {common.arch_size}, alignment {common.alignment} is not possible"
+            f"{folder}: word size {common.arch_size} or alignment "
+            f"{common.alignment} is not possible"
         )
     if common.freq:
         return []
@@ -182,7 +184,9 @@ def _streams(found: list[files.Found], common: _Common, mode: int) -> list[Strea
     for item in found:
         name, channel, cpu = _channel(item.relative, common.flat)
         if cpu >= 0:
-            streams.append(StreamFile(item.path, name, channel, cpu, _layout(item, common, mode)))
+            streams.append(
+                StreamFile(item.path, name, channel, cpu, _layout(item, common, mode))
+            )
     return sorted(streams, key=lambda s: (s.channel, s.cpu, s.name))
 
 
@@ -199,7 +203,9 @@ def _attributes(common: _Common) -> dict[str, str]:
     }
 
 
-def _open(folder: Path, found: list[files.Found], options: OpenOptions, capped: bool) -> LttReader:
+def _open(
+    folder: Path, found: list[files.Found], options: OpenOptions, capped: bool
+) -> LttReader:
     common = _common(found, capped)
     diagnostics = _check(common, folder)
     mode = time_mode(common.minor, common.freq, common.scale, options.time)
@@ -224,7 +230,7 @@ def _damage_seen(reader: LttReader) -> int:
 
 
 def open_m2(folder: Path, found: list[files.Found], options: OpenOptions) -> LttReader:
-    """Open a marker trace. Both alignment rules of 2.4 and 2.5 are tried unless one is chosen."""
+    """Open a marker trace; both alignment rules of 2.4 and 2.5 are tried unless one is chosen."""
     reader = _open(folder, found, options, options.alignment != "uncapped")
     ambiguous = (
         options.alignment == "auto"

@@ -1,4 +1,4 @@
-"""Marker format string -> fields: `ip #p%ld syscall_id #2u%u`, as the tracers' own scanner reads it.
+"""Marker format string -> fields: `ip #p%ld syscall_id #2u%u`, as the tracers' scanner reads it.
 
 A conversion is `[#trace_type] %c_type`; its name is the first word, ended by a space, after the
 conversion before. The trace type says how the value lies in the buffer; without one the C type
@@ -20,7 +20,7 @@ _C_FLAGS = "-+ #0"
 class Sizes:
     """Bytes of C types where the marker was compiled; `alignment` 0 means packed."""
 
-    int: int = 4
+    c_int: int = 4
     long: int = 8
     pointer: int = 8
     size_t: int = 8
@@ -113,8 +113,8 @@ def _size(qualifier: str, letter: str, sizes: Sizes) -> int:
         return sizes.pointer
     if qualifier in ("1", "2", "4", "8"):
         return int(qualifier)
-    return {
-        "": sizes.int,
+    widths = {
+        "": sizes.c_int,
         "h": 2,
         "l": sizes.long,
         "ll": 8,
@@ -122,8 +122,9 @@ def _size(qualifier: str, letter: str, sizes: Sizes) -> int:
         "z": sizes.size_t,
         "Z": sizes.size_t,
         "t": sizes.pointer,
-        "S": sizes.int,
-    }[qualifier]
+        "S": sizes.c_int,
+    }
+    return widths[qualifier]
 
 
 def _type(

@@ -8,7 +8,6 @@ described, and its events are known only where they say their size.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from bridge._native import lib
 from bridge.diagnostics import Diagnostic, FileOffset, Severity
@@ -157,7 +156,7 @@ def read_metadata(streams: list[StreamFile], rules: Rules) -> Descriptions:
 
 
 def _sane(sizes: marker_format.Sizes) -> bool:
-    parts = (sizes.int, sizes.long, sizes.pointer, sizes.size_t)
+    parts = (sizes.c_int, sizes.long, sizes.pointer, sizes.size_t)
     return all(size in _VALID_SIZES for size in parts) and sizes.alignment in (0, 1, 2, 4, 8)
 
 
@@ -170,7 +169,9 @@ class _Channel:
     """1.0: core events are everywhere."""
 
 
-def _entry(channel: _Channel, number: int, text: str, marker: Marker, capped: bool) -> ClassEntry:
+def _entry(
+    channel: _Channel, number: int, text: str, marker: Marker, capped: bool
+) -> ClassEntry:
     conversions = marker_format.parse(text)
     kind = marker_format.payload(text, marker.sizes, channel.big, capped)
     stored, flags = kind, 0
@@ -179,7 +180,7 @@ def _entry(channel: _Channel, number: int, text: str, marker: Marker, capped: bo
     own = marker.sizes
     attributes = {
         "format": text,
-        "sizes": f"{own.int} {own.long} {own.pointer} {own.size_t}",
+        "sizes": f"{own.c_int} {own.long} {own.pointer} {own.size_t}",
     }
     return ClassEntry(
         model.EventClass(f"{channel.name}.{marker.name}", number, kind, None, attributes),

@@ -104,9 +104,7 @@ class _Compiler:
                 self.ops.append(Op(lib.MB_LTT_TEXT))
                 self._align(self.pad)
             case model.FixedArray():
-                self._nested(
-                    lib.MB_LTT_LOOP, 0, kind.length, lambda: self.value(kind.element)
-                )
+                self._nested(lib.MB_LTT_LOOP, 0, kind.length, lambda: self.value(kind.element))
             case model.Sequence():
                 self._sequence(kind)
             case model.Struct():
@@ -122,9 +120,7 @@ class _Compiler:
         self._align(alignment(kind))
         self.ops.append(_integer(kind.count, self.big))
         self._align(alignment(kind.element))
-        self._nested(
-            lib.MB_LTT_LOOP, lib.MB_LTT_DYNAMIC, 0, lambda: self.value(kind.element)
-        )
+        self._nested(lib.MB_LTT_LOOP, lib.MB_LTT_DYNAMIC, 0, lambda: self.value(kind.element))
         self._align(self.pad)
 
     def _struct(self, kind: model.Struct) -> None:
@@ -287,9 +283,7 @@ class Flat:
         self.arena = bytearray()
 
     def text(self, value: object) -> None:
-        data = (
-            value.encode("utf8", "surrogateescape") if isinstance(value, str) else value
-        )
+        data = value.encode("utf8", "surrogateescape") if isinstance(value, str) else value
         if not isinstance(data, bytes) or 0 in data:
             raise TraceError(f"not a text without NUL: {value!r}")
         self.slots.append(len(self.arena) << 32 | len(data))
@@ -327,9 +321,7 @@ class Flat:
             case _:
                 assert_never(kind)
 
-    def _elements(
-        self, kind: model.FixedArray | model.Sequence, value: model.Value
-    ) -> None:
+    def _elements(self, kind: model.FixedArray | model.Sequence, value: model.Value) -> None:
         if not isinstance(value, list):
             raise TraceError(f"not a list: {value!r}")
         if isinstance(kind, model.Sequence):

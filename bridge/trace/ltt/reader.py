@@ -1,7 +1,7 @@
 """An opened LTT trace as `model.Reader`: iteration by event, statistics, selection.
 
-The openers (`m2`, `facilities`, `x`, `k`) build the `Tables`; this module only runs cursors over
-them. The rule: each iteration has a cursor of its own, and a damaged block is reported once.
+The openers (`m2`, `facilities`, `x`, `k`) build the `Tables`; this module only runs
+cursors over them. The rule: each iteration has a cursor of its own, and a damaged block is reported once.
 """
 
 from __future__ import annotations
@@ -72,9 +72,10 @@ class LttReader:
         self.tables = tables
         self.attributes = attributes
         self.diagnostics = diagnostics
-        self.event_classes: dict[str, model.EventClass] = {}
+        classes: dict[str, model.EventClass] = {}
+        self.event_classes: Mapping[str, model.EventClass] = classes
         for entry in tables.classes:
-            self.event_classes.setdefault(entry.event_class.name, entry.event_class)
+            classes.setdefault(entry.event_class.name, entry.event_class)
         self._reported: set[tuple[str, int]] = set()
         self._unknown: dict[tuple[int, int], model.EventClass] = {}
 
@@ -125,7 +126,9 @@ class LttReader:
         self, selection: Selection, what: int
     ) -> Iterator[tuple[model.Event, tuple[RawEvent, memoryview]]]:
         cursor, tables = self.select(selection)
-        known = [(e.event_class, payload.decoder(e.event_class.payload)) for e in tables.classes]
+        known = [
+            (e.event_class, payload.decoder(e.event_class.payload)) for e in tables.classes
+        ]
         streams = tables.streams
         named = selection.names is not None
         for got in cursor.batches(what):
@@ -211,7 +214,9 @@ class LttReader:
 
     # --- statistics ---
 
-    def statistics(self, selection: Selection = EVERYTHING) -> dict[str, model.StreamStatistics]:
+    def statistics(
+        self, selection: Selection = EVERYTHING
+    ) -> dict[str, model.StreamStatistics]:
         """Totals per stream, by a pass that decodes no fields."""
         cursor, tables = self.select(selection)
         counts, totals, damages = cursor.count()

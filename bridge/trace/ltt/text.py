@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def quoted(text: str) -> str:
-    """A string in double quotes; bytes that are no printable ASCII as \\xNN."""
+    """A string in double quotes; bytes that are no printable ASCII in hexadecimal."""
     data = text.encode("utf8", "surrogateescape")
     return '"' + "".join(chr(b) if 32 <= b < 127 else f"\\x{b:02x}" for b in data) + '"'
 
@@ -32,11 +32,11 @@ def value(kind: model.FieldType, content: model.Value) -> str:
         case model.Integer(base=16) if isinstance(content, int):
             return f"{content:#x}"
         case model.Integer():
-            return str(content)
+            return f"{content!s}"
         case model.Enumeration():
-            return f"{content}{_label(kind, content)}"
+            return f"{content!s}{_label(kind, content)}"
         case model.Float():
-            return f"{content:.17g}"
+            return f"{content:.17g}" if isinstance(content, float) else f"{content!s}"
         case model.Text():
             return quoted(str(content))
         case model.FixedArray() | model.Sequence():
@@ -74,7 +74,7 @@ def facility_line(event: model.Event, place: Place, channel: str) -> str:
     context = event.context
     return (
         f"{event.event_class.name} {seconds(event.timestamp_ns)} {channel} {max(event.cpu, 0)} "
-        f"{context.get('tid', 0)} {context.get('pgid', 0)} {context.get('creation', 0)} "
+        f"{context.get('tid', 0)!s} {context.get('pgid', 0)!s} {context.get('creation', 0)!s} "
         f"{event.tsc} {place.block}:{place.offset} {place.id >> 8}.{place.id & 255} "
         f"{len(place.payload)} {fields(event.event_class.payload, event.fields)} "
         f"{place.payload.hex()}"

@@ -34,8 +34,8 @@ class WriteOptions:
     """How to write a trace.
 
     `use_tsc` keeps the clock values of the events, counted `frequency` / `divisor` times a
-    second; else times in nanoseconds are the clock. `heartbeat` is for 0.7 and 0.8: events carry 32 bits of
-    the clock instead of 64.
+    second; else times in nanoseconds are the clock. `heartbeat` is for 0.7 and 0.8: events carry
+    32 bits of the clock instead of 64.
     """
 
     version: str = "2.6"
@@ -224,7 +224,8 @@ class TraceWriter:
         if key not in self._spots:
             self._kept.append(event_class)  # so that its id stays its own
             known = next(
-                (s.class_index for (c, _), s in self._spots.items() if c == id(event_class)), None
+                (s.class_index for (c, _), s in self._spots.items() if c == id(event_class)),
+                None,
             )
             index = self.declare(event_class) if known is None else known
             entry = self.entries[index]
@@ -287,7 +288,7 @@ class TraceWriter:
         files = [NONE if name is None else numbers[name] for row in route.files for name in row]
         kept = (
             ffi.new("struct mb_ltt_writer *[]", [file.writer for file in outputs] + [ffi.NULL]),
-            ffi.new("uint32_t[]", files + [NONE]),
+            ffi.new("uint32_t[]", [*files, NONE]),
             ffi.new("uint32_t[]", [index for index, _ in route.classes] + [0]),
             ffi.new("uint32_t[]", [number for _, number in route.classes] + [0]),
         )
@@ -344,4 +345,3 @@ def split_name(event_class: model.EventClass) -> tuple[str, str]:
         if found and channel and name:
             return channel.strip("/").replace("/", "_") or "events", name
     return "events", event_class.name
-

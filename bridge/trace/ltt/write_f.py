@@ -38,8 +38,13 @@ _HEARTBEAT = 2
 def _integer(kind: model.Integer, options: WriteOptions) -> fac.Scalar:
     if kind.bits not in (8, 16, 32, 64):
         raise TraceError(f"facilities know no integers of {kind.bits} bits")
-    network = kind.big_endian and not options.big_endian and kind.bits > 8  # noqa: PLR2004 - a byte
-    if kind.base == 16 and kind.bits == 8 * options.arch_size and not kind.signed and not network:  # noqa: PLR2004 - a base
+    network = kind.big_endian and not options.big_endian and kind.bits > 8
+    if (
+        kind.base == 16
+        and kind.bits == 8 * options.arch_size
+        and not kind.signed
+        and not network
+    ):
         return fac.Scalar("pointer")
     word = "int_fixed" if kind.signed else "uint_fixed"
     return fac.Scalar(word, str(kind.bits // 8), network=network)
@@ -55,7 +60,7 @@ def type_of(kind: model.FieldType, options: WriteOptions) -> fac.Type:
         case model.Text():
             return fac.Scalar("string")
         case model.Enumeration():
-            if kind.container.bits != 32 or not kind.container.signed:  # noqa: PLR2004 - a C enum
+            if kind.container.bits != 32 or not kind.container.signed:
                 return _integer(kind.container, options)
             labels = tuple(fac.Label(_name(x), low, str(low)) for x, low, _ in kind.labels)
             return fac.Enum(labels)
@@ -88,7 +93,9 @@ def _xml(kind: fac.Type) -> str:
             order = ' byte_order="network"' if kind.network else ""
             return f"<{kind.word}{size}{order}/>"
         case fac.Enum():
-            labels = "".join(f'<label name="{x.name}" value="{x.written}"/>' for x in kind.labels)
+            labels = "".join(
+                f'<label name="{x.name}" value="{x.written}"/>' for x in kind.labels
+            )
             return f"<enum>{labels}</enum>"
         case fac.Array():
             return f'<array size="{kind.length}">{_xml(kind.element)}</array>'
@@ -108,8 +115,10 @@ def _members(members: Iterable[fac.Member]) -> str:
 def document(facility: fac.Facility) -> str:
     """The description as a document of the dialect."""
     lines = ['<?xml version="1.0"?>', f'<facility name="{facility.name}">']
-    for event in facility.events:
-        lines.append(f'  <event name="{_name(event.name)}">{_members(event.members)}</event>')
+    lines += [
+        f'  <event name="{_name(event.name)}">{_members(event.members)}</event>'
+        for event in facility.events
+    ]
     return "\n".join([*lines, "</facility>", ""])
 
 
@@ -182,7 +191,7 @@ class FacilityWriter(TraceWriter):
             "name": facility.name,
             "checksum": checksum.checksum(facility),
             "id": number,
-            "int_size": self.sizes.int,
+            "int_size": self.sizes.c_int,
             "long_size": self.sizes.long,
             "pointer_size": self.sizes.pointer,
             "size_t_size": self.sizes.size_t,

@@ -7,6 +7,7 @@ say (floats, arrays, structures) is refused.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge._native import lib
@@ -44,7 +45,7 @@ def _conversion(kind: model.FieldType, options: WriteOptions) -> str:
     if kind.bits not in (8, 16, 32, 64):
         raise TraceError(f"marker formats know no integers of {kind.bits} bits")
     network = "n" if kind.big_endian and not options.big_endian and kind.bits > 8 else ""
-    letter = "d" if kind.signed else "x" if kind.base == 16 else "u"  # noqa: PLR2004 - a base
+    letter = "d" if kind.signed else "x" if kind.base == 16 else "u"
     qualifier = {8: "", 16: "h", 32: "", 64: "ll"}[kind.bits]
     return f"#{network}{kind.bits // 8}{letter}%{qualifier}{letter}"
 
@@ -74,9 +75,7 @@ def _kept(event_class: model.EventClass, options: WriteOptions) -> tuple[str, li
     if text is None or sizes is None:
         return None
     numbers = [int(word) for word in sizes.split()]
-    again = marker_format.payload(
-        text, marker_format.Sizes(*numbers, 0), options.big_endian
-    )
+    again = marker_format.payload(text, marker_format.Sizes(*numbers), options.big_endian)
     same = [_shape(f) for f in again.fields] == [_shape(f) for f in event_class.payload.fields]
     compact = any("b" in c.trace_attributes for c in marker_format.parse(text))
     return (text, numbers) if same and not compact else None
@@ -112,7 +111,7 @@ class M2Writer(TraceWriter):
             "lost_at": at["events_lost"],
             "head_align": options.pad(4),
             "tsc_align": options.pad(8),
-            "long_time": int(options.arch_size == 8),  # noqa: PLR2004 - bytes of a word
+            "long_time": int(options.arch_size == 8),
         }, struct
 
     def header(self, start_sec: int, start_usec: int, file: str) -> dict[str, int]:
@@ -146,7 +145,7 @@ class M2Writer(TraceWriter):
         if number >= _MOST_IDS:
             raise TraceError(f"channel {channel} has more than {_MOST_IDS} markers")
         self._ids[channel] = number + 1
-        own = marker_format.Sizes(*sizes, options.alignment)
+        own = replace(marker_format.Sizes(*sizes), alignment=options.alignment)
         kind = marker_format.payload(text, own, options.big_endian)
         attributes = {
             "format": text,

@@ -44,7 +44,7 @@ def system(folder: Path) -> dict[str, str]:
 
 
 def _facilities(folder: Path, diagnostics: list[Diagnostic]) -> dict[str, fac.Facility]:
-    found = {}
+    found: dict[str, fac.Facility] = {}
     eventdefs = folder / "eventdefs"
     for path in sorted(eventdefs.glob("*.xml")) if eventdefs.is_dir() else []:
         try:
@@ -94,7 +94,10 @@ def _streams(folder: Path, layout: dict[str, int | float]) -> list[StreamFile]:
     streams = []
     control = folder / "control"
     paths = sorted(control.iterdir()) if control.is_dir() else []
-    for path in [*paths, *sorted((folder / "cpu").iterdir(), key=lambda p: (len(p.name), p.name))]:
+    for path in [
+        *paths,
+        *sorted((folder / "cpu").iterdir(), key=lambda p: (len(p.name), p.name)),
+    ]:
         if not path.is_file() or not path.stat().st_size:
             continue
         name = f"/{path.relative_to(folder).as_posix()}"
