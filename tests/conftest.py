@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "build"))  # the writers that make inputs
 TOOLS = ("stap", "bpftrace", "babeltrace2", "readelf", "gcc")
 
 
