@@ -100,9 +100,7 @@ class Expressions:
 
     def regex_query(self, c: Children) -> ast.Expr:
         pattern = _string(c[2])
-        return ast.Regex(
-            c[1].text, c[0], pattern, span=_over(c[0], c[2]), token=c[1].span
-        )
+        return ast.Regex(c[1].text, c[0], pattern, span=_over(c[0], c[2]), token=c[1].span)
 
     def unary(self, c: Children) -> ast.Expr:
         return ast.Unary(c[0].text, c[1], span=_over(c[0], c[1]), token=c[0].span)
@@ -144,9 +142,7 @@ class Expressions:
     def histogram(self, c: Children) -> ast.Expr:
         parameters = tuple(x.value for x in c[3:] if isinstance(x, ast.Number))
         kind = c[0].text.removeprefix("@hist_")
-        return ast.Histogram(
-            kind, c[2], parameters, span=_over(c[0], c[-1]), token=c[0].span
-        )
+        return ast.Histogram(kind, c[2], parameters, span=_over(c[0], c[-1]), token=c[0].span)
 
     def stat_op(self, c: Children) -> ast.Expr:
         parameters = tuple(x.value for x in c[3:] if isinstance(x, ast.Number))
@@ -166,9 +162,7 @@ class Expressions:
     def cast(self, c: Children) -> ast.Expr:
         _no_empty(c[4])
         module = text_of(c[6]) if len(c) > 6 else None
-        return ast.Cast(
-            c[2], text_of(c[4]), module, span=_over(c[0], c[-1]), token=c[0].span
-        )
+        return ast.Cast(c[2], text_of(c[4]), module, span=_over(c[0], c[-1]), token=c[0].span)
 
     def at_var(self, c: Children) -> ast.Expr:
         module = text_of(c[4]) if len(c) > 4 else None
@@ -209,9 +203,7 @@ class Expressions:
     def autocast(self, c: Children) -> ast.Expr:
         (path, pretty, last) = c[1]
         token = path[0].token if path else last.span
-        return ast.Cast(
-            c[0], None, None, path, pretty, span=_over(c[0], last), token=token
-        )
+        return ast.Cast(c[0], None, None, path, pretty, span=_over(c[0], last), token=token)
 
     def address(self, c: Children) -> ast.Expr:
         return self.address_path([c[0], c[1], ((), "", c[1])])
@@ -223,7 +215,14 @@ class Expressions:
                 raise Refused(errors.parse(errors.ADDRESS_TWICE, sign))
             return _with_path(value, path, sign.span, address=True)
         return ast.Cast(
-            value, None, None, path[0], path[1], True, span=_over(sign, path[2]), token=sign.span
+            value,
+            None,
+            None,
+            path[0],
+            path[1],
+            True,
+            span=_over(sign, path[2]),
+            token=sign.span,
         )
 
     # --- other @ operators
@@ -238,9 +237,7 @@ class Expressions:
 
     def at_name(self, c: Children) -> ast.Expr:
         operand = ast.Name(c[2].text, span=c[2].span, token=c[2].span)
-        return ast.AtOperator(
-            c[0].text[1:], operand, span=_over(c[0], c[3]), token=c[0].span
-        )
+        return ast.AtOperator(c[0].text[1:], operand, span=_over(c[0], c[3]), token=c[0].span)
 
     def at_literal(self, c: Children) -> ast.Expr:
         _no_empty(c[2])
@@ -249,9 +246,7 @@ class Expressions:
         )
 
     def at_register(self, c: Children) -> ast.Expr:
-        return ast.AtRegister(
-            c[0].text[1:], (c[2],), span=_over(c[0], c[3]), token=c[0].span
-        )
+        return ast.AtRegister(c[0].text[1:], (c[2],), span=_over(c[0], c[3]), token=c[0].span)
 
     def at_deref(self, c: Children) -> ast.Expr:
         return ast.AtRegister(
@@ -313,7 +308,10 @@ def _no_empty(token: Token) -> None:
 
 
 def _with_path(
-    base: ast.Target | ast.Cast | ast.AtVar, path: Any, start: Span, address: bool  # noqa: ANN401
+    base: ast.Target | ast.Cast | ast.AtVar,
+    path: Any,
+    start: Span,
+    address: bool,  # noqa: ANN401
 ) -> ast.Expr:
     components, pretty, last = path
     if base.pretty and (components or pretty):
@@ -329,7 +327,9 @@ def _with_path(
                 value, type_, module, path, pretty, address, span=span, token=base.token
             )
         case ast.AtVar(name=name, module=module):
-            return ast.AtVar(name, module, components, pretty, address, span=span, token=base.token)
+            return ast.AtVar(
+                name, module, components, pretty, address, span=span, token=base.token
+            )
 
 
 class Statements(Expressions):

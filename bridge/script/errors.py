@@ -7,6 +7,7 @@ message's words for tools; the texts are SystemTap's, so that scripts' authors f
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from bridge.diagnostics import Diagnostic, Severity
@@ -101,3 +102,8 @@ def semantic(
 def warning(message: str, span: Span = NOWHERE, token: str = "") -> Diagnostic:
     """A warning."""
     return Diagnostic(code_of(message), message, span, token, severity=Severity.WARNING)
+
+
+def chained(first: Diagnostic, rest: Sequence[Diagnostic]) -> Diagnostic:
+    """The first message with the others as its follow-ups."""
+    return replace(first, chain=(*first.chain, *rest))

@@ -11,9 +11,7 @@ from bridge.ir.program import Conversion, Format
 from bridge.script.lex import evaluate
 from bridge.script.types import Type
 
-_CONVERSION = re.compile(
-    r"%([0+\-\ \#]?)(\*|[0-9]*)(?:\.(\*|[0-9]*))?l?([diuoxXpcsbmM])"
-)
+_CONVERSION = re.compile(r"%([0+\-\ \#]?)(\*|[0-9]*)(?:\.(\*|[0-9]*))?l?([diuoxXpcsbmM])")
 _PREFIX = re.compile(r"%[0+\-\ \#]?(?:\*|[0-9]*)(?:\.(?:\*|[0-9]*))?l?")
 
 TRAILING = "trailing incomplete print format conversion"

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
     from bridge.source import Source
 
-_SPACE = re.compile(
-    r"(?:[ \t\n\v\f\r]+|(?:\#|//)[^\n]*\n?|/\*(?:(?s:.*?)\*/|(?s:.*)))+"
-)
+_SPACE = re.compile(r"(?:[ \t\n\v\f\r]+|(?:\#|//)[^\n]*\n?|/\*(?:(?s:.*?)\*/|(?s:.*)))+")
 _TOKEN = re.compile(
     r"""
     (?P<argument>[$@](?:[0-9]+|\#))
@@ -157,9 +155,7 @@ def _word_kind(text: str) -> str:
 def quote(text: str) -> str:
     """The text as a string literal of the language."""
     escapes = {"\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
-    pieces = [
-        escapes.get(c) or (c if " " <= c <= "~" else f"\\{ord(c):03o}") for c in text
-    ]
+    pieces = [escapes.get(c) or (c if " " <= c <= "~" else f"\\{ord(c):03o}") for c in text]
     return '"' + "".join(pieces) + '"'
 
 

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from bridge.script.preprocess import Macro
 
 STARTERS = frozenset({"probe", "private", "global", "function"})
-_ASSIGNMENTS = frozenset({"<<<", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", "&=", "^=", "|=", ".="})
+_ASSIGNMENTS = frozenset(
+    {"<<<", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", "&=", "^=", "|=", ".="}
+)
 _PRINTERS = {
     name: kind
     for kind, names in {
@@ -169,7 +171,11 @@ class _Parser:
 
     def _check(self, token: Token) -> None:
         """What depends on more than the grammar."""
-        if token.type == "EMBEDDED" and not self._options.guru and self._feeder.accepts("EMBEDDED"):
+        if (
+            token.type == "EMBEDDED"
+            and not self._options.guru
+            and self._feeder.accepts("EMBEDDED")
+        ):
             inside = bool(self._brackets)
             message = errors.EMBEDDED_EXPR_GURU if inside else errors.EMBEDDED_GURU
             raise errors.Refused(errors.parse(message, token))

@@ -80,7 +80,9 @@ class Preprocessor:
             token = self._skip() if skipping else self._expand()
             if token is None:
                 if self._open:
-                    raise self._refused("incomplete conditional at end of file", self._open.pop()[0])
+                    raise self._refused(
+                        "incomplete conditional at end of file", self._open.pop()[0]
+                    )
                 return None
             if token.kind != OPERATOR or token.text not in {"%(", "%?", "%:", "%)"}:
                 return token
@@ -200,7 +202,9 @@ class Preprocessor:
         token = self._raw()
         if token is None or not token.is_operator("("):
             plural = "" if count == 1 else "s"
-            message = f"expected '(' in invocation of macro '{name}' taking {count} parameter{plural}"
+            message = (
+                f"expected '(' in invocation of macro '{name}' taking {count} parameter{plural}"
+            )
             raise self._refused(message, token)
         outer = self._stack[-1].arguments if self._stack else {}
         library = bool(self._stack) and self._stack[-1].macro.library

@@ -1,0 +1,235 @@
+"""Text -> Typed: the whole front end as one readable function.
+
+parse -> derive (aliases, places) -> fold -> resolve -> optimise -> infer -> check -> display.
+Rule: a stage that reported an error is the last one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.markers import NoMatch, PointPart
+from bridge.script import ast, autoprint, errors
+from bridge.script.checks import check
+from bridge.script.derive import Derived, Deriver, ScopedBlock, ScopedCondition
+from bridge.script.fold import Folder
+from bridge.script.infer import Inference
+from bridge.script.library import Library
+from bridge.script.optimise import drop_unused, optimise
+from bridge.script.options import AnalyseOptions
+from bridge.script.parse import parse
+from bridge.script.program import Body, Program
+from bridge.script.resolve import Resolver
+from bridge.script.shapes import set_shapes
+from bridge.script.typed import GlobalVariable, ProbeInfo, Typed
+from bridge.script.types import Type
+from bridge.script.usage import usage
+
+if TYPE_CHECKING:
+    from bridge.diagnostics import Sink
+    from bridge.markers import Targets
+    from bridge.source import Source, SourceMap
+
+
+def analyse(
+    main: Source,
+    sources: SourceMap,
+    targets: Targets,
+    sink: Sink,
+    options: AnalyseOptions | None = None,
+) -> Typed | None:
+    """Check a script for what there is to probe; None after errors, which are in the sink."""
+    options = options or AnalyseOptions()
+    program = _parse_all(main, sources, sink, options)
+    if program is None:
+        return None
+    deriver = _derive(program, targets)
+    if sink.failed:
+        return None
+    _resolve(program, deriver)
+    if sink.failed:
+        return None
+    drop_unused(program)
+    if not options.unoptimized:
+        optimise(program)
+    Inference(program).run()
+    if sink.failed:
+        return None
+    check(program)
+    displays = _display(program, targets) if options.global_display else []
+    set_shapes(program, [*program.bodies(), *displays])
+    if sink.failed:
+        return None
+    return _typed(program, displays)
+
+
+def _parse_all(
+    main: Source, sources: SourceMap, sink: Sink, options: AnalyseOptions
+) -> Program | None:
+    library = Library(sources, sink, options)
+    texts = [main, *(sources.add("<input>", text) for text in options.extra)]
+    scripts = [parse(text, sources, sink, options, macros=library.macros) for text in texts]
+    program = Program([s for s in scripts if s is not None], library, options, sink)
+    if sink.failed or len(program.scripts) != len(texts):
+        return None
+    for script in program.scripts:
+        for definition in script.definitions:
+            if isinstance(definition, ast.Global):
+                program.declare(script, definition)
+    return program
+
+
+# --- derive and resolve -----------------------------------------------------------------------
+
+
+def _derive(program: Program, targets: Targets) -> Deriver:
+    deriver = Deriver(program.scripts, program.library, targets, program.sink)
+    for script in list(program.scripts):
+        _derive_script(program, deriver, script)
+    if not program.probes and not program.sink.failed:
+        program.sink.report(errors.semantic("no probes found"))
+    return deriver
+
+
+def _derive_script(program: Program, deriver: Deriver, script: ast.Script) -> None:
+    for definition in script.definitions:
+        if isinstance(definition, ast.Probe):
+            for derived in deriver.probe(script, definition):
+                for owner in {id(b.script): b.script for b in derived.bodies}.values():
+                    program.choose(owner)
+                _add_probe(program, derived)
+
+
+def _add_probe(program: Program, derived: Derived) -> None:
+    folder = Folder(derived.expansion, program.sink.report)
+    blocks = tuple(ScopedBlock(b.script, folder.block(b.block)) for b in derived.bodies)
+    conditions = tuple(
+        ScopedCondition(c.script, expr)
+        for c in derived.conditions
+        if not isinstance(expr := folder.fold(c.expr), ast.Stmt)
+    )
+    program.probes.append(Body(blocks, conditions, derived=derived))
+
+
+def _resolve(program: Program, deriver: Deriver) -> None:
+    """Resolve probes, the functions that they call, and the library's probes that come along."""
+    done: set[int] = set()
+    scripts = sum(not script.tapset for script in program.scripts)
+    pending = [*program.probes]
+    while pending:
+        body = pending.pop(0)
+        if id(body) in done:
+            continue
+        done.add(id(body))
+        if body.function is not None:
+            _fold_function(program, body)
+        Resolver(program, body).run()
+        while scripts < len(program.scripts):
+            _derive_script(program, deriver, program.scripts[scripts])
+            scripts += 1
+        pending = [
+            b for b in (*program.probes, *program.functions.values()) if id(b) not in done
+        ]
+
+
+def _fold_function(program: Program, body: Body) -> None:
+    folder = Folder(None, program.sink.report)
+    body.blocks = tuple(ScopedBlock(b.script, folder.block(b.block)) for b in body.blocks)
+
+
+# --- results ----------------------------------------------------------------------------------
+
+
+def _display(program: Program, targets: Targets) -> list[Body]:
+    """The probes that print globals which are written but never read."""
+    used = usage(program.bodies())
+    place = targets.expand([PointPart("end")])
+    if isinstance(place, NoMatch):
+        return []
+    displays = []
+    for variable in program.globals.values():
+        variable.read = variable in used.read
+        variable.written = variable in used.written
+        if variable.user and variable.written and not variable.read:
+            displays.append(_display_body(program, variable, place[0]))
+    return displays
+
+
+def _display_body(program: Program, variable: GlobalVariable, place: object) -> Body:
+    from bridge.markers import Expansion
+
+    assert isinstance(place, Expansion)
+    block = ScopedBlock(_owner(program, variable), autoprint.display(variable))
+    at = variable.declaration.token
+    derived = Derived(place, "end", at, "keyword", (block,), ())
+    body = Body((block,), derived=derived)
+    Resolver(program, body).run()
+    Inference(program).run([body])
+    return body
+
+
+def _owner(program: Program, variable: GlobalVariable) -> ast.Script:
+    return next(
+        script for script in program.scripts if variable.declaration in script.definitions
+    )
+
+
+def _typed(program: Program, displays: list[Body]) -> Typed:
+    used = usage([*program.bodies(), *displays])
+    variables = []
+    for variable in program.globals.values():
+        if variable in used.read or variable in used.written:
+            if variable.size is not None and variable.keys is None:
+                continue
+            _override(program.options, variable)
+            variables.append(variable)
+    functions = [body.function for body in program.bodies() if body.function is not None]
+    probes = [_probe_info(body) for body in (*program.probes, *displays)]
+    return Typed(tuple(variables), tuple(functions), tuple(probes), _limits(program.options))
+
+
+def _override(options: AnalyseOptions, variable: GlobalVariable) -> None:
+    """Apply `-G name=value`."""
+    text = options.globals_.get(variable.name)
+    if text is None or not variable.user:
+        return
+    if variable.type is Type.LONG:
+        try:
+            variable.initial = int(text, 0)
+        except ValueError:
+            variable.initial = 0
+    elif variable.type is Type.STRING:
+        variable.initial = text.encode().decode("latin-1")
+
+
+def _limits(options: AnalyseOptions) -> dict[str, int]:
+    limits = {}
+    for name, text in options.defines.items():
+        try:
+            limits[name] = int(text, 0)
+        except ValueError:
+            continue
+    return limits
+
+
+def _probe_info(body: Body) -> ProbeInfo:
+    derived = body.derived
+    assert derived is not None
+    condition: ast.Expr | None = None
+    for scoped in body.conditions:
+        condition = scoped.expr if condition is None else _both(body, condition, scoped.expr)
+    return ProbeInfo(
+        derived.expansion,
+        derived.expansion.point,
+        derived.script_point,
+        derived.span,
+        tuple(block.block for block in body.blocks),
+        condition,
+        body.facts,
+    )
+
+
+def _both(body: Body, left: ast.Expr, right: ast.Expr) -> ast.Expr:
+    both = ast.Binary("&&", left, right, span=left.span, token=left.token)
+    body.facts.types[both] = Type.LONG
+    return both

@@ -1,0 +1,247 @@
+"""Probe definitions -> derived probes: aliases replaced, wildcards multiplied, places found.
+
+Rule: what a point stands for is asked of `markers.Targets`; aliases (of the script and of the
+library) are replaced here, component by component, and their bodies are put around the
+handler's. Spec: systemtap-language section 9.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import translate
+from typing import TYPE_CHECKING
+
+from bridge.markers import NoMatch, PointPart
+from bridge.script import ast, errors
+from bridge.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.diagnostics import Diagnostic, Sink
+    from bridge.markers import Expansion, Targets
+    from bridge.script.library import Library
+
+MAX_ALIAS_DEPTH = 100
+MAX_PROBES = 100_000
+_WILD = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScopedBlock:
+    """A body and the file whose private names it may use."""
+
+    script: ast.Script
+    block: ast.Block
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScopedCondition:
+    """A condition and the file whose private names it may use."""
+
+    script: ast.Script
+    expr: ast.Expr
+
+
+@dataclass(slots=True, eq=False)
+class Derived:
+    """One probe at one place: its bodies in running order, its conditions (all must hold)."""
+
+    expansion: Expansion
+    script_point: str
+    span: Span
+    token: str
+    bodies: tuple[ScopedBlock, ...]
+    conditions: tuple[ScopedCondition, ...]
+    chain: tuple[ast.ProbePoint, ...] = ()
+
+
+class _Unresolved(Exception):  # noqa: N818 - caught inside this module only
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Handler:
+    bodies: tuple[ScopedBlock, ...]
+    conditions: tuple[ScopedCondition, ...] = ()
+    chain: tuple[ast.ProbePoint, ...] = ()
+
+    def inside(self, script: ast.Script, alias: ast.Alias, point: ast.ProbePoint) -> _Handler:
+        """The handler with an alias's bodies around it."""
+        before = (ScopedBlock(script, alias.prologue),) if alias.prologue else ()
+        after = (ScopedBlock(script, alias.epilogue),) if alias.epilogue else ()
+        return _Handler((*before, *self.bodies, *after), self.conditions, (*self.chain, point))
+
+    def under(self, script: ast.Script, point: ast.ProbePoint) -> _Handler:
+        """The handler with the point's condition added."""
+        if point.condition is None:
+            return self
+        added = (*self.conditions, ScopedCondition(script, point.condition))
+        return _Handler(self.bodies, added, self.chain)
+
+
+class Deriver:
+    """Derives the probes of one program."""
+
+    def __init__(
+        self, scripts: Sequence[ast.Script], library: Library, targets: Targets, sink: Sink
+    ) -> None:
+        self._scripts = scripts
+        self._library = library
+        self._targets = targets
+        self._sink = sink
+
+    def probe(self, script: ast.Script, probe: ast.Probe) -> list[Derived]:
+        """All probes of one definition; an error is in the sink."""
+        handler = _Handler((ScopedBlock(script, probe.body),))
+        try:
+            return self._points(script, probe.points, handler, 0)
+        except _Unresolved as problem:
+            first, *rest = problem.diagnostics
+            self._sink.report(errors.chained(first, rest))
+            return []
+
+    def _points(
+        self,
+        script: ast.Script,
+        points: Sequence[ast.ProbePoint],
+        handler: _Handler,
+        depth: int,
+    ) -> list[Derived]:
+        found: list[Derived] = []
+        for point in points:
+            try:
+                here = self._point(script, point, handler.under(script, point), depth)
+            except _Unresolved as problem:
+                if point.optional:
+                    continue
+                first = point.components[0]
+                outer = errors.semantic(
+                    "while resolving probe point", first.token, f"identifier '{first.name}'"
+                )
+                raise _Unresolved((outer, *problem.diagnostics)) from None
+            found += here
+            if len(found) > MAX_PROBES:
+                raise _Unresolved((errors.semantic("too many probes", point.token),))
+            if point.sufficient and here:
+                break
+        return found
+
+    def _point(
+        self, script: ast.Script, point: ast.ProbePoint, handler: _Handler, depth: int
+    ) -> list[Derived]:
+        if depth > MAX_ALIAS_DEPTH:
+            message = "recursive loop in alias expansion"
+            raise _Unresolved((errors.semantic(message, point.token, _named(point)),))
+        found: list[Derived] = []
+        aliases = self._aliases(point)
+        seen = {id(p) for p in handler.chain}
+        for owner, alias, length in aliases:
+            if any(id(p) in seen for p in alias.points):
+                message = "recursive loop in alias expansion of"
+                raise _Unresolved((errors.semantic(message, point.token, _named(point)),))
+            found += self._alias(owner, alias, point.components[length:], handler, depth)
+        wild = any(_WILD.search(c.name) for c in point.components)
+        if aliases and (not wild or not found):
+            return found
+        return found + self._places(point, handler, bool(found))
+
+    def _alias(
+        self,
+        owner: ast.Script,
+        alias: ast.Alias,
+        suffix: Sequence[ast.PointComponent],
+        handler: _Handler,
+        depth: int,
+    ) -> list[Derived]:
+        points = [_extended(point, suffix) for point in alias.points]
+        found: list[Derived] = []
+        for original, point in zip(alias.points, points, strict=True):
+            inner = handler.inside(owner, alias, original)
+            here = self._points(owner, [point], inner, depth + 1)
+            found += here
+            if point.sufficient and here:
+                break
+        return found
+
+    def _places(
+        self, point: ast.ProbePoint, handler: _Handler, optional: bool
+    ) -> list[Derived]:
+        parts = [PointPart(c.name, c.argument, c.token) for c in point.components]
+        places = self._targets.expand(parts)
+        if isinstance(places, NoMatch):
+            if optional:
+                return []
+            raise _Unresolved((self._mismatch(point, places), *places.reasons))
+        first = point.components[0]
+        return [
+            Derived(
+                place,
+                str(point),
+                point.span,
+                f"identifier '{first.name}'",
+                handler.bodies,
+                handler.conditions,
+                handler.chain,
+            )
+            for place in places
+        ]
+
+    def _mismatch(self, point: ast.ProbePoint, problem: NoMatch) -> Diagnostic:
+        part = point.components[min(problem.part, len(point.components) - 1)]
+        similar = f" (similar: {', '.join(problem.similar)})" if problem.similar else ""
+        return errors.semantic(
+            problem.message + similar, part.token, f"identifier '{part.name}'"
+        )
+
+    # --- aliases
+
+    def _aliases(self, point: ast.ProbePoint) -> list[tuple[ast.Script, ast.Alias, int]]:
+        """The aliases that a point names, with the number of components they take."""
+        first = re.compile(translate(point.components[0].name))
+        own = [
+            (script, definition)
+            for script in self._scripts
+            for definition in script.definitions
+            if isinstance(definition, ast.Alias)
+        ]
+        known = {id(alias) for _, alias in own}
+        candidates = own + [x for x in self._library.aliases(first) if id(x[1]) not in known]
+        found = []
+        for script, alias in candidates:
+            for name in alias.names:
+                length = len(name.components)
+                if length <= len(point.components) and _matches(
+                    name.components, point.components[:length]
+                ):
+                    found.append((script, alias, length))
+        return found
+
+
+def _matches(
+    names: Sequence[ast.PointComponent], components: Sequence[ast.PointComponent]
+) -> bool:
+    return all(
+        component.argument is None and re.match(translate(component.name), name.name)
+        for name, component in zip(names, components, strict=True)
+    )
+
+
+def _extended(point: ast.ProbePoint, suffix: Sequence[ast.PointComponent]) -> ast.ProbePoint:
+    if not suffix:
+        return point
+    return ast.ProbePoint(
+        (*point.components, *suffix),
+        point.optional,
+        point.sufficient,
+        point.condition,
+        span=point.span,
+        token=point.token,
+    )
+
+
+def _named(point: ast.ProbePoint) -> str:
+    return f"identifier '{point.components[0].name}'"

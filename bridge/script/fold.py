@@ -1,0 +1,260 @@
+"""A body at one place of attachment -> the same body with what is known there folded away.
+
+Constants, `@defined`, `$$name`-like constants and what they make unreachable. Rule: code that
+can never run is gone before names and types are looked at, as in SystemTap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.markers import ValueType
+from bridge.script import ast, errors
+from bridge.script.walk import rebuild
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.diagnostics import Diagnostic
+    from bridge.markers import Access, Expansion, Variable
+
+_WRAP = 1 << 64
+
+
+def wrap(value: int) -> int:
+    """The value as a signed 64-bit integer."""
+    return (value + (1 << 63)) % _WRAP - (1 << 63)
+
+
+def _divide(left: int, right: int) -> int:
+    quotient = abs(left) // abs(right)
+    return wrap(quotient if (left < 0) == (right < 0) else -quotient)
+
+
+_NUMBERS: dict[str, Callable[[int, int], int]] = {
+    "+": lambda a, b: wrap(a + b),
+    "-": lambda a, b: wrap(a - b),
+    "*": lambda a, b: wrap(a * b),
+    "/": _divide,
+    "%": lambda a, b: wrap(a - _divide(a, b) * b),
+    "&": lambda a, b: a & b,
+    "|": lambda a, b: a | b,
+    "^": lambda a, b: a ^ b,
+    "<<": lambda a, b: wrap(a << (b & 63)),
+    ">>": lambda a, b: a >> (b & 63),
+    "&&": lambda a, b: int(bool(a) and bool(b)),
+    "||": lambda a, b: int(bool(a) or bool(b)),
+}
+_COMPARISONS: dict[str, Callable[[int], bool]] = {
+    "<": lambda order: order < 0,
+    ">": lambda order: order > 0,
+    "<=": lambda order: order <= 0,
+    ">=": lambda order: order >= 0,
+    "==": lambda order: order == 0,
+    "!=": lambda order: order != 0,
+}
+
+
+class Folder:
+    """Folds bodies for one place (None: a function, which has no variables of its own)."""
+
+    def __init__(
+        self, expansion: Expansion | None, report: Callable[[Diagnostic], None]
+    ) -> None:
+        self._expansion = expansion
+        self._report = report
+
+    def fold(self, node: ast.Node) -> ast.Node:
+        """The node with constants folded and dead code gone."""
+        match node:
+            case ast.AtOperator(op="defined"):
+                return self._defined(node)
+            case ast.If():
+                return self._if(node)
+            case ast.Ternary():
+                return self._ternary(node)
+            case ast.Binary(op=("&&" | "||")):
+                return self._logical(node)
+            case ast.Block():
+                return self._block(node)
+        node = rebuild(node, self.fold)
+        match node:
+            case ast.Binary():
+                return self._binary(node)
+            case ast.Unary(operand=ast.Number(value=value)):
+                return _number(_unary(node.op, value), node)
+            case ast.While(condition=ast.Number(value=0)):
+                return ast.Null(span=node.span, token=node.token)
+            case ast.Target():
+                return self._target(node)
+        return node
+
+    def block(self, body: ast.Block) -> ast.Block:
+        """A whole body."""
+        folded = self.fold(body)
+        assert isinstance(folded, ast.Block)
+        return folded
+
+    # --- control
+
+    def _block(self, node: ast.Block) -> ast.Block:
+        return rebuild(node, self.fold)
+
+    def _if(self, node: ast.If) -> ast.Stmt:
+        condition = self.fold(node.condition)
+        if isinstance(condition, ast.Number):
+            taken = node.then if condition.value else node.orelse
+            if taken is None:
+                return ast.Null(span=node.span, token=node.token)
+            return self.fold(taken)  # type: ignore[return-value] # a statement folds to one
+        if condition is not node.condition:
+            node = ast.If(
+                condition,  # type: ignore[arg-type] # an expression folds to one
+                node.then,
+                node.orelse,
+                span=node.span,
+                token=node.token,
+            )
+        return rebuild(node, lambda child: child if child is condition else self.fold(child))
+
+    def _ternary(self, node: ast.Ternary) -> ast.Node:
+        condition = self.fold(node.condition)
+        if isinstance(condition, ast.Number):
+            return self.fold(node.then if condition.value else node.orelse)
+        return rebuild(node, lambda c: condition if c is node.condition else self.fold(c))
+
+    def _logical(self, node: ast.Binary) -> ast.Node:
+        left = self.fold(node.left)
+        decides = node.op == "||"
+        if isinstance(left, ast.Number) and bool(left.value) == decides:
+            return _number(int(decides), node)
+        node = rebuild(node, lambda c: left if c is node.left else self.fold(c))
+        return self._binary(node)
+
+    def _binary(self, node: ast.Binary) -> ast.Node:
+        match node.left, node.right:
+            case ast.Number(value=a), ast.Number(value=b):
+                if node.op == ">>>":
+                    message = "unsupported binary operator >>>"
+                    self._report(errors.semantic(message, node.token, "operator '>>>'"))
+                    return node
+                if node.op in {"/", "%"} and b == 0:
+                    return node
+                if node.op in _NUMBERS:
+                    return _number(_NUMBERS[node.op](a, b), node)
+                return _number(int(_COMPARISONS[node.op]((a > b) - (a < b))), node)
+            case ast.String(value=s), ast.String(value=t):
+                if node.op in _COMPARISONS:
+                    order = (s.encode("latin-1") > t.encode("latin-1")) - (s < t)
+                    return _number(int(_COMPARISONS[node.op](order)), node)
+        return node
+
+    # --- what the place knows
+
+    def _defined(self, node: ast.AtOperator) -> ast.Node:
+        operand = node.operand
+        match operand:
+            case ast.Target():
+                known = self._known(operand)
+            case ast.Cast(type=str()) | ast.AtVar():
+                known = False
+            case ast.Cast() | ast.AtLiteral() | ast.AtOperator():
+                known = False
+            case _:
+                self._report(
+                    errors.semantic("unexpected @defined", node.token, "operator '@defined'")
+                )
+                known = False
+        return _number(int(known), node)
+
+    def _known(self, node: ast.Target) -> bool:
+        if self._expansion is None:
+            return False
+        return _constant(node, self._expansion) is not None or not isinstance(
+            lookup(node, self._expansion), str
+        )
+
+    def _target(self, node: ast.Target) -> ast.Node:
+        if self._expansion is None:
+            return node
+        text = _constant(node, self._expansion)
+        if text is not None:
+            return ast.String(text, text, span=node.span, token=node.token)
+        if node.name in _LISTS and not node.path:
+            return _listing(node, self._expansion)
+        return node
+
+
+_LISTS = frozenset({"$$vars", "$$parms", "$$args"})
+
+
+def _unary(op: str, value: int) -> int:
+    match op:
+        case "-":
+            return wrap(-value)
+        case "~":
+            return ~value
+        case "!":
+            return int(not value)
+    return value
+
+
+def _number(value: int, node: ast.Expr) -> ast.Number:
+    return ast.Number(value, span=node.span, token=node.token)
+
+
+def _constant(node: ast.Target, expansion: Expansion) -> str | None:
+    """The text of a `$$name` that the place offers as a constant."""
+    if not node.name.startswith("$$") or node.path:
+        return None
+    strings = expansion.strings
+    return strings.get(node.name, strings.get(node.name[2:]))
+
+
+def lookup(node: ast.Target, expansion: Expansion) -> Variable | Access | str:
+    """What a target expression stands for; a str says why it stands for nothing."""
+    name = node.name[1:]
+    path: list[str | int] = []
+    for component in node.path:
+        match component:
+            case ast.Member(name=member):
+                path.append(member)
+            case ast.Element(index=ast.Number(value=value)):
+                path.append(value)
+            case _:
+                return f"unable to find target variable '{node.name}' with a computed index"
+    variable = next((v for v in expansion.variables if v.name == name), None)
+    if not path and not node.address_of and variable is not None and not node.pretty:
+        return variable
+    if expansion.members is not None and not node.pretty:
+        return expansion.members.access(name, path, address_of=node.address_of)
+    return _missing(node, expansion, variable)
+
+
+def _missing(node: ast.Target, expansion: Expansion, variable: Variable | None) -> str:
+    from bridge.markers import MarkerAttachment
+
+    if variable is not None:
+        return f"unable to dereference target variable '{node.name}': its type is not known"
+    if isinstance(expansion.attachment, MarkerAttachment):
+        for name, reason in expansion.attachment.marker.unreadable:
+            if name == node.name[1:]:
+                return reason
+        names = " ".join(f"${v.name}" for v in expansion.variables)
+        more = f" (alternatives: {names})" if names else ""
+        return f"unable to find target variable '{node.name}'{more}"
+    return f"unresolved target-symbol expression '{node.name}'"
+
+
+def _listing(node: ast.Target, expansion: Expansion) -> ast.Node:
+    """`$$parms` as the sprintf that prints all variables."""
+    pieces, arguments = [], []
+    for variable in expansion.variables:
+        letter = '\\"%s\\"' if variable.type is ValueType.STRING else "%#x"
+        pieces.append(f"{variable.name}={letter}")
+        arguments.append(ast.Target(f"${variable.name}", span=node.span, token=node.token))
+    text = " ".join(pieces)
+    format_ = ast.String(text, text, span=node.span, token=node.token)
+    return ast.Print(
+        "sprintf", tuple(arguments), format=format_, span=node.span, token=node.token
+    )

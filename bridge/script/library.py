@@ -1,0 +1,196 @@
+"""The tapset library: folders of `.stp` and `.stpm` files, loaded on demand by an index.
+
+A quick scan of each file's text tells which functions, aliases and globals it defines; a file
+is parsed only when one of them is referenced. Rule: what does not parse is skipped with a
+warning, as SystemTap does with optional library files.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.diagnostics import Severity, Sink
+from bridge.script import ast, conditions
+from bridge.script.lex import Lexer
+from bridge.script.parse import parse
+from bridge.script.preprocess import Macro, Preprocessor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bridge.script.options import AnalyseOptions
+    from bridge.source import SourceMap
+
+_DEFINITION = re.compile(
+    r"^[ \t]*(?:private[ \t]+)?(?:"
+    r"function[ \t]+(?P<function>\w+)"
+    r"|probe[ \t]+(?P<alias>[A-Za-z_]\w*)"
+    r"|global[ \t]+(?P<globals>[^\n;=]+))",
+    re.MULTILINE,
+)
+_MORE_NAMES = re.compile(r"\w+")
+
+
+@dataclass(slots=True, eq=False)
+class _File:
+    name: str
+    text: str
+    script: ast.Script | None = None
+    parsed: bool = False
+
+
+@dataclass(slots=True)
+class _Index:
+    functions: dict[str, list[_File]] = field(default_factory=dict)
+    aliases: dict[str, list[_File]] = field(default_factory=dict)
+    globals: dict[str, list[_File]] = field(default_factory=dict)
+
+    def add(self, file: _File) -> None:
+        for found in _DEFINITION.finditer(file.text):
+            if name := found.group("function"):
+                self._note(self.functions, name, file)
+            elif name := found.group("alias"):
+                self._note(self.aliases, name, file)
+            else:
+                for name in _MORE_NAMES.findall(found.group("globals")):
+                    self._note(self.globals, name, file)
+
+    @staticmethod
+    def _note(table: dict[str, list[_File]], name: str, file: _File) -> None:
+        files = table.setdefault(name, [])
+        if file not in files:
+            files.append(file)
+
+
+class Library:
+    """All tapset folders of one compilation."""
+
+    def __init__(self, sources: SourceMap, sink: Sink, options: AnalyseOptions) -> None:
+        self._sources = sources
+        self._sink = sink
+        self._options = options
+        self._index: _Index | None = None
+        self._macros: dict[str, Macro] | None = None
+
+    # --- definitions
+
+    def functions(self, name: str) -> list[tuple[ast.Script, ast.Function]]:
+        """The library's functions of this name, all overloads."""
+        return [
+            (script, definition)
+            for script in self._scripts(self._indexed().functions.get(name, []))
+            for definition in script.definitions
+            if isinstance(definition, ast.Function) and definition.name == name
+        ]
+
+    def aliases(self, matches: re.Pattern[str]) -> list[tuple[ast.Script, ast.Alias]]:
+        """The aliases in files that define one whose first component matches."""
+        table = self._indexed().aliases
+        files = {id(f): f for name in table if matches.match(name) for f in table[name]}
+        return [
+            (script, definition)
+            for script in self._scripts(list(files.values()))
+            for definition in script.definitions
+            if isinstance(definition, ast.Alias)
+        ]
+
+    def global_(self, name: str) -> tuple[ast.Script, ast.Global] | None:
+        """The library's global (not private) of this name."""
+        for script in self._scripts(self._indexed().globals.get(name, [])):
+            for definition in script.definitions:
+                if isinstance(definition, ast.Global) and definition.name == name:
+                    if not definition.private:
+                        return script, definition
+        return None
+
+    def alias_names(self) -> list[str]:
+        """The first components of all aliases."""
+        return sorted(self._indexed().aliases)
+
+    def function_names(self) -> list[str]:
+        """The names of all functions."""
+        return sorted(self._indexed().functions)
+
+    # --- loading
+
+    def _indexed(self) -> _Index:
+        if self._index is None:
+            self._index = _Index()
+            for name, text in self._texts(".stp"):
+                self._index.add(_File(name, text))
+        return self._index
+
+    def _texts(self, suffix: str) -> Iterator[tuple[str, str]]:
+        if self._options.own_tapset:
+            for entry in sorted(
+                resources.files("bridge.tapset").iterdir(), key=lambda e: e.name
+            ):
+                if entry.name.endswith(suffix):
+                    yield f"tapset/{entry.name}", entry.read_bytes().decode("latin-1")
+        for folder in self._options.include:
+            for path in _library_files(folder, suffix, self._options):
+                try:
+                    yield str(path), path.read_bytes().decode("latin-1")
+                except OSError:
+                    continue
+
+    def _scripts(self, files: list[_File]) -> list[ast.Script]:
+        for file in files:
+            if not file.parsed:
+                file.parsed = True
+                file.script = self._parse(file)
+        return [file.script for file in files if file.script is not None]
+
+    def _parse(self, file: _File) -> ast.Script | None:
+        sink = Sink()
+        options = replace(self._options, guru=True, compatible="5.6")
+        source = self._sources.add(file.name, file.text)
+        script = parse(source, self._sources, sink, options, tapset=True, macros=self.macros)
+        for diagnostic in sink.items:
+            self._sink.report(replace(diagnostic, severity=Severity.WARNING))
+        return script
+
+    # --- macros
+
+    def macros(self) -> Mapping[str, Macro]:
+        """The macros of all `.stpm` files; a file with an error gives none."""
+        if self._macros is None:
+            self._macros = {}
+            for name, text in self._texts(".stpm"):
+                for key, macro in self._library_macros(name, text).items():
+                    self._macros.setdefault(key, macro)
+        return self._macros
+
+    def _library_macros(self, name: str, text: str) -> dict[str, Macro]:
+        from bridge.script import errors
+
+        sink = Sink()
+        lexer = Lexer(self._sources.add(name, text), self._options.arguments)
+        tokens = Preprocessor(lexer, replace(self._options, guru=True), sink, dict)
+        try:
+            stray = tokens.next()
+        except errors.Refused as refused:
+            self._sink.report(replace(refused.diagnostic, severity=Severity.WARNING))
+            return {}
+        if stray is not None:
+            message = f"unexpected token in library macro file '{name}'"
+            self._sink.report(errors.warning(message, stray.span, stray.describe()))
+            return {}
+        for macro in tokens.macros.values():
+            macro.library = True
+        return tokens.macros
+
+
+def _library_files(folder: Path, suffix: str, options: AnalyseOptions) -> list[Path]:
+    """The files of a tapset folder: its own, and those for this architecture and run time."""
+    known = options.conditions or conditions.host_conditions()
+    arch = known.get("arch", "")
+    found: list[Path] = []
+    for part in (folder, folder / arch, folder / "linux", folder / "linux" / arch):
+        if part.is_dir():
+            found += sorted(part.glob(f"*{suffix}"))
+    return list(dict.fromkeys(found))

@@ -1,0 +1,121 @@
+"""What the passes after derivation share: globals, functions and probes under construction.
+
+Rule: one object per declared thing; the trees stay as they are and facts are kept per body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge.script import ast
+from bridge.script.typed import Facts, FunctionInfo, GlobalVariable, LocalVariable
+from bridge.script.types import Type
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.diagnostics import Sink
+    from bridge.script.derive import Derived, ScopedBlock, ScopedCondition
+    from bridge.script.library import Library
+    from bridge.script.options import AnalyseOptions
+    from bridge.source import Span
+
+TYPES = {"long": Type.LONG, "string": Type.STRING, None: Type.UNKNOWN}
+
+
+@dataclass(slots=True, eq=False)
+class Body:
+    """One body with its facts: of a function (`function` set) or of a probe (`derived` set)."""
+
+    blocks: tuple[ScopedBlock, ...]
+    conditions: tuple[ScopedCondition, ...] = ()
+    facts: Facts = field(default_factory=Facts)
+    function: FunctionInfo | None = None
+    derived: Derived | None = None
+    declared: dict[str, ast.Name] = field(default_factory=dict)
+    """Where each local was first seen."""
+
+
+@dataclass(slots=True, eq=False)
+class Arity:
+    """How many keys a global was seen with (-1: not yet), and where first."""
+
+    count: int = -1
+    span: Span | None = None
+    token: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Program:
+    """The program of one compilation."""
+
+    scripts: list[ast.Script]
+    library: Library
+    options: AnalyseOptions
+    sink: Sink
+    globals: dict[tuple[str, str], GlobalVariable] = field(default_factory=dict)
+    arities: dict[GlobalVariable, Arity] = field(default_factory=dict)
+    functions: dict[ast.Function, Body] = field(default_factory=dict)
+    probes: list[Body] = field(default_factory=list)
+    derived: list[Derived] = field(default_factory=list)
+
+    def declare(self, script: ast.Script, declaration: ast.Global) -> GlobalVariable:
+        """The variable of a declaration; private ones are known in their file only."""
+        key = (script.name if declaration.private else "", declaration.name)
+        if key not in self.globals:
+            initial = declaration.initial.value if declaration.initial else None
+            variable = GlobalVariable(
+                declaration.name,
+                declaration,
+                _initial_type(initial),
+                None,
+                initial,
+                declaration.size,
+                declaration.wrap,
+                user=not script.tapset,
+            )
+            self.globals[key] = variable
+            self.arities[variable] = Arity()
+        return self.globals[key]
+
+    def choose(self, script: ast.Script) -> bool:
+        """Take a library file into the program; whether it was new."""
+        if any(known is script for known in self.scripts):
+            return False
+        self.scripts.append(script)
+        for definition in script.definitions:
+            if isinstance(definition, ast.Global):
+                self.declare(script, definition)
+        return True
+
+    def function(self, script: ast.Script, declaration: ast.Function) -> Body:
+        """The body of a function that is called."""
+        from bridge.script.derive import ScopedBlock
+
+        if declaration not in self.functions:
+            parameters = tuple(
+                LocalVariable(p.name, TYPES[p.type]) for p in declaration.parameters
+            )
+            facts = Facts(locals={p.name: p for p in parameters})
+            info = FunctionInfo(
+                declaration.name, declaration, parameters, TYPES[declaration.result], facts
+            )
+            blocks = (ScopedBlock(script, declaration.body),) if declaration.body else ()
+            self.functions[declaration] = Body(blocks, facts=facts, function=info)
+        return self.functions[declaration]
+
+    def bodies(self) -> Sequence[Body]:
+        """All bodies: functions by name, then probes."""
+        named = sorted(self.functions.items(), key=lambda item: item[0].name)
+        return [*(body for _, body in named), *self.probes]
+
+
+def _initial_type(initial: int | str | None) -> Type:
+    match initial:
+        case int():
+            return Type.LONG
+        case str():
+            return Type.STRING
+        case None:
+            return Type.UNKNOWN

@@ -1,0 +1,145 @@
+"""Bodies -> which variables they read and write, and what has an effect.
+
+Rule: `x++`, `x += 1` and `x <<< v` as statements write and do not read; used as a value they
+read, too. Spec: systemtap-language sections 4 and 11.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge.script import ast
+from bridge.script.builtins import Builtin, Effect
+from bridge.script.typed import Facts, FunctionInfo, GlobalVariable, LocalVariable
+from bridge.script.walk import children, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bridge.script.program import Body, Program
+
+Named = GlobalVariable | LocalVariable
+
+
+@dataclass(slots=True)
+class Usage:
+    """Variables that some body reads, and writes."""
+
+    read: set[Named] = field(default_factory=set)
+    written: set[Named] = field(default_factory=set)
+
+    def add(self, facts: Facts, node: ast.Node, *, statement: bool = False) -> None:
+        """Note what the tree below (and with) `node` does."""
+        match node:
+            case ast.ExprStmt(value=value):
+                self.add(facts, value, statement=True)
+            case ast.Assign(target=target, value=value):
+                self._target(facts, target, also_read=not statement and node.op != "=")
+                self.add(facts, value)
+            case ast.Step(operand=operand):
+                self._target(facts, operand, also_read=not statement)
+            case ast.Delete(target=target):
+                self._target(facts, target, also_read=False)
+            case ast.Foreach():
+                self._foreach(facts, node)
+            case ast.Try(variable=ast.Name() as variable):
+                self._target(facts, variable, also_read=False)
+                self.add(facts, node.body)
+                self.add(facts, node.handler)
+            case ast.Name():
+                if node in facts.names:
+                    self.read.add(facts.names[node])
+            case ast.For(init=init, step=step):
+                for part in (init, step):
+                    if part is not None:
+                        self.add(facts, part, statement=True)
+                for child in (node.condition, node.body):
+                    if child is not None:
+                        self.add(facts, child)
+            case _:
+                for child in children(node):
+                    self.add(facts, child)
+
+    def _target(self, facts: Facts, target: ast.Expr, *, also_read: bool) -> None:
+        name: ast.Expr = target
+        if isinstance(target, ast.Index):
+            name = target.base
+            for key in target.keys:
+                if key is not None:
+                    self.add(facts, key)
+        if isinstance(name, ast.Name) and name in facts.names:
+            self.written.add(facts.names[name])
+            if also_read:
+                self.read.add(facts.names[name])
+        elif not isinstance(name, ast.Name):
+            self.add(facts, name)
+
+    def _foreach(self, facts: Facts, node: ast.Foreach) -> None:
+        for name in (*node.keys, node.value):
+            if name is not None and name in facts.names:
+                self.written.add(facts.names[name])
+        for child in (node.array, *node.slices, node.limit, node.body):
+            if child is not None:
+                self.add(facts, child)
+
+
+def usage(bodies: Iterable[Body]) -> Usage:
+    """What all these bodies do."""
+    found = Usage()
+    for body in bodies:
+        for block in body.blocks:
+            found.add(body.facts, block.block)
+        for condition in body.conditions:
+            found.add(body.facts, condition.expr)
+    return found
+
+
+class Effects:
+    """Which functions and expressions have an effect besides their value."""
+
+    def __init__(self, program: Program) -> None:
+        self._impure: set[FunctionInfo] = set()
+        bodies = [b for b in program.bodies() if b.function is not None]
+        changed = True
+        while changed:
+            changed = False
+            for body in bodies:
+                function = body.function
+                if function is not None and function not in self._impure and self._acts(body):
+                    self._impure.add(function)
+                    changed = True
+
+    def _acts(self, body: Body) -> bool:
+        if not body.blocks:
+            return True
+        return any(self.of(body.facts, block.block, inside=True) for block in body.blocks)
+
+    def of(self, facts: Facts, node: ast.Node, *, inside: bool = False) -> bool:
+        """Whether evaluating the tree does something (`inside`: seen by a caller)."""
+        return any(self._one(facts, part, inside) for part in walk(node))
+
+    def _one(self, facts: Facts, node: ast.Node, inside: bool) -> bool:
+        match node:
+            case (
+                ast.Assign(target=target) | ast.Step(operand=target) | ast.Delete(target=target)
+            ):
+                name = target.base if isinstance(target, ast.Index) else target
+                local = isinstance(name, ast.Name) and isinstance(
+                    facts.names.get(name), LocalVariable
+                )
+                return not (inside and local)
+            case ast.Print(name=name):
+                return not name.startswith("s")
+            case ast.Call():
+                return self._call(facts.calls.get(node))
+            case ast.Next() | ast.Cast() | ast.AtVar() | ast.AtOperator() | ast.AtRegister():
+                return True
+            case ast.EmbeddedExpr(code=code):
+                return "/* pure */" not in code
+        return False
+
+    def _call(self, found: Builtin | Sequence[FunctionInfo] | None) -> bool:
+        if isinstance(found, Builtin):
+            return found.effect is Effect.STATE
+        return any(function in self._impure for function in found or ())
