@@ -93,6 +93,73 @@ _TABLE = (
         doc="string in kernel memory",
     ),
     Builtin("ctime", (LONG,), STRING, Effect.PURE, doc="seconds since 1970 as text, in UTC"),
+    # --- memory of the traced program and of the kernel
+    *(
+        Builtin(
+            f"{space}_{'int' if signed else 'uint'}{bits}",
+            (LONG,),
+            LONG,
+            Effect.MEMORY,
+            can_fail=True,
+            doc=f"{'signed' if signed else 'unsigned'} {bits}-bit number in {space} memory",
+        )
+        for space in ("user", "kernel")
+        for bits in (8, 16, 32, 64)
+        for signed in (True, False)
+    ),
+    Builtin(
+        "kernel_string_n",
+        (LONG, LONG),
+        STRING,
+        Effect.MEMORY,
+        can_fail=True,
+        doc="string in kernel memory, at most n bytes",
+    ),
+    # --- strings
+    Builtin("strlen", (STRING,), LONG, Effect.PURE, doc="length in bytes"),
+    Builtin("substr", (STRING, LONG, LONG), STRING, Effect.PURE, doc="part: start, length"),
+    Builtin(
+        "stringat", (STRING, LONG), LONG, Effect.PURE, can_fail=True, doc="byte at a position"
+    ),
+    Builtin("isinstr", (STRING, STRING), LONG, Effect.PURE, doc="whether it contains"),
+    Builtin("strpos", (STRING, STRING), LONG, Effect.PURE, doc="where it contains, or -1"),
+    Builtin("str_replace", (STRING, STRING, STRING), STRING, Effect.PURE, doc="replace all"),
+    Builtin("strtol", (STRING, LONG), LONG, Effect.PURE, doc="number by C's rules: text, base"),
+    Builtin("isdigit", (STRING,), LONG, Effect.PURE, doc="whether all bytes are digits"),
+    Builtin("text_str", (STRING,), STRING, Effect.PURE, doc="unprintable bytes escaped"),
+    Builtin(
+        "text_strn", (STRING, LONG, LONG), STRING, Effect.PURE, doc="escaped: length, quotes"
+    ),
+    Builtin("string_quoted", (STRING,), STRING, Effect.PURE, doc="escaped, in quotes"),
+    Builtin(
+        "tokenize", (STRING, STRING), STRING, Effect.STATE, doc="next piece: text, separators"
+    ),
+    Builtin("tokenize", (STRING,), STRING, Effect.STATE, doc="next piece: separators"),
+    Builtin("matched", (LONG,), STRING, Effect.STATE, can_fail=True, doc="group of a match"),
+    Builtin("ngroups", (), LONG, Effect.STATE, doc="groups of the last match"),
+    Builtin("errno_str", (LONG,), STRING, Effect.PURE, doc="symbolic name of an error number"),
+    # --- where we are
+    Builtin("pp", (), STRING, Effect.STATE, doc="probe point that is running"),
+    Builtin("pn", (), STRING, Effect.STATE, doc="its name in the script"),
+    Builtin("ppfunc", (), STRING, Effect.STATE, doc="function of the probe point"),
+    Builtin("probefunc", (), STRING, Effect.STATE, doc="function that was hit"),
+    # --- time, chance
+    _context("local_clock_ns", "monotonic_ns", doc="nanoseconds of a steady clock"),
+    _context("local_clock_us", "monotonic_ns", scale=1_000, doc="microseconds of it"),
+    _context("local_clock_ms", "monotonic_ns", scale=1_000_000, doc="milliseconds of it"),
+    _context("local_clock_s", "monotonic_ns", scale=1_000_000_000, doc="seconds of it"),
+    _context("ktime_get_ns", "monotonic_ns", doc="nanoseconds of a steady clock"),
+    _context("get_cycles", "monotonic_ns", doc="a steady count (nanoseconds here)"),
+    Builtin("tz_gmtoff", (), LONG, Effect.STATE, doc="seconds west of UTC of the local time"),
+    Builtin("tz_name", (), STRING, Effect.STATE, doc="name of the local time zone"),
+    Builtin("randint", (LONG,), LONG, Effect.STATE, doc="random number below n"),
+    # --- the session
+    Builtin("abort", (), VOID, Effect.STATE, can_fail=True, doc="end the session at once"),
+    Builtin("system", (STRING,), VOID, Effect.STATE, doc="run a shell command"),
+    Builtin("speculation", (), LONG, Effect.STATE, doc="a new speculative buffer"),
+    Builtin("speculate", (LONG, STRING), VOID, Effect.STATE, doc="append to a buffer"),
+    Builtin("discard", (LONG,), VOID, Effect.STATE, doc="drop a buffer"),
+    Builtin("commit", (LONG,), VOID, Effect.STATE, doc="print a buffer"),
     Builtin("exit", (), VOID, Effect.STATE, doc="end the session after this handler"),
     Builtin("error", (STRING,), VOID, Effect.STATE, can_fail=True, doc="raise an error"),
     Builtin("warn", (STRING,), VOID, Effect.STATE, doc="print a warning on standard error"),

@@ -6,17 +6,18 @@ can never run is gone before names and types are looked at, as in SystemTap.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from bridge.markers import ValueType
+from bridge.markers import ValueType, Variable
 from bridge.script import ast, errors
+from bridge.script.lex import evaluate, quote
 from bridge.script.walk import rebuild
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
     from bridge.diagnostics import Diagnostic
-    from bridge.markers import Access, Expansion, Variable
+    from bridge.markers import Access, Expansion
 
 _WRAP = 1 << 64
 
@@ -87,6 +88,8 @@ class Folder:
                 return ast.Null(span=node.span, token=node.token)
             case ast.Target():
                 return self._target(node)
+            case ast.Call():
+                return self._call(node)
         return node
 
     def block(self, body: ast.Block) -> ast.Block:
@@ -174,6 +177,26 @@ class Folder:
             lookup(node, self._expansion), str
         )
 
+    def _call(self, node: ast.Call) -> ast.Node:
+        """Calls that the place itself answers."""
+        if self._expansion is None:
+            return node
+        if not node.arguments and node.name in _POINT_NAMES:
+            text = quote(_POINT_NAMES[node.name](self._expansion.point))[1:-1]
+            return ast.String(evaluate(text), text, span=node.span, token=node.token)
+        match node.arguments:
+            case (ast.Number(value=index),) if node.name in _ARGUMENTS:
+                target = ast.Target(f"$arg{index}", span=node.span, token=node.token)
+                if isinstance(lookup(target, self._expansion), str):
+                    return node
+                return _narrowed(target, _ARGUMENTS[node.name])
+            case (ast.Target() as target, *_) if node.name in _READERS:
+                # a field that is text already
+                found = lookup(target, self._expansion)
+                if isinstance(found, Variable) and found.type is ValueType.STRING:
+                    return target
+        return node
+
     def _target(self, node: ast.Target) -> ast.Node:
         if self._expansion is None:
             return node
@@ -183,6 +206,47 @@ class Folder:
         if node.name in _LISTS and not node.path:
             return _listing(node, self._expansion)
         return node
+
+
+_FUNCTION = re.compile(r'function\("([^"@]*)')
+_READERS = frozenset({"kernel_string", "user_string", "kernel_string_n", "user_string_n"})
+_ARGUMENTS = {
+    **dict.fromkeys(("int_arg", "s32_arg"), (32, True)),
+    **dict.fromkeys(("uint_arg", "u32_arg"), (32, False)),
+    **dict.fromkeys(
+        "long_arg ulong_arg longlong_arg ulonglong_arg pointer_arg s64_arg u64_arg".split(),
+        (64, True),
+    ),
+}
+
+
+def _function_of(point: str) -> str:
+    found = _FUNCTION.search(point)
+    return found.group(1) if found else ""
+
+
+_POINT_NAMES: dict[str, Callable[[str], str]] = {
+    "pp": lambda point: point,
+    "ppfunc": _function_of,
+    "probefunc": _function_of,
+}
+
+
+def _narrowed(value: ast.Expr, width: tuple[int, bool]) -> ast.Expr:
+    """The low bits of a value, sign- or zero-extended."""
+    bits, signed = width
+    if bits == 64:
+        return value
+
+    def number(n: int) -> ast.Number:
+        return ast.Number(n, span=value.span, token=value.token)
+
+    def binary(op: str, left: ast.Expr, right: int) -> ast.Expr:
+        return ast.Binary(op, left, number(right), span=value.span, token=value.token)
+
+    if not signed:
+        return binary("&", value, (1 << bits) - 1)
+    return binary(">>", binary("<<", value, 64 - bits), 64 - bits)
 
 
 _LISTS = frozenset({"$$vars", "$$parms", "$$args"})
