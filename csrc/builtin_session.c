@@ -50,6 +50,7 @@ MB_BUILTIN(target)
 /* --- memory --- */
 
 #define PAGE 4096
+#define USER_FAULT "user string copy fault -14"
 
 /* As many bytes as there are up to a NUL, page by page, because the next page may not be there. */
 static int read_text(const struct mb_session *session, int64_t address, char *dest, size_t most)
@@ -80,7 +81,7 @@ static int32_t user_text(struct mb_session *session, uint32_t site, char *dest, 
 	if (most < 0 || most > room)
 		most = room;
 	if (read_text(session, address, dest, (size_t)most))
-		return mb_raise_fault(session, site, 0, address);
+		return mb_raise_fault(session, site, USER_FAULT, address);
 	return MB_OK;
 }
 
@@ -96,7 +97,7 @@ MB_BUILTIN(user_string_n)
 
 MB_BUILTIN(kernel_string_1)
 {
-	return mb_raise_fault(session, site, 1, argument[0]);
+	return mb_raise_fault(session, site, "kernel string copy fault", argument[0]);
 }
 
 /* --- time --- */

@@ -46,11 +46,13 @@ void mb_session_flush(struct mb_session *session)
 	int error;
 
 	session->out.used = 0;
-	if (!used || session->out.failed)
-		return;
-	error = write_all(session->out.fd, session->out.bytes, used);
-	if (error)
-		report(session, error);
+	if (used && !session->out.failed) {
+		error = write_all(session->out.fd, session->out.bytes, used);
+		if (error)
+			report(session, error);
+	}
+	if (session->command_count)
+		mb_run_commands(session);
 }
 
 /* Space for so many bytes at the end of the buffer; the caller adds what it used. */

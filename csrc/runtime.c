@@ -68,10 +68,10 @@ void mb_caught(struct mb_session *session, char *dest)
 		mb_string_copy(session, dest, session->error.message);
 }
 
-int32_t mb_raise_fault(struct mb_session *session, uint32_t site, int kernel, int64_t address)
+/* `what` says what could not be read: "user string copy fault -14". */
+int32_t mb_raise_fault(struct mb_session *session, uint32_t site, const char *what, int64_t address)
 {
-	return mb_raise_format(session, site, "%s string copy fault %d at %#" PRIx64 " [man error::fault]",
-			       kernel ? "kernel" : "user", -EFAULT, (uint64_t)address);
+	return mb_raise_format(session, site, "%s at 0x%" PRIx64 " [man error::fault]", what, (uint64_t)address);
 }
 
 /* --- frames of string registers --- */

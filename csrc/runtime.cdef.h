@@ -6,7 +6,7 @@ char *mb_enter(void *session, uint64_t bytes, uint32_t site);
 char *mb_enter_handler(void *session, uint64_t bytes);
 void mb_leave(void *session, char *frame);
 const char *mb_capture_string(void *session, const void *record, uint32_t offset, char *buffer);
-int32_t mb_raise_fault(void *session, uint32_t site, int kernel, int64_t address);
+int32_t mb_raise_fault(void *session, uint32_t site, const char *what, int64_t address);
 void mb_clear_global(void *session, uint32_t global);
 int64_t mb_match(void *session, const char *text, uint32_t regex);
 int64_t mb_context_long(void *session, uint32_t which);

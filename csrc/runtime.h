@@ -164,6 +164,8 @@ struct mb_session {
 
 	struct mb_speculation *speculations;
 	int64_t next_speculation;
+	char **commands;		/* for the shell, run after the next flush */
+	uint32_t command_count;
 	char **warnings;
 	uint32_t warning_count;
 	uint32_t flags;
@@ -273,7 +275,7 @@ char *mb_enter(struct mb_session *session, uint64_t bytes, uint32_t site);
 char *mb_enter_handler(struct mb_session *session, uint64_t bytes);
 void mb_leave(struct mb_session *session, char *frame);
 const char *mb_capture_string(struct mb_session *session, const struct mb_record *record, uint32_t offset, char *buffer);
-int32_t mb_raise_fault(struct mb_session *session, uint32_t site, int kernel, int64_t address);
+int32_t mb_raise_fault(struct mb_session *session, uint32_t site, const char *what, int64_t address);
 void mb_clear_global(struct mb_session *session, uint32_t global);
 int64_t mb_match(struct mb_session *session, const char *text, uint32_t regex);
 int64_t mb_context_long(struct mb_session *session, uint32_t which);
@@ -281,6 +283,9 @@ void mb_context_string(struct mb_session *session, uint32_t which, char *dest);
 int64_t mb_record_realtime(const struct mb_session *session, const struct mb_record *record);
 uint64_t mb_now_ns(int clock);
 int mb_read_user(const struct mb_session *session, int64_t address, char *dest, size_t bytes);
+
+/* builtin_output.c */
+void mb_run_commands(struct mb_session *session);
 
 /* output.c */
 void mb_session_message(struct mb_session *session, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));

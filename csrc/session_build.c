@@ -109,6 +109,9 @@ static void free_texts(struct mb_session *session)
 		free(session->warnings[i]);
 	for (uint32_t i = 0; i < session->regex_count; i++)
 		regfree(&session->regexes[i].compiled);
+	for (uint32_t i = 0; i < session->command_count; i++)
+		free(session->commands[i]);
+	free(session->commands);
 	free(session->sites);
 	free(session->warnings);
 	free(session->regexes);

@@ -126,17 +126,32 @@ def _capture_string(b: NativeBackend, e: Emitter, op: ops.Capture, wanted: Captu
 def _fail_on_fault(
     b: NativeBackend, e: Emitter, op: ops.Capture, wanted: Capture, fault: str
 ) -> None:
-    kernel, address = "0", "0"
+    what, address = "captured value fault", "0"
     failed, on = e.label("fault"), e.label("on")
     e.branch(fault, failed, on)
     e.start(failed)
     if isinstance(wanted, Load):
-        kernel = str(int(wanted.space == "kernel"))
+        what = _fault_text(wanted)
         if _knows_long(b, wanted.address):
             address = _captured_long(b, e, wanted.address)
-    b.call(e, "mb_raise_fault", "%session", site_number(op.site), kernel, address)
+    b.call(
+        e,
+        "mb_raise_fault",
+        "%session",
+        site_number(op.site),
+        e.constant(what.encode()),
+        address,
+    )
     e.jump(e.error_edge())
     e.start(on)
+
+
+def _fault_text(load: Load) -> str:
+    """The words of SystemTap's messages: `user string copy fault -14`, `kernel long copy fault`."""
+    if load.type is Value.STRING:
+        return f"{load.space} string copy fault" + (" -14" if load.space == "user" else "")
+    kind = {1: "char", 2: "short", 4: "int", 8: "long"}[load.size]
+    return f"{load.space} {kind} copy fault"
 
 
 # --- scalar globals ---------------------------------------------------------------------------

@@ -32,7 +32,7 @@ SIGNATURES: dict[str, tuple[str, tuple[str, ...]]] = {
     "mb_enter_handler": ("ptr", ("ptr", "i64")),
     "mb_leave": ("void", ("ptr", "ptr")),
     "mb_capture_string": ("ptr", ("ptr", "ptr", "i32", "ptr")),
-    "mb_raise_fault": ("i32", ("ptr", "i32", "i32", "i64")),
+    "mb_raise_fault": ("i32", ("ptr", "i32", "ptr", "i64")),
     "mb_clear_global": ("void", ("ptr", "i32")),
     "mb_match": ("i64", ("ptr", "ptr", "i32")),
     "mb_context_long": ("i64", ("ptr", "i32")),

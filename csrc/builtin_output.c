@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Built-ins that print or hold output back, run commands, and tell of regular expressions and probe points. */
+#define _GNU_SOURCE
+#include "builtin.h"
+
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- speculation: output that is kept until it is known to be wanted --- */
+
+static struct mb_speculation **find(struct mb_session *session, int64_t id)
+{
+	struct mb_speculation **at = &session->speculations;
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->next;
+	return at;
+}
+
+static void drop(struct mb_speculation **at)
+{
+	struct mb_speculation *gone = *at;
+
+	*at = gone->next;
+	free(gone->text);
+	free(gone);
+}
+
+MB_BUILTIN(speculation)
+{
+	return mb_give(result, session->next_speculation++);
+}
+
+static struct mb_speculation *held(struct mb_session *session, int64_t id)
+{
+	struct mb_speculation **at = find(session, id);
+
+	if (!*at) {
+		*at = calloc(1, sizeof(**at));
+		if (*at)
+			(*at)->id = id;
+	}
+	return *at;
+}
+
+MB_BUILTIN(speculate)
+{
+	const char *text = mb_text_argument(argument[1]);
+	struct mb_speculation *buffer = held(session, argument[0]);
+	size_t length = strlen(text), wanted;
+	char *grown;
+
+	if (!buffer)
+		return mb_raise(session, site, "out of memory");
+	wanted = buffer->bytes + length;
+	if (wanted > buffer->capacity) {
+		grown = realloc(buffer->text, wanted * 2);
+		if (!grown)
+			return mb_raise(session, site, "out of memory");
+		buffer->text = grown;
+		buffer->capacity = wanted * 2;
+	}
+	if (length)
+		memcpy(buffer->text + buffer->bytes, text, length);
+	buffer->bytes = wanted;
+	return MB_OK;
+}
+
+MB_BUILTIN(commit)
+{
+	struct mb_speculation **at = find(session, argument[0]);
+
+	if (*at) {
+		mb_write(session, (*at)->text, (*at)->bytes);
+		drop(at);
+	}
+	return MB_OK;
+}
+
+MB_BUILTIN(discard)
+{
+	struct mb_speculation **at = find(session, argument[0]);
+
+	if (*at)
+		drop(at);
+	return MB_OK;
+}
+
+/* --- commands: started once what was printed before is written; nobody waits for them --- */
+
+extern char **environ;
+
+static void start_command(const struct mb_session *session, char *command)
+{
+	char shell[] = "/bin/sh", option[] = "-c";
+	char *words[] = { shell, option, command, NULL };
+	posix_spawn_file_actions_t actions;
+	pid_t pid;
+
+	posix_spawn_file_actions_init(&actions);
+	if (session->out.fd != STDOUT_FILENO)
+		posix_spawn_file_actions_adddup2(&actions, session->out.fd, STDOUT_FILENO);
+	posix_spawn(&pid, shell, &actions, NULL, words, environ);
+	posix_spawn_file_actions_destroy(&actions);
+}
+
+void mb_run_commands(struct mb_session *session)
+{
+	for (uint32_t i = 0; i < session->command_count; i++) {
+		start_command(session, session->commands[i]);
+		free(session->commands[i]);
+	}
+	session->command_count = 0;
+}
+
+MB_BUILTIN(system)
+{
+	char **grown = realloc(session->commands, (session->command_count + 1) * sizeof(*grown));
+
+	if (!grown)
+		return mb_raise(session, site, "out of memory");
+	session->commands = grown;
+	grown[session->command_count] = strdup(mb_text_argument(argument[0]));
+	if (!grown[session->command_count])
+		return mb_raise(session, site, "out of memory");
+	session->command_count++;
+	return MB_OK;
+}
+
+MB_BUILTIN(print_char)
+{
+	char byte = (char)argument[0];
+
+	mb_write(session, &byte, 1);
+	return MB_OK;
+}
+
+/* --- the last regular expression that matched --- */
+
+MB_BUILTIN(ngroups)
+{
+	return mb_give(result, session->matched ? session->matched->groups : 0);
+}
+
+MB_BUILTIN(matched)
+{
+	const regmatch_t *group;
+
+	*(char *)result = '\0';
+	if (!session->matched || argument[0] < 0 || argument[0] >= session->matched->groups || argument[0] >= MB_MAX_GROUPS)
+		return mb_raise_format(session, site, "Attempted to get nonexistent subexpression %lld", (long long)argument[0]);
+	group = &session->groups[argument[0]];
+	if (group->rm_so >= 0) {
+		struct mb_text text = { result, (char *)result + session->limits.maxstringlen - 1 };
+
+		for (regoff_t at = group->rm_so; at < group->rm_eo; at++)
+			mb_text_char(&text, session->matched_text[at]);
+		*text.at = '\0';
+	}
+	return MB_OK;
+}
+
+MB_BUILTIN(matched_str)
+{
+	int64_t all = 0;
+
+	return mb_do_matched(session, site, result, &all);
+}
+
+/* --- probe points --- */
+
+MB_BUILTIN(pp)
+{
+	mb_string_copy(session, result, session->handler ? session->handler->point : "");
+	return MB_OK;
+}
+
+MB_BUILTIN(pn)
+{
+	mb_string_copy(session, result, session->handler ? session->handler->script_point : "");
+	return MB_OK;
+}
+
+/* The name of the function in the probe point: function("NAME@file:line"). */
+MB_BUILTIN(probefunc)
+{
+	const char *point = session->handler ? session->handler->point : "";
+	const char *start = strstr(point, "function(\"");
+	struct mb_text text = { result, (char *)result + session->limits.maxstringlen - 1 };
+
+	if (!start)
+		start = strstr(point, "statement(\"");
+	if (start)
+		start = strchr(start, '"') + 1;
+	for (; start && *start && *start != '"' && *start != '@'; start++)
+		mb_text_char(&text, *start);
+	*text.at = '\0';
+	return MB_OK;
+}
