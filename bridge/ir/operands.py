@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from functools import cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from bridge.ir import ops
 
@@ -17,13 +16,15 @@ if TYPE_CHECKING:
     from bridge.ir.ops import Op, Terminator
     from bridge.ir.program import Label, Reg
 
-T = TypeVar("T")
+T = TypeVar("T", "Op", "Terminator")
 _TYPES = {"Reg", "Reg | None", "tuple[Reg, ...]", "tuple[Reg | None, ...]"}
 
 
-@cache
-def _register_fields(class_: type) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(class_) if str(f.type) in _TYPES)
+_OPERATIONS: tuple[type[Op | Terminator], ...] = (*get_args(ops.Op), *get_args(ops.Terminator))
+_REGISTERS = {
+    class_: tuple(f.name for f in fields(class_) if str(f.type) in _TYPES)
+    for class_ in _OPERATIONS
+}
 
 
 def _written_fields(op: Op | Terminator) -> tuple[str, ...]:
@@ -31,9 +32,9 @@ def _written_fields(op: Op | Terminator) -> tuple[str, ...]:
 
 
 def _registers(op: Op | Terminator, *, written: bool) -> Iterator[Reg]:
-    for name in _register_fields(type(op)):
+    for name in _REGISTERS[type(op)]:
         if (name in _written_fields(op)) == written:
-            value = getattr(op, name)
+            value: Any = getattr(op, name)
             items = value if isinstance(value, tuple) else (value,)
             yield from (item for item in items if item is not None)
 
@@ -52,15 +53,21 @@ def map_registers(
     op: T, change: Callable[[Reg], Reg], *, read: bool = True, written: bool = True
 ) -> T:
     """The operation with other registers."""
-    changes = {}
-    for name in _register_fields(type(op)):
-        if written if name in _written_fields(op) else read:  # type: ignore[arg-type]  # an Op
-            value = getattr(op, name)
+    changes: dict[str, Any] = {}
+    for name in _REGISTERS[type(op)]:
+        if written if name in _written_fields(op) else read:
+            value: Any = getattr(op, name)
             if isinstance(value, tuple):
                 changes[name] = tuple(None if v is None else change(v) for v in value)
             elif value is not None:
                 changes[name] = change(value)
-    return replace(op, **changes) if changes else op  # type: ignore[type-var]  # a dataclass
+    return replace(op, **changes)
+
+
+def with_site(op: Op, site: int) -> Op:
+    """The operation with another error site (it must have one)."""
+    changes: dict[str, Any] = {"site": site}
+    return replace(op, **changes)
 
 
 def successors(terminator: Terminator) -> tuple[Label, ...]:

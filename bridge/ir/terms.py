@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 def _classes() -> dict[str, type]:
-    found: dict[str, type] = {}
-    for module in (markers, program):
-        for name, value in vars(module).items():
-            if isinstance(value, type) and value.__module__ == module.__name__:
-                found[name] = value
-    return found
+    return {
+        name: value
+        for module in (markers, program)
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    }
 
 
 CLASSES = _classes()
@@ -78,11 +78,9 @@ def unquote_bytes(text: str) -> bytes:
 def term(value: object) -> str:
     """The text of a value."""
     match value:
-        case bool() | None:
-            return str(value)
         case Enum():
             return f"{type(value).__name__}.{value.name}"
-        case int():
+        case int() | None:
             return str(value)
         case str():
             return quote(value)
@@ -146,25 +144,30 @@ _WORDS: dict[str, object] = {"None": None, "True": True, "False": False}
 
 
 def _parse(tokens: list[str], at: int) -> tuple[Any, int]:
-    token = tokens[at]
-    if token.startswith('"'):
-        return unquote(token), at + 1
-    if token.startswith('b"'):
-        return unquote_bytes(token[1:]), at + 1
-    if token.lstrip("-").isdigit():
-        return int(token), at + 1
-    if token in _WORDS:
-        return _WORDS[token], at + 1
-    if token == "[":
-        items, at = _parse_items(tokens, at + 1, "]")
-        return tuple(key for key, _ in items), at
-    if token == "{":
-        items, at = _parse_items(tokens, at + 1, "}")
-        return dict(items), at
-    if token == "set":
-        items, at = _parse_items(tokens, at + 2, "}")
-        return frozenset(key for key, _ in items), at
+    word = tokens[at]
+    if word.startswith('"'):
+        return unquote(word), at + 1
+    if word.startswith('b"'):
+        return unquote_bytes(word[1:]), at + 1
+    if word.lstrip("-").isdigit():
+        return int(word), at + 1
+    if word in _WORDS:
+        return _WORDS[word], at + 1
+    if word in _BRACKETS:
+        return _parse_collection(tokens, at)
     return _parse_named(tokens, at)
+
+
+_BRACKETS = {"[": "]", "{": "}", "set": "}"}
+
+
+def _parse_collection(tokens: list[str], at: int) -> tuple[Any, int]:
+    word = tokens[at]
+    items, end = _parse_items(tokens, at + (2 if word == "set" else 1), _BRACKETS[word])
+    if word == "{":
+        return dict(items), end
+    keys = (key for key, _ in items)
+    return (tuple(keys) if word == "[" else frozenset(keys)), end
 
 
 def _parse_items(tokens: list[str], at: int, end: str) -> tuple[list[tuple[Any, Any]], int]:

@@ -80,7 +80,7 @@ class _Checker:
                 self._want(0 <= label < len(self.function.blocks), f"no block b{label}")
         return self.problems
 
-    def _want(self, condition: bool, message: str) -> bool:  # noqa: FBT001 - an assertion
+    def _want(self, condition: bool, message: str) -> bool:
         if not condition:
             self.problems.append(f"{self.where}: {message}")
         return condition
@@ -111,16 +111,8 @@ class _Checker:
         if type(op) in _FIXED:
             return tuple((getattr(op, name), value) for name, value in _FIXED[type(op)])
         match op:
-            case ops.Copy(dest, source):
-                return ((dest, self._type(source)),)
-            case ops.Compare(dest, _, left, right):
-                return (dest, LONG), (left, self._type(right))
-            case ops.Concat(dest, parts):
-                return (dest, STRING), *((part, STRING) for part in parts)
-            case ops.Capture(dest, index, _):
-                if self._want(index < len(self.captures or ()), "no such capture"):
-                    return ((dest, capture_type((self.captures or ())[index])),)
-                return ()
+            case ops.Copy() | ops.Compare() | ops.Concat() | ops.Capture():
+                return self._plain(op)
             case ops.PrintFormat(format=number, arguments=arguments):
                 return self._format(number, arguments)
             case ops.FormatString(dest, number, arguments):
@@ -131,6 +123,19 @@ class _Checker:
                 return self._iteration(op)
             case _:
                 return self._on_global(op)
+
+    def _plain(self, op: ops.Copy | ops.Compare | ops.Concat | ops.Capture) -> Wanted:
+        match op:
+            case ops.Copy(dest, source):
+                return ((dest, self._type(source)),)
+            case ops.Compare(dest, _, left, right):
+                return (dest, LONG), (left, self._type(right))
+            case ops.Concat(dest, parts):
+                return (dest, STRING), *((part, STRING) for part in parts)
+            case ops.Capture(dest, index, _):
+                if self._want(index < len(self.captures or ()), "no such capture"):
+                    return ((dest, capture_type((self.captures or ())[index])),)
+                return ()
 
     def _type(self, reg: Reg) -> Value:
         return self.function.registers[reg]
@@ -174,7 +179,7 @@ class _Checker:
             case ops.IterDelete():
                 return ()
 
-    # --- globals --------------------------------------------------------------------------------
+    # --- globals ------------------------------------------------------------------------------
 
     def _global(self, number: int) -> Global | None:
         if self._want(0 <= number < len(self.program.globals), "no such global"):

@@ -103,7 +103,7 @@ def lower_assign(b: Builder, node: ast.Assign, *, used: bool) -> Reg | None:
 
 
 def combine(b: Builder, node: ast.Node, op: str, left: Reg, right: Reg) -> Reg:
-    """left op right, for every operator that an assignment may carry."""
+    """Left op right, for every operator that an assignment may carry."""
     dest = b.reg(b.type_of(left))
     if op == ".":
         b.emit(ops.Concat(dest, (left, right)))

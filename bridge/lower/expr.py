@@ -1,4 +1,4 @@
-"""Expressions -> registers. Operands are evaluated from left to right; `&& || ?:` short-circuit.
+"""Expressions -> registers: operands from left to right; `&& || ?:` short-circuit.
 
 `lower_expr` gives a value, `lower_effect` throws it away, `lower_condition` jumps by it.
 """
@@ -13,7 +13,6 @@ from bridge.lower import aggregates, assign, calls, prints, targets
 from bridge.lower.builder import VALUES
 from bridge.script import ast
 from bridge.script.typed import GlobalVariable, LocalVariable
-from bridge.script.types import Type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,16 +32,10 @@ def lower_expr(b: Builder, node: ast.Expr) -> Reg:
             return _constant(b, value)
         case ast.Name():
             return _name(b, node)
-        case ast.Assign():
-            return _some(assign.lower_assign(b, node, used=True))
-        case ast.Step():
-            return _some(assign.lower_step(b, node, used=True))
         case ast.Index():
             return _index(b, node)
-        case ast.Call():
-            return _some(calls.lower_call(b, node))
-        case ast.Print():
-            return _some(prints.lower_print(b, node))
+        case ast.Assign() | ast.Step() | ast.Call() | ast.Print():
+            return _effective(b, node)
         case ast.StatOp():
             return aggregates.lower_extractor(b, node)
         case ast.Unary() | ast.Binary() | ast.Regex() | ast.In() | ast.Ternary():
@@ -51,7 +44,19 @@ def lower_expr(b: Builder, node: ast.Expr) -> Reg:
             return targets.lower_target(b, node)
 
 
-def _some(reg: Reg | None) -> Reg:
+def _effective(b: Builder, node: ast.Assign | ast.Step | ast.Call | ast.Print) -> Reg:
+    """The value of what is mostly written for its effect."""
+    match node:
+        case ast.Assign():
+            reg = assign.lower_assign(b, node, used=True)
+        case ast.Step():
+            reg = assign.lower_step(b, node, used=True)
+        case ast.Call():
+            reg = calls.lower_call(b, node)
+        case ast.Print():
+            reg = prints.lower_print(b, node)
+        case _:
+            assert_never(node)
     assert reg is not None, "an expression without a value is used as one"
     return reg
 
@@ -218,7 +223,7 @@ def _truth(b: Builder, node: ast.Binary) -> Reg:
 
 
 def _ternary(b: Builder, node: ast.Ternary) -> Reg:
-    dest = b.reg(VALUES[_value_type(b, node)])
+    dest = b.reg(VALUES[b.facts.types[node]])
     then, orelse, after = b.label(), b.label(), b.label()
     lower_condition(b, node.condition, then, orelse)
     b.start(then)
@@ -228,7 +233,3 @@ def _ternary(b: Builder, node: ast.Ternary) -> Reg:
     b.emit(ops.Copy(dest, lower_expr(b, node.orelse)))
     b.start(after)
     return dest
-
-
-def _value_type(b: Builder, node: ast.Expr) -> Type:
-    return b.facts.types[node]

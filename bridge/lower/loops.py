@@ -117,7 +117,7 @@ def _order(sort: ast.Sort | None) -> ops.Order | None:
 
 
 def _target(b: Builder, name: ast.Name) -> Reg:
-    """The register that the iteration writes: that of a local, or one on the way to a global."""
+    """The register that the iteration writes: a local's, or one on the way to a global."""
     variable = b.facts.names[name]
     if isinstance(variable, LocalVariable):
         return b.local(variable)

@@ -9,13 +9,12 @@ from bridge.ir.program import Array, Function, Handler, Program, Scalar, Value
 from bridge.lower.builder import VALUES, Builder, Shared
 from bridge.lower.expr import lower_expr
 from bridge.lower.limits import limits_of
-from bridge.lower.shapes import stat_shapes
 from bridge.lower.stmt import default_result, lower_stmt
 from bridge.markers import Begin, End, Error, MarkerAttachment
 from bridge.script.types import Type
 
 if TYPE_CHECKING:
-    from bridge.ir.program import Global, StatShape
+    from bridge.ir.program import Global
     from bridge.script import ast
     from bridge.script.typed import FunctionInfo, GlobalVariable, ProbeInfo, Typed
     from bridge.source import SourceMap
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
 def lower(typed: Typed, sources: SourceMap) -> Program:
     """The IR of a checked script; `sources` names the places in messages."""
     program = Program(limits=limits_of(typed))
-    shapes = stat_shapes(typed)
     program.globals = [
-        _global(variable, shapes.get(variable), program.limits.maxmapentries)
-        for variable in typed.globals
+        _global(variable, program.limits.maxmapentries) for variable in typed.globals
     ]
     shared = Shared(
         program,
@@ -42,9 +39,9 @@ def lower(typed: Typed, sources: SourceMap) -> Program:
     return program
 
 
-def _global(variable: GlobalVariable, shape: StatShape | None, entries: int) -> Global:
+def _global(variable: GlobalVariable, entries: int) -> Global:
     value = VALUES.get(variable.type)
-    stat = shape if variable.type is Type.STAT else None
+    stat = variable.stat if variable.type is Type.STAT else None
     if variable.keys is None:
         return Scalar(variable.name, value, _initial(variable), stat)
     return Array(

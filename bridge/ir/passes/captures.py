@@ -1,0 +1,162 @@
+"""What describes the hit and does not depend on the script's state becomes a capture.
+
+In handlers on markers: the built-ins of `contexts` (`pid()`, clocks), and reads of memory at
+addresses that are known expressions over captures and constants (`user_string($arg1)`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bridge.ir import ops
+from bridge.ir.program import (
+    Capture,
+    Context,
+    Literal,
+    Load,
+    Reg,
+    Value,
+    capture_text,
+)
+from bridge.ir.values import analyse
+from bridge.markers import MarkerAttachment
+
+if TYPE_CHECKING:
+    from bridge.ir.ops import Op
+    from bridge.ir.program import BasicBlock, Function, Handler, Program
+    from bridge.ir.values import Known, State, Values
+
+Contexts = dict[str, tuple[str, int]]
+"""By the name of the built-in: the context, and what to divide it by."""
+
+STRINGS = {
+    "user_string": "user",
+    "user_string_n": "user",
+    "kernel_string": "kernel",
+    "kernel_string_n": "kernel",
+}
+"""Built-ins that read a string, and where; a second argument is the limit."""
+
+_SIZES = {"char": 1, "short": 2, "int": 4, "long": 8}
+NUMBERS = {
+    **{
+        f"{space}_{name}": (space, size, True)
+        for space in ("user", "kernel")
+        for name, size in _SIZES.items()
+    },
+    **{
+        f"{space}_u{name}": (space, size, False)
+        for space in ("user", "kernel")
+        for name, size in _SIZES.items()
+    },
+    **{
+        f"{space}_int{8 * size}": (space, size, True)
+        for space in ("user", "kernel")
+        for size in (1, 2, 4, 8)
+    },
+    **{
+        f"{space}_uint{8 * size}": (space, size, False)
+        for space in ("user", "kernel")
+        for size in (1, 2, 4, 8)
+    },
+}
+"""Built-ins that read a number: where, how many bytes, signed."""
+
+
+def run(program: Program, contexts: Contexts) -> Program:
+    """Form captures in all handlers on markers."""
+    handlers = [
+        _Forming(program, handler, contexts).run()
+        if isinstance(handler.expansion.attachment, MarkerAttachment)
+        else handler
+        for handler in program.handlers
+    ]
+    return replace(program, handlers=handlers)
+
+
+@dataclass(slots=True)
+class _Forming:
+    """A handler while its captures are formed."""
+
+    program: Program
+    handler: Handler
+    contexts: Contexts
+    captures: list[Capture] = field(default_factory=list)
+    registers: list[Value] = field(default_factory=list)
+
+    def run(self) -> Handler:
+        """Repeat until nothing more is found: an address may depend on a capture just formed."""
+        function = self.handler.body
+        self.captures = list(self.handler.captures)
+        while True:
+            self.registers = list(function.registers)
+            count = len(self.captures)
+            changed = self._function(function)
+            if changed == function:
+                break
+            function = changed
+        assert count == len(self.captures)
+        return replace(self.handler, body=function, captures=tuple(self.captures))
+
+    def _function(self, function: Function) -> Function:
+        values = analyse(function, tuple(self.captures))
+        blocks = [
+            self._block(values, number, block) if number in values.at_start else block
+            for number, block in enumerate(function.blocks)
+        ]
+        return replace(function, blocks=blocks, registers=self.registers)
+
+    def _block(self, values: Values, number: int, block: BasicBlock) -> BasicBlock:
+        found: list[Op] = []
+        for op, state in zip(block.ops, values.before(number), strict=False):
+            found += self._op(op, state)
+        return replace(block, ops=found)
+
+    def _op(self, op: Op, state: State) -> list[Op]:
+        if not isinstance(op, ops.CallBuiltin) or op.dest is None:
+            return [op]
+        if op.name in self.contexts and not op.arguments:
+            return self._context(op.dest, op)
+        load = self._load(op.name, [state.get(reg) for reg in op.arguments])
+        if load is None:
+            return [op]
+        return [ops.Capture(op.dest, self._index(load), op.site)]
+
+    def _context(self, dest: Reg, op: ops.CallBuiltin) -> list[Op]:
+        name, scale = self.contexts[op.name]
+        index = self._index(Context(name))
+        if scale == 1:
+            return [ops.Capture(dest, index)]
+        by = Reg(len(self.registers))
+        self.registers.append(Value.LONG)
+        return [
+            ops.Capture(dest, index),
+            ops.Const(by, scale),
+            ops.Arith(dest, "/", dest, by, op.site),
+        ]
+
+    def _load(self, name: str, arguments: list[Known | None]) -> Load | None:
+        address = arguments[0] if arguments else None
+        if address is None or isinstance(address, bytes):
+            return None
+        if name in NUMBERS and len(arguments) == 1:
+            space, size, signed = NUMBERS[name]
+            return Load(space, Value.LONG, address, size=size, signed=signed)
+        if name not in STRINGS:
+            return None
+        if len(arguments) == 1:
+            return Load(STRINGS[name], Value.STRING, address)
+        match arguments[1:]:
+            case [Literal(value=limit)] if 0 < limit < self.program.limits.maxstringlen:
+                return Load(STRINGS[name], Value.STRING, address, limit)
+            case _:
+                return None
+
+    def _index(self, capture: Capture) -> int:
+        texts = [capture_text(known) for known in self.captures]
+        text = capture_text(capture)
+        if text not in texts:
+            self.captures.append(capture)
+            return len(texts)
+        return texts.index(text)

@@ -1,0 +1,63 @@
+"""The compiler from a script's text to a placed program: read this first.
+
+text -> checked tree (`script.analyse`) -> IR (`lower`) -> better IR (`ir.passes`) -> where each
+handler runs (`placement`). Code generation and engines take it from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.diagnostics import Sink
+from bridge.errors import CompileError
+from bridge.ir.passes import optimise
+from bridge.lower import lower
+from bridge.placement import place
+from bridge.script.analyse import analyse
+from bridge.script.builtins import BUILTINS, Effect
+
+if TYPE_CHECKING:
+    from bridge.artifact import Placed
+    from bridge.diagnostics import Diagnostic
+    from bridge.markers import Targets
+    from bridge.script.options import AnalyseOptions
+    from bridge.script.typed import Typed
+    from bridge.source import Source, SourceMap
+
+CONTEXTS = {
+    builtin.name: (builtin.context, builtin.scale)
+    for builtin in BUILTINS.values()
+    if builtin.effect is Effect.CONTEXT
+}
+"""What the built-ins mean that describe a hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A script that may run: the program with its placement, and what was said about it."""
+
+    typed: Typed
+    placed: Placed
+    sources: SourceMap
+    warnings: tuple[Diagnostic, ...]
+
+
+def compile_script(
+    main: Source,
+    sources: SourceMap,
+    targets: Targets,
+    options: AnalyseOptions | None = None,
+    *,
+    record: bool = False,
+) -> Compiled:
+    """Compile a text for what there is to probe; CompileError says why not.
+
+    `main` is `sources.add(name, text)`. With `record`, every hit is captured in full.
+    """
+    sink = Sink()
+    typed = analyse(main, sources, targets, sink, options)
+    if typed is None or sink.failed:
+        raise CompileError(sink.items, "script")
+    program = optimise(lower(typed, sources), CONTEXTS)
+    return Compiled(typed, place(program, record=record), sources, tuple(sink.warnings))

@@ -1,0 +1,303 @@
+"""ir.Program -> artifact.Placed: where each handler runs, and one hook per marker.
+
+A handler runs in the kernel only if nothing can tell that it does. What its globals allow is
+decided for all handlers together: a handler that must run in user space takes along all that
+share a global with it, because the handlers of a script are atomic towards each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge.artifact import Hook, Placed, Placement, RecordLayout, Where
+from bridge.ir import ops
+from bridge.ir.kernel import mergeable, obstacle, operations
+from bridge.ir.program import (
+    Argument,
+    Array,
+    Context,
+    Value,
+    capture_text,
+)
+from bridge.ir.values import State, analyse
+from bridge.markers import Kind, MarkerAttachment, Timer, ValueType
+from bridge.script.builtins import BUILTINS, Effect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bridge.ir.ops import Op
+    from bridge.ir.program import Capture, Function, Handler, Program
+
+RECORDED_CONTEXTS = ("pid", "tid", "ppid", "uid", "cpu", "execname", "realtime_ns")
+"""What every hit of a recording carries."""
+ENDING = frozenset({"exit", "abort"})
+"""Calls that end the session."""
+ADDITIONS = (ops.GlobalAdd, ops.ArrayAdd, ops.StatAdd)
+ELEMENTS = (ops.ArrayGet, ops.ArraySet, ops.ArrayAdd, ops.ArrayHas, ops.ArrayDelete)
+VARIABLES = (
+    *ELEMENTS,
+    ops.GlobalGet,
+    ops.GlobalSet,
+    ops.GlobalAdd,
+    ops.StatAdd,
+    ops.StatGet,
+    ops.HistogramGet,
+    ops.HistogramText,
+    ops.IterBegin,
+)
+
+
+def place(program: Program, *, record: bool = False) -> Placed:
+    """Decide for every handler; with `record`, every hit is captured in full."""
+    decision = _Decision(program)
+    decision.run()
+    placements = tuple(decision.placement(number) for number in range(len(program.handlers)))
+    return Placed(
+        program,
+        placements,
+        tuple(_hooks(program, placements, record=record)),
+        frozenset(decision.accumulators),
+        frozenset(decision.resident),
+        record,
+    )
+
+
+# --- what code touches ------------------------------------------------------------------------
+
+
+def reachable(program: Program, function: Function) -> Iterator[Function]:
+    """A function and all that it calls, directly or not."""
+    seen: set[int] = set()
+    pending = [function]
+    while pending:
+        current = pending.pop()
+        yield current
+        for op in operations(current):
+            if isinstance(op, ops.Call):
+                fresh = [number for number in op.overloads if number not in seen]
+                seen.update(fresh)
+                pending += [program.functions[number] for number in fresh]
+
+
+def _all_operations(program: Program, handler: Handler) -> Iterator[Op]:
+    tops = [handler.body] + ([handler.condition] if handler.condition else [])
+    return (op for top in tops for f in reachable(program, top) for op in operations(f))
+
+
+def _on_globals(found: Iterable[Op]) -> Iterator[tuple[int, Op]]:
+    for op in found:
+        if isinstance(op, VARIABLES):
+            yield op.variable, op
+
+
+# --- the decision -----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Decision:
+    """Handlers start in the kernel unless they have an obstacle; then globals pull them out."""
+
+    program: Program
+    user: dict[int, str] = field(default_factory=dict)
+    """Why a handler runs in user space, by its number."""
+    uses: dict[int, dict[int, list[Op]]] = field(default_factory=dict)
+    """By global, then by handler: the operations on it."""
+    accumulators: set[int] = field(default_factory=set)
+    resident: set[int] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Find the largest set of handlers that may run in the kernel."""
+        for number, handler in enumerate(self.program.handlers):
+            reason = _user_reason(self.program, handler)
+            if reason:
+                self.user[number] = reason
+            for variable, op in _on_globals(_all_operations(self.program, handler)):
+                self.uses.setdefault(variable, {}).setdefault(number, []).append(op)
+        self._stop_together()
+        changed = True
+        while changed:
+            changed = any(self._settle(variable) for variable in self.uses)
+
+    def _stop_together(self) -> None:
+        """What ends the session at a hit ends all counting at that hit."""
+        for number in self._on_markers():
+            calls = {
+                op.name
+                for op in _all_operations(self.program, self.program.handlers[number])
+                if isinstance(op, ops.CallBuiltin)
+            }
+            if calls & ENDING:
+                name = sorted(calls & ENDING)[0]
+                reason = f"another handler calls {name}(), at which all handlers stop"
+                for other in self._on_markers():
+                    self.user.setdefault(other, reason)
+                return
+
+    def _on_markers(self) -> list[int]:
+        return [
+            number
+            for number, handler in enumerate(self.program.handlers)
+            if isinstance(handler.expansion.attachment, MarkerAttachment)
+        ]
+
+    def _settle(self, variable: int) -> bool:
+        """Decide about a global as things stand; whether a handler left the kernel."""
+        self.accumulators.discard(variable)
+        self.resident.discard(variable)
+        markers = set(self._on_markers())
+        kernel = {n for n in self.uses[variable] if n not in self.user}
+        if not kernel:
+            return False
+        reason = self._against(variable, kernel, markers)
+        if not reason:
+            return False
+        name = self.program.globals[variable].name
+        for number in kernel:
+            self.user[number] = f"{name} {reason}"
+        return True
+
+    def _against(self, variable: int, kernel: set[int], markers: set[int]) -> str:
+        """Why the handlers in the kernel cannot have a global there; notes its kind if not."""
+        uses = self.uses[variable]
+        if any(n in self.user for n in uses if n in markers):
+            return "is shared with a handler in user space"
+        if any(self._in_condition(variable, n) for n in range(len(self.program.handlers))):
+            return "is part of a condition"
+        if all(isinstance(op, ADDITIONS) for n in kernel for op in uses[n]):
+            reason = mergeable(self.program, variable)
+            if not reason:
+                self.accumulators.add(variable)
+            return reason
+        if self._timers_use(variable):
+            return "is read at hits and used by a timer"
+        if self._by_thread(variable, kernel):
+            self.resident.add(variable)
+            return ""
+        return "is read at hits, which is exact only in order"
+
+    def _in_condition(self, variable: int, number: int) -> bool:
+        condition = self.program.handlers[number].condition
+        if condition is None:
+            return False
+        return any(v == variable for v, _ in _on_globals(operations(condition)))
+
+    def _timers_use(self, variable: int) -> bool:
+        return any(
+            isinstance(self.program.handlers[n].expansion.attachment, Timer)
+            for n in self.uses[variable]
+        )
+
+    def _by_thread(self, variable: int, kernel: set[int]) -> bool:
+        """Whether all handlers index an array by tid() at the same key position."""
+        declaration = self.program.globals[variable]
+        if not isinstance(declaration, Array) or declaration.wrap:
+            return False
+        if declaration.value is not Value.LONG:
+            return False
+        positions = set(range(len(declaration.keys)))
+        for number in kernel:
+            positions &= _thread_positions(self.program.handlers[number], variable)
+        return bool(positions)
+
+    def placement(self, number: int) -> Placement:
+        """The decision for one handler."""
+        if number in self.user:
+            return Placement(Where.USER, self.user[number])
+        return Placement(Where.KERNEL, "everything it does is exact in the kernel")
+
+
+def _user_reason(program: Program, handler: Handler) -> str:
+    match handler.expansion.attachment:
+        case MarkerAttachment(marker=marker) if marker.kind is Kind.RECORDED:
+            return "its hits come from a trace"
+        case MarkerAttachment():
+            return obstacle(program, handler)
+        case attachment:
+            return f"{type(attachment).__name__.lower()} probes run in user space"
+
+
+def _thread_positions(handler: Handler, variable: int) -> set[int]:
+    """The key positions that are tid() in every operation of a handler on an array."""
+    positions: set[int] | None = None
+    values = analyse(handler.body, handler.captures)
+    for number in values.at_start:
+        states = values.before(number)
+        for op, state in zip(handler.body.blocks[number].ops, states, strict=False):
+            if isinstance(op, VARIABLES) and op.variable == variable:
+                here = _tid_positions(op, state)
+                positions = here if positions is None else positions & here
+    return positions or set()
+
+
+def _tid_positions(op: Op, state: State) -> set[int]:
+    if not isinstance(op, ELEMENTS):
+        return set()
+    if any(key is None for key in op.keys):
+        return set()
+    return {
+        at
+        for at, key in enumerate(op.keys)
+        if key is not None and state.get(key) == Context("tid")
+    }
+
+
+# --- hooks ------------------------------------------------------------------------------------
+
+
+def _hooks(
+    program: Program, placements: tuple[Placement, ...], *, record: bool
+) -> Iterator[Hook]:
+    """One hook per distinct attachment, in the order of the script."""
+    at: dict[MarkerAttachment, list[int]] = {}
+    for number, handler in enumerate(program.handlers):
+        if isinstance(handler.expansion.attachment, MarkerAttachment):
+            at.setdefault(handler.expansion.attachment, []).append(number)
+    for hook, (attachment, numbers) in enumerate(at.items()):
+        user = tuple(n for n in numbers if placements[n].where is Where.USER)
+        captures = _layout(
+            program, attachment, tuple(numbers) if record else user, record=record
+        )
+        yield Hook(hook, attachment, tuple(numbers), user, RecordLayout(captures))
+
+
+def _layout(
+    program: Program, attachment: MarkerAttachment, numbers: tuple[int, ...], *, record: bool
+) -> tuple[Capture, ...]:
+    """What handlers read, what their calls read, and for a recording everything there is."""
+    wanted: dict[str, Capture] = {}
+
+    def add(captures: Iterable[Capture]) -> None:
+        for capture in captures:
+            wanted.setdefault(capture_text(capture), capture)
+
+    if record:
+        add(_arguments(attachment))
+        add(Context(name) for name in RECORDED_CONTEXTS)
+    for number in numbers:
+        handler = program.handlers[number]
+        add(handler.captures)
+        add(Context(name) for name in sorted(_called_contexts(program, handler)))
+    return tuple(wanted.values())
+
+
+def _arguments(attachment: MarkerAttachment) -> Iterator[Capture]:
+    for variable in attachment.marker.variables:
+        is_long = variable.type is ValueType.LONG
+        yield Argument(variable.name, Value.LONG if is_long else Value.STRING)
+
+
+def _called_contexts(program: Program, handler: Handler) -> set[str]:
+    """The contexts that built-ins need which run in user space."""
+    found: set[str] = set()
+    for op in _all_operations(program, handler):
+        if isinstance(op, ops.CallBuiltin):
+            builtin = BUILTINS.get((op.name, len(op.arguments)))
+            if builtin is None:
+                continue
+            if builtin.effect is Effect.CONTEXT:
+                found.add(builtin.context)
+            elif builtin.effect is Effect.MEMORY:
+                found.add("pid")
+    return found
