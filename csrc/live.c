@@ -66,20 +66,20 @@ static void take_over(const struct mb_kernel_map *map, void *session, const int6
 	int64_t numbers[MB_STAT_VALUES];
 
 	if (resident && map->is_string) {
-		mb_session_store_string(session, map->global, keys, (const char *)payload);
+		mb_session_store_string(session, map->variable, keys, (const char *)payload);
 		return;
 	}
 	memcpy(&numbers[0], payload, sizeof(numbers[0]));
 	if (map->is_statistic) {
 		memcpy(numbers, payload, sizeof(numbers));
 		if (numbers[MB_STAT_COUNT])
-			mb_session_merge_stat(session, map->global, keys, numbers,
+			mb_session_merge_stat(session, map->variable, keys, numbers,
 					      (const int64_t *)(const void *)(payload + sizeof(numbers)),
 					      map->handler, map->site);
 	} else if (resident) {
-		mb_session_store(session, map->global, keys, numbers[0]);
+		mb_session_store(session, map->variable, keys, numbers[0]);
 	} else {
-		mb_session_add(session, map->global, keys, numbers[0], map->handler, map->site);
+		mb_session_add(session, map->variable, keys, numbers[0], map->handler, map->site);
 	}
 }
 
@@ -178,7 +178,7 @@ int64_t mb_kernel_map_fill(const struct mb_kernel_map *map, void *session, int64
 	int64_t sequence = first_sequence, keys[32], word;
 	uint32_t at = 0;
 
-	while (key && value && (at = mb_session_walk(session, map->global, at, keys, &word))) {
+	while (key && value && (at = mb_session_walk(session, map->variable, at, keys, &word))) {
 		int ret;
 
 		memset(value, 0, map->value_bytes);

@@ -7,7 +7,7 @@ struct mb_live {
 
 struct mb_kernel_map {
 	int32_t map;
-	uint32_t global;
+	uint32_t variable;
 	uint32_t is_array;
 	uint32_t is_statistic;
 	uint32_t is_string;

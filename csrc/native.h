@@ -4,6 +4,7 @@
 #define MB_NATIVE_H
 
 #include "bpf.h"
+#include "btf.h"
 #include "live.h"
 #include "record.h"
 #include "ring.h"

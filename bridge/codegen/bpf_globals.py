@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.artifact import Where
-from bridge.codegen import bpf_text as t
 from bridge.codegen.bpf_object import KernelGlobal, MapSpec, MapType
 from bridge.ir import ops
 from bridge.ir.program import Array, Value
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from bridge.artifact import Placed
     from bridge.ir.program import Buckets, Function, Global, Program
 
+NO_SITE = 0xFFFFFFFF
 STRING_BYTES = 64
 """How much a string takes in a kernel key."""
 COUNT, SUM, MIN, MAX, BUCKETS = 8, 16, 24, 32, 40
@@ -59,6 +59,7 @@ class GlobalMaps:
                 variable,
                 declaration,
                 add,
+                blame=_blame(placed, variable),
                 moved=variable in moved,
                 resident=variable in placed.resident,
             )
@@ -82,6 +83,7 @@ def _make(
     declaration: Global,
     add: Callable[[MapSpec], int],
     *,
+    blame: tuple[int, int],
     moved: bool,
     resident: bool,
 ) -> KernelGlobal:
@@ -107,7 +109,15 @@ def _make(
             MapSpec(f"t{variable}", MapType.ARRAY, 4, value_bytes, 1, initial=initial)
         )
     return KernelGlobal(
-        variable, declaration, number, outer, key_bytes, value_bytes, template, resident
+        variable,
+        declaration,
+        number,
+        outer,
+        key_bytes,
+        value_bytes,
+        blame,
+        template,
+        resident,
     )
 
 
@@ -138,6 +148,18 @@ def handler_variables(placed: Placed, handlers: Iterable[int]) -> set[int]:
         if handler.condition is not None:
             found |= _variables(handler.condition, placed.program, set())
     return found
+
+
+def _blame(placed: Placed, variable: int) -> tuple[int, int]:
+    """The first handler in the kernel that makes entries of a global, and where."""
+    for number, handler in enumerate(placed.program.handlers):
+        if placed.placements[number].where is not Where.KERNEL:
+            continue
+        for block in handler.body.blocks:
+            for op in block.ops:
+                if isinstance(op, ops.ArrayAdd | ops.StatAdd) and op.variable == variable:
+                    return number, op.site
+    return 0, NO_SITE
 
 
 def _used_in_kernel(placed: Placed) -> set[int]:

@@ -24,7 +24,7 @@ from bridge.codegen.bpf_globals import (
 from bridge.codegen.bpf_object import Control, error_word
 from bridge.codegen.llvm import PREDICATES, Emitter, lower_function
 from bridge.ir import ops
-from bridge.ir.program import Array, Reg, Value, capture_type
+from bridge.ir.program import Array, Load, Reg, Value, capture_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from bridge.codegen.bpf_globals import GlobalMaps
     from bridge.codegen.bpf_object import KernelGlobal
     from bridge.codegen.bpf_text import Text
-    from bridge.ir.program import Buckets, Handler, Program
+    from bridge.ir.program import Buckets, Global, Handler, Program
 
 NO_EXIST = 1
 """BPF_NOEXIST: make an entry, do not replace one."""
 RACES = 8
 """How often a minimum or maximum tries again when another CPU changed it."""
-READ_FAULT = b"read fault"
-MAP_OVERFLOW = b"map overflow"
-"""Names of errors; `engine.faults` has the words of the messages."""
+ADDRESS = b"%#x"
+"""What stands in a message for the faulting address."""
+FAULT_MESSAGE = b"%b string copy fault -14 at " + ADDRESS + b" [man error::fault]"
 _WORDS = STRING_BYTES // 8
 
 
@@ -66,6 +66,8 @@ def call_handler(
             written = captures.string(capture, buffer, STRING_BYTES)
             fault = text.value(f"icmp eq i64 {written}, 0")
             arguments += [f"ptr {buffer}", f"i64 {text.value(f'zext i1 {fault} to i64')}"]
+        if isinstance(capture, Load):
+            arguments.append(f"i64 {captures.value(capture.address)}")
     text.emit(f"call void @{name}({', '.join(arguments)})")
 
 
@@ -105,6 +107,8 @@ class _Backend:
         for number, capture in enumerate(self._handler.captures):
             kind = "i64" if capture_type(capture) is Value.LONG else "ptr"
             parameters += [f"{kind} %c{number}", f"i64 %f{number}"]
+            if isinstance(capture, Load):
+                parameters.append(f"i64 %a{number}")
         return f"internal void @{e.name}({', '.join(parameters)}) alwaysinline #0"
 
     def prologue(self, e: Emitter) -> None:
@@ -135,8 +139,13 @@ class _Backend:
 
     def _capture(self, e: Emitter, op: ops.Capture) -> None:
         value, status = f"%c{op.index}", f"%f{op.index}"
-        if op.site is not None:
-            e.fail_if(e.value(f"icmp ne i64 {status}, 0"), op.site, READ_FAULT)
+        source = self._handler.captures[op.index]
+        if isinstance(source, Load):
+            failed = e.value(f"icmp ne i64 {status}, 0")
+            address = e.value(f"select i1 {failed}, i64 %a{op.index}, i64 0")
+            pointer = _at(e, "%control", 8 * Control.ERROR_ADDRESS)
+            e.value(f"cmpxchg ptr {pointer}, i64 0, i64 {address} monotonic monotonic")
+            e.fail_if(failed, op.site, FAULT_MESSAGE % source.space.encode())
         if e.type(op.dest) is Value.LONG:
             e.set(op.dest, value)
         else:
@@ -240,7 +249,8 @@ class _Backend:
         )
         entry = _lookup(e, map_, key)
         e.emit(f"store ptr {entry}, ptr {result}")
-        e.fail_if(e.value(f"icmp eq ptr {entry}, null"), site, MAP_OVERFLOW)
+        missing = e.value(f"icmp eq ptr {entry}, null")
+        e.fail_if(missing, site, _overflow(variable.declaration))
         mine = e.label("mine")
         e.branch(e.value(f"icmp eq i64 {code}, 0"), mine, done)
         e.start(mine)
@@ -335,6 +345,13 @@ class _Backend:
         e.value(
             f"call i64 inttoptr (i64 {t.DELETE} to ptr)(ptr {_map(e, variable.map)}, ptr {key})"
         )
+
+
+def _overflow(declaration: Global) -> bytes:
+    assert isinstance(declaration, Array)
+    if declaration.sized:
+        return b"Array overflow, check size limit (%d)" % declaration.size
+    return b"Array overflow, check MAXMAPENTRIES"
 
 
 # --- small pieces -----------------------------------------------------------------------------

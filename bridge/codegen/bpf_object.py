@@ -101,6 +101,8 @@ class Control(IntEnum):
     """Records for which no scratch memory was free."""
     FORK_CHILD = 12
     """Where the tracepoint sched_process_fork has the new thread's id."""
+    ERROR_ADDRESS = 14
+    """The address that ERROR is about, where it is about memory."""
     CONTENDED = 13
     """Minima and maxima that lost too many races."""
 
@@ -141,6 +143,8 @@ class KernelGlobal:
     outer: int | None
     key_bytes: int
     value_bytes: int
+    blame: tuple[int, int]
+    """The handler and the site that an overflow while moving entries is charged to."""
     template: int | None = None
     """The map whose value new entries of a statistic start as."""
     resident: bool = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,9 @@ PROGRAM_TYPES = {
 }
 """Program type and expected attach type (BPF_TRACE_UPROBE_MULTI) of each way to attach."""
 
-_ROOT = "run markbridge as root, or with the capabilities CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN"
+_ROOT = (
+    "run markbridge as root, or with the capabilities CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN"
+)
 _REMEDIES = {
     errno.EPERM: _ROOT,
     errno.EACCES: _ROOT,
@@ -91,14 +92,14 @@ class Loaded:
         self.programs, self.maps, self.spare = [], [], {}
 
 
-def load(bpf: BpfObject) -> Loaded:
+def load(bpf: BpfObject, realtime_offset_ns: int) -> Loaded:
     """Create maps and load programs; nothing is attached yet."""
     loaded = Loaded(bpf)
     try:
         for spec in bpf.maps:
             loaded.maps.append(_create(spec, loaded.maps))
         _prepare_globals(loaded)
-        _map_control(loaded)
+        _map_control(loaded, realtime_offset_ns)
         descriptors = ffi.new("int32_t[]", loaded.maps)
         for program in bpf.programs:
             loaded.programs.append(_load_program(program, descriptors, len(loaded.maps)))
@@ -110,7 +111,11 @@ def load(bpf: BpfObject) -> Loaded:
 
 def _create(spec: MapSpec, maps: Sequence[int]) -> int:
     native = ffi.new("struct mb_bpf_map *")
-    native.type, native.key_size, native.value_size = spec.type, spec.key_bytes, spec.value_bytes
+    native.type, native.key_size, native.value_size = (
+        spec.type,
+        spec.key_bytes,
+        spec.value_bytes,
+    )
     native.entries, native.flags = spec.entries, spec.flags
     native.inner = 0 if spec.inner is None else maps[spec.inner]
     native.name = spec.name.encode()[:15]
@@ -140,7 +145,7 @@ def _prepare_globals(loaded: Loaded) -> None:
 
 def switch(loaded: Loaded, kernel_global: KernelGlobal, map_: int) -> None:
     """Make programs use `map_` from now on; returns when none uses the other any more."""
-    assert kernel_global.outer is not None  # noqa: S101 - only such globals have two maps
+    assert kernel_global.outer is not None
     outer = loaded.maps[kernel_global.outer]
     key, value = ffi.new("uint32_t *", 0), ffi.new("uint32_t *", map_)
     code = lib.mb_bpf_map_update(outer, key, value, 0)
@@ -148,12 +153,12 @@ def switch(loaded: Loaded, kernel_global: KernelGlobal, map_: int) -> None:
         raise host_error("exchange BPF maps", code)
 
 
-def _map_control(loaded: Loaded) -> None:
+def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
     memory = lib.mb_bpf_map_memory(loaded.maps[loaded.object.control], 8 * CONTROL_WORDS)
     if memory == ffi.NULL:
         raise HostError("cannot map the memory of a BPF map", _ROOT)
     loaded.control = ffi.cast("int64_t *", memory)
-    loaded.set_word(Control.REALTIME_OFFSET, time.time_ns() - time.monotonic_ns())
+    loaded.set_word(Control.REALTIME_OFFSET, realtime_offset_ns)
     if loaded.object.targets is not None:
         loaded.set_word(Control.FORK_CHILD, _field_offset(FORK, "child_pid"))
     if loaded.object.task_members:

@@ -1,0 +1,114 @@
+"""The program of `-c`: started before anything is attached, but stopped before it runs.
+
+One rule: the program never runs untraced. The child waits on a pipe before its exec, so probes
+can be attached by file before the first instruction of the program.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import signal
+from dataclasses import dataclass
+
+from bridge.errors import HostError
+
+_SHELL_CHARACTERS = set("|&;<>()$`\\\"'\t\n*?[#~=%!{}")
+_NOT_STARTED = 127
+
+
+def arguments(command: str) -> list[str]:
+    """The words of a command; one that needs a shell becomes `sh -c`."""
+    if _SHELL_CHARACTERS & set(command):
+        return ["/bin/sh", "-c", command]
+    return shlex.split(command)
+
+
+@dataclass(slots=True)
+class Child:
+    """A command that was started.
+
+    `status` is what `waitpid` said, once it has ended.
+    """
+
+    pid: int
+    command: str
+    _go: int
+    _failure: int
+    status: int | None = None
+
+    def release(self) -> None:
+        """Let it run; HostError if it cannot be executed."""
+        os.write(self._go, b"g")
+        os.close(self._go)
+        self._go = -1
+        code = os.read(self._failure, 4)
+        os.close(self._failure)
+        self._failure = -1
+        if code:
+            self.wait()
+            reason = os.strerror(int.from_bytes(code, "little"))
+            raise HostError(f"cannot run `{self.command}`: {reason}")
+
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        if self.status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.status = status
+        return self.status is not None
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        if self.status is None:
+            self.status = os.waitpid(self.pid, 0)[1]
+
+    def abandon(self) -> None:
+        """Give up a command that was not released: it ends without having run."""
+        if self._go >= 0:
+            os.close(self._go)
+            os.close(self._failure)
+            self._go = self._failure = -1
+            self.wait()
+
+    def warning(self) -> str:
+        """What SystemTap says of a command that failed; "" of one that did not."""
+        if self.status is None or self.status == 0:
+            return ""
+        if os.WIFSIGNALED(self.status):
+            number = os.WTERMSIG(self.status)
+            name = signal.strsignal(number) or ""
+            return f"Child process exited with signal {number} ({name})"
+        return f"Child process exited with status {os.WEXITSTATUS(self.status)}"
+
+
+def start(command: str) -> Child:
+    """Start a command up to the point in front of its exec."""
+    words = arguments(command)
+    if not words:
+        raise HostError("the command of -c is empty")
+    go_read, go_write = os.pipe()
+    failure_read, failure_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(go_write)
+        os.close(failure_read)
+        _become(words, go_read, failure_write)
+    os.close(go_read)
+    os.close(failure_write)
+    return Child(pid, command, go_write, failure_read)
+
+
+def _become(words: list[str], go: int, failure: int) -> None:
+    """In the child: wait for the word, then be the command."""
+    code = errno.EIO
+    try:
+        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        if os.read(go, 1):
+            os.execvp(words[0], words)  # noqa: S606 - the user's own command
+    except OSError as error:
+        code = error.errno or errno.EIO
+    os.write(failure, code.to_bytes(4, "little"))
+    os._exit(_NOT_STARTED)

@@ -1,0 +1,266 @@
+"""The live engine: hits come from uprobes and tracepoints of the running kernel.
+
+A `Feed` of `engine.base`: it loads the programs, arms and disarms them, takes records out of
+the ring buffer and moves globals. One rule: a stop from outside ends the hits first and
+delivers all that happened before, so nothing that was counted is missing from what is printed.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bridge._native import ffi, lib
+from bridge.codegen.bpf import generate
+from bridge.codegen.bpf_handlers import ADDRESS
+from bridge.codegen.bpf_object import Control, split_error_word
+from bridge.engine import attach
+from bridge.engine.base import run_session
+from bridge.engine.drain import Drain
+from bridge.engine.native import NativeSession, SessionOptions
+from bridge.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bridge.artifact import Placed
+    from bridge.engine.attach import Loaded
+    from bridge.engine.base import RunResult
+    from bridge.engine.record import Recorder
+    from bridge.engine.target import Target
+
+RING_BYTES = 1 << 24
+RECORDS_PER_TURN = 200_000
+FLUSH_NS = 1_000_000_000
+NO_SITE = 0xFFFFFFFF
+_U64 = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class KernelOptions:
+    """How a live session runs.
+
+    `stopped` is asked every turn whether something outside ends the session. `trace` is the
+    folder to record into.
+    """
+
+    session: SessionOptions
+    stopped: Callable[[], bool]
+    ring_bytes: int = RING_BYTES
+    trace: Path | None = None
+    unsafe_nop5: bool = False
+
+
+def run_live(placed: Placed, target: Target, options: KernelOptions) -> RunResult:
+    """Run a program on this machine."""
+    if not options.unsafe_nop5:
+        _refuse_unsafe(placed)
+    offset = time.time_ns() - time.monotonic_ns()
+    loaded = attach.load(generate(placed, options.ring_bytes), offset)
+    try:
+        with NativeSession.open(
+            placed, _with_target(options.session, target, offset)
+        ) as session:
+            feed = KernelFeed(loaded, session, target, options)
+            try:
+                feed.open()
+                return run_session(session, feed)
+            finally:
+                feed.close()
+    finally:
+        loaded.close()
+
+
+def _with_target(session: SessionOptions, target: Target, offset: int) -> SessionOptions:
+    from dataclasses import replace
+
+    return replace(session, target=target.pid, realtime_offset_ns=offset)
+
+
+def _refuse_unsafe(placed: Placed) -> None:
+    """Sites where a uprobe would disturb the program are not attached."""
+    for hook in placed.hooks:
+        marker = hook.attachment.marker
+        for site in marker.sites:
+            if site.unsafe:
+                raise HostError(
+                    f"marker {marker.provider}:{marker.name} at {site.address:#x} in"
+                    f" {site.path} is not safe to trace: {site.unsafe}",
+                    "--unsafe-nop5 attaches to it all the same",
+                )
+
+
+class KernelFeed:
+    """Hits of the running kernel, for one session."""
+
+    def __init__(
+        self, loaded: Loaded, session: NativeSession, target: Target, options: KernelOptions
+    ) -> None:
+        self._loaded = loaded
+        self._session = session
+        self._target = target
+        self._options = options
+        self._drain = Drain(loaded, session.handle)
+        self._ring: Any = ffi.NULL
+        self._live = ffi.new("struct mb_live *")
+        self._turn = ffi.new("struct mb_ring_turn *")
+        self._consume = ffi.addressof(lib, "mb_live_consume")
+        self._recorder: Recorder | None = None
+        self._reached: int | None = None
+        self._flushed = 0
+        self._disarmed = False
+
+    # --- around the session -------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Get everything ready that needs no attached program."""
+        self._live.session = self._session.handle
+        number = self._loaded.object.ring
+        if number is not None:
+            size = self._loaded.object.maps[number].entries
+            self._ring = lib.mb_ring_open(self._loaded.maps[number], size)
+            if self._ring == ffi.NULL:
+                raise HostError("cannot map the ring buffer", "make it smaller with -s")
+        if self._options.trace is not None:
+            from bridge.engine.record import Recorder
+
+            offset = self._loaded.word(Control.REALTIME_OFFSET)
+            self._recorder = Recorder(self._session.placed, self._options.trace, offset)
+            self._live.recorder = self._recorder.handle
+
+    def close(self) -> None:
+        """Release the ring buffer, finish the recording."""
+        lib.mb_ring_close(self._ring)
+        self._ring = ffi.NULL
+        if self._recorder is not None:
+            self._live.recorder = ffi.NULL
+            self._close_recorder(self._recorder)
+            self._recorder = None
+        self._target.abandon()
+
+    def _close_recorder(self, recorder: Recorder) -> None:
+        summary = recorder.close()
+        if summary.error:
+            raise HostError(
+                f"the trace is not complete: {summary.error};"
+                f" {summary.written} events were written, {summary.dropped} were dropped",
+                "free space on the disk, or record to another folder",
+            )
+
+    # --- the protocol of bridge.engine.base ---------------------------------------------------
+
+    def now(self) -> int:
+        """Where the session is in time: at the record that waits for a timer, or now."""
+        return time.monotonic_ns() if self._reached is None else self._reached
+
+    def arm(self) -> None:
+        """Attach everything, then let all programs run at once, then let the command run."""
+        self._drain.fill()
+        attach.attach(self._loaded)
+        self._follow_target()
+        self._loaded.set_word(Control.ARMED, 1)
+        self._target.release()
+
+    def _follow_target(self) -> None:
+        targets = self._loaded.object.targets
+        if targets is None:
+            return
+        map_ = self._loaded.maps[targets]
+        one = ffi.new("uint64_t *", 1)
+        # Twice, because a thread can start a child between being seen and being followed.
+        for thread in [*self._target.threads(), *self._target.threads()]:
+            lib.mb_bpf_map_update(map_, ffi.new("uint32_t *", thread), one, 0)
+
+    def turn(self, until_ns: int) -> bool:
+        """Deliver records up to the next timer; False after a stop from outside."""
+        self._reached = None
+        stopped = self._options.stopped() or self._target.ended()
+        if stopped:
+            self._end_hits()
+        due = self._session.next_timer() or 0
+        self._take(RECORDS_PER_TURN, time.monotonic_ns() if stopped else until_ns, due)
+        self._report_error()
+        if self._turn.reached:
+            self._reached = due
+            return True
+        self._flush_recorder()
+        return not stopped or bool(self._turn.records == RECORDS_PER_TURN)
+
+    def settle(self) -> None:
+        """Move what the kernel holds to where handlers in user space look."""
+        self._drain.drain_armed()
+
+    def disarm(self) -> None:
+        """End the hits, record what was not delivered any more, take over all globals."""
+        if self._disarmed:
+            return
+        self._disarmed = True
+        self._reached = None
+        self._end_hits()
+        self._live.only_record = 1
+        self._take(_U64, 0, 0)
+        self._report_error()
+        self._drain.drain_all()
+        self._report_lost()
+        warning = self._target.warning() if self._target.ended() else ""
+        if warning:
+            self._session.warn(warning)
+
+    # --- pieces -------------------------------------------------------------------------------
+
+    def _end_hits(self) -> None:
+        self._loaded.disarm()
+
+    def _take(self, limit: int, until_ns: int, before_ns: int) -> None:
+        turn = self._turn
+        turn.records = turn.reached = 0
+        if self._ring == ffi.NULL:
+            _sleep_until(until_ns)
+            return
+        turn.limit, turn.until_ns, turn.before_ns = limit, until_ns, before_ns
+        lib.mb_ring_consume(self._ring, self._consume, self._live, turn)
+
+    def _report_error(self) -> None:
+        """An error of a handler in the kernel becomes one of the session."""
+        word = self._loaded.word(Control.ERROR)
+        if not word:
+            return
+        handler, site, number = split_error_word(word)
+        address = self._loaded.word(Control.ERROR_ADDRESS) & _U64
+        message = self._loaded.object.messages[number].replace(ADDRESS, b"%#x" % address)
+        place = NO_SITE if site is None else site
+        lib.mb_session_error(self._session.handle, handler, place, message)
+        self._loaded.set_word(Control.ERROR_ADDRESS, 0)
+        self._loaded.set_word(Control.ERROR, 0)
+
+    def _flush_recorder(self) -> None:
+        now = time.monotonic_ns()
+        if self._recorder is not None and now - self._flushed > FLUSH_NS:
+            self._flushed = now
+            self._recorder.lost(-1, self._lost())
+            self._recorder.flush()
+
+    def _lost(self) -> int:
+        return self._loaded.word(Control.LOST) + self._loaded.word(Control.SCRATCH_LOST)
+
+    def _report_lost(self) -> None:
+        lost = self._lost()
+        if self._recorder is not None:
+            self._recorder.lost(-1, lost)
+        if lost:
+            self._session.note_lost(lost)
+            self._session.warn(f"{lost} records were lost; a larger buffer (-s) holds more")
+        unreadable = self._loaded.word(Control.UNREADABLE)
+        if unreadable:
+            self._session.warn(f"{unreadable} arguments could not be read and counted as 0")
+        contended = self._loaded.word(Control.CONTENDED)
+        if contended:
+            self._session.warn(f"{contended} minima or maxima may be missing")
+
+
+def _sleep_until(until_ns: int) -> None:
+    remaining = until_ns - time.monotonic_ns()
+    if remaining > 0:
+        time.sleep(remaining / 1e9)

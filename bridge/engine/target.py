@@ -1,0 +1,95 @@
+"""The target of a session: the command of `-c`, or the process of `-x`, and its descendants."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.engine.child import Child
+
+PROC = Path("/proc")
+
+
+def threads(pid: int) -> Iterator[int]:
+    """The threads of a process and of all its descendants, as they are now."""
+    try:
+        tasks = [int(entry.name) for entry in (PROC / str(pid) / "task").iterdir()]
+    except OSError:
+        return
+    for task in tasks:
+        yield task
+        try:
+            children = (PROC / str(pid) / "task" / str(task) / "children").read_text()
+        except OSError:
+            continue
+        for child in children.split():
+            yield from threads(int(child))
+
+
+def _start_time(pid: int) -> str:
+    """Tells a process from a later one with the same id; "" if there is none, or a zombie."""
+    try:
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+@dataclass(slots=True)
+class Target:
+    """What `target()` is, and when it has ended. `pid` 0: there is none."""
+
+    pid: int = 0
+    child: Child | None = None
+    _started: str = ""
+
+    @classmethod
+    def of_process(cls, pid: int) -> Target:
+        """A process that runs already."""
+        started = _start_time(pid)
+        if not started:
+            raise HostError(f"there is no process {pid}", "give -x the id of a running process")
+        return cls(pid, None, started)
+
+    @classmethod
+    def of_child(cls, child: Child) -> Target:
+        """A command that was started."""
+        return cls(child.pid, child)
+
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        if self.child is not None:
+            return self.child.ended()
+        return self.pid != 0 and _start_time(self.pid) != self._started
+
+    def release(self) -> None:
+        """Let a command run."""
+        if self.child is not None:
+            self.child.release()
+
+    def abandon(self) -> None:
+        """Give up a command that did not run yet."""
+        if self.child is not None:
+            self.child.abandon()
+
+    def warning(self) -> str:
+        """What to say of a command that failed."""
+        return "" if self.child is None else self.child.warning()
+
+    def threads(self) -> set[int]:
+        """The threads of the target and of its descendants, as they are now."""
+        if self.child is not None:
+            return {self.pid}
+        return set(threads(self.pid))
+
+
+def is_root() -> bool:
+    """Whether this process may do anything."""
+    return os.geteuid() == 0
