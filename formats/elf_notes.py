@@ -44,10 +44,7 @@ class Layout:
 
         suffix = {"<": "l", ">": "b"}[order]
         return construct.Struct(
-            *(
-                name / getattr(construct, _KINDS[kind][1] + ("" if kind == "u8" else suffix))
-                for name, kind in self.fields
-            )
+            *(name / getattr(construct, _KINDS[kind][1] + suffix) for name, kind in self.fields)
         )
 
     def index(self, field: str) -> int:

@@ -200,8 +200,10 @@ def open_elf(path: str, world: World, sink: Sink) -> ElfFile | None:
         return None
     header = Header(*layout.EHDR.struct(order).unpack_from(data, layout.IDENT_SIZE))
     segments = _segments(path, data, order, header, sink)
+    if segments is None:
+        return None
     sections = _sections(path, data, order, header, sink)
-    if segments is None or sections is None:
+    if sections is None:
         return None
     return ElfFile(path, data, order, header, segments, sections)
 

@@ -111,7 +111,9 @@ class _Writer:
         self.out += content
         return len(self.sections) - 1
 
-    def table(self, name: str, kind: int, rows: list[tuple[str, int, int, int, int, int]]) -> None:
+    def table(
+        self, name: str, kind: int, rows: list[tuple[str, int, int, int, int, int]]
+    ) -> None:
         texts, form = Texts(), layout.SYM.struct(self.elf.order)
         content = form.pack(0, 0, 0, 0, 0, 0)
         for text, address, size, type_, binding, section in rows:

@@ -1,0 +1,165 @@
+"""Kernel tracepoints of a recorded machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from points import parts
+
+from bridge.markers import (
+    Expansion,
+    Field,
+    Kind,
+    MarkerAttachment,
+    NoMatch,
+    RawArgument,
+    ValueType,
+    Variable,
+)
+from bridge.targets.bind import Binder
+from bridge.targets.tracepoints import merge_arguments, parse_format
+
+if TYPE_CHECKING:
+    from conftest import Recorder
+
+FORMAT = """name: %s
+ID: %d
+format:
+	field:unsigned short common_type;	offset:0;	size:2;	signed:0;
+	field:int common_pid;	offset:4;	size:4;	signed:1;
+
+	field:char comm[16];	offset:8;	size:16;	signed:1;
+	field:pid_t pid;	offset:24;	size:4;	signed:1;
+	field:__data_loc char[] filename;	offset:28;	size:4;	signed:1;
+	field:__rel_loc char[] tail;	offset:32;	size:4;	signed:0;
+	field:const char * where;	offset:40;	size:8;	signed:0;
+	field:unsigned long args[6];	offset:48;	size:48;	signed:0;
+	field:__data_loc u8[] payload;	offset:96;	size:4;	signed:0;
+	field:bool on;	offset:100;	size:1;
+	field:struct big value;	offset:104;	size:24;	signed:0;
+
+print fmt: "comm=%%s pid=%%d; field:x", REC->comm, REC->pid
+"""
+EVENTS = "/sys/kernel/tracing/events"
+FILES: dict[str, bytes | str] = {
+    f"{EVENTS}/enable": "0",
+    f"{EVENTS}/header_page": "",
+    **{
+        f"{EVENTS}/{system}/{name}/format": FORMAT % (name, number)
+        for number, (system, name) in enumerate(
+            [("sched", "run"), ("sched", "rest"), ("net", "run"), ("ftrace", "run")], 10
+        )
+    },
+    **{f"{EVENTS}/{system}/enable": "0" for system in ("sched", "net", "ftrace")},
+    f"{EVENTS}/sched/filter": "",
+    f"{EVENTS}/ftrace/enable": "0",
+}
+
+
+def points(binder: Binder, point: str) -> list[str]:
+    found = binder.expand(parts(point))
+    return [] if isinstance(found, NoMatch) else [expansion.point for expansion in found]
+
+
+def test_a_format_becomes_variables(recorded: Recorder) -> None:
+    found = Binder(recorded(FILES)).expand(parts('kernel.trace("sched:run")'))
+
+    assert not isinstance(found, NoMatch)
+    (expansion,) = found
+    assert isinstance(expansion, Expansion)
+    assert isinstance(expansion.attachment, MarkerAttachment)
+    marker = expansion.attachment.marker
+    assert (marker.kind, marker.provider, marker.name, marker.id) == (
+        Kind.TRACEPOINT,
+        "sched",
+        "run",
+        10,
+    )
+    assert marker.sites == ()
+    assert [(v.name, v.type, v.operands[0], v.ctype) for v in marker.variables] == [
+        ("comm", ValueType.STRING, Field(8, 16, signed=False, array="char"), "char[16]"),
+        ("pid", ValueType.LONG, Field(24, 4, signed=True), "pid_t"),
+        ("filename", ValueType.STRING, Field(28, 4, signed=False, array="data_loc"), "char[]"),
+        ("tail", ValueType.STRING, Field(32, 4, signed=False, array="rel_loc"), "char[]"),
+        ("where", ValueType.LONG, Field(40, 8, signed=False), "const char *"),
+        ("on", ValueType.LONG, Field(100, 1, signed=False), "bool"),
+    ]
+    assert marker.unreadable == (
+        ("args", "it is an array of `unsigned long`"),
+        ("payload", "it is a dynamic array of `u8`"),
+        ("value", "it is a `struct big` of 24 bytes"),
+    )
+    assert expansion.point == 'kernel.trace("sched:run")'
+
+
+def test_names_with_and_without_subsystem_and_wildcards(recorded: Recorder) -> None:
+    binder = Binder(recorded(FILES))
+
+    run = ['kernel.trace("net:run")', 'kernel.trace("sched:run")']
+    rest = 'kernel.trace("sched:rest")'
+    assert points(binder, 'kernel.trace("run")') == run
+    assert points(binder, 'kernel.trace("sched:*")') == [rest, run[1]]
+    assert points(binder, 'kernel.trace("*:r?n")') == run
+    assert points(binder, 'kernel.trace("ftrace:run")') == []
+
+
+def test_no_such_event_suggests_others(recorded: Recorder) -> None:
+    found = Binder(recorded(FILES)).expand(parts('kernel.trace("rast")'))
+
+    assert found == NoMatch(0, "no match (similar tracepoints: rest, run)")
+
+
+def test_without_tracefs_the_remedy_is_told(recorded: Recorder) -> None:
+    found = Binder(recorded({})).expand(parts('kernel.trace("run")'))
+
+    assert isinstance(found, NoMatch)
+    (reason,) = found.reasons
+    assert reason.code == "no-tracefs"
+    assert "run as root, or `mount -t tracefs none /sys/kernel/tracing`" in reason.message
+
+
+def test_a_format_that_is_none_is_reported(recorded: Recorder) -> None:
+    files = FILES | {f"{EVENTS}/net/run/format": "nonsense"}
+
+    found = Binder(recorded(files)).expand(parts('kernel.trace("net:run")'))
+
+    assert isinstance(found, NoMatch)
+    assert [reason.code for reason in found.reasons] == ["tracefs-format"]
+
+
+@pytest.mark.parametrize("text", ["", "name: x", FORMAT.replace("offset", "ofs") % ("x", 1)])
+def test_other_texts_are_no_format(text: str) -> None:
+    assert parse_format(text) is None
+
+
+def test_arguments_and_fields_are_merged() -> None:
+    def number(name: str, operand: Field | RawArgument) -> Variable:
+        raw = operand if isinstance(operand, RawArgument) else None
+        return Variable(name, ValueType.LONG, (operand,), raw=raw)
+
+    irq, state, task = RawArgument(0, 4), RawArgument(1, 4), RawArgument(2, 8)
+    same, wider, only = Field(8, 4, signed=True), Field(16, 8, signed=True), Field(24, 4, True)
+
+    merged = merge_arguments(
+        [number("irq", irq), number("state", state), number("task", task)],
+        [number("irq", same), number("state", wider), number("pid", only)],
+    )
+
+    assert [(v.name, v.operands[0], v.raw) for v in merged] == [
+        ("irq", same, irq),
+        ("state", state, state),
+        ("task", task, task),
+        ("pid", only, None),
+    ]
+
+
+@pytest.mark.bpf
+def test_every_format_of_this_kernel_is_understood() -> None:
+    from pathlib import Path
+
+    files = list(Path("/sys/kernel/tracing/events").glob("*/*/format"))
+    unknown = [str(path) for path in files if parse_format(path.read_text()) is None]
+
+    assert len(files) > 500
+    assert unknown == []
