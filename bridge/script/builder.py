@@ -160,7 +160,7 @@ class Expressions:
         return ast.Target(name, (), dollars, span=c[0].span, token=c[0].span)
 
     def cast(self, c: Children) -> ast.Expr:
-        _no_empty(c[4])
+        _no_empty(c[4], c[5])
         module = text_of(c[6]) if len(c) > 6 else None
         return ast.Cast(c[2], text_of(c[4]), module, span=_over(c[0], c[-1]), token=c[0].span)
 
@@ -229,8 +229,8 @@ class Expressions:
 
     def at_expr(self, c: Children) -> ast.Expr:
         literals = tuple(text_of(x) for x in c[4::2])
-        for token in c[4::2][:1]:
-            _no_empty(token)
+        if len(c) > 4:
+            _no_empty(c[4], c[5])
         return ast.AtOperator(
             c[0].text[1:], c[2], literals, span=_over(c[0], c[-1]), token=c[0].span
         )
@@ -240,7 +240,7 @@ class Expressions:
         return ast.AtOperator(c[0].text[1:], operand, span=_over(c[0], c[3]), token=c[0].span)
 
     def at_literal(self, c: Children) -> ast.Expr:
-        _no_empty(c[2])
+        _no_empty(c[2], c[3])
         return ast.AtLiteral(
             c[0].text[1:], (text_of(c[2]),), span=_over(c[0], c[3]), token=c[0].span
         )
@@ -302,9 +302,10 @@ def _split_dollars(text: str) -> tuple[str, str]:
     return name, text[len(name) :]
 
 
-def _no_empty(token: Token) -> None:
+def _no_empty(token: Token, after: Token) -> None:
+    # SystemTap has looked one token ahead, for further strings to join
     if not token.text:
-        raise Refused(errors.parse(errors.EMPTY_STRING, token))
+        raise Refused(errors.parse(errors.EMPTY_STRING, after))
 
 
 def _with_path(

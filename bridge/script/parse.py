@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bridge import parsing
 from bridge.script import ast, errors
-from bridge.script.builder import Builder
+from bridge.script.builder import Builder, number
 from bridge.script.expectations import expectation
 from bridge.script.lex import Lexer
 from bridge.script.options import AnalyseOptions
@@ -102,7 +102,7 @@ class _Parser:
         self._names: dict[str, str] = {}
         self.errors = 0
         self.saw_tokens = False
-        self.user = True
+        self._declaring = ""
 
     def run(self) -> list[ast.Definition] | None:
         """All definitions; None after an error."""
@@ -134,7 +134,8 @@ class _Parser:
         self._sink.report(diagnostic)
         self._feeder = self._grammar.feeder()
         self._brackets.clear()
-        self._names.clear()
+        self._last = None
+        self._declaring = ""
         self._recover()
 
     def _recover(self) -> None:
@@ -155,11 +156,26 @@ class _Parser:
     def _take(self, token: Token) -> None:
         token.type = self._terminal(token)
         self._check(token)
+        if token.type == "NUMBER" and self._feeder.accepts("NUMBER"):
+            number(token)
+        if self._declaring and token.type == "IDENT" and not self._brackets:
+            self._declare(token)
         if not self._feeder.feed(token):
             raise errors.Refused(self._unexpected(token))
         if token.kind == OPERATOR:
             self._bracket(token)
         self._last = token
+
+    def _declare(self, token: Token) -> None:
+        """A name in a declaration of globals is new in its file."""
+        if self._last is None or self._last.text not in {"global", "private", ","}:
+            return
+        known = self._names.get(token.text)
+        if known is not None:
+            same = known == self._declaring
+            message = errors.DUPLICATE_GLOBAL if same else errors.GLOBAL_CONFLICT
+            raise errors.Refused(errors.parse(message, token))
+        self._names[token.text] = self._declaring
 
     def _bracket(self, token: Token) -> None:
         if token.text in {"(", "[", "{"}:
@@ -182,6 +198,12 @@ class _Parser:
         if token.kind == KEYWORD:
             if not self._brackets and token.text in STARTERS:
                 self._in_function = token.text == "function"
+                private = self._declaring == "private" and self._last is not None
+                private = private and self._last.text == "private"
+                if token.text == "private" or (token.text == "global" and private):
+                    self._declaring = "private"
+                else:
+                    self._declaring = "global" if token.text == "global" else ""
             elif token.type in {"RETURN", "RETURN_VOID"} and not self._in_function:
                 if self._feeder.accepts(token.type):
                     raise errors.Refused(errors.parse(errors.NOT_IN_FUNCTION, token))
@@ -248,6 +270,10 @@ class _Parser:
     def _unexpected(self, token: Token) -> object:
         if token.kind == JUNK:
             return errors.parse(token.problem or errors.UNKNOWN_JUNK, token)
+        opener = self._brackets[-1][1] if self._brackets else None
+        if token.is_operator(")") and opener is not None and opener.type == "PRINTD":
+            # SystemTap takes the bracket for a comma and stumbles over what follows
+            token = self._stream.peek() or token
         return errors.parse(expectation(self._feeder, token, self._brackets), token)
 
 
