@@ -1,0 +1,54 @@
+"""What the metadata of a CTF trace says, understood: clocks, stream classes, event classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.trace.model import EventClass, Struct
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A clock: frequency in Hz, and where its zero lies (seconds and cycles since its origin)."""
+
+    name: str
+    frequency: int = 1_000_000_000
+    offset_s: int = 0
+    offset: int = 0
+    absolute: bool = False
+    uuid: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamClass:
+    """What the streams of a class have in common; `clock` is the name of the one that ticks."""
+
+    id: int
+    packet_context: Struct | None
+    event_header: Struct | None
+    event_context: Struct | None
+    clock: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CtfEvent:
+    """An event class and the number of its stream class."""
+
+    stream_id: int
+    event: EventClass
+
+
+@dataclass(slots=True)
+class Description:
+    """A whole trace."""
+
+    big_endian: bool = False
+    uuid: bytes | None = None
+    packet_header: Struct | None = None
+    environment: dict[str, str | int] = field(default_factory=dict)
+    clocks: dict[str, Clock] = field(default_factory=dict)
+    streams: dict[int, StreamClass] = field(default_factory=dict)
+    events: list[CtfEvent] = field(default_factory=list)
