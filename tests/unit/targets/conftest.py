@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from bridge.world import RecordedWorld
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Recorder(Protocol):
