@@ -113,7 +113,14 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+static struct timespec duration(uint64_t ns)
+{
+	return (struct timespec){ (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
+}
+
 /*
+ * Without a ring this only waits.
+ *
  * Take records until there are `limit`, the handler stops, the time is up, or a signal arrives (-EINTR).
  * Time passes only while the buffer is empty: a full buffer is worked off up to `limit` first.
  */
@@ -128,7 +135,8 @@ int mb_ring_consume(struct mb_ring *ring, mb_record_handler handler, void *conte
 		struct timespec pause = { 0, POLL_NS };
 		uint64_t before = turn->records, now;
 
-		take(ring, handler, context, turn);
+		if (ring)
+			take(ring, handler, context, turn);
 		if (turn->stop || turn->reached || turn->records >= turn->limit)
 			return 0;
 		now = now_ns();
@@ -136,8 +144,8 @@ int mb_ring_consume(struct mb_ring *ring, mb_record_handler handler, void *conte
 			return 0;
 		if (turn->records != before)
 			continue;
-		if (turn->until_ns - now < POLL_NS)
-			pause.tv_nsec = (long)(turn->until_ns - now);
+		if (!ring || turn->until_ns - now < POLL_NS)
+			pause = duration(turn->until_ns - now);
 		if (nanosleep(&pause, NULL) < 0 && errno == EINTR)
 			return -EINTR;
 	}

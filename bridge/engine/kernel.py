@@ -8,7 +8,7 @@ delivers all that happened before, so nothing that was counted is missing from w
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
@@ -42,12 +42,13 @@ _U64 = (1 << 64) - 1
 class KernelOptions:
     """How a live session runs.
 
-    `stopped` is asked every turn whether something outside ends the session. `trace` is the
-    folder to record into.
+    `stopped` is asked every turn whether something outside ends the session; `seconds` is how
+    long it lasts at most. `trace` is the folder to record into.
     """
 
     session: SessionOptions
     stopped: Callable[[], bool]
+    seconds: float | None = None
     ring_bytes: int = RING_BYTES
     trace: Path | None = None
     unsafe_nop5: bool = False
@@ -55,28 +56,25 @@ class KernelOptions:
 
 def run_live(placed: Placed, target: Target, options: KernelOptions) -> RunResult:
     """Run a program on this machine."""
+    offset = time.time_ns() - time.monotonic_ns()
+    session_options = replace(options.session, target=target.pid, realtime_offset_ns=offset)
+    outside = Outside(target, options)
+    if not placed.hooks and options.trace is None:
+        with NativeSession.open(placed, session_options) as session:
+            return run_session(session, TimerFeed(session, outside))
     if not options.unsafe_nop5:
         _refuse_unsafe(placed)
-    offset = time.time_ns() - time.monotonic_ns()
     loaded = attach.load(generate(placed, options.ring_bytes), offset)
     try:
-        with NativeSession.open(
-            placed, _with_target(options.session, target, offset)
-        ) as session:
-            feed = KernelFeed(loaded, session, target, options)
+        with NativeSession.open(placed, session_options) as session:
+            feed = KernelFeed(loaded, session, outside)
             try:
-                feed.open()
+                feed.open(options.trace)
                 return run_session(session, feed)
             finally:
                 feed.close()
     finally:
         loaded.close()
-
-
-def _with_target(session: SessionOptions, target: Target, offset: int) -> SessionOptions:
-    from dataclasses import replace
-
-    return replace(session, target=target.pid, realtime_offset_ns=offset)
 
 
 def _refuse_unsafe(placed: Placed) -> None:
@@ -92,16 +90,75 @@ def _refuse_unsafe(placed: Placed) -> None:
                 )
 
 
+class Outside:
+    """What ends a session from outside: a signal, the target's end, the time."""
+
+    def __init__(self, target: Target, options: KernelOptions) -> None:
+        self.target = target
+        self._options = options
+        self._deadline_ns: int | None = None
+
+    def begin(self) -> None:
+        """The time starts, and the command."""
+        if self._options.seconds is not None:
+            self._deadline_ns = time.monotonic_ns() + int(self._options.seconds * 1e9)
+        self.target.release()
+
+    def stopped(self) -> bool:
+        """Whether it is over."""
+        if self._deadline_ns is not None and time.monotonic_ns() >= self._deadline_ns:
+            return True
+        return self._options.stopped() or self.target.ended()
+
+    def limit(self, until_ns: int) -> int:
+        """The earlier of a time and the end."""
+        return until_ns if self._deadline_ns is None else min(until_ns, self._deadline_ns)
+
+    def warn(self, session: NativeSession) -> None:
+        """Say that the command failed."""
+        warning = self.target.warning() if self.target.ended() else ""
+        if warning:
+            session.warn(warning)
+
+
+class TimerFeed:
+    """No hits: begin, end and timers only; nothing is loaded into the kernel."""
+
+    def __init__(self, session: NativeSession, outside: Outside) -> None:
+        self._session = session
+        self._outside = outside
+
+    def now(self) -> int:
+        """The monotonic clock."""
+        return time.monotonic_ns()
+
+    def arm(self) -> None:
+        """Let the command run."""
+        self._outside.begin()
+
+    def turn(self, until_ns: int) -> bool:
+        """Sleep until then, or until a signal."""
+        if self._outside.stopped():
+            return False
+        turn = ffi.new("struct mb_ring_turn *", {"until_ns": self._outside.limit(until_ns)})
+        lib.mb_ring_consume(ffi.NULL, ffi.NULL, ffi.NULL, turn)
+        return True
+
+    def settle(self) -> None:
+        """Nothing is held elsewhere."""
+
+    def disarm(self) -> None:
+        """Say how the command ended."""
+        self._outside.warn(self._session)
+
+
 class KernelFeed:
     """Hits of the running kernel, for one session."""
 
-    def __init__(
-        self, loaded: Loaded, session: NativeSession, target: Target, options: KernelOptions
-    ) -> None:
+    def __init__(self, loaded: Loaded, session: NativeSession, outside: Outside) -> None:
         self._loaded = loaded
         self._session = session
-        self._target = target
-        self._options = options
+        self._outside = outside
         self._drain = Drain(loaded, session.handle)
         self._ring: Any = ffi.NULL
         self._live = ffi.new("struct mb_live *")
@@ -114,7 +171,7 @@ class KernelFeed:
 
     # --- around the session -------------------------------------------------------------------
 
-    def open(self) -> None:
+    def open(self, trace: Path | None) -> None:
         """Get everything ready that needs no attached program."""
         self._live.session = self._session.handle
         number = self._loaded.object.ring
@@ -123,11 +180,11 @@ class KernelFeed:
             self._ring = lib.mb_ring_open(self._loaded.maps[number], size)
             if self._ring == ffi.NULL:
                 raise HostError("cannot map the ring buffer", "make it smaller with -s")
-        if self._options.trace is not None:
+        if trace is not None:
             from bridge.engine.record import Recorder
 
             offset = self._loaded.word(Control.REALTIME_OFFSET)
-            self._recorder = Recorder(self._session.placed, self._options.trace, offset)
+            self._recorder = Recorder(self._session.placed, trace, offset)
             self._live.recorder = self._recorder.handle
 
     def close(self) -> None:
@@ -138,7 +195,6 @@ class KernelFeed:
             self._live.recorder = ffi.NULL
             self._close_recorder(self._recorder)
             self._recorder = None
-        self._target.abandon()
 
     def _close_recorder(self, recorder: Recorder) -> None:
         summary = recorder.close()
@@ -161,7 +217,7 @@ class KernelFeed:
         attach.attach(self._loaded)
         self._follow_target()
         self._loaded.set_word(Control.ARMED, 1)
-        self._target.release()
+        self._outside.begin()
 
     def _follow_target(self) -> None:
         targets = self._loaded.object.targets
@@ -169,18 +225,19 @@ class KernelFeed:
             return
         map_ = self._loaded.maps[targets]
         one = ffi.new("uint64_t *", 1)
+        target = self._outside.target
         # Twice, because a thread can start a child between being seen and being followed.
-        for thread in [*self._target.threads(), *self._target.threads()]:
+        for thread in [*target.threads(), *target.threads()]:
             lib.mb_bpf_map_update(map_, ffi.new("uint32_t *", thread), one, 0)
 
     def turn(self, until_ns: int) -> bool:
         """Deliver records up to the next timer; False after a stop from outside."""
         self._reached = None
-        stopped = self._options.stopped() or self._target.ended()
+        stopped = self._outside.stopped()
         if stopped:
             self._end_hits()
         due = self._session.next_timer() or 0
-        self._take(RECORDS_PER_TURN, time.monotonic_ns() if stopped else until_ns, due)
+        self._take(RECORDS_PER_TURN, 0 if stopped else self._outside.limit(until_ns), due)
         self._report_error()
         if self._turn.reached:
             self._reached = due
@@ -204,9 +261,7 @@ class KernelFeed:
         self._report_error()
         self._drain.drain_all()
         self._report_lost()
-        warning = self._target.warning() if self._target.ended() else ""
-        if warning:
-            self._session.warn(warning)
+        self._outside.warn(self._session)
 
     # --- pieces -------------------------------------------------------------------------------
 
@@ -216,9 +271,6 @@ class KernelFeed:
     def _take(self, limit: int, until_ns: int, before_ns: int) -> None:
         turn = self._turn
         turn.records = turn.reached = 0
-        if self._ring == ffi.NULL:
-            _sleep_until(until_ns)
-            return
         turn.limit, turn.until_ns, turn.before_ns = limit, until_ns, before_ns
         lib.mb_ring_consume(self._ring, self._consume, self._live, turn)
 
@@ -251,16 +303,10 @@ class KernelFeed:
             self._recorder.lost(-1, lost)
         if lost:
             self._session.note_lost(lost)
-            self._session.warn(f"{lost} records were lost; a larger buffer (-s) holds more")
+            self._session.warn(f"{lost} events were lost; a larger buffer (-s) holds more")
         unreadable = self._loaded.word(Control.UNREADABLE)
         if unreadable:
             self._session.warn(f"{unreadable} arguments could not be read and counted as 0")
         contended = self._loaded.word(Control.CONTENDED)
         if contended:
             self._session.warn(f"{contended} minima or maxima may be missing")
-
-
-def _sleep_until(until_ns: int) -> None:
-    remaining = until_ns - time.monotonic_ns()
-    if remaining > 0:
-        time.sleep(remaining / 1e9)

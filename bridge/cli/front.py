@@ -1,0 +1,95 @@
+"""The table of commands, and the way from `argv` to the one that is asked for.
+
+One rule: nothing heavy is imported before it is known which command runs. Each command is a
+module of this package with `configure(parser)` and `run(arguments) -> exit code`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+from bridge import __version__
+from bridge.errors import BridgeError, HostError
+
+EXIT_ERROR, EXIT_USAGE, EXIT_HOST = 1, 2, 3
+"""Exit codes: script, run or input failed; wrong usage; the host lacks something."""
+
+COMMANDS = {
+    "run": "run a script on markers of this machine, or over a recorded trace",
+    "check": "say what is wrong with a script",
+    "explain": "show where each handler of a script will run, and why",
+    "list": "list probe points and their variables",
+    "read": "print a trace",
+    "convert": "convert a trace to another format",
+    "facility": "work with LTT facility descriptions",
+}
+"""Every command with its line of help."""
+
+_EPILOG = """commands:
+{commands}
+
+`markbridge COMMAND --help` tells more about each.
+exit codes: 0; 1 an error in a script, a run or a trace; 2 wrong usage; 3 the host lacks
+something (and what to do about it)
+"""
+
+
+def _front_parser() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    lines = (f"  {name:{width}}  {text}" for name, text in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        "markbridge",
+        usage="markbridge COMMAND [OPTIONS] ...",
+        description="Run SystemTap scripts without SystemTap; read, write LTT and CTF traces.",
+        epilog=_EPILOG.format(commands="\n".join(lines)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+    parser.add_argument("-h", "--help", action="help", help="show this help")
+    parser.add_argument(
+        "-V", "--version", action="version", version=f"markbridge {__version__}"
+    )
+    return parser
+
+
+def dispatch(arguments: list[str] | None = None) -> int:
+    """Run the command with `arguments` (default: of the process); its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or words[0] not in COMMANDS:
+        parser = _front_parser()
+        parser.parse_args(words[:1])
+        parser.error(f"unknown command {words[0]!r}" if words else "no command given")
+    return _run(words[0], words[1:])
+
+
+def _run(name: str, words: list[str]) -> int:
+    module = import_module(f"bridge.cli.{name}")
+    parser = argparse.ArgumentParser(f"markbridge {name}", description=COMMANDS[name])
+    module.configure(parser)
+    parsed = parser.parse_intermixed_args(words)
+    try:
+        return int(module.run(parsed))
+    except HostError as error:
+        from bridge.cli.terminal import say_error
+
+        say_error(str(error))
+        return EXIT_HOST
+    except BridgeError as error:
+        from bridge.cli.terminal import say_error
+
+        say_error(str(error))
+        return EXIT_ERROR
+    except BrokenPipeError:
+        return _quiet_pipe()
+
+
+def _quiet_pipe() -> int:
+    """The reader of our output has gone: nothing is left to say, not even at exit."""
+    import os
+
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+    return EXIT_ERROR

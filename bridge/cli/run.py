@@ -1,0 +1,176 @@
+"""`markbridge run`: a script on this machine's markers, or over a recorded trace."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.cli.front import EXIT_ERROR
+from bridge.cli.script import compile_arguments, configure_script, live_targets
+from bridge.cli.terminal import say_diagnostics
+from bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    import argparse
+    from types import FrameType
+
+    from bridge.artifact import Placed
+    from bridge.engine.base import RunResult
+    from bridge.engine.native import SessionOptions
+    from bridge.engine.target import Target
+    from bridge.markers import Targets
+    from bridge.pipeline import Compiled
+
+MEGABYTE = 1 << 20
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    configure_script(parser)
+    add = parser.add_argument
+    add("-o", dest="output", metavar="FILE", help="write the script's output there")
+    add("-T", dest="seconds", type=float, metavar="SEC", help="end after so many seconds")
+    add("-v", dest="verbose", action="count", default=0, help="repeat warnings; say more")
+    add("-w", dest="quiet", action="store_true", help="no warnings")
+    add("-s", dest="megabytes", type=int, default=16, metavar="MB", help="size of the buffer")
+    add(
+        "--trace",
+        type=Path,
+        metavar="DIR",
+        help="record every hit of the markers there, as CTF",
+    )
+    add("--replay", type=Path, metavar="DIR", help="run over the trace there")
+    add(
+        "--suppress-handler-errors",
+        action="store_true",
+        help="go on after errors in handlers, and only count them",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compile, run, and give the exit code."""
+    if arguments.replay is not None and (arguments.command or arguments.trace):
+        raise BridgeError("--replay takes neither -c nor --trace")
+    targets = _recorded_targets(arguments) if arguments.replay else live_targets(arguments)
+    compiled = compile_arguments(arguments, targets, record=arguments.trace is not None)
+    if compiled is None:
+        return EXIT_ERROR
+    if not arguments.quiet:
+        say_diagnostics(compiled.warnings, compiled.sources)
+    output = _open_output(arguments.output)
+    try:
+        if arguments.replay is not None:
+            return _replay(arguments, compiled, output)
+        return _run_live(arguments, compiled.placed, output).exit_code
+    finally:
+        if output != 1:
+            os.close(output)
+
+
+def _open_output(name: str | None) -> int:
+    if name is None:
+        return 1
+    try:
+        return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise BridgeError(f"cannot write `{name}`: {error.strerror}") from error
+
+
+def _session_options(arguments: argparse.Namespace, output: int) -> SessionOptions:
+    from bridge.engine.native import SessionOptions
+
+    return SessionOptions(
+        output=output,
+        target=arguments.pid,
+        quiet=arguments.quiet,
+        repeat_warnings=arguments.verbose > 0,
+        suppress_errors=arguments.suppress_handler_errors,
+    )
+
+
+# --- live -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Interruption:
+    """Whether a signal asked for the end.
+
+    The first one ends the session normally; another one of the same kind does what it always
+    does, so a second Ctrl-C ends the process at once.
+    """
+
+    came: bool = False
+    _before: dict[int, object] = field(default_factory=dict)
+
+    def __enter__(self) -> Interruption:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            self._before[number] = signal.signal(number, self._take)
+        # A handler of our own makes the end of the command interrupt the engine's sleep.
+        self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type] # what signal() gave
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        self.came = True
+        signal.signal(number, signal.SIG_DFL)
+
+    def __call__(self) -> bool:
+        return self.came
+
+
+def _run_live(arguments: argparse.Namespace, placed: Placed, output: int) -> RunResult:
+    from bridge.engine.kernel import KernelOptions, run_live
+
+    with Interruption() as interruption:
+        target = _target(arguments)
+        try:
+            return run_live(
+                placed,
+                target,
+                KernelOptions(
+                    session=_session_options(arguments, output),
+                    stopped=interruption,
+                    seconds=arguments.seconds,
+                    ring_bytes=_power_of_two(arguments.megabytes * MEGABYTE),
+                    trace=arguments.trace,
+                    unsafe_nop5=arguments.unsafe_nop5,
+                ),
+            )
+        finally:
+            target.abandon()
+
+
+def _target(arguments: argparse.Namespace) -> Target:
+    from bridge.engine.child import start
+    from bridge.engine.target import Target
+
+    if arguments.command:
+        return Target.of_child(start(arguments.command))
+    return Target.of_process(arguments.pid) if arguments.pid else Target()
+
+
+def _power_of_two(size: int) -> int:
+    if size <= 0:
+        raise BridgeError("-s needs a positive number of megabytes")
+    return 1 << (size - 1).bit_length()
+
+
+# --- over a trace -----------------------------------------------------------------------------
+
+
+def _recorded_targets(arguments: argparse.Namespace) -> Targets:
+    from bridge.targets.recorded import open_recorded
+
+    return open_recorded(arguments.replay)
+
+
+def _replay(arguments: argparse.Namespace, compiled: Compiled, output: int) -> int:
+    from bridge.engine.replay import run_replay
+
+    return run_replay(compiled.placed, arguments.replay, _session_options(arguments, output))

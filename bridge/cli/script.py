@@ -1,0 +1,115 @@
+"""The options of commands that take a script, and the way from them to a compiled program."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.errors import BridgeError
+from bridge.source import SourceMap
+
+if TYPE_CHECKING:
+    import argparse
+
+    from bridge.markers import Targets
+    from bridge.pipeline import Compiled
+    from bridge.script.options import AnalyseOptions
+    from bridge.source import Source
+
+
+def configure_script(parser: argparse.ArgumentParser) -> None:
+    """The options about the script itself, by stap's letters."""
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="FILE [ARGUMENT ...]",
+        help="the script (- for standard input), then its arguments $1 @1 ...",
+    )
+    add = parser.add_argument
+    add("-e", dest="text", metavar="TEXT", help="the script itself")
+    add("-E", dest="extra", metavar="TEXT", action="append", default=[], help="one more script")
+    add(
+        "-I", dest="include", metavar="DIR", action="append", default=[], help="a tapset folder"
+    )
+    add("-D", dest="defines", metavar="N=V", action="append", default=[], help="set a limit")
+    add("-G", dest="globals_", metavar="G=V", action="append", default=[], help="set a global")
+    add("-g", dest="guru", action="store_true", help="guru mode, as far as it means anything")
+    add("-u", dest="unoptimized", action="store_true", help="keep code that does nothing")
+    add("--compatible", default="5.6", metavar="VERSION", help="be like an older SystemTap")
+    add("-c", dest="command", default="", metavar="CMD", help="run CMD, and end when it ends")
+    add("-x", dest="pid", type=int, default=0, metavar="PID", help="what target() is")
+    add(
+        "--unsafe-nop5",
+        action="store_true",
+        help="attach to five-byte nops even where that overwrites the program's red zone",
+    )
+
+
+def read_script(arguments: argparse.Namespace, sources: SourceMap) -> Source:
+    """The script that the options name; it takes the first word if there is no -e."""
+    if arguments.text is not None:
+        return sources.add("<input>", arguments.text.encode("utf-8", "surrogateescape"))
+    if not arguments.words:
+        raise BridgeError("a script is needed: a file, or -e TEXT")
+    name = arguments.words.pop(0)
+    if name == "-":
+        return sources.add("<input>", sys.stdin.buffer.read())
+    try:
+        return sources.add(name, Path(name).read_bytes())
+    except OSError as error:
+        raise BridgeError(
+            f"input file '{name}' is missing or unreadable: {error.strerror}"
+        ) from error
+
+
+def analyse_options(arguments: argparse.Namespace) -> AnalyseOptions:
+    """What the options say to the front end."""
+    from bridge.script.options import AnalyseOptions
+
+    return AnalyseOptions(
+        arguments=tuple(arguments.words),
+        include=tuple(map(Path, arguments.include)),
+        defines=_pairs(arguments.defines, "-D", "1"),
+        globals_=_pairs(arguments.globals_, "-G", None),
+        extra=tuple(arguments.extra),
+        guru=arguments.guru,
+        unoptimized=arguments.unoptimized,
+        compatible=arguments.compatible,
+    )
+
+
+def _pairs(items: list[str], option: str, default: str | None) -> dict[str, str]:
+    pairs = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not equals and default is None:
+            raise BridgeError(f"{option} needs NAME=VALUE, not `{item}`")
+        pairs[name] = value if equals else default or ""
+    return pairs
+
+
+def live_targets(arguments: argparse.Namespace) -> Targets:
+    """What there is to probe on this machine."""
+    from bridge.targets.bind import Binder, Options
+    from bridge.world import LiveWorld
+
+    options = Options(arguments.command, arguments.pid, arguments.unsafe_nop5)
+    return Binder(LiveWorld(), options)
+
+
+def compile_arguments(
+    arguments: argparse.Namespace, targets: Targets, *, record: bool = False
+) -> Compiled | None:
+    """The compiled script; None after its errors have been told."""
+    from bridge.cli.terminal import say_diagnostics
+    from bridge.errors import CompileError
+    from bridge.pipeline import compile_script
+
+    sources = SourceMap()
+    main = read_script(arguments, sources)
+    try:
+        return compile_script(main, sources, targets, analyse_options(arguments), record=record)
+    except CompileError as error:
+        say_diagnostics(error.diagnostics, sources)
+        return None
