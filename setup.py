@@ -33,6 +33,7 @@ setup(
             sources=csrc.SOURCES,
             depends=csrc.HEADERS,
             include_dirs=["csrc", "csrc/include"],
+            libraries=["m"],
             extra_compile_args=[*csrc.FLAGS, *csrc.WARNINGS],
             py_limited_api=True,
         )
