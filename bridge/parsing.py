@@ -98,7 +98,9 @@ class Feeder:
 
     def expected(self) -> frozenset[str]:
         """The terminals that the state has actions for."""
-        return frozenset(self._tables[self._state.state_stack[-1]])
+        actions = self._tables[self._state.state_stack[-1]]
+        # rules are in lower case
+        return frozenset(name for name in actions if not name.islower())
 
     def feed(self, token: object) -> bool:
         """Take a token; False (and no change of meaning) where it does not fit."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bridge import parsing
 from bridge.script import ast, errors
 from bridge.script.builder import Builder, number
-from bridge.script.expectations import expectation
+from bridge.script.expectations import VALUE, expectation
 from bridge.script.lex import Lexer
 from bridge.script.options import AnalyseOptions
 from bridge.script.preprocess import Preprocessor
@@ -121,7 +121,9 @@ class _Parser:
         end = Token("end", "", self._end, type="$END")
         done, result = self._feeder.finish(end)
         if not done:
-            self._fail(errors.parse(expectation(self._feeder, None, self._brackets), end))
+            self._fail(
+                errors.parse(expectation(self._feeder.expected(), None, self._brackets), end)
+            )
             return None
         assert isinstance(result, list)
         return None if self.errors else result
@@ -195,6 +197,8 @@ class _Parser:
             inside = bool(self._brackets)
             message = errors.EMBEDDED_EXPR_GURU if inside else errors.EMBEDDED_GURU
             raise errors.Refused(errors.parse(message, token))
+        if token.kind == OPERATOR and token.text in {"->", "["} and self._pretty():
+            raise errors.Refused(errors.parse(errors.PRETTY_PATH, token))
         if token.kind == KEYWORD:
             if not self._brackets and token.text in STARTERS:
                 self._in_function = token.text == "function"
@@ -211,6 +215,15 @@ class _Parser:
             if self._feeder.accepts(token.type):
                 message = errors.OPERATOR_GURU.format(token.text)
                 raise errors.Refused(errors.parse(message, token))
+
+    def _pretty(self) -> bool:
+        """Whether the last token ended a pretty-printed target."""
+        last = self._last
+        if last is None or not last.text.endswith("$"):
+            return False
+        return last.type == "DOLLARS" or (
+            last.type in {"TARGET", "MEMBER"} and last.text.strip("$") != ""
+        )
 
     def _terminal(self, token: Token) -> str:
         kind, accepts = token.kind, self._feeder.accepts
@@ -273,8 +286,8 @@ class _Parser:
         opener = self._brackets[-1][1] if self._brackets else None
         if token.is_operator(")") and opener is not None and opener.type == "PRINTD":
             # SystemTap takes the bracket for a comma and stumbles over what follows
-            token = self._stream.peek() or token
-        return errors.parse(expectation(self._feeder, token, self._brackets), token)
+            return errors.parse(VALUE, self._stream.peek() or token)
+        return errors.parse(expectation(self._feeder.expected(), token, self._brackets), token)
 
 
 def parse(
