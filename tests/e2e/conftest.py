@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,6 +47,32 @@ def run() -> Runner:
         return Finished(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+class Interrupter(Protocol):
+    """`interrupt_after(3, "run", "x.stp")`: as `run`, with Ctrl-C after some seconds."""
+
+    def __call__(self, seconds: float, *arguments: object) -> Finished: ...
+
+
+@pytest.fixture
+def interrupt_after() -> Interrupter:
+    """Runs `markbridge`, presses Ctrl-C after some seconds, returns what it left."""
+
+    def interrupt_after(seconds: float, *arguments: object) -> Finished:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bridge", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="surrogateescape",
+        )
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        return Finished(process.returncode, out, err)
+
+    return interrupt_after
 
 
 class Compiler(Protocol):

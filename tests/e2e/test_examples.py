@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Finished, Runner
+    from conftest import Interrupter, Runner
 
 EXAMPLES = Path("/usr/share/systemtap/examples")
 pytestmark = pytest.mark.tools
-
-
-def _stopped_after(seconds: float, *arguments: object) -> Finished:
-    """Run the command, press Ctrl-C after some time, return what it left."""
-    from conftest import Finished
-
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bridge", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="surrogateescape",
-    )
-    time.sleep(seconds)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    return Finished(process.returncode, out, err)
 
 
 def test_helloworld(run: Runner) -> None:
@@ -51,8 +30,8 @@ def test_ansi_colors(run: Runner, name: str, cells: int) -> None:
     assert "fg,t \\ bg |" in done.out
 
 
-def test_lifegame_moves_its_glider() -> None:
-    done = _stopped_after(3, "run", EXAMPLES / "stapgames/lifegame.stp")
+def test_lifegame_moves_its_glider(interrupt_after: Interrupter) -> None:
+    done = interrupt_after(3, "run", EXAMPLES / "stapgames/lifegame.stp")
 
     assert done.code == 0, done.err
     screens = done.out.split("\x1b[1;1H\x1b[J")[1:]
