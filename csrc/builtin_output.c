@@ -184,7 +184,7 @@ MB_BUILTIN(pn)
 }
 
 /* The name of the function in the probe point: function("NAME@file:line"). */
-MB_BUILTIN(probefunc)
+MB_BUILTIN(ppfunc)
 {
 	const char *point = session->handler ? session->handler->point : "";
 	const char *start = strstr(point, "function(\"");

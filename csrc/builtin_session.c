@@ -100,7 +100,57 @@ MB_BUILTIN(kernel_string_1)
 	return mb_raise_fault(session, site, "kernel string copy fault", argument[0]);
 }
 
+MB_BUILTIN(kernel_string_n)
+{
+	return mb_raise_fault(session, site, "kernel string copy fault", argument[0]);
+}
+
+/* Numbers in user memory; in kernel memory only the kernel reads, at the hit. */
+#define MB_NUMBER(name, type, word) \
+	MB_BUILTIN(user_##name) \
+	{ \
+		type value; \
+		if (mb_read_user(session, argument[0], (char *)&value, sizeof(value))) \
+			return mb_raise_fault(session, site, "user " word " copy fault", argument[0]); \
+		return mb_give(result, (int64_t)value); \
+	} \
+	MB_BUILTIN(kernel_##name) \
+	{ \
+		return mb_raise_fault(session, site, "kernel " word " copy fault", argument[0]); \
+	}
+
+MB_NUMBER(int8, int8_t, "char")
+MB_NUMBER(uint8, uint8_t, "char")
+MB_NUMBER(int16, int16_t, "short")
+MB_NUMBER(uint16, uint16_t, "short")
+MB_NUMBER(int32, int32_t, "int")
+MB_NUMBER(uint32, uint32_t, "int")
+MB_NUMBER(int64, int64_t, "long")
+MB_NUMBER(uint64, uint64_t, "long")
+
 /* --- time --- */
+
+static struct tm local_time(struct mb_session *session)
+{
+	time_t now = (time_t)(mb_context_long(session, MB_REALTIME) / 1000000000);
+	struct tm parts = { 0 };
+
+	localtime_r(&now, &parts);
+	return parts;
+}
+
+MB_BUILTIN(tz_gmtoff)
+{
+	return mb_give(result, -local_time(session).tm_gmtoff);
+}
+
+MB_BUILTIN(tz_name)
+{
+	struct tm parts = local_time(session);
+
+	mb_string_copy(session, result, parts.tm_zone ? parts.tm_zone : "");
+	return MB_OK;
+}
 
 MB_BUILTIN(ctime)
 {

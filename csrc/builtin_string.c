@@ -55,6 +55,13 @@ MB_BUILTIN(isinstr)
 	return mb_give(result, strstr(mb_text_argument(argument[0]), mb_text_argument(argument[1])) != NULL);
 }
 
+MB_BUILTIN(strpos)
+{
+	const char *text = mb_text_argument(argument[0]), *found = strstr(text, mb_text_argument(argument[1]));
+
+	return mb_give(result, found ? found - text : -1);
+}
+
 MB_BUILTIN(isdigit)
 {
 	const char *text = mb_text_argument(argument[0]);

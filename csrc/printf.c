@@ -199,12 +199,9 @@ static const int64_t *read_conversion(const struct mb_piece *piece, const int64_
 	how->zero = piece->flag == '0';
 	how->special = piece->flag == '#' || piece->letter == 'p';
 	how->sign = piece->flag == '+' || piece->flag == ' ' ? piece->flag : '\0';
-	if (piece->star_width) {
-		how->width = (int32_t)*argument++;
-		how->left |= how->width < 0;
-		how->width = how->width < 0 ? -how->width : how->width;
-	}
-	if (how->width >= 0)
+	if (piece->star_width)
+		how->width = clamp((int32_t)*argument++, widest);
+	else if (how->width >= 0)
 		how->width = clamp(how->width, widest);
 	if (piece->star_precision)
 		how->precision = clamp((int32_t)*argument++, widest);

@@ -86,7 +86,7 @@ static void report(struct mb_session *session, const struct mb_handler *handler)
 	if (brief)
 		mb_session_message(session, "ERROR", "%s%s", error->message, place);
 	else
-		mb_session_message(session, "ERROR", "%s%s in probe %s", error->message, place, handler->script_point);
+		mb_session_message(session, "ERROR", "%s%s in probe %s", error->message, place, handler->point);
 }
 
 /* --- handlers --- */

@@ -90,8 +90,8 @@ def compile_native(what: Placed | Program) -> NativeCode:
         name = f"handler_{number}"
         unit.add(name, Role.HANDLER, handler.body, handler.captures, layout)
     conditions = {n: h.condition for n, h in enumerate(program.handlers) if h.condition}
-    for number in conditions:
-        unit.add(f"condition_{number}", Role.CONDITION, conditions[number])
+    for number, condition in conditions.items():
+        unit.add(f"condition_{number}", Role.CONDITION, condition)
     for number, function in enumerate(program.functions):
         unit.add(f"function_{number}", Role.FUNCTION, function)
     text = unit.text()

@@ -147,7 +147,7 @@ def _fail_on_fault(
 
 
 def _fault_text(load: Load) -> str:
-    """The words of SystemTap's messages: `user string copy fault -14`, `kernel long copy fault`."""
+    """SystemTap's words: `user string copy fault -14`, `kernel long copy fault`."""
     if load.type is Value.STRING:
         return f"{load.space} string copy fault" + (" -14" if load.space == "user" else "")
     kind = {1: "char", 2: "short", 4: "int", 8: "long"}[load.size]
@@ -315,7 +315,7 @@ def tick(b: NativeBackend, e: Emitter, op: ops.Tick) -> None:
     left = e.value(f"sub i64 {e.value(f'load i64, ptr {at}')}, {op.count}")
     e.emit(f"store i64 {left}, ptr {at}")
     spent, on = e.label("spent"), e.label("on")
-    e.branch(e.value(f"icmp slt i64 {left}, 0"), spent, on)
+    e.branch(e.value(f"icmp sle i64 {left}, 0"), spent, on)
     e.start(spent)
     b.call(e, "mb_raise_actions", "%session", str(op.site))
     e.jump(e.exit_edge())
