@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,12 +32,29 @@ def test_ansi_colors(run: Runner, name: str, cells: int) -> None:
     assert "fg,t \\ bg |" in done.out
 
 
-def test_lifegame_moves_its_glider(interrupt_after: Interrupter) -> None:
+def _next_generation(cells: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Conway's rule on the field of 15 by 15 cells that the script uses."""
+    around = Counter(
+        (y + dy, x + dx)
+        for y, x in cells
+        for dy in (-1, 0, 1)
+        for dx in (-1, 0, 1)
+        if (dy, dx) != (0, 0)
+    )
+    alive = {cell for cell, n in around.items() if n == 3 or (n == 2 and cell in cells)}
+    return {(y, x) for y, x in alive if 0 <= y < 15 and 0 <= x < 15}
+
+
+def test_lifegame_follows_the_rule(interrupt_after: Interrupter) -> None:
     done = interrupt_after(3, "run", EXAMPLES / "stapgames/lifegame.stp")
 
     assert done.code == 0, done.err
     screens = done.out.split("\x1b[1;1H\x1b[J")[1:]
-    cells = [frozenset(re.findall(r"\x1b\[(\d+);(\d+)Ho", screen)) for screen in screens]
-    assert len(cells[0]) == 5
-    moved = frozenset((str(int(y) + 1), str(int(x) - 1)) for y, x in cells[0])
-    assert cells[4] == moved
+    fields = [
+        {(int(y) - 1, int(x) - 1) for y, x in re.findall(r"\x1b\[(\d+);(\d+)Ho", screen)}
+        for screen in screens
+    ]
+    assert len(fields) >= 5
+    assert len(fields[0]) == 5
+    for before, after in pairwise(fields):
+        assert after == _next_generation(before)
