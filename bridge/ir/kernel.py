@@ -174,7 +174,7 @@ def _is_short_field(name: str, handler: Handler) -> bool:
 
 
 def mergeable(program: Program, variable: int) -> str:
-    """Why additions to a global cannot be made in the kernel and merged later; "" if they can."""
+    """Why additions to a global cannot be merged later; "" if they can."""
     declaration = program.globals[variable]
     if isinstance(declaration, Array) and declaration.wrap:
         return "wraps around, so the order of insertion decides"

@@ -38,28 +38,11 @@ STRINGS = {
 }
 """Built-ins that read a string, and where; a second argument is the limit."""
 
-_SIZES = {"char": 1, "short": 2, "int": 4, "long": 8}
 NUMBERS = {
-    **{
-        f"{space}_{name}": (space, size, True)
-        for space in ("user", "kernel")
-        for name, size in _SIZES.items()
-    },
-    **{
-        f"{space}_u{name}": (space, size, False)
-        for space in ("user", "kernel")
-        for name, size in _SIZES.items()
-    },
-    **{
-        f"{space}_int{8 * size}": (space, size, True)
-        for space in ("user", "kernel")
-        for size in (1, 2, 4, 8)
-    },
-    **{
-        f"{space}_uint{8 * size}": (space, size, False)
-        for space in ("user", "kernel")
-        for size in (1, 2, 4, 8)
-    },
+    f"{space}_{word}{bits}": (space, bits // 8, word == "int")
+    for space in ("user", "kernel")
+    for word in ("int", "uint")
+    for bits in (8, 16, 32, 64)
 }
 """Built-ins that read a number: where, how many bytes, signed."""
 
@@ -86,7 +69,7 @@ class _Forming:
     registers: list[Value] = field(default_factory=list)
 
     def run(self) -> Handler:
-        """Repeat until nothing more is found: an address may depend on a capture just formed."""
+        """Repeat until nothing is found: an address may depend on a capture just formed."""
         function = self.handler.body
         self.captures = list(self.handler.captures)
         while True:

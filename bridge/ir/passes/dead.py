@@ -1,4 +1,4 @@
-"""Dead registers: operations that only write what nobody reads go, and so do unused captures."""
+"""Dead code: operations that only write what nobody reads go, and unused captures too."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def _callees(function: Function) -> set[int]:
 
 
 def _chain(program: Program, start: int) -> bool:
-    """Whether calls from a function end within MAXNESTING, so that leaving one out is invisible."""
+    """Whether calls from a function end within MAXNESTING, so that one fewer is invisible."""
     level, depth = {start}, 1
     while level:
         if depth > min(program.limits.maxnesting, len(program.functions)):
@@ -97,7 +97,7 @@ def _first_call(function: Function, small: set[int]) -> tuple[int, int] | None:
 
 @dataclass(slots=True)
 class _Inlining:
-    """One call, at operation `at` of block `number`, on its way to be replaced by its callee."""
+    """One call: operation `at` of block `number` of `function`, to be replaced."""
 
     program: Program
     function: Function
@@ -139,10 +139,8 @@ class _Inlining:
         entry: list[Op] = [
             ops.Copy(self._reg(Reg(at)), argument) for at, argument in enumerate(call.arguments)
         ]
-        for reg in sorted(live_at_start(callee)[0]):
-            if reg >= callee.parameters:
-                entry.append(_zero(self._reg(reg), callee.registers[reg]))
-        return entry
+        locals_ = [reg for reg in sorted(live_at_start(callee)[0]) if reg >= callee.parameters]
+        return entry + [_zero(self._reg(reg), callee.registers[reg]) for reg in locals_]
 
     def _block(
         self, call: ops.Call, callee: Function, block: BasicBlock, first: Label, after: Label

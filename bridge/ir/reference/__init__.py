@@ -1,0 +1,1 @@
+"""The pieces of the reference interpreter: clear rather than fast, and independent of csrc."""

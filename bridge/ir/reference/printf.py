@@ -1,0 +1,121 @@
+"""The printf family (spec section 8): a format and its arguments -> bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.ir.arithmetic import MASK
+from bridge.ir.program import Conversion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bridge.ir.program import Format
+
+Item = int | bytes
+PRINT_BYTES = 8192
+"""The size of the print buffer."""
+_NAMED = {7: "a", 8: "b", 12: "f", 10: "n", 13: "r", 9: "t", 11: "v", 39: "'", 92: "\\"}
+_BINARY = {1, 2, 4, 8}
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """A conversion with its numbers known; -1 stands for none."""
+
+    letter: str
+    flag: str
+    left: bool
+    width: int
+    precision: int
+
+
+def format_bytes(format_: Format, arguments: Sequence[Item], widest: int) -> bytes:
+    """The text; widths and precisions, and the whole, are at most `widest`."""
+    left = iter(arguments)
+    text = b"".join(
+        _convert(_how(piece, left, widest), next(left), widest)
+        if isinstance(piece, Conversion)
+        else piece
+        for piece in format_.pieces
+    )
+    return text[:widest]
+
+
+def _how(piece: Conversion, arguments: Iterator[Item], widest: int) -> _How:
+    width = _size(piece.width, arguments)
+    left = piece.flag == "-" or (piece.width == "*" and width < 0)
+    width = abs(width) if piece.width == "*" else width
+    precision = _size(piece.precision, arguments)
+    if piece.precision == "*":
+        precision = max(precision, 0)
+    return _How(piece.letter, piece.flag, left, min(width, widest), min(precision, widest))
+
+
+def _size(size: int | str | None, arguments: Iterator[Item]) -> int:
+    if size is None:
+        return -1
+    if isinstance(size, int):
+        return size
+    value = next(arguments)
+    assert isinstance(value, int)
+    # widths from arguments are C ints
+    return ((value + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+
+
+def _convert(how: _How, value: Item, widest: int) -> bytes:
+    if isinstance(value, bytes):
+        return _string(how, value, widest)
+    match how.letter:
+        case "c":
+            return _padded(how, _char(how, value & 0xFF), b" ")
+        case "b":
+            return _binary(how, value)
+        case "d" | "i":
+            sign = "-" if value < 0 else how.flag if how.flag in {"+", " "} else ""
+            return _number(how, sign, str(abs(value)))
+        case "u":
+            return _number(how, "", str(value & MASK))
+        case "o":
+            return _number(how, "0" if how.flag == "#" else "", f"{value & MASK:o}")
+        case "X":
+            return _number(how, "0X" if how.flag == "#" else "", f"{value & MASK:X}")
+        case "x" | "p":
+            prefix = "0x" if how.flag == "#" or how.letter == "p" else ""
+            return _number(how, prefix, f"{value & MASK:x}")
+        case _:
+            raise NotImplementedError(f"%{how.letter} reads memory")
+
+
+def _string(how: _How, value: bytes, widest: int) -> bytes:
+    text = value[: how.precision if how.precision >= 0 else widest]
+    return _padded(how, text, b" ") + (b"\0" if how.flag == "0" else b"")
+
+
+def _padded(how: _How, text: bytes, fill: bytes) -> bytes:
+    padding = fill * (how.width - len(text))
+    return text + padding if how.left else padding + text
+
+
+def _char(how: _How, code: int) -> bytes:
+    if how.flag != "#":
+        return bytes([code])
+    if code in _NAMED:
+        return b"\\" + _NAMED[code].encode()
+    return bytes([code]) if 0x20 <= code < 0x7F else b"\\%03o" % code
+
+
+def _number(how: _How, prefix: str, digits: str) -> bytes:
+    """Zeros of the precision stand before the digits, those of the flag before them."""
+    body = digits.rjust(how.precision, "0") if how.precision > 0 else digits
+    fill = how.width - len(prefix) - len(body)
+    if how.flag == "0" and not how.left:
+        return f"{prefix}{'0' * fill}{body}".encode()
+    return _padded(how, f"{prefix}{body}".encode(), b" ")
+
+
+def _binary(how: _How, value: int) -> bytes:
+    sizes = [size for size in (how.precision, how.width) if size in _BINARY]
+    size = sizes[0] if sizes else 8
+    return _padded(how, (value & MASK).to_bytes(8, "little")[:size], b"\0")

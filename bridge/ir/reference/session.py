@@ -1,0 +1,195 @@
+"""The state of a running script and its life cycle (spec section 9), with a clock of its own.
+
+Timers fire in the order of time, but no time passes: the clock jumps to what is due next.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from bridge.ir.program import Array, Value
+from bridge.ir.reference.arrays import OrderedArray
+from bridge.ir.reference.faults import AbortedError, ScriptError
+from bridge.ir.reference.machine import Machine
+from bridge.ir.reference.statistics import Statistic
+from bridge.markers import Begin, End, Error, Timer
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bridge.ir.program import Handler, Program
+    from bridge.ir.reference.machine import Item
+
+
+class State(Enum):
+    """Where the session is."""
+
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class Session:
+    """One run.
+
+    `contexts` maps built-ins to what they read of a hit and what divides it; `hit` is that of
+    the current one.
+    """
+
+    program: Program
+    contexts: Mapping[str, tuple[str, int]]
+    output: Callable[[bytes], object]
+    message: Callable[[str], object]
+    target: int = 0
+    globals: list[Item | Statistic | OrderedArray] = field(default_factory=list)
+    hit: dict[str, Item] = field(default_factory=dict)
+    state: State = State.RUNNING
+    errors: int = 0
+    clock_ns: int = 0
+    tokens: bytes = b""
+    match: re.Match[bytes] | None = None
+    speculations: dict[int, bytes] = field(default_factory=dict)
+    warned: set[bytes] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.globals = [0] * len(self.program.globals)
+        for number in range(len(self.program.globals)):
+            self.reset(number, initial=True)
+
+    # --- what operations need -----------------------------------------------------------------
+
+    def reset(self, number: int, *, initial: bool = False) -> None:
+        """A global as it is at the start, or as `delete` leaves it."""
+        declaration = self.program.globals[number]
+        if isinstance(declaration, Array):
+            self.globals[number] = OrderedArray(declaration)
+        elif declaration.stat is not None:
+            self.globals[number] = Statistic(declaration.stat)
+        elif initial and declaration.initial is not None:
+            value = declaration.initial
+            self.globals[number] = self.cut(value) if isinstance(value, bytes) else value
+        else:
+            self.globals[number] = 0 if declaration.type is Value.LONG else b""
+
+    def cut(self, text: bytes) -> bytes:
+        """A string as the language keeps it: up to a NUL, MAXSTRINGLEN - 1 bytes at most."""
+        return text.partition(b"\0")[0][: self.program.limits.maxstringlen - 1]
+
+    def write(self, text: bytes) -> None:
+        """Print."""
+        self.output(text)
+
+    def warn(self, text: bytes) -> None:
+        """Print a warning, once."""
+        if text not in self.warned:
+            self.warned.add(text)
+            self.message(f"WARNING: {text.decode('latin-1')}")
+
+    def stop(self) -> None:
+        """End normally after the current handler."""
+        if self.state is State.RUNNING:
+            self.state = State.STOPPING
+
+    def context(self, builtin: str) -> Item:
+        """What a built-in says of the current hit, or of ourselves if there is none."""
+        name, scale = self.contexts[builtin]
+        value = self.hit[name] if name in self.hit else self._own(name)
+        return value // scale if isinstance(value, int) else self.cut(value)
+
+    def _own(self, name: str) -> Item:
+        own: dict[str, Callable[[], Item]] = {
+            "pid": os.getpid,
+            "tid": os.getpid,
+            "ppid": os.getppid,
+            "uid": os.getuid,
+            "euid": os.geteuid,
+            "gid": os.getgid,
+            "egid": os.getegid,
+            "execname": lambda: b"markbridge",
+            "realtime_ns": lambda: time.time_ns() + self.clock_ns,
+            "monotonic_ns": lambda: time.monotonic_ns() + self.clock_ns,
+        }
+        return own.get(name, lambda: 0)()
+
+    # --- handlers -----------------------------------------------------------------------------
+
+    def run_handler(self, handler: Handler, captures: Sequence[Item | None] = ()) -> None:
+        """Run one handler if its condition holds; count its error."""
+        limits = self.program.limits
+        actions = limits.maxaction_interruptible if handler.interruptible else limits.maxaction
+        machine = Machine(
+            self,
+            captures,
+            handler.point.encode("latin-1"),
+            handler.script_point.encode("latin-1"),
+            actions,
+        )
+        try:
+            if handler.condition is None or Machine(self).run(handler.condition):
+                machine.run(handler.body)
+        except ScriptError as error:
+            self._failed(handler, error)
+        except AbortedError:
+            pass
+
+    def _failed(self, handler: Handler, error: ScriptError) -> None:
+        self.errors += 1
+        sites = self.program.sites
+        near = f" near {sites[error.site].text}" if error.site is not None else ""
+        chain = "".join(f" (called from {sites[site].text})" for site in error.chain)
+        text = error.message.decode("latin-1")
+        self.message(f"ERROR: {text}{near}{chain} in probe {handler.script_point}")
+        if self.errors > self.program.limits.maxerrors:
+            self.state = State.FAILED
+
+    # --- life cycle ---------------------------------------------------------------------------
+
+    def run(self, duration_ns: int) -> int:
+        """The whole life; the exit code. Without an exit() it stops after `duration_ns`."""
+        for handler in self._by_priority(Begin):
+            if self.state is State.RUNNING:
+                self.run_handler(handler)
+        self._timers(duration_ns)
+        self.stop()
+        if self.state is State.STOPPING:
+            self._ending(End)
+        if self.state is State.FAILED:
+            self._ending(Error)
+        return int(self.errors > 0)
+
+    def _ending(self, kind: type[End | Error]) -> None:
+        errors = self.errors
+        for handler in self._by_priority(kind):
+            if kind is Error or self.state is not State.FAILED:
+                self.run_handler(handler)
+            if kind is Error and self.errors > errors:
+                break
+
+    def _by_priority(self, kind: type[Begin | End | Error]) -> list[Handler]:
+        found = [
+            (attachment.priority, at)
+            for at, handler in enumerate(self.program.handlers)
+            if isinstance(attachment := handler.expansion.attachment, kind)
+        ]
+        return [self.program.handlers[at] for _, at in sorted(found)]
+
+    def _timers(self, duration_ns: int) -> None:
+        due = [
+            (timer.period_ns, at)
+            for at, handler in enumerate(self.program.handlers)
+            if isinstance(timer := handler.expansion.attachment, Timer)
+        ]
+        heapq.heapify(due)
+        while due and self.state is State.RUNNING and due[0][0] <= duration_ns:
+            self.clock_ns, at = heapq.heappop(due)
+            handler = self.program.handlers[at]
+            self.run_handler(handler)
+            assert isinstance(handler.expansion.attachment, Timer)
+            heapq.heappush(due, (self.clock_ns + handler.expansion.attachment.period_ns, at))
