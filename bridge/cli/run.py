@@ -125,7 +125,7 @@ class Interruption:
 
 
 def _run_live(arguments: argparse.Namespace, placed: Placed, output: int) -> RunResult:
-    from bridge.engine.kernel import KernelOptions, run_live
+    from bridge.engine.live import LiveOptions, run_live
 
     with Interruption() as interruption:
         target = _target(arguments)
@@ -133,7 +133,7 @@ def _run_live(arguments: argparse.Namespace, placed: Placed, output: int) -> Run
             return run_live(
                 placed,
                 target,
-                KernelOptions(
+                LiveOptions(
                     session=_session_options(arguments, output),
                     stopped=interruption,
                     seconds=arguments.seconds,

@@ -91,11 +91,12 @@ def _pairs(items: list[str], option: str, default: str | None) -> dict[str, str]
 
 def live_targets(arguments: argparse.Namespace) -> Targets:
     """What there is to probe on this machine."""
-    from bridge.targets.bind import Binder, Options
+    from bridge.targets.live import LiveTargets
     from bridge.world import LiveWorld
 
-    options = Options(arguments.command, arguments.pid, arguments.unsafe_nop5)
-    return Binder(LiveWorld(), options)
+    return LiveTargets(
+        LiveWorld(), arguments.command, arguments.pid, unsafe_nop5=arguments.unsafe_nop5
+    )
 
 
 def compile_arguments(

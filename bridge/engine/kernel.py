@@ -8,7 +8,6 @@ delivers all that happened before, so nothing that was counted is missing from w
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
@@ -18,58 +17,37 @@ from bridge.codegen.bpf_object import Control, split_error_word
 from bridge.engine import attach
 from bridge.engine.base import run_session
 from bridge.engine.drain import Drain
-from bridge.engine.native import NativeSession, SessionOptions
+from bridge.engine.native import NativeSession
 from bridge.errors import HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from bridge.artifact import Placed
     from bridge.engine.attach import Loaded
     from bridge.engine.base import RunResult
+    from bridge.engine.live import Outside
+    from bridge.engine.native import SessionOptions
     from bridge.engine.record import Recorder
-    from bridge.engine.target import Target
 
-RING_BYTES = 1 << 24
 RECORDS_PER_TURN = 200_000
 FLUSH_NS = 1_000_000_000
 NO_SITE = 0xFFFFFFFF
 _U64 = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class KernelOptions:
-    """How a live session runs.
-
-    `stopped` is asked every turn whether something outside ends the session; `seconds` is how
-    long it lasts at most. `trace` is the folder to record into.
-    """
-
-    session: SessionOptions
-    stopped: Callable[[], bool]
-    seconds: float | None = None
-    ring_bytes: int = RING_BYTES
-    trace: Path | None = None
-    unsafe_nop5: bool = False
-
-
-def run_live(placed: Placed, target: Target, options: KernelOptions) -> RunResult:
-    """Run a program on this machine."""
-    offset = time.time_ns() - time.monotonic_ns()
-    session_options = replace(options.session, target=target.pid, realtime_offset_ns=offset)
-    outside = Outside(target, options)
-    if not placed.hooks and options.trace is None:
-        with NativeSession.open(placed, session_options) as session:
-            return run_session(session, TimerFeed(session, outside))
-    if not options.unsafe_nop5:
+def run_kernel(placed: Placed, session_options: SessionOptions, outside: Outside) -> RunResult:
+    """Run a program that has markers."""
+    if not outside.options.unsafe_nop5:
         _refuse_unsafe(placed)
-    loaded = attach.load(generate(placed, options.ring_bytes), offset)
+    loaded = attach.load(
+        generate(placed, outside.options.ring_bytes), session_options.realtime_offset_ns
+    )
     try:
         with NativeSession.open(placed, session_options) as session:
             feed = KernelFeed(loaded, session, outside)
             try:
-                feed.open(options.trace)
+                feed.open(outside.options.trace)
                 return run_session(session, feed)
             finally:
                 feed.close()
@@ -88,68 +66,6 @@ def _refuse_unsafe(placed: Placed) -> None:
                     f" {site.path} is not safe to trace: {site.unsafe}",
                     "--unsafe-nop5 attaches to it all the same",
                 )
-
-
-class Outside:
-    """What ends a session from outside: a signal, the target's end, the time."""
-
-    def __init__(self, target: Target, options: KernelOptions) -> None:
-        self.target = target
-        self._options = options
-        self._deadline_ns: int | None = None
-
-    def begin(self) -> None:
-        """The time starts, and the command."""
-        if self._options.seconds is not None:
-            self._deadline_ns = time.monotonic_ns() + int(self._options.seconds * 1e9)
-        self.target.release()
-
-    def stopped(self) -> bool:
-        """Whether it is over."""
-        if self._deadline_ns is not None and time.monotonic_ns() >= self._deadline_ns:
-            return True
-        return self._options.stopped() or self.target.ended()
-
-    def limit(self, until_ns: int) -> int:
-        """The earlier of a time and the end."""
-        return until_ns if self._deadline_ns is None else min(until_ns, self._deadline_ns)
-
-    def warn(self, session: NativeSession) -> None:
-        """Say that the command failed."""
-        warning = self.target.warning() if self.target.ended() else ""
-        if warning:
-            session.warn(warning)
-
-
-class TimerFeed:
-    """No hits: begin, end and timers only; nothing is loaded into the kernel."""
-
-    def __init__(self, session: NativeSession, outside: Outside) -> None:
-        self._session = session
-        self._outside = outside
-
-    def now(self) -> int:
-        """The monotonic clock."""
-        return time.monotonic_ns()
-
-    def arm(self) -> None:
-        """Let the command run."""
-        self._outside.begin()
-
-    def turn(self, until_ns: int) -> bool:
-        """Sleep until then, or until a signal."""
-        if self._outside.stopped():
-            return False
-        turn = ffi.new("struct mb_ring_turn *", {"until_ns": self._outside.limit(until_ns)})
-        lib.mb_ring_consume(ffi.NULL, ffi.NULL, ffi.NULL, turn)
-        return True
-
-    def settle(self) -> None:
-        """Nothing is held elsewhere."""
-
-    def disarm(self) -> None:
-        """Say how the command ended."""
-        self._outside.warn(self._session)
 
 
 class KernelFeed:

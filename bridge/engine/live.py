@@ -1,0 +1,115 @@
+"""Live sessions: what ends them from outside, and the choice of what delivers their hits.
+
+One rule: a script without markers loads nothing into the kernel, and needs no right to.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bridge._native import ffi, lib
+from bridge.engine.base import run_session
+from bridge.engine.native import NativeSession, SessionOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bridge.artifact import Placed
+    from bridge.engine.base import RunResult
+    from bridge.engine.target import Target
+
+RING_BYTES = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """How a live session runs.
+
+    `stopped` is asked every turn whether something outside ends the session; `seconds` is how
+    long it lasts at most. `trace` is the folder to record into.
+    """
+
+    session: SessionOptions
+    stopped: Callable[[], bool]
+    seconds: float | None = None
+    ring_bytes: int = RING_BYTES
+    trace: Path | None = None
+    unsafe_nop5: bool = False
+
+
+def run_live(placed: Placed, target: Target, options: LiveOptions) -> RunResult:
+    """Run a program on this machine."""
+    offset = time.time_ns() - time.monotonic_ns()
+    session_options = replace(options.session, target=target.pid, realtime_offset_ns=offset)
+    outside = Outside(target, options)
+    if placed.hooks or options.trace is not None:
+        from bridge.engine.kernel import run_kernel
+
+        return run_kernel(placed, session_options, outside)
+    with NativeSession.open(placed, session_options) as session:
+        return run_session(session, TimerFeed(session, outside))
+
+
+class Outside:
+    """What ends a session from outside: a signal, the target's end, the time."""
+
+    def __init__(self, target: Target, options: LiveOptions) -> None:
+        self.target = target
+        self.options = options
+        self._deadline_ns: int | None = None
+
+    def begin(self) -> None:
+        """The time starts, and the command."""
+        if self.options.seconds is not None:
+            self._deadline_ns = time.monotonic_ns() + int(self.options.seconds * 1e9)
+        self.target.release()
+
+    def stopped(self) -> bool:
+        """Whether it is over."""
+        if self._deadline_ns is not None and time.monotonic_ns() >= self._deadline_ns:
+            return True
+        return self.options.stopped() or self.target.ended()
+
+    def limit(self, until_ns: int) -> int:
+        """The earlier of a time and the end."""
+        return until_ns if self._deadline_ns is None else min(until_ns, self._deadline_ns)
+
+    def warn(self, session: NativeSession) -> None:
+        """Say that the command failed."""
+        warning = self.target.warning() if self.target.ended() else ""
+        if warning:
+            session.warn(warning)
+
+
+class TimerFeed:
+    """No hits: begin, end and timers only; nothing is loaded into the kernel."""
+
+    def __init__(self, session: NativeSession, outside: Outside) -> None:
+        self._session = session
+        self._outside = outside
+
+    def now(self) -> int:
+        """The monotonic clock."""
+        return time.monotonic_ns()
+
+    def arm(self) -> None:
+        """Let the command run."""
+        self._outside.begin()
+
+    def turn(self, until_ns: int) -> bool:
+        """Sleep until then, or until a signal."""
+        if self._outside.stopped():
+            return False
+        turn = ffi.new("struct mb_ring_turn *", {"until_ns": self._outside.limit(until_ns)})
+        lib.mb_ring_consume(ffi.NULL, ffi.NULL, ffi.NULL, turn)
+        return True
+
+    def settle(self) -> None:
+        """Nothing is held elsewhere."""
+
+    def disarm(self) -> None:
+        """Say how the command ended."""
+        self._outside.warn(self._session)

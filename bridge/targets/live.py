@@ -1,0 +1,51 @@
+"""The machine as `markers.Targets`, without loading what a script does not ask for.
+
+A script of begin, end and timer probes needs no reader of ELF files, kernel types or
+tracepoints; those are `bind.Binder`'s, which is made when the first marker is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.markers import NoMatch
+from bridge.targets import sessions
+from bridge.targets.points import check
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.markers import Expansion, PointPart, Targets
+    from bridge.world import World
+
+
+class LiveTargets:
+    """Expands probe points; `command`, `pid` and `unsafe_nop5` as in `bind.Options`."""
+
+    def __init__(
+        self, world: World, command: str = "", pid: int = 0, *, unsafe_nop5: bool = False
+    ) -> None:
+        self._world = world
+        self._options = (command, pid, unsafe_nop5)
+        self._binder: Targets | None = None
+
+    def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        """All places that a probe point stands for, in a stable order."""
+        wrong = check(parts)
+        if wrong is not None:
+            return wrong
+        match parts[0].name:
+            case "process" | "kernel":
+                return self._markers().expand(parts)
+            case "timer":
+                found = sessions.expand_timer(parts, self._world.user_hz)
+                return found if isinstance(found, NoMatch) else (found,)
+            case _:
+                return (sessions.expand_session(parts),)
+
+    def _markers(self) -> Targets:
+        if self._binder is None:
+            from bridge.targets.bind import Binder, Options
+
+            self._binder = Binder(self._world, Options(*self._options))
+        return self._binder
