@@ -105,7 +105,7 @@ def _word(op: Op) -> str:
 
 
 def _has_loop(function: Function) -> bool:
-    """Whether a block can reach itself. Iterative depth-first search; 1 is on the path, 2 done."""
+    """Whether a block can reach itself: depth-first; 1 is on the path, 2 is done."""
     state = {0: 1}
     path = [(0, list(successors(function.blocks[0].terminator)))]
     while path:

@@ -25,8 +25,10 @@ from bridge.ir.program import (
     capture_text,
     capture_type,
 )
+from bridge.script import ast
 from bridge.script.tokens import KEYWORDS, printable
 from bridge.script.types import Type
+from bridge.script.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -239,7 +241,7 @@ class Builder:
         """
         self._pending += count
         if self._pending and (update or self._pending >= QUEUED_STATEMENTS):
-            self.emit(ops.Tick(self._pending, self.site(node)))
+            self.emit(ops.Tick(self._pending, self.site(_first_token(node))))
             self._pending = 0
 
     def site(self, node: Node) -> int:
@@ -272,6 +274,13 @@ class Builder:
                 block.on_error = new[block.on_error]
         self.function.blocks = blocks
         return self.function
+
+
+def _first_token(node: Node) -> Node:
+    """A statement is named by its first token: `n` in `n++`."""
+    if not isinstance(node, ast.ExprStmt):
+        return node
+    return min(walk(node.value), key=lambda inner: inner.token.start)
 
 
 def retarget(terminator: Terminator, new: Mapping[int, Label]) -> Terminator:

@@ -19,7 +19,7 @@ def lower_print(b: Builder, node: ast.Print) -> Reg | None:
     """Print; the `s` members give the text instead."""
     stores = node.name.startswith("s")
     if node.arguments and isinstance(node.arguments[0], ast.Histogram):
-        return _histogram(b, node, node.arguments[0], stores=stores)
+        return _histogram(b, node.arguments[0], stores=stores)
     arguments = expr.lower_all(b, node.arguments)
     number = b.shared.format(_format(b, node, arguments))
     if not stores:
@@ -59,18 +59,9 @@ def _end(node: ast.Print) -> bytes:
     return b"\n" if node.name.endswith("ln") else b""
 
 
-def _histogram(
-    b: Builder, node: ast.Print, histogram: ast.Histogram, *, stores: bool
-) -> Reg | None:
+def _histogram(b: Builder, histogram: ast.Histogram, *, stores: bool) -> Reg | None:
     variable, keys = aggregates.histogram_statistic(b, histogram)
+    # println and sprintln add no newline to the one that ends the histogram
     dest = b.reg(Value.STRING) if stores else None
     b.emit(ops.HistogramText(dest, variable, keys, b.site(histogram)))
-    if not _end(node):
-        return dest
-    end = Format((b"\n",))
-    if dest is None:
-        b.emit(ops.PrintFormat(b.shared.format(end), ()))
-        return None
-    text = b.reg(Value.STRING)
-    b.emit(ops.Concat(text, (dest, b.string(b"\n"))))
-    return text
+    return dest

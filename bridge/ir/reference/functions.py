@@ -13,7 +13,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from bridge.ir.arithmetic import wrap
+from bridge.ir.arithmetic import MASK, wrap
 from bridge.ir.reference.faults import AbortedError, ScriptError
 
 if TYPE_CHECKING:
@@ -37,8 +37,22 @@ def _abort(machine: Machine) -> None:
 
 
 def _system(machine: Machine, command: bytes) -> None:
+    machine.session.commands.append(command)
+
+
+def run_command(command: bytes) -> bytes:
+    """What a shell command prints."""
     shell = ["sh", "-c", command.decode("latin-1")]
-    machine.session.write(subprocess.run(shell, check=False, stdout=subprocess.PIPE).stdout)
+    return subprocess.run(shell, check=False, stdout=subprocess.PIPE).stdout
+
+
+def _fault(what: str) -> Callable[..., Item]:
+    """Memory cannot be read here: it is the traced program's, and the hit is long past."""
+
+    def function(_: Machine, address: int, *__: int) -> Item:
+        raise ScriptError(f"{what} at 0x{address & MASK:x} [man error::fault]")
+
+    return function
 
 
 def _speculation(machine: Machine) -> int:
@@ -116,10 +130,17 @@ def escaped(text: bytes, *, quotes: bool) -> bytes:
     return b"".join(map(one, text))
 
 
+def _text_strn(_: Machine, text: bytes, length: int, quotes: int) -> bytes:
+    shown = text[: length if length > 0 else None]
+    mark = b'"' if quotes else b""
+    more = b"..." if len(shown) < len(text) else b""
+    return mark + escaped(shown, quotes=bool(quotes)) + mark + more
+
+
 def _tokenize(machine: Machine, *arguments: bytes) -> bytes:
     *text, separators = arguments
     session = machine.session
-    if text:
+    if text and text[0]:
         session.tokens = text[0]
     rest = session.tokens.lstrip(separators)
     end = next((at for at, byte in enumerate(rest) if byte in separators), len(rest))
@@ -130,7 +151,7 @@ def _tokenize(machine: Machine, *arguments: bytes) -> bytes:
 def _matched(machine: Machine, group: int) -> bytes:
     found = machine.session.match
     if found is None or not 0 <= group <= found.re.groups:
-        raise ScriptError("regex subexpression out of range")
+        raise ScriptError(f"Attempted to get nonexistent subexpression {group}")
     return found[group] or b""
 
 
@@ -140,8 +161,7 @@ def _ngroups(machine: Machine) -> int:
 
 
 def _errno_str(_: Machine, number: int) -> bytes:
-    number = abs(number)
-    return errno.errorcode.get(number, f"{number}" if number else "").encode()
+    return errno.errorcode.get(abs(number), "").encode()
 
 
 def _ctime(_: Machine, seconds: int) -> bytes:
@@ -182,6 +202,18 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "errno_str": _errno_str,
     "ctime": _ctime,
     "randint": _randint,
+    **{name: _fault("user string copy fault -14") for name in ("user_string", "user_string_n")},
+    **{
+        name: _fault("kernel string copy fault")
+        for name in ("kernel_string", "kernel_string_n")
+    },
+    **{
+        f"{space}_{word}{bits}": _fault(f"{space} {word} copy fault")
+        for space in ("user", "kernel")
+        for word in ("int", "uint")
+        for bits in (8, 16, 32, 64)
+    },
+    "text_strn": _text_strn,
     "tz_gmtoff": lambda _: time.timezone,
     "tz_name": lambda _: time.tzname[0].encode(),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -12,6 +11,7 @@ from bridge.ir.program import Reg, Scalar, Value
 from bridge.ir.reference.arrays import OrderedArray, matches
 from bridge.ir.reference.faults import ScriptError
 from bridge.ir.reference.functions import FUNCTIONS
+from bridge.ir.reference.patterns import compile_pattern
 from bridge.ir.reference.printf import PRINT_BYTES, format_bytes
 from bridge.ir.reference.statistics import Statistic, histogram_text
 
@@ -251,8 +251,7 @@ def _concat(m: Machine, f: _Frame, op: ops.Concat) -> None:
 
 
 def _match(m: Machine, f: _Frame, op: ops.Match) -> None:
-    # `.` and `[^x]` match a newline too; anchors are those of the whole text
-    found = re.search(op.pattern, _text(f, op.text), re.DOTALL)
+    found = compile_pattern(op.pattern).search(_text(f, op.text))
     if found:
         m.session.match = found
     f.registers[op.dest] = int(found is not None)

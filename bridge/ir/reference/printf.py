@@ -26,9 +26,13 @@ class _How:
 
     letter: str
     flag: str
-    left: bool
     width: int
     precision: int
+
+    @property
+    def left(self) -> bool:
+        """Whether it stands at the left of its width."""
+        return self.flag == "-"
 
 
 def format_bytes(format_: Format, arguments: Sequence[Item], widest: int) -> bytes:
@@ -45,12 +49,8 @@ def format_bytes(format_: Format, arguments: Sequence[Item], widest: int) -> byt
 
 def _how(piece: Conversion, arguments: Iterator[Item], widest: int) -> _How:
     width = _size(piece.width, arguments)
-    left = piece.flag == "-" or (piece.width == "*" and width < 0)
-    width = abs(width) if piece.width == "*" else width
     precision = _size(piece.precision, arguments)
-    if piece.precision == "*":
-        precision = max(precision, 0)
-    return _How(piece.letter, piece.flag, left, min(width, widest), min(precision, widest))
+    return _How(piece.letter, piece.flag, min(width, widest), min(precision, widest))
 
 
 def _size(size: int | str | None, arguments: Iterator[Item]) -> int:
@@ -60,8 +60,8 @@ def _size(size: int | str | None, arguments: Iterator[Item]) -> int:
         return size
     value = next(arguments)
     assert isinstance(value, int)
-    # widths from arguments are C ints
-    return ((value + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+    # a width from an argument is a C int; one below 0 counts as 0
+    return max(0, ((value + (1 << 31)) & 0xFFFFFFFF) - (1 << 31))
 
 
 def _convert(how: _How, value: Item, widest: int) -> bytes:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bridge.ir.program import Array, Value
 from bridge.ir.reference.arrays import OrderedArray
 from bridge.ir.reference.faults import AbortedError, ScriptError
+from bridge.ir.reference.functions import run_command
 from bridge.ir.reference.machine import Machine
 from bridge.ir.reference.statistics import Statistic
 from bridge.markers import Begin, End, Error, Timer
@@ -57,6 +58,8 @@ class Session:
     match: re.Match[bytes] | None = None
     speculations: dict[int, bytes] = field(default_factory=dict)
     warned: set[bytes] = field(default_factory=set)
+    commands: list[bytes] = field(default_factory=list)
+    """Shell commands of the running handler, which run when it is done."""
 
     def __post_init__(self) -> None:
         self.globals = [0] * len(self.program.globals)
@@ -138,14 +141,18 @@ class Session:
             self._failed(handler, error)
         except AbortedError:
             pass
+        while self.commands:
+            self.write(run_command(self.commands.pop(0)))
 
     def _failed(self, handler: Handler, error: ScriptError) -> None:
         self.errors += 1
         sites = self.program.sites
         near = f" near {sites[error.site].text}" if error.site is not None else ""
         chain = "".join(f" (called from {sites[site].text})" for site in error.chain)
-        text = error.message.decode("latin-1")
-        self.message(f"ERROR: {text}{near}{chain} in probe {handler.script_point}")
+        where = f"{error.message.decode('latin-1')}{near}{chain}"
+        if len(where) < self.program.limits.maxstringlen:
+            where += f" in probe {handler.point}"
+        self.message(f"ERROR: {where[: self.program.limits.maxstringlen - 1]}")
         if self.errors > self.program.limits.maxerrors:
             self.state = State.FAILED
 
