@@ -32,8 +32,6 @@ struct mb_ctf_event_class {
 	uint32_t stream_class;
 	struct mb_ctf_scope context;
 	struct mb_ctf_scope payload;
-	uint32_t unwanted;	/* skipped */
-	uint32_t slots;		/* at least so many */
 };
 
 struct mb_ctf_stream_class {
@@ -42,8 +40,6 @@ struct mb_ctf_stream_class {
 	struct mb_ctf_scope event_header;
 	struct mb_ctf_scope event_context;
 	uint32_t clock;		/* MB_CTF_NONE */
-	uint32_t header_align;	/* in bits */
-	uint32_t event_context_align;
 };
 
 /* ns since the origin = offset_s * 10^9 + (offset + value) * 10^9 / frequency, as babeltrace2 rounds it. */
@@ -153,10 +149,12 @@ struct mb_ctf_cursor *mb_ctf_open(const struct mb_ctf_description *description);
 void mb_ctf_close(struct mb_ctf_cursor *cursor);
 int mb_ctf_add_stream(struct mb_ctf_cursor *cursor, const char *path);
 void mb_ctf_set_range(struct mb_ctf_cursor *cursor, int64_t begin_ns, int64_t end_ns);
+void mb_ctf_probe(struct mb_ctf_cursor *cursor);
+void mb_ctf_rank(struct mb_ctf_cursor *cursor, uint32_t stream, uint32_t rank);
+void mb_ctf_want(struct mb_ctf_cursor *cursor, uint32_t event_class, uint32_t wanted);
 void mb_ctf_rewind(struct mb_ctf_cursor *cursor);
 int64_t mb_ctf_next(struct mb_ctf_cursor *cursor, struct mb_ctf_event *events, uint32_t max_events, int64_t *slots,
 		    uint32_t max_slots);
-int mb_ctf_peek(struct mb_ctf_cursor *cursor, struct mb_ctf_event *event);
 int64_t mb_ctf_packet_context(struct mb_ctf_cursor *cursor, uint32_t stream, uint64_t packet, int64_t *slots,
 			      uint32_t max_slots);
 int64_t mb_ctf_count(struct mb_ctf_cursor *cursor, uint64_t *counts);

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.trace.model import Struct
+
 if TYPE_CHECKING:
-    from bridge.trace.model import EventClass, Struct
+    from bridge.trace.model import EventClass
+
+NO_PAYLOAD = Struct(())
+"""The payload of an event class that declares none, not even an empty one (compare by `is`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,6 @@ class Scope(Enum):
 ROLES: dict[Scope, dict[str, int]] = {
     Scope.PACKET_HEADER: {
         "magic": lib.MB_CTF_ROLE_MAGIC,
-        "uuid": lib.MB_CTF_ROLE_UUID,
         "stream_id": lib.MB_CTF_ROLE_STREAM,
         "stream_instance_id": lib.MB_CTF_ROLE_INSTANCE,
     },
@@ -62,6 +61,10 @@ ROLES: dict[Scope, dict[str, int]] = {
     },
     Scope.EVENT_HEADER: {"id": lib.MB_CTF_ROLE_ID},
 }
+
+
+ELEMENT = "[]"
+"""Stands in paths for an element of an array."""
 
 
 class Op(NamedTuple):
@@ -86,15 +89,15 @@ class Stretch(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """A number that names can lead to: its op, its type, the names on the way there."""
+class Known:
+    """A number or text that names can lead to: its op, its type, the names on the way there."""
 
     op: int
-    type: Integer | Enumeration
+    type: FieldType
     path: tuple[str, ...]
 
 
-Names = dict[Scope, list[_Known]]
+Names = dict[Scope, list[Known]]
 
 
 def is_text(element: FieldType) -> bool:
@@ -149,11 +152,13 @@ class Assembler:
         self._emit(struct, ())
         return Stretch(first, len(self.ops) - first)
 
-    def variable(self, scope: Scope, path: Iterable[str]) -> int | None:
-        """The variable that will hold a number or text of the scope added last."""
-        names = tuple(path)
-        known = [k for k in self._known.get(scope, []) if k.path == names]
-        return self._stored(known[-1].op) if known else None
+    def names(self) -> Names:
+        """What is known in the scopes added last."""
+        return dict(self._known)
+
+    def variable(self, known: Known) -> int:
+        """The variable that will hold a number, or the pointer of a text (the length is next)."""
+        return self._stored(known.op)
 
     # --- fields ---
 
@@ -167,8 +172,10 @@ class Assembler:
                 flags = lib.MB_CTF_BIG if type_.big_endian else 0
                 self._add(lib.MB_CTF_REAL, flags, type_.bits, type_.align_bits)
             case Text():
+                self._know(type_, path)
                 self._add(lib.MB_CTF_TEXT, align=8)
             case FixedArray(element=element) if is_text(element):
+                self._know(type_, path)
                 self._add(lib.MB_CTF_BLOB, align=8, count=type_.length)
             case FixedArray():
                 self._array(type_, path)
@@ -182,6 +189,9 @@ class Assembler:
                 self._variant(type_, path)
             case _:
                 assert_never(type_)
+
+    def _know(self, type_: FieldType, path: tuple[str, ...]) -> None:
+        self._known[self._scope].append(Known(len(self.ops), type_, path))
 
     def _add(self, kind: int, flags: int = 0, bits: int = 0, align: int = 1, count: int = 0) -> int:
         self.ops.append(Op(kind, flags, bits, align, count))
@@ -199,7 +209,7 @@ class Assembler:
         role = self._role(path)
         if clock is not None and role != lib.MB_CTF_ROLE_END:
             flags |= lib.MB_CTF_CLOCK
-        self._known[self._scope].append(_Known(len(self.ops), declared, path))
+        self._know(declared, path)
         self.ops.append(
             Op(
                 lib.MB_CTF_INT,
@@ -220,7 +230,7 @@ class Assembler:
         at = self._add(lib.MB_CTF_ARRAY, align=alignment(type_.element), count=type_.length)
         if path == ("uuid",) and self._scope is Scope.PACKET_HEADER:
             self.ops[at] = self.ops[at]._replace(role=lib.MB_CTF_ROLE_UUID)
-        self._body(at, type_.element, path)
+        self._body(at, type_.element, (*path, ELEMENT))
 
     def _body(self, at: int, element: FieldType, path: tuple[str, ...]) -> None:
         self._emit(element, path)
@@ -231,12 +241,13 @@ class Assembler:
             raise LayoutError(f"field `{'.'.join(path)}`: its length must be a field")
         variable = self._stored(self._find(type_.length, path).op)
         if is_text(type_.element):
+            self._know(type_, path)
             at = self._add(lib.MB_CTF_BYTES, align=8)
             self.ops[at] = self.ops[at]._replace(source=variable)
             return
         at = self._add(lib.MB_CTF_SEQUENCE, align=alignment(type_.element))
         self.ops[at] = self.ops[at]._replace(source=variable)
-        self._body(at, type_.element, path)
+        self._body(at, type_.element, (*path, ELEMENT))
 
     def _variant(self, type_: Variant, path: tuple[str, ...]) -> None:
         tag = self._find(type_.tag, path)
@@ -246,7 +257,8 @@ class Assembler:
         at = self._add(lib.MB_CTF_VARIANT, signed, count=len(type_.options))
         self.ops[at] = self.ops[at]._replace(source=self._stored(tag.op))
         for option in type_.options:
-            ranges = [(low, high) for name, low, high in tag.type.labels if name == option.name]
+            labels = (option.name, f"_{option.name}")
+            ranges = [(low, high) for name, low, high in tag.type.labels if name in labels]
             self._option(option, ranges, path)
         self.ops[at] = self.ops[at]._replace(body=len(self.ops) - at - 1)
 
@@ -267,7 +279,7 @@ class Assembler:
             self.variables += 2
         return self.ops[at].store
 
-    def _find(self, name: str, path: tuple[str, ...]) -> _Known:
+    def _find(self, name: str, path: tuple[str, ...]) -> Known:
         for scope in Scope:
             if name.startswith(scope.value + "."):
                 names = tuple(name[len(scope.value) + 1 :].split("."))
@@ -275,11 +287,11 @@ class Assembler:
                 break
         else:
             found = self._relative(tuple(name.split(".")), path)
-        if found is None:
+        if found is None or not isinstance(found.type, Integer | Enumeration):
             raise LayoutError(f"field `{'.'.join(path)}`: no number `{name}` before it")
         return found
 
-    def _relative(self, names: tuple[str, ...], path: tuple[str, ...]) -> _Known | None:
+    def _relative(self, names: tuple[str, ...], path: tuple[str, ...]) -> Known | None:
         for depth in range(len(path) - 1, -1, -1):
             if found := self._at(self._scope, (*path[:depth], *names)):
                 return found
@@ -289,7 +301,7 @@ class Assembler:
                 return found
         return None
 
-    def _at(self, scope: Scope, names: tuple[str, ...]) -> _Known | None:
+    def _at(self, scope: Scope, names: tuple[str, ...]) -> Known | None:
         return next((k for k in reversed(self._known.get(scope, [])) if k.path == names), None)
 
 

@@ -10,7 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.trace.ctf import syntax
-from bridge.trace.ctf.description import Clock, CtfEvent, Description, StreamClass
+from bridge.trace.ctf.description import (
+    NO_PAYLOAD,
+    Clock,
+    CtfEvent,
+    Description,
+    StreamClass,
+)
 from bridge.trace.ctf.parse import MetadataError, parse
 from bridge.trace.ctf.types import Names, byte_order, constant_text, declare, resolve
 from bridge.trace.model import (
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 DEFAULT_CLOCK = "default"
-EMPTY = Struct(())
 
 
 def unpack(raw: bytes, name: str) -> str:
@@ -209,7 +214,7 @@ class _Visitor:
         event = EventClass(
             constant_text(values.get("name", "")),
             number,
-            types.get("fields", EMPTY),
+            types.get("fields", NO_PAYLOAD),
             types.get("context"),
             attributes,
         )

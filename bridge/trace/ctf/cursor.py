@@ -1,0 +1,243 @@
+"""The files of a CTF folder and their description -> the C side's cursor over all events.
+
+`Plan` is the description as the C side wants it; `Cursor` owns the native object, gives batches
+of events as slots, and turns notes about damage and losses into diagnostics.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bridge._native import ffi, lib
+from bridge.diagnostics import Diagnostic, FileOffset, Severity
+from bridge.errors import TraceError
+from bridge.trace.ctf.layout import (
+    Assembler,
+    LayoutError,
+    Names,
+    Scope,
+    Stretch,
+    native_ops,
+    native_ranges,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bridge.trace.ctf.description import CtfEvent, Description, StreamClass
+
+BATCH = 4096
+SLOTS = 1 << 16
+MAX_SLOTS = 1 << 28
+NOTES = 256
+END = (1 << 63) - 1
+
+DAMAGE: dict[int, tuple[str, str]] = {
+    lib.MB_CTF_BAD_MAGIC: ("bad-magic", "no packet starts here"),
+    lib.MB_CTF_BAD_UUID: ("foreign-packet", "the packet belongs to another trace"),
+    lib.MB_CTF_BAD_STREAM: ("unknown-stream", "the packet's stream class is not described"),
+    lib.MB_CTF_BAD_SIZE: ("bad-packet-size", "the packet's sizes contradict each other"),
+    lib.MB_CTF_BAD_EVENT: ("bad-event", "the event goes beyond its packet"),
+    lib.MB_CTF_BAD_ID: ("unknown-event", "no event class has the number {value}"),
+    lib.MB_CTF_BAD_CUT: ("cut-packet", "the file ends before its packet of {value} bytes"),
+    lib.MB_CTF_BAD_TAG: ("bad-tag", "a tag selects no option of its variant"),
+    lib.MB_CTF_BAD_ORDER: ("time-went-back", "the event is earlier than the one before it"),
+    lib.MB_CTF_BAD_HEADER: ("bad-packet-header", "the packet ends inside its header"),
+    lib.MB_CTF_GAP: ("lost-packets", "{value} packets before this one are missing"),
+    lib.MB_CTF_LOST: ("lost-events", "{value} events before or in this packet were lost"),
+}
+
+
+@dataclass(slots=True)
+class Plan:
+    """The description of a trace, laid out. Stream classes and events have indices here."""
+
+    description: Description
+    assembler: Assembler
+    packet_header: Stretch = Stretch()
+    streams: list[StreamClass] = field(default_factory=list)
+    events: list[CtfEvent] = field(default_factory=list)
+    names: list[Names] = field(default_factory=list)
+    """What an event's fields are called, by the index of its class."""
+    stream_rows: list[tuple[Any, ...]] = field(default_factory=list)
+    event_rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+def plan(description: Description, name: str) -> Plan:
+    """Lay out all scopes; a description that cannot be is a TraceError."""
+    clocks = {clock: number for number, clock in enumerate(description.clocks)}
+    result = Plan(description, Assembler(clocks))
+    try:
+        _lay_out(result)
+    except LayoutError as error:
+        raise TraceError(f"{name}: {error}") from None
+    return result
+
+
+def _lay_out(result: Plan) -> None:
+    description, assembler = result.description, result.assembler
+    result.packet_header = assembler.scope(Scope.PACKET_HEADER, description.packet_header)
+    for index, stream in enumerate(description.streams.values()):
+        clock = assembler.clocks[stream.clock] if stream.clock else lib.MB_CTF_NONE
+        result.streams.append(stream)
+        result.stream_rows.append(
+            (
+                stream.id,
+                assembler.scope(Scope.PACKET_CONTEXT, stream.packet_context),
+                assembler.scope(Scope.EVENT_HEADER, stream.event_header),
+                assembler.scope(Scope.EVENT_CONTEXT, stream.event_context),
+                clock,
+            )
+        )
+        for event in description.events:
+            if event.stream_id == stream.id:
+                context = assembler.scope(Scope.CONTEXT, event.event.context)
+                payload = assembler.scope(Scope.PAYLOAD, event.event.payload)
+                result.events.append(event)
+                result.event_rows.append((event.event.id, index, context, payload))
+                result.names.append(assembler.names())
+
+
+def _native(result: Plan) -> tuple[Any, list[Any]]:
+    """The `struct mb_ctf_description`, and what it points to."""
+    description, assembler = result.description, result.assembler
+    ops, op_count = native_ops(assembler.ops)
+    ranges, range_count = native_ranges(assembler.ranges)
+    streams = ffi.new("struct mb_ctf_stream_class[]", result.stream_rows or 1)
+    events = ffi.new("struct mb_ctf_event_class[]", result.event_rows or 1)
+    rows = [(c.frequency, c.offset_s, c.offset) for c in description.clocks.values()]
+    clocks = ffi.new("struct mb_ctf_clock[]", rows or 1)
+    native = ffi.new("struct mb_ctf_description *")
+    native.ops, native.op_count = ops, op_count
+    native.ranges, native.range_count = ranges, range_count
+    native.stream_classes, native.stream_class_count = streams, len(result.streams)
+    native.event_classes, native.event_class_count = events, len(result.events)
+    native.clocks, native.clock_count = clocks, len(rows)
+    native.packet_header = tuple(result.packet_header)
+    native.big = description.big_endian
+    native.variables = assembler.variables
+    native.has_uuid = description.uuid is not None
+    native.uuid = description.uuid or bytes(16)
+    return native, [ops, ranges, streams, events, clocks]
+
+
+def stream_files(folder: Path) -> list[Path]:
+    """The stream files of a trace folder: all files that are neither hidden nor the metadata."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.name != "metadata" and not path.name.startswith(".")
+    )
+
+
+class Cursor:
+    """All streams of a folder in order of time. Text in slots is good until `close`."""
+
+    def __init__(self, folder: Path, result: Plan) -> None:
+        self.plan = result
+        self.files: list[Path] = []
+        self.diagnostics: list[Diagnostic] = []
+        self._slot_count = SLOTS
+        self._events: Any = ffi.new("struct mb_ctf_event[]", BATCH)
+        self._slots: Any = ffi.new("int64_t[]", self._slot_count)
+        native, self._alive = _native(result)
+        handle = lib.mb_ctf_open(native)
+        if handle == ffi.NULL:
+            raise TraceError(f"{folder}: the metadata describes no stream that can be read")
+        self.handle: Any = handle
+        for path in stream_files(folder):
+            self._add(path)
+        self._rank()
+
+    def _add(self, path: Path) -> None:
+        code = lib.mb_ctf_add_stream(self.handle, os.fsencode(path))
+        if code >= 0:
+            self.files.append(path)
+        elif path.stat().st_size:
+            self.close()
+            raise TraceError(f"{path}: {os.strerror(-code)}")
+
+    def _rank(self) -> None:
+        """Events of the same time come in the order of stream class, instance, and name."""
+        lib.mb_ctf_probe(self.handle)
+        order = sorted(
+            range(len(self.files)),
+            key=lambda i: (
+                lib.mb_ctf_stream_class_of(self.handle, i),
+                lib.mb_ctf_instance_of(self.handle, i),
+                i,
+            ),
+        )
+        for rank, stream in enumerate(order):
+            lib.mb_ctf_rank(self.handle, stream, rank)
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Start again."""
+        lib.mb_ctf_rewind(self.handle)
+        self.diagnostics.clear()
+
+    def batches(self) -> Iterator[tuple[int, Any, Any]]:
+        """Events and their slots, some thousand at a time; good until the next batch."""
+        while True:
+            count = lib.mb_ctf_next(
+                self.handle, self._events, BATCH, self._slots, self._slot_count
+            )
+            noted = self._collect()
+            if count == -lib.MB_CTF_FULL:
+                self._more_slots()
+            elif count > 0:
+                yield count, self._events, self._slots
+            elif not noted:
+                return
+
+    def _more_slots(self) -> None:
+        if self._slot_count >= MAX_SLOTS:
+            raise TraceError(f"{self.files[0].parent}: an event is too large to read")
+        self._slot_count *= 4
+        self._slots = ffi.new("int64_t[]", self._slot_count)
+
+    def count(self) -> list[list[int]]:
+        """Events by stream and class, by a full pass from where the cursor is."""
+        classes = len(self.plan.events)
+        counts = ffi.new("uint64_t[]", len(self.files) * classes + 1)
+        lib.mb_ctf_count(self.handle, counts)
+        while self._collect():
+            pass
+        return [list(counts[i * classes : (i + 1) * classes]) for i in range(len(self.files))]
+
+    def packet_context(self, stream: int, packet: int) -> Any:  # noqa: ANN401 - slots
+        """The slots of a packet's context."""
+        size = 64
+        while True:
+            slots = ffi.new("int64_t[]", size)
+            count = lib.mb_ctf_packet_context(self.handle, stream, packet, slots, size)
+            if count >= 0 or size > MAX_SLOTS:
+                return slots
+            size *= 8
+
+    def _collect(self) -> int:
+        """Notes into diagnostics; how many."""
+        notes = ffi.new("struct mb_ctf_note[]", NOTES)
+        count = lib.mb_ctf_notes(self.handle, notes, NOTES)
+        for i in range(count):
+            self.diagnostics.append(self._diagnostic(notes[i]))
+        return count
+
+    def _diagnostic(self, note: Any) -> Diagnostic:  # noqa: ANN401 - a C structure
+        code, message = DAMAGE[note.code]
+        text = message.format(value=note.value)
+        if note.code == lib.MB_CTF_LOST and not note.value:
+            text = "events before or in this packet may have been lost"
+        path = self.files[note.stream]
+        where = FileOffset(str(path), note.byte, (f"in packet {note.packet}",))
+        return Diagnostic(code, text, severity=Severity.WARNING, phase="trace", file=where)
+
+    def close(self) -> None:
+        """Unmap the files."""
+        if self.handle != ffi.NULL:
+            lib.mb_ctf_close(self.handle)
+            self.handle = ffi.NULL

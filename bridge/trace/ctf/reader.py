@@ -1,0 +1,186 @@
+"""A CTF 1.8 folder -> events of the model in order of time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bridge._native import ffi, lib
+from bridge.errors import TraceError
+from bridge.trace.ctf.cursor import END, Cursor, Plan, plan
+from bridge.trace.ctf.metadata import describe, unpack
+from bridge.trace.ctf.layout import Scope
+from bridge.trace.ctf.shown import Shown, references
+from bridge.trace.ctf.values import decoder
+from bridge.trace.model import Event, EventClass, StreamStatistics, Struct, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from bridge.diagnostics import Diagnostic
+
+FORMAT = "ctf-1.8"
+
+
+def load_plan(folder: Path) -> Plan:
+    """The description of a trace folder, laid out."""
+    metadata = folder / "metadata"
+    try:
+        raw = metadata.read_bytes()
+    except OSError as error:
+        raise TraceError(f"{metadata}: {error.strerror}") from None
+    return plan(describe(unpack(raw, str(metadata)), str(metadata)), str(metadata))
+
+
+class CtfReader:
+    """An open trace folder; see `bridge.trace.model.Reader`."""
+
+    format = FORMAT
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plan = load_plan(folder)
+        self.cursor = Cursor(folder, self.plan)
+        self.environment = self.plan.description.environment
+        self.attributes = {name: str(value) for name, value in self.environment.items()}
+        self.event_classes: dict[str, EventClass] = {}
+        for event in self.plan.events:
+            self.event_classes.setdefault(event.event.name, event.event)
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """Damage and losses met so far."""
+        return self.cursor.diagnostics
+
+    def select(
+        self,
+        begin_ns: int = -END,
+        end_ns: int = END,
+        wanted: Callable[[EventClass], bool] | None = None,
+    ) -> None:
+        """Only events in this stretch of time (both ends included), of classes that are wanted."""
+        lib.mb_ctf_set_range(self.cursor.handle, begin_ns, end_ns)
+        for index, event in enumerate(self.plan.events):
+            keep = wanted is None or wanted(event.event)
+            lib.mb_ctf_want(self.cursor.handle, index, keep)
+
+    def __iter__(self) -> Iterator[Event]:
+        self.cursor.rewind()
+        takers = _Takers(self)
+        for count, events, slots in self.cursor.batches():
+            for i in range(count):
+                yield takers.event(events[i], slots)
+
+    def statistics(self) -> dict[str, StreamStatistics]:
+        """Totals per stream, by a full pass."""
+        self.cursor.rewind()
+        counts = self.cursor.count()
+        result = {}
+        totals = ffi.new("struct mb_ctf_totals *")
+        for stream, path in enumerate(self.cursor.files):
+            lib.mb_ctf_totals(self.cursor.handle, stream, totals)
+            by_name: dict[str, int] = {}
+            for event, count in zip(self.plan.events, counts[stream], strict=True):
+                if count:
+                    by_name[event.event.name] = by_name.get(event.event.name, 0) + count
+            statistics = StreamStatistics(by_name, totals.lost, totals.damaged)
+            if totals.events:
+                statistics.first_ns, statistics.last_ns = totals.first_ns, totals.last_ns
+            result[path.name] = statistics
+        return result
+
+    def close(self) -> None:
+        """Unmap the files."""
+        self.cursor.close()
+
+    def __enter__(self) -> CtfReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        self.close()
+
+
+class _Takers:
+    """Makes events of slots; one function per structure, packets' contexts kept by stream."""
+
+    def __init__(self, reader: CtfReader) -> None:
+        streams = {stream.id: stream for stream in reader.plan.streams}
+        self._cursor = reader.cursor
+        self._classes = [event.event for event in reader.plan.events]
+        self._names = [path.name for path in reader.cursor.files]
+        self._takers = [
+            [
+                decoder(struct) if struct is not None else None
+                for struct in (
+                    streams[event.stream_id].event_context,
+                    event.event.context,
+                    event.event.payload,
+                )
+            ]
+            for event in reader.plan.events
+        ]
+        shown = Shown(Scope.PACKET_CONTEXT, references(reader.plan))
+        self._packet = [
+            _packet_taker(streams[event.stream_id].packet_context, shown)
+            for event in reader.plan.events
+        ]
+        self._packets: dict[int, tuple[int, dict[str, Value]]] = {}
+
+    def event(self, raw: Any, slots: Any) -> Event:  # noqa: ANN401 - C structures
+        number = raw.event_class
+        context = dict(self._packet_context(raw, number))
+        common, own, payload = self._takers[number]
+        at = raw.slot
+        for taker in (common, own):
+            if taker is not None:
+                values, at = taker(slots, at)
+                if isinstance(values, dict):
+                    context.update(values)
+        fields: Value = {}
+        if payload is not None:
+            fields, _ = payload(slots, at)
+        assert isinstance(fields, dict)
+        return Event(
+            self._classes[number],
+            raw.time_ns,
+            raw.clock,
+            raw.cpu,
+            self._names[raw.stream],
+            fields,
+            context,
+        )
+
+    def _packet_context(self, raw: Any, number: int) -> dict[str, Value]:  # noqa: ANN401
+        taker = self._packet[number]
+        if taker is None:
+            return {}
+        known = self._packets.get(raw.stream)
+        if known is None or known[0] != raw.packet:
+            slots = self._cursor.packet_context(raw.stream, raw.packet)
+            known = raw.packet, taker(slots)
+            self._packets[raw.stream] = known
+        return known[1]
+
+
+def _packet_taker(
+    struct: Struct | None, shown: Shown
+) -> Callable[[Any], dict[str, Value]] | None:
+    """What takes the fields of a packet's context that are not the packet's own housekeeping."""
+    if struct is None:
+        return None
+    whole = decoder(struct)
+    kept = [f.name for f in struct.fields if not shown.hides(f.name, f.type)]
+
+    def take(slots: Any) -> dict[str, Value]:  # noqa: ANN401
+        values, _ = whole(slots, 0)
+        assert isinstance(values, dict)
+        return {name: values[name] for name in kept}
+
+    return take if kept else None

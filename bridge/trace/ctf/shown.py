@@ -1,0 +1,90 @@
+"""Which fields a viewer shows: not the packet's housekeeping, and not values of the clock.
+
+As babeltrace2 decides it: such a number is shown only where it is the length or the tag of
+something that is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.trace.ctf.layout import Scope
+from bridge.trace.model import (
+    Enumeration,
+    FieldType,
+    FixedArray,
+    Integer,
+    Sequence,
+    Struct,
+    Variant,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.trace.ctf.cursor import Plan
+
+HOUSEKEEPING = frozenset(
+    (
+        "timestamp_begin",
+        "timestamp_end",
+        "content_size",
+        "packet_size",
+        "packet_seq_num",
+        "events_discarded",
+    )
+)
+
+
+def _references(type_: FieldType | None) -> Iterator[str]:
+    """The names of the numbers that lengths and tags in a type lead to."""
+    match type_:
+        case Struct(fields=fields):
+            for member in fields:
+                yield from _references(member.type)
+        case Variant(tag=tag, options=options):
+            yield tag.rpartition(".")[2]
+            for member in options:
+                yield from _references(member.type)
+        case Sequence(element=element, length=length):
+            yield length.rpartition(".")[2]
+            yield from _references(element)
+        case FixedArray(element=element):
+            yield from _references(element)
+        case _:
+            return
+
+
+def references(plan: Plan) -> frozenset[str]:
+    """The names of all lengths and tags of a trace, but for those in event headers."""
+    structs: list[Struct | None] = []
+    for stream in plan.streams:
+        structs += (stream.packet_context, stream.event_context)
+    for event in plan.events:
+        structs += (event.event.context, event.event.payload)
+    return frozenset(name for struct in structs for name in _references(struct))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Decides about the fields of one scope."""
+
+    scope: Scope
+    referenced: frozenset[str]
+
+    def hides(self, name: str, type_: FieldType, depth: int = 0) -> bool:
+        """Whether a field is not shown."""
+        match type_:
+            case Integer(clock=clock) | Enumeration(container=Integer(clock=clock)):
+                known = (
+                    self.scope is Scope.PACKET_CONTEXT and depth == 0 and name in HOUSEKEEPING
+                )
+                return (known or clock != "") and name not in self.referenced
+            case Struct(fields=fields) | Variant(options=fields):
+                inner = [self.hides(f.name, f.type, depth + 1) for f in fields]
+                return bool(inner) and all(inner)
+            case FixedArray(element=element) | Sequence(element=element):
+                return self.hides("", element, depth + 1)
+            case _:
+                return False

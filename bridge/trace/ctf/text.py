@@ -1,0 +1,345 @@
+"""Events of a CTF folder -> lines of text in the form of babeltrace2's `sink.text.pretty`.
+
+Byte for byte, with its default options. Each structure gets a function from slots to text.
+"""
+
+from __future__ import annotations
+
+import math
+import struct as binary
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, assert_never
+
+from bridge.trace.ctf.description import NO_PAYLOAD
+from bridge.trace.ctf.layout import Scope, is_text
+from bridge.trace.ctf.shown import Shown, references
+from bridge.trace.ctf.values import MASK, decoder, text_at
+from bridge.trace.model import (
+    Enumeration,
+    Field,
+    FieldType,
+    FixedArray,
+    Float,
+    Integer,
+    Sequence,
+    Struct,
+    Text,
+    Variant,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bridge.trace.ctf.reader import CtfReader
+
+    Slots = Any
+    Printer = Callable[[Slots, int], tuple[str, int]]
+    """Slots and a position -> the text of the value there, and the position after it."""
+
+NS_PER_S = 1_000_000_000
+_DOUBLE = binary.Struct("=d")
+_QUAD = binary.Struct("=q")
+
+_ESCAPES = str.maketrans(
+    {
+        **{chr(code): f"\\x{code:02x}" for code in (*range(32), 127)},
+        "\\": "\\\\",
+        "'": "\\'",
+        '"': '\\"',
+        "?": "\\?",
+        "\a": "\\a",
+        "\b": "\\b",
+        "\x1b": "\\e",
+        "\f": "\\f",
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+        "\v": "\\v",
+    }
+)
+
+
+def quoted(text: str) -> str:
+    """Text between quotes, with what is special escaped."""
+    return f'"{text.translate(_ESCAPES)}"'
+
+
+# --- values -----------------------------------------------------------------------------------
+
+
+def _binary(bits: int) -> Callable[[int], str]:
+    return lambda value: f"0b{value & ((1 << bits) - 1):0{bits}b}"
+
+
+def _octal(bits: int, signed: bool) -> Callable[[int], str]:
+    mask = MASK if not signed or bits >= 64 else (1 << (((bits - 1) // 3 + 1) * 3)) - 1
+    return lambda value: f"0{value & mask:o}"
+
+
+def _hexadecimal(bits: int) -> Callable[[int], str]:
+    mask = MASK if bits >= 64 else (1 << ((bits + 3) & ~3)) - 1
+    return lambda value: f"0x{value & mask:X}"
+
+
+def number(type_: Integer) -> Callable[[int], str]:
+    """How numbers of a type are written."""
+    match type_.base:
+        case 2:
+            return _binary(type_.bits)
+        case 8:
+            return _octal(type_.bits, type_.signed)
+        case 16:
+            return _hexadecimal(type_.bits)
+        case _:
+            return str if type_.signed else lambda value: str(value & MASK)
+
+
+def _integer(type_: Integer) -> Printer:
+    if type_.base == 10 and type_.signed:
+        return lambda slots, at: (str(slots[at]), at + 1)
+    if type_.base == 10:
+        return lambda slots, at: (str(slots[at] & MASK), at + 1)
+    written = number(type_)
+    return lambda slots, at: (written(slots[at]), at + 1)
+
+
+def _enumeration(type_: Enumeration) -> Printer:
+    written = number(type_.container)
+    unsigned = 0 if type_.container.signed else MASK
+
+    @cache
+    def labels(value: int) -> str:
+        found = dict.fromkeys(n for n, low, high in type_.labels if low <= value <= high)
+        return ", ".join(map(quoted, found)) if found else "<unknown>"
+
+    def show(slots: Slots, at: int) -> tuple[str, int]:
+        value = slots[at]
+        known = labels(value & unsigned if unsigned else value)
+        return f"( {known} : container = {written(value)} )", at + 1
+
+    return show
+
+
+def _real(slots: Slots, at: int) -> tuple[str, int]:
+    value: float = _DOUBLE.unpack(_QUAD.pack(slots[at]))[0]
+    if math.isnan(value):
+        return ("-nan" if math.copysign(1, value) < 0 else "nan"), at + 1
+    return f"{value:g}", at + 1
+
+
+def _text(slots: Slots, at: int) -> tuple[str, int]:
+    return f'"{text_at(slots[at], slots[at + 1]).translate(_ESCAPES)}"', at + 2
+
+
+def _array(element: Printer, length: int | None) -> Printer:
+    def show(slots: Slots, at: int) -> tuple[str, int]:
+        count = length
+        if count is None:
+            count, at = slots[at], at + 1
+        parts = []
+        for i in range(count):
+            text, at = element(slots, at)
+            parts.append(f" [{i}] = {text}")
+        return f"[{','.join(parts)} ]", at
+
+    return show
+
+
+def _skipping(type_: FieldType) -> Printer:
+    skip = decoder(type_)
+
+    def show(slots: Slots, at: int) -> tuple[str, int]:
+        return "", skip(slots, at)[1]
+
+    return show
+
+
+def _struct(type_: Struct, shown: Shown, depth: int) -> Printer:
+    members: list[tuple[str, Printer]] = []
+    for member in type_.fields:
+        if shown.hides(member.name, member.type, depth):
+            members.append(("", _skipping(member.type)))
+        else:
+            members.append((f" {member.name} = ", _printer(member.type, shown, depth + 1)))
+
+    def show(slots: Slots, at: int) -> tuple[str, int]:
+        parts = []
+        for label, member in members:
+            text, at = member(slots, at)
+            if label:
+                parts.append(label + text)
+        return f"{{{','.join(parts)} }}", at
+
+    return show
+
+
+def _variant(options: tuple[Field, ...], shown: Shown, depth: int) -> Printer:
+    members = [_printer(f.type, shown, depth + 1) for f in options]
+
+    def show(slots: Slots, at: int) -> tuple[str, int]:
+        text, at = members[slots[at]](slots, at + 1)
+        return f"{{ {text} }}", at
+
+    return show
+
+
+def _printer(type_: FieldType, shown: Shown, depth: int) -> Printer:
+    match type_:
+        case Integer():
+            return _integer(type_)
+        case Enumeration():
+            return _enumeration(type_)
+        case Float():
+            return _real
+        case Text():
+            return _text
+        case FixedArray(element=element) | Sequence(element=element) if is_text(element):
+            return _text
+        case FixedArray(element=element, length=length):
+            return _array(_printer(element, shown, depth + 1), length)
+        case Sequence(element=element):
+            return _array(_printer(element, shown, depth + 1), None)
+        case Struct():
+            return _struct(type_, shown, depth)
+        case Variant(options=options):
+            return _variant(options, shown, depth)
+        case _:
+            assert_never(type_)
+
+
+# --- time -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TextOptions:
+    """How time is written: as babeltrace2's options of the same names."""
+
+    clock_cycles: bool = False
+    clock_seconds: bool = False
+    clock_date: bool = False
+    clock_gmt: bool = False
+    no_delta: bool = False
+
+
+class _Stamps:
+    """Writes time stamps and the time since the event before."""
+
+    def __init__(self, options: TextOptions) -> None:
+        self._options = options
+        self._before: int | None = None
+        self._second: int | None = None
+        self._second_text = ""
+
+    def stamp(self, time_ns: int, cycles: int) -> str:
+        """`[time] (+delta) `."""
+        if self._options.clock_cycles:
+            text = f"[{cycles:020d}] "
+            now, digits = cycles, 0
+        else:
+            text = f"[{self._wall(time_ns)}] "
+            now, digits = time_ns, 9
+        if self._options.no_delta:
+            return text
+        before, self._before = self._before, now
+        return text + _delta(None if before is None else now - before, digits)
+
+    def _wall(self, time_ns: int) -> str:
+        if time_ns < 0 or self._options.clock_seconds:
+            seconds, ns = divmod(abs(time_ns), NS_PER_S)
+            return f"{'-' if time_ns < 0 else ''}{seconds}.{ns:09d}"
+        seconds, ns = divmod(time_ns, NS_PER_S)
+        if seconds != self._second:
+            self._second = seconds
+            broken = time.gmtime(seconds) if self._options.clock_gmt else time.localtime(seconds)
+            date = "%Y-%m-%d " if self._options.clock_date else ""
+            self._second_text = time.strftime(f"{date}%H:%M:%S", broken)
+        return f"{self._second_text}.{ns:09d}"
+
+
+def _delta(delta: int | None, digits: int) -> str:
+    if not digits:
+        return "(+????????????) " if delta is None else f"(+{delta & MASK:012d}) "
+    if delta is None:
+        return "(+?.?????????) "
+    seconds, ns = divmod(delta & MASK, NS_PER_S)
+    return f"(+{seconds}.{ns:09d}) "
+
+
+# --- events -----------------------------------------------------------------------------------
+
+
+def _origin(environment: dict[str, str | int]) -> str:
+    """`host:process:(pid) `, as far as the trace knows them."""
+    parts = [str(environment[n]) for n in ("hostname", "procname") if n in environment]
+    if isinstance(vpid := environment.get("vpid"), int):
+        parts.append(f"({vpid})")
+    return ":".join(parts) + " " if parts else ""
+
+
+class Lines:
+    """The lines of a trace's events."""
+
+    def __init__(self, reader: CtfReader, options: TextOptions) -> None:
+        self._reader = reader
+        self._stamps = _Stamps(options)
+        self._origin = _origin(reader.environment)
+        referenced = references(reader.plan)
+        streams = {stream.id: stream for stream in reader.plan.streams}
+        self._classes = []
+        for event in reader.plan.events:
+            stream = streams[event.stream_id]
+            payload = event.event.payload
+            scopes = (
+                (Scope.EVENT_CONTEXT, stream.event_context),
+                (Scope.CONTEXT, event.event.context),
+                (Scope.PAYLOAD, None if payload is NO_PAYLOAD else payload),
+            )
+            printers = [_scope(scope, struct, referenced) for scope, struct in scopes]
+            packet = _scope(Scope.PACKET_CONTEXT, stream.packet_context, referenced)
+            head = f"{self._origin}{event.event.name or '<unknown>'}: "
+            self._classes.append((bool(stream.clock), head, packet, printers))
+        self._packets: dict[int, tuple[int, str]] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        self._reader.cursor.rewind()
+        for count, events, slots in self._reader.cursor.batches():
+            for i in range(count):
+                yield self.line(events[i], slots)
+
+    def line(self, raw: Any, slots: Slots) -> str:  # noqa: ANN401 - a C structure
+        """One event, without the newline."""
+        timed, head, packet, printers = self._classes[raw.event_class]
+        text = self._stamps.stamp(raw.time_ns, raw.clock) if timed else ""
+        parts = []
+        if packet is not None:
+            parts.append(self._packet(raw, packet[0]))
+        at = raw.slot
+        for printer in printers:
+            if printer is None:
+                continue
+            shown, at = printer[0](slots, at)
+            if printer[1]:
+                parts.append(shown)
+        return text + head + ", ".join(parts)
+
+    def _packet(self, raw: Any, printer: Printer) -> str:  # noqa: ANN401
+        known = self._packets.get(raw.stream)
+        if known is None or known[0] != raw.packet:
+            slots = self._reader.cursor.packet_context(raw.stream, raw.packet)
+            known = raw.packet, printer(slots, 0)[0]
+            self._packets[raw.stream] = known
+        return known[1]
+
+
+def _scope(
+    scope: Scope, struct: Struct | None, referenced: frozenset[str]
+) -> tuple[Printer, bool] | None:
+    """What writes a scope, and whether any of it is shown."""
+    if struct is None:
+        return None
+    shown = Shown(scope, referenced)
+    if shown.hides("", struct, -1):
+        return None if scope is Scope.PACKET_CONTEXT else (_skipping(struct), False)
+    return _struct(struct, shown, 0), True

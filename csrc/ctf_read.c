@@ -1,0 +1,750 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A cursor over all streams of a CTF trace, in order of time. Files are mapped; text in slots points into the mapping
+ * and is good until the cursor is closed. Damage becomes a note, and reading goes on at the next packet that is whole.
+ */
+#define _GNU_SOURCE
+#include "ctf_read.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_NOTES 4096
+#define NS_PER_S 1000000000ll
+#define UUID_BYTES 16u
+#define SIGN_BYTES 20u
+
+struct stream {
+	const uint8_t *data;
+	uint64_t size;
+	uint64_t packet;	/* where the open packet starts */
+	uint64_t packet_end;	/* where the next one starts */
+	uint64_t event;		/* bit where the next event's header starts */
+	struct mb_ctf_decoder d;
+	struct mb_ctf_event next;
+	struct mb_ctf_totals totals;
+	const struct mb_ctf_stream_class *class;
+	uint64_t lost;		/* cumulative, as the packet before said */
+	uint64_t sequence;
+	uint64_t end_clock;	/* of the packet before */
+	int64_t instance;
+	uint32_t index;
+	uint32_t rank;		/* among events of the same time */
+	int32_t cpu;
+	int open;		/* in a packet */
+	int counted;		/* lost and sequence are known */
+};
+
+struct mb_ctf_cursor {
+	struct mb_ctf_op *ops;
+	struct mb_ctf_range *ranges;
+	struct mb_ctf_stream_class *stream_classes;
+	struct mb_ctf_event_class *event_classes;
+	struct mb_ctf_clock *clocks;
+	uint32_t *unwanted;	/* by event class */
+	uint32_t *by_id;	/* stream class by stream class: event class of a small number */
+	struct stream **streams;
+	uint32_t *heap;		/* streams with a next event, the earliest first */
+	struct mb_ctf_description description;
+	struct mb_ctf_note notes[MAX_NOTES];
+	uint32_t note_count;
+	uint32_t stream_count;
+	uint32_t heap_count;
+	uint32_t ids;		/* numbers per stream class in by_id */
+	int started;
+	int64_t begin_ns;
+	int64_t end_ns;
+};
+
+#define MAX_SMALL_IDS 65536u
+
+/* --- time --- */
+
+static uint64_t cycles_ns(uint64_t frequency, uint64_t cycles)
+{
+	double ns;
+
+	if (frequency == (uint64_t)NS_PER_S)
+		return cycles;
+	ns = 1e9 * (double)cycles / (double)frequency;
+	return ns >= 1.8446744073709552e19 ? UINT64_MAX : (uint64_t)ns;
+}
+
+int64_t mb_ctf_time(const struct mb_ctf_clock *clock, uint64_t value)
+{
+	uint64_t ns = cycles_ns(clock->frequency, value);
+	int64_t base;
+
+	if (__builtin_mul_overflow(clock->offset_s, NS_PER_S, &base) ||
+	    __builtin_add_overflow(base, (int64_t)cycles_ns(clock->frequency, clock->offset), &base))
+		base = 0;
+	if (ns > INT64_MAX || __builtin_add_overflow(base, (int64_t)ns, &base))
+		return INT64_MAX;
+	return base;
+}
+
+static int64_t time_of(const struct mb_ctf_cursor *c, const struct stream *s, uint64_t value)
+{
+	if (s->class->clock == MB_CTF_NONE)
+		return 0;
+	return mb_ctf_time(c->clocks + s->class->clock, value);
+}
+
+/* --- notes --- */
+
+static void note(struct mb_ctf_cursor *c, struct stream *s, uint32_t code, uint64_t byte, uint64_t value)
+{
+	if (code < MB_CTF_LOST)
+		s->totals.damaged++;
+	if (c->note_count < MAX_NOTES)
+		c->notes[c->note_count++] = (struct mb_ctf_note){ byte, s->totals.packets, value, 0, 0, s->index, code };
+}
+
+uint32_t mb_ctf_notes(struct mb_ctf_cursor *c, struct mb_ctf_note *notes, uint32_t max)
+{
+	uint32_t count = c->note_count < max ? c->note_count : max;
+
+	memcpy(notes, c->notes, count * sizeof(*notes));
+	memmove(c->notes, c->notes + count, (c->note_count - count) * sizeof(*notes));
+	c->note_count -= count;
+	return count;
+}
+
+/* --- packets --- */
+
+static int run(struct mb_ctf_cursor *c, struct stream *s, const struct mb_ctf_scope *scope)
+{
+	return mb_ctf_decode(&s->d, c->ops + scope->first, scope->count);
+}
+
+/* Damage: go on where the first packet's magic number and uuid come again. */
+static void resynchronize(struct stream *s, uint64_t from)
+{
+	uint64_t sign = s->size < SIGN_BYTES ? s->size : SIGN_BYTES;
+	const uint8_t *found = NULL;
+
+	s->open = 0;
+	if (from < s->size && mb_ctf_has_role(&s->d, MB_CTF_ROLE_MAGIC))
+		found = memmem(s->data + from, s->size - from, s->data, sign);
+	s->packet_end = found ? (uint64_t)(found - s->data) : s->size;
+}
+
+static const struct mb_ctf_stream_class *find_stream_class(const struct mb_ctf_cursor *c,
+							    const struct mb_ctf_decoder *d)
+{
+	const struct mb_ctf_description *t = &c->description;
+
+	if (!mb_ctf_has_role(d, MB_CTF_ROLE_STREAM))
+		return t->stream_class_count == 1 ? c->stream_classes : NULL;
+	for (uint32_t i = 0; i < t->stream_class_count; i++)
+		if (c->stream_classes[i].id == d->roles[MB_CTF_ROLE_STREAM])
+			return c->stream_classes + i;
+	return NULL;
+}
+
+static uint32_t header_fault(const struct mb_ctf_cursor *c, const struct stream *s)
+{
+	const struct mb_ctf_decoder *d = &s->d;
+	const struct mb_ctf_description *t = &c->description;
+
+	if (mb_ctf_has_role(d, MB_CTF_ROLE_MAGIC) && d->roles[MB_CTF_ROLE_MAGIC] != MB_CTF_MAGIC)
+		return MB_CTF_BAD_MAGIC;
+	if (mb_ctf_has_role(d, MB_CTF_ROLE_UUID) && t->has_uuid &&
+	    (d->roles[MB_CTF_ROLE_UUID] & 7 || d->roles[MB_CTF_ROLE_UUID] + 8 * UUID_BYTES > d->end ||
+	     memcmp(d->bytes + (d->roles[MB_CTF_ROLE_UUID] >> 3), t->uuid, UUID_BYTES)))
+		return MB_CTF_BAD_UUID;
+	return 0;
+}
+
+static void start_decoder(struct mb_ctf_cursor *c, struct stream *s, uint64_t at)
+{
+	s->d.bytes = s->data + at;
+	s->d.bit = 0;
+	s->d.end = (s->size - at) << 3;
+	s->d.ranges = c->ranges;
+	s->d.slot = NULL;
+	s->d.seen = 0;
+}
+
+/* Header and context of the packet at `packet`; 0 or the code of what is wrong. */
+static uint32_t read_packet_header(struct mb_ctf_cursor *c, struct stream *s)
+{
+	uint32_t fault;
+
+	start_decoder(c, s, s->packet);
+	if (run(c, s, &c->description.packet_header))
+		return MB_CTF_BAD_HEADER;
+	fault = header_fault(c, s);
+	if (fault)
+		return fault;
+	s->class = find_stream_class(c, &s->d);
+	if (!s->class)
+		return MB_CTF_BAD_STREAM;
+	return run(c, s, &s->class->packet_context) ? MB_CTF_BAD_HEADER : 0;
+}
+
+/* How far the packet goes; 0 or the code of what is wrong. */
+static uint32_t measure_packet(struct mb_ctf_cursor *c, struct stream *s)
+{
+	const struct mb_ctf_decoder *d = &s->d;
+	uint64_t there = (s->size - s->packet) << 3, packet = there, content;
+
+	if (mb_ctf_has_role(d, MB_CTF_ROLE_PACKET))
+		packet = d->roles[MB_CTF_ROLE_PACKET];
+	else if (mb_ctf_has_role(d, MB_CTF_ROLE_CONTENT))
+		packet = (d->roles[MB_CTF_ROLE_CONTENT] + 7) & ~7ull;
+	content = mb_ctf_has_role(d, MB_CTF_ROLE_CONTENT) ? d->roles[MB_CTF_ROLE_CONTENT] : packet;
+	if (packet & 7 || content > packet || content < d->bit)
+		return MB_CTF_BAD_SIZE;
+	if (packet > there) {
+		note(c, s, MB_CTF_BAD_CUT, s->packet, packet >> 3);
+		packet = there;
+		content = content < there ? content : there;
+	}
+	s->packet_end = s->packet + (packet >> 3);
+	s->d.end = content;
+	return 0;
+}
+
+/* Counters of the packets before tell what is missing; the first packet's own counts are of an unknown past. */
+static void note_losses(struct mb_ctf_cursor *c, struct stream *s)
+{
+	const struct mb_ctf_decoder *d = &s->d;
+	uint64_t lost = d->roles[MB_CTF_ROLE_DISCARDED], sequence = d->roles[MB_CTF_ROLE_SEQUENCE];
+	uint64_t end = mb_ctf_has_role(d, MB_CTF_ROLE_END) ? d->roles[MB_CTF_ROLE_END] : d->clock;
+
+	if (mb_ctf_has_role(d, MB_CTF_ROLE_DISCARDED) && lost != (s->counted ? s->lost : 0)) {
+		uint64_t count = s->counted ? lost - s->lost : 0;
+		uint32_t at = c->note_count;
+
+		s->totals.lost += count;
+		note(c, s, MB_CTF_LOST, s->packet, count);
+		if (c->note_count > at) {
+			c->notes[at].begin_ns = time_of(c, s, s->counted ? s->end_clock : d->clock);
+			c->notes[at].end_ns = time_of(c, s, end);
+		}
+	}
+	if (mb_ctf_has_role(d, MB_CTF_ROLE_SEQUENCE) && s->counted && sequence > s->sequence + 1)
+		note(c, s, MB_CTF_GAP, s->packet, sequence - s->sequence - 1);
+	s->lost = lost;
+	s->sequence = sequence;
+	s->end_clock = end;
+	s->counted = 1;
+}
+
+static int is_before_range(const struct mb_ctf_cursor *c, const struct stream *s)
+{
+	return mb_ctf_has_role(&s->d, MB_CTF_ROLE_END) &&
+	       time_of(c, s, s->d.roles[MB_CTF_ROLE_END]) < c->begin_ns;
+}
+
+/* Opens the next packet. 1, or 0 at the end of the stream. */
+static int open_packet(struct mb_ctf_cursor *c, struct stream *s)
+{
+	while (s->packet_end < s->size) {
+		uint32_t fault;
+
+		s->packet = s->packet_end;
+		fault = read_packet_header(c, s);
+		if (!fault)
+			fault = measure_packet(c, s);
+		if (fault) {
+			note(c, s, fault, s->packet, 0);
+			s->totals.packets++;
+			resynchronize(s, s->packet + 4);
+			continue;
+		}
+		note_losses(c, s);
+		s->cpu = mb_ctf_has_role(&s->d, MB_CTF_ROLE_CPU) ? (int32_t)s->d.roles[MB_CTF_ROLE_CPU] : -1;
+		if (mb_ctf_has_role(&s->d, MB_CTF_ROLE_INSTANCE) && s->instance < 0)
+			s->instance = (int64_t)s->d.roles[MB_CTF_ROLE_INSTANCE];
+		s->totals.packets++;
+		if (is_before_range(c, s))
+			continue;
+		s->open = 1;
+		return 1;
+	}
+	return 0;
+}
+
+/* --- events --- */
+
+static uint32_t find_event_class(const struct mb_ctf_cursor *c, const struct stream *s)
+{
+	uint32_t at = (uint32_t)(s->class - c->stream_classes);
+	uint64_t id = mb_ctf_has_role(&s->d, MB_CTF_ROLE_ID) ? s->d.roles[MB_CTF_ROLE_ID] : UINT64_MAX;
+
+	if (id < c->ids)
+		return c->by_id[(size_t)at * c->ids + id];
+	for (uint32_t i = 0; i < c->description.event_class_count; i++)
+		if (c->event_classes[i].stream_class == at && (id == UINT64_MAX || c->event_classes[i].id == id))
+			return i;
+	return MB_CTF_NONE;
+}
+
+/* The rest of the packet cannot be read. */
+static void give_up(struct mb_ctf_cursor *c, struct stream *s, uint32_t code, uint64_t value)
+{
+	note(c, s, code, s->packet + (s->event >> 3), value);
+	s->open = 0;
+}
+
+/* Reads the header of the next event into s->next. 1, or 0 at the end of the stream. */
+static int advance(struct mb_ctf_cursor *c, struct stream *s)
+{
+	for (;;) {
+		if (!s->open && !open_packet(c, s))
+			return 0;
+		if (s->d.bit >= s->d.end) {
+			s->open = 0;
+			continue;
+		}
+		s->event = s->d.bit;
+		s->d.seen &= ~(1u << MB_CTF_ROLE_ID);
+		if (run(c, s, &s->class->event_header)) {
+			give_up(c, s, MB_CTF_BAD_EVENT, 0);
+			continue;
+		}
+		s->next.event_class = find_event_class(c, s);
+		if (s->next.event_class == MB_CTF_NONE) {
+			give_up(c, s, MB_CTF_BAD_ID, s->d.roles[MB_CTF_ROLE_ID]);
+			continue;
+		}
+		s->next.clock = s->d.clock;
+		s->next.time_ns = time_of(c, s, s->d.clock);
+		s->next.stream = s->index;
+		s->next.packet = s->packet;
+		s->next.cpu = s->cpu;
+		return s->next.time_ns <= c->end_ns;
+	}
+}
+
+/* The values of s->next. 0 or as mb_ctf_decode; -MB_CTF_FULL leaves the event as it is. */
+static int read_values(struct mb_ctf_cursor *c, struct stream *s, int64_t *slots, uint32_t max_slots)
+{
+	const struct mb_ctf_event_class *class = c->event_classes + s->next.event_class;
+	uint64_t bit = s->d.bit, clock = s->d.clock, before;
+	int ret;
+
+	s->d.slot = slots;
+	s->d.slot_end = slots ? slots + max_slots : NULL;
+	ret = run(c, s, &s->class->event_context);
+	if (!ret)
+		ret = run(c, s, &class->context);
+	if (!ret)
+		ret = run(c, s, &class->payload);
+	s->next.slots = slots ? (uint32_t)(s->d.slot - slots) : 0;
+	s->d.slot = NULL;
+	if (ret == -MB_CTF_FULL) {
+		s->d.bit = bit;
+		s->d.clock = clock;
+		return ret;
+	}
+	before = s->event;
+	if (ret)
+		give_up(c, s, (uint32_t)-ret, class->id);
+	else if (s->d.bit == before)
+		give_up(c, s, MB_CTF_BAD_EVENT, class->id);	/* events of no size at all would never end */
+	return ret;
+}
+
+/* --- order --- */
+
+static int earlier(const struct mb_ctf_cursor *c, uint32_t a, uint32_t b)
+{
+	const struct stream *x = c->streams[a], *y = c->streams[b];
+
+	return x->next.time_ns != y->next.time_ns ? x->next.time_ns < y->next.time_ns : x->rank < y->rank;
+}
+
+static void sift_down(struct mb_ctf_cursor *c, uint32_t at)
+{
+	uint32_t moving = c->heap[at];
+
+	for (;;) {
+		uint32_t child = 2 * at + 1;
+
+		if (child >= c->heap_count)
+			break;
+		if (child + 1 < c->heap_count && earlier(c, c->heap[child + 1], c->heap[child]))
+			child++;
+		if (!earlier(c, c->heap[child], moving))
+			break;
+		c->heap[at] = c->heap[child];
+		at = child;
+	}
+	c->heap[at] = moving;
+}
+
+static void start(struct mb_ctf_cursor *c)
+{
+	c->started = 1;
+	c->heap_count = 0;
+	for (uint32_t i = 0; i < c->stream_count; i++)
+		if (advance(c, c->streams[i]))
+			c->heap[c->heap_count++] = i;
+	for (uint32_t i = c->heap_count; i-- > 0;)
+		sift_down(c, i);
+}
+
+/* The first stream of the heap has a new next event, or ended. */
+static void replace_first(struct mb_ctf_cursor *c)
+{
+	struct stream *s = c->streams[c->heap[0]];
+	int64_t before = s->next.time_ns;
+
+	if (!advance(c, s))
+		c->heap[0] = c->heap[--c->heap_count];
+	else if (s->next.time_ns < before)
+		note(c, s, MB_CTF_BAD_ORDER, s->packet + (s->event >> 3), 0);
+	if (c->heap_count > 1)
+		sift_down(c, 0);
+}
+
+static void count_event(struct stream *s)
+{
+	if (!s->totals.events || s->next.time_ns < s->totals.first_ns)
+		s->totals.first_ns = s->next.time_ns;
+	if (!s->totals.events || s->next.time_ns > s->totals.last_ns)
+		s->totals.last_ns = s->next.time_ns;
+	s->totals.events++;
+}
+
+int mb_ctf_peek(struct mb_ctf_cursor *c, struct mb_ctf_event *event)
+{
+	if (!c->started)
+		start(c);
+	if (!c->heap_count)
+		return 0;
+	*event = c->streams[c->heap[0]]->next;
+	return 1;
+}
+
+int mb_ctf_take(struct mb_ctf_cursor *c, struct mb_ctf_event *event, int64_t *slots, uint32_t max_slots)
+{
+	struct stream *s = c->streams[c->heap[0]];
+	int ret = read_values(c, s, slots, max_slots);
+
+	if (ret == -MB_CTF_FULL)
+		return ret;
+	if (!ret && s->next.time_ns >= c->begin_ns)
+		count_event(s);
+	*event = s->next;
+	return ret;
+}
+
+const int64_t *mb_ctf_variables(const struct mb_ctf_cursor *c, uint32_t stream)
+{
+	return c->streams[stream]->d.variables;
+}
+
+static int is_wanted(const struct mb_ctf_cursor *c, const struct mb_ctf_event *event)
+{
+	return event->time_ns >= c->begin_ns && !c->unwanted[event->event_class];
+}
+
+/*
+ * The next events with their values. How many; 0 at the end; -MB_CTF_FULL if the first one needs more slots.
+ * What a damaged event left is skipped.
+ */
+int64_t mb_ctf_next(struct mb_ctf_cursor *c, struct mb_ctf_event *events, uint32_t max_events, int64_t *slots,
+		    uint32_t max_slots)
+{
+	struct mb_ctf_event event;
+	uint32_t count = 0, used = 0;
+
+	while (count < max_events && c->note_count < MAX_NOTES - 64 && mb_ctf_peek(c, &event)) {
+		int wanted = is_wanted(c, &event);
+		int ret = mb_ctf_take(c, &event, wanted ? slots + used : NULL, max_slots - used);
+
+		if (ret == -MB_CTF_FULL)
+			return count ? (int64_t)count : ret;
+		replace_first(c);
+		if (ret || !wanted)
+			continue;
+		event.slot = used;
+		used += event.slots;
+		events[count++] = event;
+	}
+	return count;
+}
+
+/* Goes through to the end without values; counts by stream and event class. How many events. */
+int64_t mb_ctf_count(struct mb_ctf_cursor *c, uint64_t *counts)
+{
+	struct mb_ctf_event event;
+	int64_t total = 0;
+
+	while (mb_ctf_peek(c, &event)) {
+		int ret = mb_ctf_take(c, &event, NULL, 0);
+
+		replace_first(c);
+		if (ret || !is_wanted(c, &event))
+			continue;
+		counts[(size_t)event.stream * c->description.event_class_count + event.event_class]++;
+		total++;
+	}
+	return total;
+}
+
+/* The fields of a packet's context, for events that name it. How many slots, or -1. */
+int64_t mb_ctf_packet_context(struct mb_ctf_cursor *c, uint32_t stream, uint64_t packet, int64_t *slots,
+			      uint32_t max_slots)
+{
+	struct stream *s, copy;
+	int64_t count = -1;
+
+	if (stream >= c->stream_count || packet >= c->streams[stream]->size)
+		return -1;
+	s = c->streams[stream];
+	copy = *s;
+	copy.d.variables = calloc(c->description.variables + 2, sizeof(int64_t));
+	if (!copy.d.variables)
+		return -1;
+	start_decoder(c, &copy, packet);
+	if (!run(c, &copy, &c->description.packet_header)) {
+		const struct mb_ctf_stream_class *class = find_stream_class(c, &copy.d);
+
+		copy.d.slot = slots;
+		copy.d.slot_end = slots + max_slots;
+		if (class && !run(c, &copy, &class->packet_context))
+			count = copy.d.slot - slots;
+	}
+	free(copy.d.variables);
+	return count;
+}
+
+/* --- the whole --- */
+
+static void rewind_stream(struct mb_ctf_cursor *c, struct stream *s)
+{
+	s->packet = s->packet_end = 0;
+	s->open = s->counted = 0;
+	s->d.clock = 0;
+	s->class = c->stream_classes;
+	memset(&s->totals, 0, sizeof(s->totals));
+	memset(s->d.variables, 0, (c->description.variables + 2) * sizeof(int64_t));
+	memset(s->d.roles, 0, sizeof(s->d.roles));
+}
+
+void mb_ctf_rewind(struct mb_ctf_cursor *c)
+{
+	for (uint32_t i = 0; i < c->stream_count; i++)
+		rewind_stream(c, c->streams[i]);
+	c->started = 0;
+	c->note_count = 0;
+}
+
+void mb_ctf_set_range(struct mb_ctf_cursor *c, int64_t begin_ns, int64_t end_ns)
+{
+	c->begin_ns = begin_ns;
+	c->end_ns = end_ns;
+}
+
+/* Events of the same time come by the rank of their streams; set before the first event is read. */
+void mb_ctf_rank(struct mb_ctf_cursor *c, uint32_t stream, uint32_t rank)
+{
+	if (stream < c->stream_count)
+		c->streams[stream]->rank = rank;
+}
+
+/* Classes that are not wanted are skipped. */
+void mb_ctf_want(struct mb_ctf_cursor *c, uint32_t event_class, uint32_t wanted)
+{
+	if (event_class < c->description.event_class_count)
+		c->unwanted[event_class] = !wanted;
+}
+
+static void *copy_rows(const void *rows, uint32_t count, size_t size)
+{
+	void *copy = calloc((size_t)count + 1, size);
+
+	if (copy && count)
+		memcpy(copy, rows, count * size);
+	return copy;
+}
+
+static int check_scope(const struct mb_ctf_description *t, const struct mb_ctf_scope *scope)
+{
+	if (scope->first > t->op_count || scope->count > t->op_count - scope->first)
+		return -EINVAL;
+	return mb_ctf_check_ops(t->ops + scope->first, scope->count, t->range_count, t->variables);
+}
+
+static int check_description(const struct mb_ctf_description *t)
+{
+	int ret = check_scope(t, &t->packet_header);
+
+	for (uint32_t i = 0; !ret && i < t->stream_class_count; i++) {
+		const struct mb_ctf_stream_class *s = t->stream_classes + i;
+
+		ret = check_scope(t, &s->packet_context) | check_scope(t, &s->event_header) |
+		      check_scope(t, &s->event_context);
+		if (s->clock != MB_CTF_NONE && s->clock >= t->clock_count)
+			ret = -EINVAL;
+	}
+	for (uint32_t i = 0; !ret && i < t->event_class_count; i++) {
+		const struct mb_ctf_event_class *e = t->event_classes + i;
+
+		ret = check_scope(t, &e->context) | check_scope(t, &e->payload);
+		if (e->stream_class >= t->stream_class_count)
+			ret = -EINVAL;
+	}
+	for (uint32_t i = 0; i < t->clock_count; i++)
+		if (!t->clocks[i].frequency)
+			ret = -EINVAL;
+	return t->stream_class_count ? ret : -EINVAL;
+}
+
+static int index_ids(struct mb_ctf_cursor *c)
+{
+	const struct mb_ctf_description *t = &c->description;
+	size_t cells;
+
+	for (uint32_t i = 0; i < t->event_class_count; i++)
+		if (c->event_classes[i].id < MAX_SMALL_IDS && c->event_classes[i].id >= c->ids)
+			c->ids = (uint32_t)c->event_classes[i].id + 1;
+	cells = (size_t)c->ids * t->stream_class_count;
+	c->by_id = malloc((cells + 1) * sizeof(*c->by_id));
+	if (!c->by_id)
+		return -ENOMEM;
+	for (size_t i = 0; i < cells; i++)
+		c->by_id[i] = MB_CTF_NONE;
+	for (uint32_t i = 0; i < t->event_class_count; i++)
+		if (c->event_classes[i].id < c->ids)
+			c->by_id[(size_t)c->event_classes[i].stream_class * c->ids + c->event_classes[i].id] = i;
+	return 0;
+}
+
+struct mb_ctf_cursor *mb_ctf_open(const struct mb_ctf_description *t)
+{
+	struct mb_ctf_cursor *c;
+
+	if (check_description(t))
+		return NULL;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->description = *t;
+	c->ops = copy_rows(t->ops, t->op_count, sizeof(*t->ops));
+	c->ranges = copy_rows(t->ranges, t->range_count, sizeof(*t->ranges));
+	c->stream_classes = copy_rows(t->stream_classes, t->stream_class_count, sizeof(*t->stream_classes));
+	c->event_classes = copy_rows(t->event_classes, t->event_class_count, sizeof(*t->event_classes));
+	c->clocks = copy_rows(t->clocks, t->clock_count, sizeof(*t->clocks));
+	c->unwanted = calloc((size_t)t->event_class_count + 1, sizeof(*c->unwanted));
+	c->begin_ns = INT64_MIN;
+	c->end_ns = INT64_MAX;
+	if (!c->ops || !c->ranges || !c->stream_classes || !c->event_classes || !c->clocks || !c->unwanted ||
+	    index_ids(c)) {
+		mb_ctf_close(c);
+		return NULL;
+	}
+	return c;
+}
+
+void mb_ctf_close(struct mb_ctf_cursor *c)
+{
+	for (uint32_t i = 0; i < c->stream_count; i++) {
+		munmap((void *)(uintptr_t)c->streams[i]->data, c->streams[i]->size);
+		free(c->streams[i]->d.variables);
+		free(c->streams[i]);
+	}
+	free(c->streams);
+	free(c->heap);
+	free(c->by_id);
+	free(c->unwanted);
+	free(c->clocks);
+	free(c->event_classes);
+	free(c->stream_classes);
+	free(c->ranges);
+	free(c->ops);
+	free(c);
+}
+
+static const uint8_t *map_file(const char *path, uint64_t *size)
+{
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+	void *data = NULL;
+
+	if (file < 0)
+		return NULL;
+	if (!fstat(file, &status)) {
+		*size = (uint64_t)status.st_size;
+		data = *size ? mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
+		if (!*size)
+			errno = ENODATA;
+	}
+	close(file);
+	return data == MAP_FAILED ? NULL : data;
+}
+
+static int more_room(struct mb_ctf_cursor *c)
+{
+	struct stream **streams = realloc(c->streams, (c->stream_count + 1) * sizeof(struct stream *));
+	uint32_t *heap;
+
+	if (!streams)
+		return -ENOMEM;
+	c->streams = streams;
+	heap = realloc(c->heap, (c->stream_count + 1) * sizeof(*heap));
+	if (!heap)
+		return -ENOMEM;
+	c->heap = heap;
+	return 0;
+}
+
+/* The number of the stream, or -errno; -ENODATA if the file is empty. */
+int mb_ctf_add_stream(struct mb_ctf_cursor *c, const char *path)
+{
+	struct stream *s;
+
+	if (more_room(c))
+		return -ENOMEM;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->d.variables = calloc(c->description.variables + 2, sizeof(int64_t));
+	s->data = s->d.variables ? map_file(path, &s->size) : NULL;
+	if (!s->data) {
+		free(s->d.variables);
+		free(s);
+		return errno ? -errno : -EIO;
+	}
+	s->index = s->rank = c->stream_count;
+	s->instance = -1;
+	rewind_stream(c, s);
+	c->streams[c->stream_count] = s;
+	return (int)c->stream_count++;
+}
+
+int mb_ctf_totals(struct mb_ctf_cursor *c, uint32_t stream, struct mb_ctf_totals *totals)
+{
+	if (stream >= c->stream_count)
+		return -EINVAL;
+	*totals = c->streams[stream]->totals;
+	return 0;
+}
+
+/* Of the packet that is open now; the first one right after opening. */
+int mb_ctf_stream_class_of(struct mb_ctf_cursor *c, uint32_t stream)
+{
+	return stream < c->stream_count ? (int)(c->streams[stream]->class - c->stream_classes) : -EINVAL;
+}
+
+int64_t mb_ctf_instance_of(struct mb_ctf_cursor *c, uint32_t stream)
+{
+	return stream < c->stream_count ? c->streams[stream]->instance : -EINVAL;
+}
+
+/* Looks at the first packet of each stream, so that their classes and instances are known. Rewind afterwards. */
+void mb_ctf_probe(struct mb_ctf_cursor *c)
+{
+	struct mb_ctf_event event;
+
+	mb_ctf_peek(c, &event);
+}

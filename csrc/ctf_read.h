@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Inside of the CTF reader: decoding bits, and the cursor that the replay drives. */
+#ifndef MB_CTF_READ_H
+#define MB_CTF_READ_H
+
+#include "ctf.h"
+
+struct mb_ctf_decoder {
+	const uint8_t *bytes;		/* the packet */
+	uint64_t bit;
+	uint64_t end;			/* bits that may be read */
+	const struct mb_ctf_range *ranges;
+	int64_t *variables;
+	int64_t *slot;			/* NULL: values are not wanted */
+	int64_t *slot_end;
+	uint64_t clock;
+	uint64_t roles[MB_CTF_ROLES];
+	uint32_t seen;			/* roles that were there, bit by bit */
+};
+
+/* 0, or -MB_CTF_BAD_EVENT (leaves the packet), -MB_CTF_BAD_TAG, -MB_CTF_FULL. */
+int mb_ctf_decode(struct mb_ctf_decoder *d, const struct mb_ctf_op *ops, uint32_t count);
+
+static inline int mb_ctf_has_role(const struct mb_ctf_decoder *d, uint32_t role)
+{
+	return d->seen >> role & 1;
+}
+
+/*
+ * The next event without its values; it stays the next one until it is taken. 1, or 0 at the end.
+ * Taking it decodes its values into slots (NULL: into variables only). 0, or as mb_ctf_decode.
+ */
+int mb_ctf_peek(struct mb_ctf_cursor *cursor, struct mb_ctf_event *event);
+int mb_ctf_take(struct mb_ctf_cursor *cursor, struct mb_ctf_event *event, int64_t *slots, uint32_t max_slots);
+const int64_t *mb_ctf_variables(const struct mb_ctf_cursor *cursor, uint32_t stream);
+
+#endif
