@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from bridge.artifact import Placed
-    from bridge.engine.base import RunResult
     from bridge.engine.native import SessionOptions
     from bridge.engine.target import Target
     from bridge.markers import Targets
@@ -64,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.replay is not None:
             return _replay(arguments, compiled, output)
-        return _run_live(arguments, compiled.placed, output).exit_code
+        return _run_live(arguments, compiled.placed, output)
     finally:
         if output != 1:
             os.close(output)
@@ -124,13 +123,13 @@ class Interruption:
         return self.came
 
 
-def _run_live(arguments: argparse.Namespace, placed: Placed, output: int) -> RunResult:
+def _run_live(arguments: argparse.Namespace, placed: Placed, output: int) -> int:
     from bridge.engine.live import LiveOptions, run_live
 
     with Interruption() as interruption:
         target = _target(arguments)
         try:
-            return run_live(
+            result = run_live(
                 placed,
                 target,
                 LiveOptions(
@@ -142,6 +141,7 @@ def _run_live(arguments: argparse.Namespace, placed: Placed, output: int) -> Run
                     unsafe_nop5=arguments.unsafe_nop5,
                 ),
             )
+            return EXIT_ERROR if target.warning() else result.exit_code
         finally:
             target.abandon()
 

@@ -12,7 +12,7 @@ import shlex
 import signal
 from dataclasses import dataclass
 
-from bridge.errors import HostError
+from bridge.errors import BridgeError
 
 _SHELL_CHARACTERS = set("|&;<>()$`\\\"'\t\n*?[#~=%!{}")
 _NOT_STARTED = 127
@@ -39,7 +39,7 @@ class Child:
     status: int | None = None
 
     def release(self) -> None:
-        """Let it run; HostError if it cannot be executed."""
+        """Let it run; BridgeError if it cannot be executed."""
         os.write(self._go, b"g")
         os.close(self._go)
         self._go = -1
@@ -49,7 +49,7 @@ class Child:
         if code:
             self.wait()
             reason = os.strerror(int.from_bytes(code, "little"))
-            raise HostError(f"cannot run `{self.command}`: {reason}")
+            raise BridgeError(f"cannot run `{self.command}`: {reason}")
 
     def ended(self) -> bool:
         """Whether it has ended."""
@@ -87,7 +87,7 @@ def start(command: str) -> Child:
     """Start a command up to the point in front of its exec."""
     words = arguments(command)
     if not words:
-        raise HostError("the command of -c is empty")
+        raise BridgeError("the command of -c is empty")
     go_read, go_write = os.pipe()
     failure_read, failure_write = os.pipe()
     pid = os.fork()

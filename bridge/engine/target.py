@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.errors import HostError
+from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +54,7 @@ class Target:
         """A process that runs already."""
         started = _start_time(pid)
         if not started:
-            raise HostError(f"there is no process {pid}", "give -x the id of a running process")
+            raise BridgeError(f"there is no process {pid}")
         return cls(pid, None, started)
 
     @classmethod
@@ -89,7 +88,3 @@ class Target:
             return {self.pid}
         return set(threads(self.pid))
 
-
-def is_root() -> bool:
-    """Whether this process may do anything."""
-    return os.geteuid() == 0
