@@ -137,9 +137,7 @@ def _over_histogram(
     lower_stmt: Callable[[Builder, ast.Stmt], None],
 ) -> None:
     """Buckets 0 .. n-1; the loop variable itself counts, as in SystemTap's `for`."""
-    limit = lower_expr(b, stmt.limit) if stmt.limit else None
-    if limit is not None:
-        limit = _copied(b, limit)
+    limit = _copied(b, lower_expr(b, stmt.limit)) if stmt.limit else None
     statistic = histogram_statistic(b, histogram)
     done = b.reg(Value.LONG)
     one = b.const(1)

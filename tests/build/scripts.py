@@ -1,0 +1,82 @@
+"""Compile script texts in tests: against a machine with two markers that is not this one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.markers import (
+    Expansion,
+    Field,
+    Kind,
+    Marker,
+    MarkerAttachment,
+    Memory,
+    NoMatch,
+    PointPart,
+    Register,
+    Site,
+    ValueType,
+    Variable,
+)
+from bridge.pipeline import Compiled, compile_script
+from bridge.script.options import AnalyseOptions
+from bridge.source import SourceMap
+from bridge.targets.sessions import expand_session, expand_timer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HIT = Marker(
+    Kind.USDT,
+    "demo",
+    "hit",
+    (Site("/bin/demo", 0x1000, 0x401000),),
+    (
+        Variable("arg1", ValueType.LONG, (Register("rax", 8, signed=True),)),
+        Variable("arg2", ValueType.LONG, (Memory("rbp", None, 1, -8, 8, signed=False),)),
+    ),
+    "x86_64",
+)
+SWITCH = Marker(
+    Kind.TRACEPOINT,
+    "sched",
+    "switch",
+    (),
+    (
+        Variable("comm", ValueType.STRING, (Field(8, 16, signed=False, array="char"),)),
+        Variable("pid", ValueType.LONG, (Field(24, 4, signed=True),)),
+        Variable("path", ValueType.STRING, (Field(28, 4, signed=False, array="data_loc"),)),
+    ),
+    id=7,
+)
+MARKERS = {
+    "hit": Expansion(
+        MarkerAttachment(HIT), 'process("/bin/demo").mark("hit")', {"$$name": "hit"}
+    ),
+    "switch": Expansion(MarkerAttachment(SWITCH), 'kernel.trace("sched:switch")'),
+}
+
+
+class DemoTargets:
+    """`process("demo").mark("hit")` and `kernel.trace("switch")`, begin, end, error, timers."""
+
+    def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        """The expansion of one point."""
+        if parts[0].name == "timer":
+            found = expand_timer(parts, 100)
+            return found if isinstance(found, NoMatch) else (found,)
+        if parts[0].name in {"process", "kernel"}:
+            marker = MARKERS.get(str(parts[1].argument))
+            return (marker,) if marker else NoMatch(1)
+        return (expand_session(parts),)
+
+
+def compile_text(
+    text: str, name: str = "a.stp", *, record: bool = False, **options: object
+) -> Compiled:
+    """Compile against `DemoTargets`; the options are those of `AnalyseOptions`."""
+    sources = SourceMap()
+    analyse = AnalyseOptions(**options)  # type: ignore[arg-type]  # by name
+    return compile_script(
+        sources.add(name, text), sources, DemoTargets(), analyse, record=record
+    )
