@@ -1,0 +1,164 @@
+"""`markbridge/marker.h`: what compilers make of it is what tracers read."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from annotated import SIZES, SOURCE, WARNINGS
+from victims import compile_c
+
+from bridge.diagnostics import Sink
+from bridge.markers import Constant, Memory, Register
+from bridge.targets import markers_of
+from bridge.targets.elf import open_elf
+from bridge.targets.operands import split
+from bridge.targets.sdt import read_notes
+from bridge.world import LiveWorld
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORLD = LiveWorld()
+COMPILERS = [
+    ("gcc", "-std=gnu99"),
+    ("gcc", "-std=c11", "-pedantic"),
+    ("clang-14", "-std=c17"),
+    ("g++", "-std=c++11", "-pedantic"),
+    ("g++", "-std=gnu++20"),
+    ("clang++-14", "-std=c++17"),
+]
+
+
+@pytest.fixture(params=COMPILERS, ids=" ".join)
+def compiler(request: pytest.FixtureRequest) -> list[str]:
+    words = list(request.param)
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"no {words[0]}")
+    return words
+
+
+@pytest.mark.parametrize("flags", [("-O0",), ("-O2",), ("-O2", "-fno-pie", "-no-pie")])
+def test_sizes_and_semaphores(
+    tmp_path: Path, compiler: list[str], flags: tuple[str, ...]
+) -> None:
+    name, *standard = compiler
+    path = compile_c(tmp_path, "demo", SOURCE, *standard, *flags, *WARNINGS, compiler=name)
+    elf = open_elf(str(path), WORLD, Sink())
+    assert elf is not None
+
+    notes = {note.name: note for note in read_notes(elf, Sink())}
+
+    assert {note.provider for note in notes.values()} == {"demo"}
+    assert {name: _sizes(note.arguments) for name, note in notes.items()} == SIZES
+    assert {name for name, note in notes.items() if note.semaphore} == {"sem"}
+    offset = elf.semaphore_offset(notes["sem"].semaphore)
+    assert offset is not None
+    assert elf.data[offset : offset + 2] == b"\0\0"
+    for note in notes.values():
+        # a one-byte nop, then a ten-byte one
+        assert elf.bytes_at(note.address, 11).hex() == "90662e0f1f840000000000"
+
+
+def _sizes(arguments: str) -> list[int | None]:
+    sizes = [operand.split("@")[0] for operand in split(arguments)]
+    return [None if size.endswith("f") else int(size) for size in sizes]
+
+
+@pytest.mark.parametrize("flags", [("-O0",), ("-O2",), ("-O3", "-fno-pie", "-no-pie")])
+def test_every_argument_but_floats_can_be_read(
+    tmp_path: Path, compiler: list[str], flags: tuple[str, ...]
+) -> None:
+    name, *standard = compiler
+    path = compile_c(tmp_path, "demo", SOURCE, *standard, *flags, *WARNINGS, compiler=name)
+
+    markers = markers_of(str(path), WORLD)
+
+    assert {m.name for m in markers} == set(SIZES)
+    for marker in markers:
+        floats = [f"arg{i}" for i, size in enumerate(SIZES[marker.name], 1) if size is None]
+        assert [name for name, _ in marker.unreadable] == floats
+        assert all(site.unsafe == "" for site in marker.sites)
+        for variable in marker.variables:
+            for operand in variable.operands:
+                assert isinstance(operand, Register | Memory | Constant)
+
+
+def test_several_sites_and_constants(tmp_path: Path) -> None:
+    source = """
+    #include <markbridge/marker.h>
+    int main(int argc, char **argv)
+    {
+        (void)argv;
+        if (argc > 1) MARKBRIDGE_MARK(demo, twice, argc, 40);
+        MARKBRIDGE_MARK(demo, twice, 'x', -argc);
+        return 0;
+    }
+    """
+    path = compile_c(tmp_path, "twice", source, "-O2", *WARNINGS)
+
+    (marker,) = markers_of(str(path), WORLD)
+
+    assert len(marker.sites) == 2
+    first, second = marker.variables
+    assert Constant(ord("x")) in first.operands
+    assert Constant(40) in second.operands
+
+
+def test_names_are_expanded_and_files_share_a_semaphore(tmp_path: Path) -> None:
+    one = """
+    #include <markbridge/marker.h>
+    #define NAME shared
+    MARKBRIDGE_SEMAPHORE(demo, shared);
+    void other(void);
+    int main(void)
+    {
+        if (MARKBRIDGE_ENABLED(demo, shared)) MARKBRIDGE_MARK(demo, NAME);
+        other();
+    }
+    """
+    two = """
+    #include <markbridge/marker.h>
+    MARKBRIDGE_SEMAPHORE_EXTERN(demo, shared);
+    void other(void)
+    {
+        if (MARKBRIDGE_ENABLED(demo, shared)) MARKBRIDGE_MARK_SEMAPHORE(demo, shared, 1);
+    }
+    """
+    other = tmp_path / "other.c"
+    other.write_text(two)
+    path = compile_c(tmp_path, "both", one, str(other), *WARNINGS)
+
+    markers = markers_of(str(path), WORLD)
+
+    assert {m.name for m in markers} == {"shared"}
+    assert {len(m.variables): bool(m.sites[0].ref_ctr_offset) for m in markers} == {
+        0: False,
+        1: True,
+    }
+
+
+def test_an_unsupported_machine_is_refused_by_the_compiler(tmp_path: Path) -> None:
+    import subprocess
+
+    source = tmp_path / "x.c"
+    source.write_text("#include <markbridge/marker.h>\n")
+    done = subprocess.run(
+        [
+            "gcc",
+            "-U__x86_64__",
+            "-U__aarch64__",
+            *WARNINGS,
+            "-c",
+            source,
+            "-o",
+            tmp_path / "x.o",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert "supports x86-64 and aarch64" in done.stderr
