@@ -138,7 +138,6 @@ def _run_live(arguments: argparse.Namespace, placed: Placed, output: int) -> int
                     seconds=arguments.seconds,
                     ring_bytes=_power_of_two(arguments.megabytes * MEGABYTE),
                     trace=arguments.trace,
-                    unsafe_nop5=arguments.unsafe_nop5,
                 ),
             )
             return EXIT_ERROR if target.warning() else result.exit_code

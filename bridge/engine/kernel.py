@@ -18,7 +18,7 @@ from bridge.engine import attach
 from bridge.engine.base import run_session
 from bridge.engine.drain import Drain
 from bridge.engine.native import NativeSession
-from bridge.errors import HostError
+from bridge.errors import BridgeError, HostError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +38,7 @@ _U64 = (1 << 64) - 1
 
 def run_kernel(placed: Placed, session_options: SessionOptions, outside: Outside) -> RunResult:
     """Run a program that has markers."""
-    if not outside.options.unsafe_nop5:
-        _refuse_unsafe(placed)
+    _refuse_unsafe(placed)
     loaded = attach.load(
         generate(placed, outside.options.ring_bytes), session_options.realtime_offset_ns
     )
@@ -61,10 +60,9 @@ def _refuse_unsafe(placed: Placed) -> None:
         marker = hook.attachment.marker
         for site in marker.sites:
             if site.unsafe:
-                raise HostError(
+                raise BridgeError(
                     f"marker {marker.provider}:{marker.name} at {site.address:#x} in"
-                    f" {site.path} is not safe to trace: {site.unsafe}",
-                    "--unsafe-nop5 attaches to it all the same",
+                    f" {site.path} cannot be traced: {site.unsafe}"
                 )
 
 

@@ -37,7 +37,6 @@ class LiveOptions:
     seconds: float | None = None
     ring_bytes: int = RING_BYTES
     trace: Path | None = None
-    unsafe_nop5: bool = False
 
 
 def run_live(placed: Placed, target: Target, options: LiveOptions) -> RunResult:

@@ -1,0 +1,290 @@
+"""Live runs from outside: what is counted and printed, and what ends a run."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Compiler, Runner
+
+pytestmark = pytest.mark.bpf
+
+VICTIM = r"""
+#include <markbridge/marker.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static const char *const names[] = { "red", "green" };
+static void fire(long hits, long pause)
+{
+	for (long i = 0; i < hits; i++) {
+		MARKBRIDGE_MARK(demo, hit, i, names[i & 1]);
+		if (pause)
+			usleep((unsigned)pause);
+	}
+}
+int main(int argc, char **argv)
+{
+	const char *mode = argc > 3 ? argv[3] : "";
+	long hits = atol(argv[1]);
+
+	if (!strcmp(mode, "fork") && !fork()) {
+		fire(hits, 0);
+		_exit(0);
+	}
+	fire(hits, atol(argv[2]));
+	if (!strcmp(mode, "kill"))
+		kill(getpid(), SIGKILL);
+	while (wait(NULL) > 0)
+		;
+	printf("done\n");
+	return !strcmp(mode, "fail") ? 3 : 0;
+}
+"""
+COUNT = 'global n probe process("%s").mark("hit") { n++ } probe end { printf("n=%%d\\n", n) }'
+
+
+@pytest.fixture
+def victim(compile_c: Compiler) -> Path:
+    """`victim HITS PAUSE_US [fork|kill|fail]`."""
+    return compile_c("victim", VICTIM)
+
+
+def test_prints_arguments_strings_and_contexts(run: Runner, victim: Path) -> None:
+    script = (
+        f'probe process("{victim}").mark("hit") {{'
+        ' printf("%d %s %s %d\\n", $arg1, user_string($arg2), execname(), pid() == target()) }'
+    )
+
+    done = run("run", "-e", script, "-c", f"{victim} 4 0")
+
+    assert done.code == 0, done.err
+    lines = [line for line in done.out.splitlines() if line != "done"]
+    assert lines == [f"{i} {('red', 'green')[i & 1]} victim 1" for i in range(4)]
+
+
+def test_statistics_are_those_of_all_hits(run: Runner, victim: Path) -> None:
+    script = (
+        f'global s, by probe process("{victim}").mark("hit") {{ s <<< $arg1;'
+        " by[$arg1 & 1, execname()] <<< $arg1 }"
+        ' probe end { printf("%d %d %d %d %d\\n", @count(s), @sum(s), @min(s), @max(s), @avg(s))'
+        ' foreach ([k+, e] in by) printf("%d %s %d\\n", k, e, @sum(by[k, e]))'
+        " print(@hist_linear(s, 0, 900, 300)) }"
+    )
+
+    done = run("run", "-e", script, "-c", f"{victim} 1000 0")
+
+    assert done.code == 0, done.err
+    lines = [line for line in done.out.splitlines() if line != "done"]
+    assert lines[:3] == ["1000 499500 0 999 499", "0 victim 249500", "1 victim 250000"]
+    counts = [line.split()[-1] for line in lines[4:] if line.strip()]
+    assert counts == ["300", "300", "300", "100", "0"] or counts[:4] == ["300"] * 3 + ["100"]
+
+
+def test_timers_see_what_the_kernel_counted_so_far(run: Runner, victim: Path) -> None:
+    script = (
+        f'global n, last, sum probe process("{victim}").mark("hit") {{ n[$arg1 & 3]++ }}'
+        " probe timer.ms(50) { now = 0; foreach (k in n) now += n[k];"
+        ' if (now < last) printf("went back\\n"); last = now; sum++ }'
+        ' probe end { t = 0; foreach (k in n) t += n[k]; printf("%d %d\\n", t, sum > 2) }'
+    )
+
+    done = run("run", "-e", script, "-c", f"{victim} 400 1000")
+
+    assert (done.code, done.out.replace("done\n", "")) == (0, "400 1\n"), done.err
+
+
+def test_only_the_target_and_its_descendants_count(run: Runner, victim: Path) -> None:
+    other = subprocess.Popen([victim, "1000000", "100"], stdout=subprocess.DEVNULL)
+    try:
+        script = 'global n probe process.mark("hit") { n++ } probe end { println(n) }'
+        done = run("run", "-e", script, "-c", f"{victim} 100 0 fork")
+    finally:
+        other.kill()
+        other.wait()
+
+    assert (done.code, done.out.replace("done\n", "")) == (0, "200\n"), done.err
+
+
+def test_a_process_named_by_x_is_followed_until_it_ends(run: Runner, victim: Path) -> None:
+    target = subprocess.Popen([victim, "3000", "1000"], stdout=subprocess.DEVNULL)
+    try:
+        done = run("run", "-e", COUNT % victim, "-x", target.pid)
+    finally:
+        target.wait()
+
+    assert done.code == 0, done.err
+    assert 0 < int(re.search(r"n=(\d+)", done.out)[1]) <= 3000
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_a_run_normally(victim: Path, number: signal.Signals) -> None:
+    target = subprocess.Popen([victim, "1000000", "1000"], stdout=subprocess.DEVNULL)
+    script = COUNT % victim + ' probe timer.ms(20) { if (n > 0) println("seen") }'
+    tracer = subprocess.Popen(
+        [sys.executable, "-m", "bridge", "run", "-e", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert tracer.stdout.readline() == "seen\n"
+        tracer.send_signal(number)
+        out, err = tracer.communicate(timeout=30)
+        assert target.poll() is None
+    finally:
+        target.kill()
+        target.wait()
+
+    assert (tracer.returncode, err) == (0, "")
+    assert int(re.search(r"n=(\d+)", out)[1]) > 0
+
+
+def test_a_run_lasts_as_long_as_t_says(run: Runner) -> None:
+    script = (
+        "global t probe begin { t = gettimeofday_ms() }"
+        ' probe kernel.trace("sched_switch") { exit_never = 1 }'
+        ' probe end { printf("%d\\n", gettimeofday_ms() - t) }'
+    )
+    start = time.monotonic()
+
+    done = run("run", "-e", script, "-T", "0.5")
+
+    assert done.code == 0, done.err
+    assert 450 <= int(done.out) <= 5000
+    assert time.monotonic() - start < 60
+
+
+def test_tracepoints_count_system_wide(run: Runner) -> None:
+    script = 'global n probe kernel.trace("sched_switch") { n[execname()]++ }'
+
+    done = run("run", "-e", script, "-c", "sleep 0.2")
+
+    assert done.code == 0, done.err
+    assert re.search(r'^n\["swapper/\d+"\]=\d+$', done.out, re.M)
+
+
+def test_more_keys_than_the_array_holds_is_systemtaps_error(run: Runner, victim: Path) -> None:
+    script = f'global a[10] probe process("{victim}").mark("hit") {{ a[$arg1]++ }}'
+
+    done = run("run", "-e", script, "-c", f"{victim} 100 0")
+
+    assert done.code == 1
+    assert "ERROR: Array overflow, check size limit (10)" in done.err
+
+
+def test_resident_arrays_keep_values_by_thread(run: Runner, victim: Path) -> None:
+    script = (
+        f'global d, n probe process("{victim}").mark("hit") {{'
+        " if (d[tid()] < $arg1) n++; d[tid()] = $arg1 }"
+        " probe begin { d[-1] = 7 }"
+        ' probe end { printf("%d %d\\n", n, d[-1]); delete d[-1];'
+        ' foreach (t in d) printf("%d\\n", d[t]) }'
+    )
+
+    done = run("run", "-e", script, "-c", f"{victim} 100 0")
+
+    assert (done.code, done.out.replace("done\n", "")) == (0, "99 7\n99\n"), done.err
+
+
+def test_records_that_found_no_room_are_counted(run: Runner, victim: Path) -> None:
+    hits = 100_000
+    script = (
+        f'global seen probe process("{victim}").mark("hit") {{'
+        ' for (i = 0; i < 100; i++) x = sprintf("%d %s", i, x); seen++ }'
+        ' probe end { printf("seen=%d\\n", seen) }'
+    )
+
+    done = run("run", "-s", "1", "-e", script, "-c", f"{victim} {hits} 0")
+
+    assert done.code == 0, done.err
+    seen = int(re.search(r"seen=(\d+)", done.out)[1])
+    lost = int(re.search(r"WARNING: (\d+) events were lost", done.err)[1])
+    assert seen + lost == hits
+    assert seen > 0
+
+
+# --- what goes wrong --------------------------------------------------------------------------
+
+
+def test_a_target_that_is_killed_leaves_its_counts(run: Runner, victim: Path) -> None:
+    done = run("run", "-e", COUNT % victim, "-c", f"{victim} 500 0 kill")
+
+    assert (done.code, done.out) == (1, "n=500\n")
+    assert "WARNING: Child process exited with signal 9" in done.err
+
+
+def test_a_target_that_fails_is_told(run: Runner, victim: Path) -> None:
+    done = run("run", "-e", COUNT % victim, "-c", f"{victim} 5 0 fail")
+
+    assert done.code == 1
+    assert "n=5\n" in done.out
+    assert "WARNING: Child process exited with status 3" in done.err
+
+
+def test_a_command_that_does_not_exist(run: Runner, victim: Path) -> None:
+    done = run("run", "-e", COUNT % victim, "-c", "/nonexistent/command")
+
+    assert done.code == 1
+    assert "cannot run `/nonexistent/command`: No such file or directory" in done.err
+
+
+def test_a_process_that_does_not_exist(run: Runner, victim: Path) -> None:
+    done = run("run", "-e", COUNT % victim, "-x", 2**22 - 1)
+
+    assert (done.code, done.out) == (1, "")
+    assert f"there is no process {2**22 - 1}" in done.err
+
+
+def test_a_full_disk_leaves_counts_and_a_readable_trace(
+    run: Runner, victim: Path, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", disk], check=True)
+    try:
+        trace = disk / "trace"
+        done = run("run", "-e", COUNT % victim, "-c", f"{victim} 200000 0", "--trace", trace)
+        shown = subprocess.run(
+            ["babeltrace2", trace], capture_output=True, text=True, check=False
+        )
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+    assert done.code == 3
+    assert "n=200000\n" in done.out
+    written, dropped = map(
+        int, re.search(r"(\d+) events .* (\d+) were dropped", done.err).groups()
+    )
+    assert "disk is full" in done.err
+    assert written + dropped == 200000
+    assert len(shown.stdout.splitlines()) == written
+
+
+def test_an_ordinary_user_is_told_what_is_missing(victim: Path) -> None:
+    victim.parent.chmod(0o755)
+    done = subprocess.run(
+        [
+            *("setpriv", "--reuid", "65534", "--clear-groups"),
+            *(sys.executable, "-m", "bridge", "run", "-T", "1", "-e"),
+            'probe kernel.trace("sched_switch") { next }',
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode in (1, 3)
+    assert "root" in done.stderr
