@@ -101,7 +101,7 @@ def _derive_script(program: Program, deriver: Deriver, script: ast.Script) -> No
 
 
 def _add_probe(program: Program, derived: Derived) -> None:
-    folder = Folder(derived.expansion, program.sink.report)
+    folder = Folder(derived.expansion, program.sink.report, assume=program.options.assume_types)
     blocks = tuple(ScopedBlock(b.script, folder.block(b.block)) for b in derived.bodies)
     conditions = tuple(
         ScopedCondition(c.script, expr)
@@ -133,7 +133,7 @@ def _resolve(program: Program, deriver: Deriver) -> None:
 
 
 def _fold_function(program: Program, body: Body) -> None:
-    folder = Folder(None, program.sink.report)
+    folder = Folder(None, program.sink.report, assume=program.options.assume_types)
     body.blocks = tuple(ScopedBlock(b.script, folder.block(b.block)) for b in body.blocks)
 
 

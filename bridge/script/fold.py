@@ -60,10 +60,15 @@ class Folder:
     """Folds bodies for one place (None: a function, which has no variables of its own)."""
 
     def __init__(
-        self, expansion: Expansion | None, report: Callable[[Diagnostic], None]
+        self,
+        expansion: Expansion | None,
+        report: Callable[[Diagnostic], None],
+        *,
+        assume: bool = False,
     ) -> None:
         self._expansion = expansion
         self._report = report
+        self._assume = assume
 
     def fold(self, node: ast.Node) -> ast.Node:
         """The node with constants folded and dead code gone."""
@@ -168,7 +173,7 @@ class Folder:
                     errors.semantic("unexpected @defined", node.token, "operator '@defined'")
                 )
                 known = False
-        return _number(int(known), node)
+        return _number(int(known or self._assume), node)
 
     def _known(self, node: ast.Target) -> bool:
         if self._expansion is None:

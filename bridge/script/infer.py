@@ -279,8 +279,10 @@ class Inference:
             self._mismatch(node, want, type_)
         self._ensure(node, type_)
 
-    def _untyped(self, node: ast.Expr, _want: Type) -> None:
+    def _untyped(self, node: ast.Expr, want: Type) -> None:
         """What only a place with type information could resolve."""
+        if self._program.options.assume_types:
+            return self._assumed(node, want)
         self._left += 1
         if self._final:
             match node:
@@ -291,6 +293,29 @@ class Inference:
                 case _:
                     message = "unresolved target-symbol expression"
             self._report("unresolved-target", _at(message, node))
+        return None
+
+    def _assumed(self, node: ast.Expr, want: Type) -> None:
+        """The type that it has, if it is there: a number, or the text of a pretty print."""
+        type_ = LONG
+        match node:
+            case ast.AtOperator(op="entry", operand=operand):
+                self._visit(operand, want)
+                type_ = self._type(operand)
+            case ast.Cast(value=value):
+                self._visit(value, LONG)
+            case ast.AtOperator(op="enumname"):
+                type_ = STRING
+        pretty = isinstance(node, ast.Target | ast.Cast | ast.AtVar) and node.pretty
+        lists = isinstance(node, ast.Target) and node.name.startswith("$$")
+        if pretty or lists:
+            type_ = STRING
+        if type_ is UNKNOWN:
+            self._unresolved(node)
+        else:
+            if want not in (UNKNOWN, type_):
+                self._mismatch(node, want, type_)
+            self._ensure(node, type_)
 
     def _embedded(self, node: ast.EmbeddedExpr, _want: Type) -> None:
         self._ensure(node, STRING if "/* string */" in node.code else LONG)

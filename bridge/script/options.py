@@ -31,3 +31,5 @@ class AnalyseOptions:
     privilege: str = "stapdev"
     conditions: Mapping[str, str] = field(default_factory=dict)
     own_tapset: bool = True
+    assume_types: bool = False
+    """Whether what needs type information passes as a number (for checking only)."""

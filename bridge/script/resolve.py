@@ -281,9 +281,10 @@ class Resolver:
         if derived is None:
             return
         found = lookup(node, derived.expansion)
-        if isinstance(found, str):
+        if not isinstance(found, str):
+            self._facts.targets[node] = found
+        elif not self._program.options.assume_types:
             raise self._refused(found, node)
-        self._facts.targets[node] = found
 
     def _refused(self, message: str, node: ast.Node) -> Refused:
         return Refused(errors.semantic(message, node.token, describe(node)))

@@ -1,0 +1,96 @@
+"""`markbridge check`: what is wrong with a script; or the script after a pass (-p1, -p2).
+
+Errors go to standard error as text, or to standard output as JSON (`--format=json`). It needs
+no rights: what can be probed is looked up as far as it can be read.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from bridge.cli.front import EXIT_ERROR
+from bridge.cli.script import analyse_options, configure_script, live_targets, read_script
+from bridge.diagnostics import Sink, as_json
+from bridge.source import SourceMap
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from bridge.diagnostics import Diagnostic
+
+PARSE, ANALYSE = 1, 2
+"""The passes, by stap's numbers."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    configure_script(parser)
+    add = parser.add_argument
+    add(
+        "-p", dest="stop", type=int, choices=(PARSE, ANALYSE), help="print the result of a pass"
+    )
+    add("--format", choices=("text", "json"), default="text", help="how errors are printed")
+    add(
+        "--assume-types",
+        action="store_true",
+        help="take every $variable and @cast for a number, where types are not known",
+    )
+    add("--dump-functions", action="store_true", help="list the functions of the library")
+    add("--dump-aliases", action="store_true", help="list its probe aliases")
+    add("--dump-probe-types", action="store_true", help="list the kinds of probe points")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check a script; 1 if there is an error in it."""
+    from bridge.script import listing
+
+    sources, sink = SourceMap(), Sink()
+    if arguments.dump_probe_types:
+        print("\n".join(listing.PROBE_TYPES))
+        return 0
+    if arguments.dump_functions or arguments.dump_aliases:
+        options = analyse_options(arguments)
+        list_ = listing.functions if arguments.dump_functions else listing.aliases
+        print("\n".join(list_(sources, sink, options)))
+        return 0
+    text = _checked(arguments, sources, sink)
+    _tell(sink.items, sources, arguments.format)
+    if text is None:
+        return EXIT_ERROR
+    print(text, end="")
+    return 0
+
+
+def _checked(arguments: argparse.Namespace, sources: SourceMap, sink: Sink) -> str | None:
+    """What a pass prints; None after an error."""
+    main = read_script(arguments, sources)
+    options = analyse_options(arguments)
+    if arguments.stop == PARSE:
+        from bridge.script.library import Library
+        from bridge.script.parse import parse
+        from bridge.script.print_tree import script_text
+
+        macros = Library(sources, sink, options).macros
+        script = parse(main, sources, sink, options, macros=macros)
+        return None if script is None else script_text(script)
+    from dataclasses import replace
+
+    from bridge.script.analyse import analyse
+    from bridge.script.print_typed import typed_text
+
+    options = replace(options, assume_types=arguments.assume_types)
+    typed = analyse(main, sources, live_targets(arguments), sink, options)
+    if typed is None:
+        return None
+    return typed_text(typed) if arguments.stop == ANALYSE else ""
+
+
+def _tell(diagnostics: Iterable[Diagnostic], sources: SourceMap, form: str) -> None:
+    if form == "json":
+        print(json.dumps([as_json(d, sources) for d in diagnostics], indent=1))
+        return
+    from bridge.cli.terminal import say_diagnostics
+
+    say_diagnostics(dict.fromkeys(diagnostics), sources)

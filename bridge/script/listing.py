@@ -1,0 +1,83 @@
+"""Lists for `check --dump-…`: functions and aliases of the library, kinds of probe points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.script.builtins import BUILTINS, Builtin
+from bridge.script.library import Library
+from bridge.script.print_tree import point_text
+from bridge.script.types import Type
+
+if TYPE_CHECKING:
+    from bridge.diagnostics import Sink
+    from bridge.script import ast
+    from bridge.script.options import AnalyseOptions
+    from bridge.source import SourceMap
+
+_TIMES = ("s", "sec", "ms", "msec", "us", "usec", "ns", "nsec")
+
+PROBE_TYPES = (
+    "begin",
+    "begin(number)",
+    "end",
+    "end(number)",
+    "error",
+    "error(number)",
+    "kernel.trace(string)",
+    "never",
+    *(
+        f"process{which}{library}.{kind}"
+        for which in ("", "(number)", "(string)")
+        for library in ("", ".library(string)")
+        for kind in (
+            "function(string)",
+            "function(string).call",
+            "function(string).return",
+            "mark(string)",
+            "provider(string).mark(string)",
+        )
+    ),
+    "timer.hz(number)",
+    *(f"timer.{unit}(number)" for unit in _TIMES),
+    *(f"timer.{unit}(number).randomize(number)" for unit in _TIMES),
+)
+"""Every kind of probe point, as `stap --dump-probe-types` writes them."""
+
+
+def _builtin(builtin: Builtin) -> str:
+    result = "" if builtin.result is Type.UNKNOWN else f":{builtin.result.value}"
+    parameters = ", ".join(
+        f"a{number}:{type_.value}" for number, type_ in enumerate(builtin.parameters, 1)
+    )
+    return f"{builtin.name}{result} ({parameters})"
+
+
+def _function(function: ast.Function) -> str:
+    result = f":{function.result}" if function.result else ""
+    parameters = ", ".join(
+        f"{p.name}:{p.type}" if p.type else p.name for p in function.parameters
+    )
+    return f"{function.name}{result} ({parameters})"
+
+
+def functions(sources: SourceMap, sink: Sink, options: AnalyseOptions) -> list[str]:
+    """Every function that a script may call, by name."""
+    library = Library(sources, sink, options)
+    found = {_builtin(builtin) for builtin in BUILTINS.values()}
+    for name in library.function_names():
+        found |= {_function(f) for _, f in library.functions(name) if not f.private}
+    return sorted(found)
+
+
+def aliases(sources: SourceMap, sink: Sink, options: AnalyseOptions) -> list[str]:
+    """Every probe alias of the library, with what it stands for."""
+    import re
+
+    library = Library(sources, sink, options)
+    found = set()
+    for _, alias in library.aliases(re.compile(".*")):
+        sign = "+=" if alias.prologue is None else "="
+        points = ", ".join(point_text(point) for point in alias.points)
+        found |= {f"{point_text(name)} {sign} {points}" for name in alias.names}
+    return sorted(found)
