@@ -73,15 +73,17 @@ def command_program(command: str) -> str:
 # --- libraries --------------------------------------------------------------------------------
 
 
-def _configured_folders(world: World, path: str = LD_CONFIGURATION) -> Iterator[str]:
+def _configured_folders(
+    world: World, path: str = LD_CONFIGURATION, above: tuple[str, ...] = ()
+) -> Iterator[str]:
     """The folders of ld.so.conf and of the files that it includes."""
-    if not world.exists(path):
+    if path in above or not world.exists(path):
         return
     for line in world.read_file(path).decode("utf-8", "surrogateescape").splitlines():
         words = line.split("#")[0].split()
         if len(words) == 2 and words[0] == "include":
             for included in world.glob(words[1]):
-                yield from _configured_folders(world, included)
+                yield from _configured_folders(world, included, (*above, path))
         elif words and words[0].startswith("/"):
             yield words[0]
 
