@@ -1,8 +1,8 @@
 """Small functions become part of the handlers on markers that call them.
 
 So what they read of the hit can be captured, and the handler may run in the kernel. Error sites
-keep the chain of calls in their text. Functions that recurse, iterate, catch or fall through to
-an overload stay as they are, and so does everything if MAXNESTING was set lower than the calls
+keep the chain of calls in their text. Functions that recurse, iterate or fall through to an
+overload stay as they are, and so does everything if MAXNESTING was set lower than the calls
 need.
 """
 
@@ -26,8 +26,6 @@ MAXIMUM_OPERATIONS = 60
 MAXIMUM_CALLS = 64
 """How many calls of one handler are inlined."""
 
-_STAY = (ops.IterBegin, ops.Caught)
-
 
 def run(program: Program) -> Program:
     """Inline into all handlers on markers."""
@@ -50,9 +48,8 @@ def _is_small(function: Function) -> bool:
     found = [op for block in function.blocks for op in block.ops]
     return (
         len(found) <= MAXIMUM_OPERATIONS
-        and not any(isinstance(op, _STAY) for op in found)
+        and not any(isinstance(op, ops.IterBegin) for op in found)
         and not any(isinstance(b.terminator, ops.NextOverload) for b in function.blocks)
-        and all(block.on_error is None for block in function.blocks)
     )
 
 
@@ -117,9 +114,15 @@ class _Inlining:
             ops=[*block.ops[: self.at], *self._entry(call, callee)],
             terminator=ops.Jump(first),
         )
-        inner = [self._block(call, callee, b, first, after) for b in callee.blocks]
+        inner = [
+            replace(
+                self._block(call, callee, b, first, after),
+                on_error=block.on_error if b.on_error is None else Label(first + b.on_error),
+            )
+            for b in callee.blocks
+        ]
         rest = replace(block, ops=block.ops[self.at + 1 :])
-        blocks = [*self.function.blocks, *(replace(b, on_error=block.on_error) for b in inner)]
+        blocks = [*self.function.blocks, *inner]
         blocks[self.number] = head
         return replace(
             self.function,

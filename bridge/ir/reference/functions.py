@@ -131,10 +131,21 @@ def escaped(text: bytes, *, quotes: bool) -> bytes:
 
 
 def _text_strn(_: Machine, text: bytes, length: int, quotes: int) -> bytes:
-    shown = text[: length if length > 0 else None]
-    mark = b'"' if quotes else b""
-    more = b"..." if len(shown) < len(text) else b""
-    return mark + escaped(shown, quotes=bool(quotes)) + mark + more
+    """Cut to `length`; with quotes those count, and dots take the place of the last three."""
+    room = max(length, 5) - 2 if quotes else length
+    pieces: list[bytes] = []
+    for byte in text:
+        piece = escaped(bytes([byte]), quotes=bool(quotes))
+        if len(piece) > room:
+            break
+        pieces.append(piece)
+        room -= len(piece)
+    shown = b"".join(pieces)
+    if not quotes:
+        return shown
+    if len(pieces) == len(text):
+        return b'"' + shown + b'"'
+    return b'"' + shown[: len(shown) - 3 + room] + b'"...'
 
 
 def _tokenize(machine: Machine, *arguments: bytes) -> bytes:
@@ -208,10 +219,10 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
         for name in ("kernel_string", "kernel_string_n")
     },
     **{
-        f"{space}_{word}{bits}": _fault(f"{space} {word} copy fault")
+        f"{space}_{word}{bits}": _fault(f"{space} {name} copy fault")
         for space in ("user", "kernel")
         for word in ("int", "uint")
-        for bits in (8, 16, 32, 64)
+        for bits, name in ((8, "char"), (16, "short"), (32, "int"), (64, "long"))
     },
     "text_strn": _text_strn,
     "tz_gmtoff": lambda _: time.timezone,
