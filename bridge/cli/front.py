@@ -16,6 +16,15 @@ from bridge.errors import BridgeError, HostError
 EXIT_ERROR, EXIT_USAGE, EXIT_HOST = 1, 2, 3
 """Exit codes: script, run or input failed; wrong usage; the host lacks something."""
 
+
+class ToldError(BridgeError):
+    """What is wrong has been said already; `exit_code` is what is left to give."""
+
+    def __init__(self, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__("told")
+
+
 COMMANDS = {
     "run": "run a script on markers of this machine, or over a recorded trace",
     "check": "say what is wrong with a script",
@@ -71,6 +80,8 @@ def _run(name: str, words: list[str]) -> int:
     parsed = parser.parse_intermixed_args(words)
     try:
         return int(module.run(parsed))
+    except ToldError as error:
+        return error.exit_code
     except HostError as error:
         from bridge.cli.terminal import say_error
 

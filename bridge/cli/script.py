@@ -6,16 +6,21 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.cli.front import EXIT_HOST, ToldError
 from bridge.errors import BridgeError
 from bridge.source import SourceMap
 
 if TYPE_CHECKING:
     import argparse
 
+    from bridge.diagnostics import Diagnostic
     from bridge.markers import Targets
     from bridge.pipeline import Compiled
     from bridge.script.options import AnalyseOptions
     from bridge.source import Source
+
+HOST_CODES = frozenset({"no-tracefs"})
+"""Diagnostics that are about the host, not about the script."""
 
 
 def configure_script(parser: argparse.ArgumentParser) -> None:
@@ -113,4 +118,11 @@ def compile_arguments(
         return compile_script(main, sources, targets, analyse_options(arguments), record=record)
     except CompileError as error:
         say_diagnostics(error.diagnostics, sources)
+        if any(_of_the_host(diagnostic) for diagnostic in error.diagnostics):
+            raise ToldError(EXIT_HOST) from error
         return None
+
+
+def _of_the_host(diagnostic: Diagnostic) -> bool:
+    """Whether the script is refused because of what the host lacks."""
+    return diagnostic.code in HOST_CODES or any(map(_of_the_host, diagnostic.chain))
