@@ -89,7 +89,9 @@ template <class T> traits<T> look(T);
  * "nor": a constant, a register or memory, wherever the compiler has the value at
  * hand. The operand modifier %n prints the negative of a constant without the
  * punctuation of the assembler's, so the sizes are given negated; in the note a
- * negative size means signed. Floating sizes are given as 100 + size.
+ * negative size means signed. Floating sizes are given as 100 + size. "memory" makes
+ * the compiler write what it still holds back, so that a tracer that follows a pointer
+ * sees the buffer as the program does.
  */
 #define MBRIDGE_SIZE(x) \
 	(MBRIDGE_FLOAT(x) ? 100 + MBRIDGE_BYTES(x) : \
@@ -175,13 +177,13 @@ template <class T> traits<T> look(T);
 #define MBRIDGE_MARK1(semaphore, provider, name, x1, ...) \
 	__asm__ __volatile__(MBRIDGE_NOTE(provider, name, semaphore(provider, name), \
 		MBRIDGE_TEXT(1, "")) \
-		:: MBRIDGE_IN(1, x1))
+		:: MBRIDGE_IN(1, x1) : "memory")
 #define MBRIDGE_MARK2(semaphore, provider, name, x1, x2, ...) \
 	__asm__ __volatile__(MBRIDGE_NOTE(provider, name, semaphore(provider, name), \
 		MBRIDGE_TEXT(1, "") \
 		MBRIDGE_TEXT(2, " ")) \
 		:: MBRIDGE_IN(1, x1), \
-		MBRIDGE_IN(2, x2))
+		MBRIDGE_IN(2, x2) : "memory")
 #define MBRIDGE_MARK3(semaphore, provider, name, x1, x2, x3, ...) \
 	__asm__ __volatile__(MBRIDGE_NOTE(provider, name, semaphore(provider, name), \
 		MBRIDGE_TEXT(1, "") \
@@ -189,7 +191,7 @@ template <class T> traits<T> look(T);
 		MBRIDGE_TEXT(3, " ")) \
 		:: MBRIDGE_IN(1, x1), \
 		MBRIDGE_IN(2, x2), \
-		MBRIDGE_IN(3, x3))
+		MBRIDGE_IN(3, x3) : "memory")
 #define MBRIDGE_MARK4(semaphore, provider, name, x1, x2, x3, x4, ...) \
 	__asm__ __volatile__(MBRIDGE_NOTE(provider, name, semaphore(provider, name), \
 		MBRIDGE_TEXT(1, "") \
@@ -199,7 +201,7 @@ template <class T> traits<T> look(T);
 		:: MBRIDGE_IN(1, x1), \
 		MBRIDGE_IN(2, x2), \
 		MBRIDGE_IN(3, x3), \
-		MBRIDGE_IN(4, x4))
+		MBRIDGE_IN(4, x4) : "memory")
 #define MBRIDGE_MARK5(semaphore, provider, name, x1, x2, x3, x4, x5, ...) \
 	__asm__ __volatile__(MBRIDGE_NOTE(provider, name, semaphore(provider, name), \
 		MBRIDGE_TEXT(1, "") \
@@ -211,7 +213,7 @@ template <class T> traits<T> look(T);
 		MBRIDGE_IN(2, x2), \
 		MBRIDGE_IN(3, x3), \
 		MBRIDGE_IN(4, x4), \
-		MBRIDGE_IN(5, x5))
+		MBRIDGE_IN(5, x5) : "memory")
 #define MBRIDGE_MARK6(semaphore, provider, name, x1, x2, x3, x4, x5, x6, ...) \
 	__asm__ __volatile__(MBRIDGE_NOTE(provider, name, semaphore(provider, name), \
 		MBRIDGE_TEXT(1, "") \
@@ -225,7 +227,7 @@ template <class T> traits<T> look(T);
 		MBRIDGE_IN(3, x3), \
 		MBRIDGE_IN(4, x4), \
 		MBRIDGE_IN(5, x5), \
-		MBRIDGE_IN(6, x6))
+		MBRIDGE_IN(6, x6) : "memory")
 #define MBRIDGE_MARK7(semaphore, provider, name, x1, x2, x3, x4, x5, x6, x7, ...) \
 	__asm__ __volatile__(MBRIDGE_NOTE(provider, name, semaphore(provider, name), \
 		MBRIDGE_TEXT(1, "") \
@@ -241,7 +243,7 @@ template <class T> traits<T> look(T);
 		MBRIDGE_IN(4, x4), \
 		MBRIDGE_IN(5, x5), \
 		MBRIDGE_IN(6, x6), \
-		MBRIDGE_IN(7, x7))
+		MBRIDGE_IN(7, x7) : "memory")
 #define MBRIDGE_MARK8(semaphore, provider, name, x1, x2, x3, x4, x5, x6, x7, x8, ...) \
 	__asm__ __volatile__(MBRIDGE_NOTE(provider, name, semaphore(provider, name), \
 		MBRIDGE_TEXT(1, "") \
@@ -259,7 +261,7 @@ template <class T> traits<T> look(T);
 		MBRIDGE_IN(5, x5), \
 		MBRIDGE_IN(6, x6), \
 		MBRIDGE_IN(7, x7), \
-		MBRIDGE_IN(8, x8))
+		MBRIDGE_IN(8, x8) : "memory")
 #define MBRIDGE_MARK9(semaphore, provider, name, x1, x2, x3, x4, x5, x6, x7, x8, x9, ...) \
 	__asm__ __volatile__(MBRIDGE_NOTE(provider, name, semaphore(provider, name), \
 		MBRIDGE_TEXT(1, "") \
@@ -279,7 +281,7 @@ template <class T> traits<T> look(T);
 		MBRIDGE_IN(6, x6), \
 		MBRIDGE_IN(7, x7), \
 		MBRIDGE_IN(8, x8), \
-		MBRIDGE_IN(9, x9))
+		MBRIDGE_IN(9, x9) : "memory")
 #define MBRIDGE_MARK10(semaphore, provider, name, x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, \
 		...) \
 	__asm__ __volatile__(MBRIDGE_NOTE(provider, name, semaphore(provider, name), \
@@ -302,7 +304,7 @@ template <class T> traits<T> look(T);
 		MBRIDGE_IN(7, x7), \
 		MBRIDGE_IN(8, x8), \
 		MBRIDGE_IN(9, x9), \
-		MBRIDGE_IN(10, x10))
+		MBRIDGE_IN(10, x10) : "memory")
 #define MBRIDGE_MARK11(semaphore, provider, name, x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, \
 		x11, ...) \
 	__asm__ __volatile__(MBRIDGE_NOTE(provider, name, semaphore(provider, name), \
@@ -327,7 +329,7 @@ template <class T> traits<T> look(T);
 		MBRIDGE_IN(8, x8), \
 		MBRIDGE_IN(9, x9), \
 		MBRIDGE_IN(10, x10), \
-		MBRIDGE_IN(11, x11))
+		MBRIDGE_IN(11, x11) : "memory")
 #define MBRIDGE_MARK12(semaphore, provider, name, x1, x2, x3, x4, x5, x6, x7, x8, x9, x10, \
 		x11, x12, ...) \
 	__asm__ __volatile__(MBRIDGE_NOTE(provider, name, semaphore(provider, name), \
@@ -354,6 +356,6 @@ template <class T> traits<T> look(T);
 		MBRIDGE_IN(9, x9), \
 		MBRIDGE_IN(10, x10), \
 		MBRIDGE_IN(11, x11), \
-		MBRIDGE_IN(12, x12))
+		MBRIDGE_IN(12, x12) : "memory")
 
 #endif /* MARKBRIDGE_MARKER_H */
