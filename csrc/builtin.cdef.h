@@ -76,3 +76,4 @@ int32_t mb_do_matched_str(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_pp(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_pn(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_ppfunc(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_probefunc(void *, uint32_t, void *, const int64_t *);

@@ -184,11 +184,11 @@ MB_BUILTIN(pn)
 }
 
 /* The name of the function in the probe point: function("NAME@file:line"). */
-MB_BUILTIN(ppfunc)
+static void put_function(const struct mb_session *session, char *dest)
 {
 	const char *point = session->handler ? session->handler->point : "";
 	const char *start = strstr(point, "function(\"");
-	struct mb_text text = { result, (char *)result + session->limits.maxstringlen - 1 };
+	struct mb_text text = { dest, dest + session->limits.maxstringlen - 1 };
 
 	if (!start)
 		start = strstr(point, "statement(\"");
@@ -197,5 +197,16 @@ MB_BUILTIN(ppfunc)
 	for (; start && *start && *start != '"' && *start != '@'; start++)
 		mb_text_char(&text, *start);
 	*text.at = '\0';
+}
+
+MB_BUILTIN(ppfunc)
+{
+	put_function(session, result);
+	return MB_OK;
+}
+
+MB_BUILTIN(probefunc)
+{
+	put_function(session, result);
 	return MB_OK;
 }

@@ -64,29 +64,45 @@ void mb_session_warn(struct mb_session *session, const char *message)
 		mb_session_message(session, "WARNING", "%s", message);
 }
 
+static void put(struct mb_text *text, const char *piece)
+{
+	while (*piece)
+		mb_text_char(text, *piece++);
+}
+
 static const char *site_text(const struct mb_session *session, uint32_t site)
 {
 	return site < session->site_count ? session->sites[site] : "";
 }
 
-static void report(struct mb_session *session, const struct mb_handler *handler)
+/* "near TOKEN at FILE:L:C (called from TOKEN at FILE:L:C)..."; returns whether all of it fits into a string. */
+static int describe(const struct mb_session *session, struct mb_text *text)
 {
 	const struct mb_error *error = &session->error;
-	int brief = session->limits.flags & MB_OLD_MESSAGES;
-	char place[MESSAGE_BYTES / 2] = "";
-	size_t used = 0;
 
-	if (error->site < session->site_count)
-		used = (size_t)snprintf(place, sizeof(place), " near %s", site_text(session, error->site));
-	for (uint32_t i = 0; i < error->chain_length && used < sizeof(place) && !brief; i++)
-		used += (size_t)snprintf(place + used, sizeof(place) - used, " (called from %s)",
-					 site_text(session, error->chain[i]));
-	if (error->dropped && used < sizeof(place) && !brief)
-		snprintf(place + used, sizeof(place) - used, " (and %u more calls)", error->dropped);
-	if (brief)
-		mb_session_message(session, "ERROR", "%s%s", error->message, place);
+	put(text, error->message);
+	if (error->site < session->site_count) {
+		put(text, " near ");
+		put(text, session->sites[error->site]);
+	}
+	for (uint32_t i = 0; i < error->chain_length; i++) {
+		put(text, " (called from ");
+		put(text, site_text(session, error->chain[i]));
+		put(text, ")");
+	}
+	return !error->dropped && text->at < text->end;
+}
+
+static void report(struct mb_session *session, const struct mb_handler *handler)
+{
+	struct mb_text text = { session->scratch, session->scratch + session->limits.maxstringlen - 1 };
+	int whole = describe(session, &text);
+
+	*text.at = '\0';
+	if (whole)
+		mb_session_message(session, "ERROR", "%s in probe %s", session->scratch, handler->point);
 	else
-		mb_session_message(session, "ERROR", "%s%s in probe %s", error->message, place, handler->point);
+		mb_session_message(session, "ERROR", "%s", session->scratch);
 }
 
 /* --- handlers --- */

@@ -43,7 +43,6 @@ enum mb_session_flag {
 	MB_REPEAT_WARNINGS = 2,		/* also those already printed (-v) */
 	MB_SUPPRESS_ERRORS = 4,		/* --suppress-handler-errors */
 	MB_TRACE_TIME = 8,		/* a replay: time is what the records say */
-	MB_OLD_MESSAGES = 16,		/* no call chain and probe point in error messages */
 };
 
 struct mb_limits {

@@ -150,8 +150,9 @@ class NativeBackend:
             if size:
                 self.call_named(e, "%frame", "mb_enter_handler", "%session", str(size))
         else:
-            site = site_number(self.function.site)
-            self.call_named(e, "%frame", "mb_enter", "%session", str(size), site)
+            # The call's own site is filled in where the error passes it.
+            nowhere = str(runtime.NO_SITE)
+            self.call_named(e, "%frame", "mb_enter", "%session", str(size), nowhere)
             deep = e.value("icmp eq ptr %frame, null")
             e.branch(deep, "too_deep", "entered")
             e.start("too_deep")
