@@ -106,19 +106,24 @@ void mb_leave(struct mb_session *session, char *frame)
 
 /* --- captures and context --- */
 
-/* The text in the record, or in `buffer` if it is too long for a string; NULL if the memory could not be read. */
+/* The text in the record, or in `buffer` if it is too long for a string; NULL if the memory could not be read (MB_FAULT is no length). */
 const char *mb_capture_string(struct mb_session *session, const struct mb_record *record, uint32_t offset, char *buffer)
 {
 	struct mb_string_slot slot;
 	const char *text;
+	uint32_t room;
 
 	memcpy(&slot, (const char *)record + offset, sizeof(slot));
-	if (slot.length == MB_FAULT || slot.offset >= record->size)
+	if (slot.offset >= record->size || slot.length >= record->size - slot.offset)
 		return NULL;
 	text = (const char *)record + slot.offset;
-	if (slot.length < session->limits.maxstringlen)
+	if (slot.length < session->limits.maxstringlen && !text[slot.length])
 		return text;
-	mb_string_copy(session, buffer, text);
+	room = session->limits.maxstringlen - 1;
+	if (slot.length < room)
+		room = slot.length;
+	memcpy(buffer, text, room);
+	buffer[room] = '\0';
 	return buffer;
 }
 

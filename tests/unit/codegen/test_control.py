@@ -70,7 +70,8 @@ def test_catch_in_a_function_restores_everything(native: Any) -> None:
 
 
 def test_actions_are_not_caught(native: Any) -> None:
-    script = 'probe begin { try { while (1) n++ } catch { println("no") } } probe end { println("end") }'
+    script = """probe begin { try { while (1) n++ } catch { println("no") } }
+    probe end { println("end") }"""
     ran = native(script)
     assert ran.output == ""
     assert ran.messages.startswith("ERROR: MAXACTION exceeded near ")
@@ -145,5 +146,6 @@ def test_conditions_are_asked_each_time(native: Any) -> None:
 
 def test_speculation_is_kept_back(native: Any) -> None:
     script = """probe oneshot { a = speculation() b = speculation()
-        speculate(a, "A\\n") speculate(b, "B\\n") println("now") commit(b) discard(a) commit(a) }"""
+        speculate(a, "A\\n") speculate(b, "B\\n") println("now")
+        commit(b) discard(a) commit(a) }"""
     assert native(script).output == "now\nB\n"

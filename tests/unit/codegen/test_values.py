@@ -30,7 +30,8 @@ EXPRESSIONS = [
 
 @pytest.mark.parametrize(("expression", "expected"), EXPRESSIONS)
 def test_expressions(native: Any, expression: str, expected: str) -> None:
-    script = f"global m = {MIN}, n = 2 probe oneshot {{ m += n - n n += m - m println({expression}) }}"
+    script = f"""global m = {MIN}, n = 2
+    probe oneshot {{ m += n - n n += m - m println({expression}) }}"""
     assert native(script).output == f"{expected}\n"
 
 
