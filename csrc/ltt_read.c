@@ -189,23 +189,26 @@ static void measure_fixed(struct mb_ltt_cursor *c, struct stream *s)
 	}
 }
 
-/* A block that says its own size. */
+/*
+ * A block that says its own size. It is believed unless another block starts inside it, or the file ends there; that
+ * no block starts right after it is the fault of the next one.
+ */
 static void measure_variable(struct mb_ltt_cursor *c, struct stream *s)
 {
 	uint64_t total = header_u32(s, s->layout.size_at), used = header_u32(s, s->layout.used_at);
-	uint64_t left = s->size - s->at;
+	uint64_t left = s->size - s->at, magic = find_magic(s, s->at);
 	uint32_t code = 0;
 
 	if (total == MB_LTT_NONE || used == MB_LTT_NONE)
 		code = MB_LTT_UNCLOSED;
-	else if (total < s->layout.header_bytes || (total > left ? 0 : used > total))
+	else if (total > left && magic == s->size)
+		code = MB_LTT_CUT;
+	else if (total < s->layout.header_bytes || magic < s->at + total || used > total ||
+		 used < s->layout.header_bytes)
 		code = MB_LTT_BAD_SIZE;
-	else if (total > left || (total < left && !has_magic(s, s->at + total)))
-		code = find_magic(s, s->at) == s->size && total > left ? MB_LTT_CUT : MB_LTT_BAD_SIZE;
-	s->next = code ? find_magic(s, s->at) : s->at + total;
+	s->next = code ? magic : s->at + total;
 	s->end = used;
 	if (used < s->layout.header_bytes || used > s->next - s->at) {
-		code = code ? code : MB_LTT_BAD_SIZE;
 		s->suspect = 1;
 		s->end = s->next - s->at;
 	}

@@ -60,8 +60,8 @@ def m2_header(minor: int, arch_size: int, big: bool) -> Struct:
 def m2_marker_id(channels: bool, pad: bool, big: bool) -> Struct:
     """core_marker_id: a number for a marker, and the sizes of C types where it was compiled."""
     return Struct(
-        "channel" / If(channels, CString("latin-1")),
-        "name" / CString("latin-1"),
+        "channel" / If(channels, CString("utf8")),
+        "name" / CString("utf8"),
         "pad"
         / If(
             pad,

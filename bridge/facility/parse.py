@@ -1,7 +1,7 @@
 """Text of a description -> facilities, as the hand-written scanner of the tracers read it.
 
 The dialect is not XML: values may be unquoted, closing slashes may be missing, comments are
-C's. Elements are matched by position. A text may hold several documents one after the other. The
+C's. Elements are matched by position. A text may hold several documents in a row. The
 rule: what the old tools accepted is accepted, and an error names its line.
 """
 

@@ -35,6 +35,28 @@ def _descend(folder: Path) -> Path:
     return folder
 
 
+def _complete(reader: LttReader, folder: Path, used: list[files.Found]) -> LttReader:
+    """Report the files that are named like tracefiles but hold no sub-buffer."""
+    from bridge.diagnostics import Diagnostic, FileOffset, Severity
+    from bridge.trace.ltt import files
+
+    known = {f.path for f in used}
+    for path in files.scan(folder):
+        is_named = files.numbered(path.name)[1] >= 0 or path.name.startswith("process-")
+        if path in known or not is_named or path.parent.name == "eventdefs":
+            continue
+        if path.stat().st_size:
+            warning = Diagnostic(
+                "ltt-bad-magic",
+                "no sub-buffer of this trace in the whole file; it is left out",
+                severity=Severity.WARNING,
+                phase="trace",
+                file=FileOffset(str(path), 0),
+            )
+            reader.diagnostics.append(warning)
+    return reader
+
+
 def is_ltt(path: Path) -> bool:
     """Whether this is a trace of one of the generations."""
     from bridge.trace.ltt import files, k, x
@@ -63,9 +85,9 @@ def open_ltt(path: str | Path, options: OpenOptions = _DEFAULT) -> LttReader:
     markers = [f for f in found if f.magic_at == M2_MAGIC_AT]
     others = [f for f in found if f.magic_at != M2_MAGIC_AT]
     if markers and len(markers) >= len(others):
-        return m2.open_m2(folder, markers, options)
+        return _complete(m2.open_m2(folder, markers, options), folder, markers)
     if others:
-        return facilities.open_facilities(folder, others, options)
+        return _complete(facilities.open_facilities(folder, others, options), folder, others)
     if x.is_x(folder):
         return x.open_x(folder)
     single = [p for p in files.scan(folder) if k.is_k(p)]

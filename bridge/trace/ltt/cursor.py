@@ -68,7 +68,7 @@ class Tables:
     classes: list[ClassEntry]
 
 
-def layout_struct(values: dict[str, int | float]) -> Any:
+def layout_struct(values: dict[str, int | float]) -> Any:  # noqa: ANN401 - a C structure
     """A `struct mb_ltt_layout`; places that are not given do not exist in the file."""
     layout = ffi.new("struct mb_ltt_layout *")
     for name in _NO_PLACES:
@@ -267,7 +267,7 @@ class Cursor:
         return _totals(totals)
 
 
-def _totals(c: Any) -> Totals:
+def _totals(c: Any) -> Totals:  # noqa: ANN401 - a C structure
     return Totals(
         c.events,
         c.lost,

@@ -240,7 +240,8 @@ class _Loaded:
 def core_facility(version: tuple[int, int]) -> fac.Facility:
     """What a reader must know of facility 0 before it is described."""
     names = [n for n in ltt.FACILITY_LOAD if version >= (0, 5) or n != "int_size"]
-    four = fac.Scalar("uint_fixed", "4")
+    # As in the stock descriptions of September 2006 and August 2007, so the checksums are theirs.
+    four = fac.Scalar("uint" if version < (0, 8) else "uint_fixed", "4")
     load = (
         fac.Member("name", fac.Scalar("string")),
         *(fac.Member("has_alignment" if n == "alignment" else n, four) for n in names),
@@ -412,11 +413,18 @@ def _marker_tables(folder: Path, streams: list[StreamFile]) -> tuple[Tables, lis
 def open_facilities(folder: Path, found: list[files.Found], options: OpenOptions) -> LttReader:
     """Open a trace of version 0.3 to 1.0."""
     del options  # the version decides everything here
-    items = [item for f in found if (item := _file(f)) is not None]
+    items, unread = [], []
+    for each in found:
+        item = _file(each)
+        if item is None:
+            unread.append(_warning("ltt-bad-header", "no header of any version", each.path))
+        else:
+            items.append(item)
     if not items:
         raise TraceError(f"{folder}: no sub-buffer header can be read")
     trace = _trace(items, folder)
     streams, diagnostics = _streams(trace, items)
+    diagnostics += unread
     if trace.version == (1, 0):
         tables, more = _marker_tables(folder, streams)
     else:

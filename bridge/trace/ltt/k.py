@@ -1,8 +1,8 @@
 """Traces of the first LTT (own numbers 2.2 and 2.3, 1999 - 2004) -> `LttReader`.
 
 Events are fixed packed C structs; the first block starts with BufferStart and TraceStart. One
-file per CPU, with a text file `.proc` about processes beside it. The rule: the trailing length of
-an event is skipped, the description alone gives its size.
+file per CPU, with a text file `.proc` about processes beside it. The rule: the trailing length
+of an event is skipped, the description alone gives its size.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _entries(header: files.Header, minor: int, big: bool) -> list[ClassEntry]:
 
 
 def k_header(path: Path) -> tuple[files.Header, int, bool] | None:
-    """The first two events, the minor version by content, the byte order; None: no such file."""
+    """First two events, minor version by content, byte order; None: no such file."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)

@@ -35,6 +35,7 @@ _HEADER_VALUES = (
     "freq_scale",
     "begin",
 )
+_VERSION_BYTES = 0x18
 _PLAUSIBLE_HZ = (1_000_000, 100_000_000_000)
 
 
@@ -74,6 +75,8 @@ def _channel(relative: str, flat: bool) -> tuple[str, str, int]:
 
 def _header(found: files.Found) -> files.Header | None:
     head = found.head
+    if len(head) < _VERSION_BYTES:
+        return None
     layout = ltt.m2_header(head[0x15], head[0x16], found.big)
     return files.parse_header(layout, head)
 
@@ -230,7 +233,7 @@ def _damage_seen(reader: LttReader) -> int:
 
 
 def open_m2(folder: Path, found: list[files.Found], options: OpenOptions) -> LttReader:
-    """Open a marker trace; both alignment rules of 2.4 and 2.5 are tried unless one is chosen."""
+    """Open a marker trace; tries both alignment rules of 2.4 and 2.5 unless one is chosen."""
     reader = _open(folder, found, options, options.alignment != "uncapped")
     ambiguous = (
         options.alignment == "auto"

@@ -1,4 +1,4 @@
-"""Marker format string -> fields: `ip #p%ld syscall_id #2u%u`, as the tracers' scanner reads it.
+"""Marker format string -> fields: `ip #p%ld syscall_id #2u%u`, as the tracers read it.
 
 A conversion is `[#trace_type] %c_type`; its name is the first word, ended by a space, after the
 conversion before. The trace type says how the value lies in the buffer; without one the C type

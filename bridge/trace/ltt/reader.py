@@ -1,7 +1,8 @@
 """An opened LTT trace as `model.Reader`: iteration by event, statistics, selection.
 
 The openers (`m2`, `facilities`, `x`, `k`) build the `Tables`; this module only runs
-cursors over them. The rule: each iteration has a cursor of its own, and a damaged block is reported once.
+cursors over them. The rule: each iteration has a cursor of its own, and a damaged block is
+reported once.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ class WriteOptions:
     """How to write a trace.
 
     `use_tsc` keeps the clock values of the events, counted `frequency` / `divisor` times a
-    second; else times in nanoseconds are the clock. `heartbeat` is for 0.7 and 0.8: events carry
-    32 bits of the clock instead of 64.
+    second; else times in nanoseconds are the clock. With `heartbeat` events of 0.7 and 0.8
+    carry 32 bits of the clock instead of 64.
     """
 
     version: str = "2.6"

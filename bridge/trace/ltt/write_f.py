@@ -50,7 +50,7 @@ def _integer(kind: model.Integer, options: WriteOptions) -> fac.Scalar:
     return fac.Scalar(word, str(kind.bits // 8), network=network)
 
 
-def type_of(kind: model.FieldType, options: WriteOptions) -> fac.Type:
+def type_of(kind: model.FieldType, options: WriteOptions) -> fac.Type:  # noqa: C901 - one case a type
     """The facility type of a field type."""
     match kind:
         case model.Integer():
