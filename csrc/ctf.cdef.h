@@ -133,6 +133,7 @@ int64_t mb_ctf_write_batch(struct mb_ctf_writer *writer, const uint32_t *streams
 			   const struct mb_ctf_event *events, uint32_t event_count, const int64_t *slots,
 			   uint32_t slot_count);
 void mb_ctf_writer_lost(struct mb_ctf_writer *writer, uint32_t stream, uint64_t total);
+int mb_ctf_writer_mark(struct mb_ctf_writer *writer, uint32_t stream, uint64_t clock);
 int mb_ctf_writer_flush(struct mb_ctf_writer *writer, uint64_t clock);
 int mb_ctf_writer_close(struct mb_ctf_writer *writer, uint64_t clock);
 uint64_t mb_ctf_writer_written(const struct mb_ctf_writer *writer);
@@ -158,6 +159,7 @@ int64_t mb_ctf_next(struct mb_ctf_cursor *cursor, struct mb_ctf_event *events, u
 int64_t mb_ctf_packet_context(struct mb_ctf_cursor *cursor, uint32_t stream, uint64_t packet, int64_t *slots,
 			      uint32_t max_slots);
 int64_t mb_ctf_count(struct mb_ctf_cursor *cursor, uint64_t *counts);
+int64_t mb_ctf_end_ns(struct mb_ctf_cursor *cursor);
 int mb_ctf_totals(struct mb_ctf_cursor *cursor, uint32_t stream, struct mb_ctf_totals *totals);
 uint32_t mb_ctf_notes(struct mb_ctf_cursor *cursor, struct mb_ctf_note *notes, uint32_t max);
 int mb_ctf_stream_class_of(struct mb_ctf_cursor *cursor, uint32_t stream);

@@ -37,6 +37,7 @@ struct stream {
 	int32_t cpu;
 	int open;		/* in a packet */
 	int counted;		/* lost and sequence are known */
+	int foreign;		/* a packet of another trace was noted */
 };
 
 struct mb_ctf_cursor {
@@ -56,6 +57,7 @@ struct mb_ctf_cursor {
 	uint32_t heap_count;
 	uint32_t ids;		/* numbers per stream class in by_id */
 	int started;
+	int64_t last_ns;	/* the latest end of a packet that was opened */
 	int64_t begin_ns;
 	int64_t end_ns;
 };
@@ -160,6 +162,17 @@ static uint32_t header_fault(const struct mb_ctf_cursor *c, const struct stream 
 	return 0;
 }
 
+/* Packets of another trace with the same metadata are read, but not in silence. */
+static uint32_t tolerate(struct mb_ctf_cursor *c, struct stream *s, uint32_t fault)
+{
+	if (fault != MB_CTF_BAD_UUID)
+		return fault;
+	if (!s->foreign)
+		note(c, s, fault, s->packet, 0);
+	s->foreign = 1;
+	return 0;
+}
+
 static void start_decoder(struct mb_ctf_cursor *c, struct stream *s, uint64_t at)
 {
 	s->d.bytes = s->data + at;
@@ -178,7 +191,7 @@ static uint32_t read_packet_header(struct mb_ctf_cursor *c, struct stream *s)
 	start_decoder(c, s, s->packet);
 	if (run(c, s, &c->description.packet_header))
 		return MB_CTF_BAD_HEADER;
-	fault = header_fault(c, s);
+	fault = tolerate(c, s, header_fault(c, s));
 	if (fault)
 		return fault;
 	s->class = find_stream_class(c, &s->d);
@@ -230,6 +243,8 @@ static void note_losses(struct mb_ctf_cursor *c, struct stream *s)
 	}
 	if (mb_ctf_has_role(d, MB_CTF_ROLE_SEQUENCE) && s->counted && sequence > s->sequence + 1)
 		note(c, s, MB_CTF_GAP, s->packet, sequence - s->sequence - 1);
+	if (mb_ctf_has_role(d, MB_CTF_ROLE_END) && time_of(c, s, end) > c->last_ns)
+		c->last_ns = time_of(c, s, end);
 	s->lost = lost;
 	s->sequence = sequence;
 	s->end_clock = end;
@@ -392,7 +407,7 @@ static void start(struct mb_ctf_cursor *c)
 }
 
 /* The first stream of the heap has a new next event, or ended. */
-static void replace_first(struct mb_ctf_cursor *c)
+void mb_ctf_taken(struct mb_ctf_cursor *c)
 {
 	struct stream *s = c->streams[c->heap[0]];
 	int64_t before = s->next.time_ns;
@@ -463,7 +478,7 @@ int64_t mb_ctf_next(struct mb_ctf_cursor *c, struct mb_ctf_event *events, uint32
 
 		if (ret == -MB_CTF_FULL)
 			return count ? (int64_t)count : ret;
-		replace_first(c);
+		mb_ctf_taken(c);
 		if (ret || !wanted)
 			continue;
 		event.slot = used;
@@ -482,7 +497,7 @@ int64_t mb_ctf_count(struct mb_ctf_cursor *c, uint64_t *counts)
 	while (mb_ctf_peek(c, &event)) {
 		int ret = mb_ctf_take(c, &event, NULL, 0);
 
-		replace_first(c);
+		mb_ctf_taken(c);
 		if (ret || !is_wanted(c, &event))
 			continue;
 		counts[(size_t)event.stream * c->description.event_class_count + event.event_class]++;
@@ -523,7 +538,7 @@ int64_t mb_ctf_packet_context(struct mb_ctf_cursor *c, uint32_t stream, uint64_t
 static void rewind_stream(struct mb_ctf_cursor *c, struct stream *s)
 {
 	s->packet = s->packet_end = 0;
-	s->open = s->counted = 0;
+	s->open = s->counted = s->foreign = 0;
 	s->d.clock = 0;
 	s->class = c->stream_classes;
 	memset(&s->totals, 0, sizeof(s->totals));
@@ -537,6 +552,7 @@ void mb_ctf_rewind(struct mb_ctf_cursor *c)
 		rewind_stream(c, c->streams[i]);
 	c->started = 0;
 	c->note_count = 0;
+	c->last_ns = INT64_MIN;
 }
 
 void mb_ctf_set_range(struct mb_ctf_cursor *c, int64_t begin_ns, int64_t end_ns)
@@ -636,7 +652,7 @@ struct mb_ctf_cursor *mb_ctf_open(const struct mb_ctf_description *t)
 	c->event_classes = copy_rows(t->event_classes, t->event_class_count, sizeof(*t->event_classes));
 	c->clocks = copy_rows(t->clocks, t->clock_count, sizeof(*t->clocks));
 	c->unwanted = calloc((size_t)t->event_class_count + 1, sizeof(*c->unwanted));
-	c->begin_ns = INT64_MIN;
+	c->begin_ns = c->last_ns = INT64_MIN;
 	c->end_ns = INT64_MAX;
 	if (!c->ops || !c->ranges || !c->stream_classes || !c->event_classes || !c->clocks || !c->unwanted ||
 	    index_ids(c)) {
@@ -720,6 +736,12 @@ int mb_ctf_add_stream(struct mb_ctf_cursor *c, const char *path)
 	rewind_stream(c, s);
 	c->streams[c->stream_count] = s;
 	return (int)c->stream_count++;
+}
+
+/* The latest time that a packet seen so far tells; INT64_MIN if none does. */
+int64_t mb_ctf_end_ns(struct mb_ctf_cursor *c)
+{
+	return c->last_ns;
 }
 
 int mb_ctf_totals(struct mb_ctf_cursor *c, uint32_t stream, struct mb_ctf_totals *totals)

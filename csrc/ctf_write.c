@@ -526,6 +526,20 @@ int mb_ctf_writer_flush(struct mb_ctf_writer *w, uint64_t clock)
 	return w->failed;
 }
 
+/* An empty packet at this time. */
+int mb_ctf_writer_mark(struct mb_ctf_writer *w, uint32_t stream, uint64_t clock)
+{
+	struct stream *s = w->streams + stream;
+	int ret;
+
+	if (stream >= w->stream_count || clock < s->last)
+		return -EINVAL;
+	ret = close_packet(w, s);
+	if (!ret)
+		ret = open_packet(w, s, clock);
+	return ret ? ret : close_packet(w, s);
+}
+
 /* --- the whole --- */
 
 struct mb_ctf_writer *mb_ctf_writer_create(const char *folder, const uint8_t *uuid, uint32_t packet_bytes)

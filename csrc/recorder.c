@@ -180,9 +180,15 @@ int mb_recorder_flush(struct mb_recorder *r, uint64_t now_ns)
 	return mb_ctf_writer_flush(r->writer, r->last);
 }
 
+/* An empty packet at the end tells when the recording ended; timers of a replay go on until then. */
 int mb_recorder_close(struct mb_recorder *r, uint64_t now_ns)
 {
-	int ret = mb_ctf_writer_close(r->writer, now_ns > r->last ? now_ns : r->last);
+	uint64_t end = now_ns > r->last ? now_ns : r->last;
+	int ret;
+
+	mb_ctf_writer_flush(r->writer, r->last);
+	mb_ctf_writer_mark(r->writer, 0, end);
+	ret = mb_ctf_writer_close(r->writer, end);
 
 	free(r->hooks);
 	free(r->fields);

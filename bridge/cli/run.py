@@ -164,7 +164,7 @@ def _power_of_two(size: int) -> int:
 
 
 def _recorded_targets(arguments: argparse.Namespace) -> Targets:
-    from bridge.targets.recorded import open_recorded
+    from bridge.engine.replay import open_recorded
 
     return open_recorded(arguments.replay)
 

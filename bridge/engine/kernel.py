@@ -98,7 +98,8 @@ class KernelFeed:
             from bridge.engine.record import Recorder
 
             offset = self._loaded.word(Control.REALTIME_OFFSET)
-            self._recorder = Recorder(self._session.placed, trace, offset)
+            target = self._session.options.target
+            self._recorder = Recorder(self._session.placed, trace, offset, target)
             self._live.recorder = self._recorder.handle
 
     def close(self) -> None:

@@ -17,15 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
-from bridge.ir.program import Argument, Capture, Context, Literal, Load, Value, capture_text, capture_type
-from bridge.markers import Kind, RawArgument, Register, ValueType
+from bridge.ir.program import (
+    Argument,
+    Capture,
+    Context,
+    Literal,
+    Load,
+    Value,
+    capture_text,
+    capture_type,
+)
 from bridge.markers import Field as TracepointField
-from bridge.markers import Memory
+from bridge.markers import Kind, Memory, RawArgument, Register
 from bridge.trace.ctf import tsdl
 from bridge.trace.ctf.folder import PACKET_BYTES, Folder
 from bridge.trace.ctf.layout import Scope
 from bridge.trace.ctf.origin import PREFIX, Origin
-from bridge.trace.model import Field, FixedArray, Integer, Struct, Text
+from bridge.trace.model import Field, Integer, Struct, Text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +43,8 @@ if TYPE_CHECKING:
 
 NS_PER_S = 1_000_000_000
 WORD_BITS = 64
-FAULTS = "unreadable"
+TARGET, START = "markbridge_target", "markbridge_start"
+"""Environment entries: what target() was, and when the recording started (ns since 1970)."""
 
 CONTEXT_FIELDS: dict[str, Field] = {
     "pid": Field("pid", Integer(32, signed=True)),
@@ -122,7 +131,9 @@ def _capture_name(capture: Capture) -> str:
 def _addresses(captures: tuple[Capture, ...]) -> set[str]:
     """The arguments that strings are read from."""
     return {
-        c.address.name for c in captures if isinstance(c, Load) and isinstance(c.address, Argument)
+        c.address.name
+        for c in captures
+        if isinstance(c, Load) and isinstance(c.address, Argument)
     }
 
 
@@ -162,6 +173,11 @@ def _unique(fields: list[_Recorded]) -> tuple[_Recorded, ...]:
     return tuple(result)
 
 
+def fault_field(word: int) -> str:
+    """The field whose bits say which fields could not be read, 64 fields a word."""
+    return "unreadable" if word == 0 else f"unreadable_{word + 1}"
+
+
 # --- classes ----------------------------------------------------------------------------------
 
 
@@ -199,9 +215,7 @@ def _class(hook: Hook, common: frozenset[str]) -> _Class:
 
 def _common_contexts(hooks: tuple[Hook, ...]) -> tuple[str, ...]:
     """The contexts that every hook's records have."""
-    held = [
-        {c.name for c in hook.layout.captures if isinstance(c, Context)} for hook in hooks
-    ]
+    held = [{c.name for c in hook.layout.captures if isinstance(c, Context)} for hook in hooks]
     return tuple(n for n in CONTEXT_FIELDS if held and all(n in names for names in held))
 
 
@@ -269,13 +283,14 @@ class Recorder:
         placed: Placed,
         path: Path,
         realtime_offset_ns: int,
+        target: int = 0,
         packet_bytes: int = PACKET_BYTES,
     ) -> None:
         self._folder = Folder(path, packet_bytes)
         common = _common_contexts(placed.hooks)
         self._common = common
         self._classes = [_class(hook, frozenset(common)) for hook in placed.hooks]
-        self._describe(placed, realtime_offset_ns)
+        self._describe(placed, realtime_offset_ns, target)
         hooks, fields = self._tables()
         cpus = os.sysconf("SC_NPROCESSORS_CONF")
         for cpu in range(cpus):
@@ -294,8 +309,10 @@ class Recorder:
 
     # --- description ---
 
-    def _describe(self, placed: Placed, offset_ns: int) -> None:
+    def _describe(self, placed: Placed, offset_ns: int, target: int) -> None:
         entries: dict[str, str | int] = dict(environment())
+        entries[TARGET] = target
+        entries[START] = time.monotonic_ns() + offset_ns
         number = 0
         for class_ in self._classes:
             for faults in (False, True) if class_.can_fault else (False,):
@@ -334,8 +351,8 @@ class Recorder:
         return hooks, fields
 
     def _add_class(self, class_: _Class, number: int, words: int) -> int:
-        bits = FixedArray(Integer(WORD_BITS, signed=False, base=16), words)
-        payload = _struct(class_.payload, *([Field(FAULTS, bits)] if words else []))
+        bits = Integer(WORD_BITS, signed=False, base=16)
+        payload = _struct(class_.payload, *(Field(fault_field(n), bits) for n in range(words)))
         context = _struct(class_.context) if class_.context else None
         self._folder.describe(tsdl.event(class_.name, number, 0, context, payload))
         scopes = {
@@ -362,4 +379,6 @@ class Recorder:
         dropped = lib.mb_recorder_dropped(self.handle)
         code = lib.mb_recorder_close(self.handle, time.monotonic_ns()) or error
         self._folder.close_metadata()
-        return RecordingSummary(written, dropped, str(self._folder.failure(code)) if code else "")
+        return RecordingSummary(
+            written, dropped, str(self._folder.failure(code)) if code else ""
+        )

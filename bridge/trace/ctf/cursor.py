@@ -186,7 +186,7 @@ class Cursor:
             count = lib.mb_ctf_next(
                 self.handle, self._events, BATCH, self._slots, self._slot_count
             )
-            noted = self._collect()
+            noted = self.collect()
             if count == -lib.MB_CTF_FULL:
                 self._more_slots()
             elif count > 0:
@@ -205,9 +205,18 @@ class Cursor:
         classes = len(self.plan.events)
         counts = ffi.new("uint64_t[]", len(self.files) * classes + 1)
         lib.mb_ctf_count(self.handle, counts)
-        while self._collect():
+        while self.collect():
             pass
         return [list(counts[i * classes : (i + 1) * classes]) for i in range(len(self.files))]
+
+    def lost(self) -> int:
+        """Events that the packets read so far say were lost."""
+        totals = ffi.new("struct mb_ctf_totals *")
+        total = 0
+        for stream in range(len(self.files)):
+            lib.mb_ctf_totals(self.handle, stream, totals)
+            total += totals.lost
+        return total
 
     def packet_context(self, stream: int, packet: int) -> Any:  # noqa: ANN401 - slots
         """The slots of a packet's context."""
@@ -219,7 +228,7 @@ class Cursor:
                 return slots
             size *= 8
 
-    def _collect(self) -> int:
+    def collect(self) -> int:
         """Notes into diagnostics; how many."""
         notes = ffi.new("struct mb_ctf_note[]", NOTES)
         count = lib.mb_ctf_notes(self.handle, notes, NOTES)
