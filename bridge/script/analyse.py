@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch, PointPart
 from bridge.script import ast, autoprint, errors
-from bridge.script.checks import check
+from bridge.script.checks import check, check_iteration, check_patterns
 from bridge.script.derive import Derived, Deriver, ScopedBlock, ScopedCondition
 from bridge.script.fold import Folder
 from bridge.script.infer import Inference
@@ -50,11 +50,15 @@ def analyse(
     if sink.failed:
         return None
     drop_unused(program)
+    check_iteration(program)
+    if sink.failed:
+        return None
     if not options.unoptimized:
         optimise(program)
     Inference(program).run()
     if sink.failed:
         return None
+    check_patterns(program)
     check(program)
     displays = _display(program, targets) if options.global_display else []
     set_shapes(program, [*program.bodies(), *displays])

@@ -9,11 +9,106 @@ from typing import TYPE_CHECKING
 
 from bridge.script import ast, errors
 from bridge.script.describe import describe
+from bridge.script.regex import regex_problem
+from bridge.script.typed import FunctionInfo, GlobalVariable
 from bridge.script.types import Type
-from bridge.script.walk import children
+from bridge.script.walk import children, walk
 
 if TYPE_CHECKING:
     from bridge.script.program import Body, Program
+
+
+def check_iteration(program: Program) -> None:
+    """Report arrays that are modified while a `foreach` goes over them."""
+    writes = _Writes(program)
+    for body in program.bodies():
+        for block in body.blocks:
+            _iterate(program, body, writes, block.block, ())
+
+
+class _Writes:
+    """The globals that a function modifies, itself or by what it calls."""
+
+    def __init__(self, program: Program) -> None:
+        self.of: dict[FunctionInfo, set[object]] = {}
+        calls: dict[FunctionInfo, set[FunctionInfo]] = {}
+        for body in program.functions.values():
+            if body.function is not None:
+                nodes = [n for b in body.blocks for n in walk(b.block)]
+                self.of[body.function] = {v for n in nodes if (v := written(body, n))}
+                found = (body.facts.calls.get(n) for n in nodes if isinstance(n, ast.Call))
+                calls[body.function] = {f for t in found if isinstance(t, tuple) for f in t}
+        changed = True
+        while changed:
+            before = sum(map(len, self.of.values()))
+            for function, callees in calls.items():
+                for callee in callees:
+                    self.of[function] |= self.of.get(callee, set())
+            changed = before != sum(map(len, self.of.values()))
+
+
+def written(body: Body, node: ast.Node) -> object:
+    """The global that a node assigns to or deletes from, as a whole or an element."""
+    match node:
+        case ast.Assign(target=target) | ast.Step(operand=target) | ast.Delete(target=target):
+            name = target.base if isinstance(target, ast.Index) else target
+            found = body.facts.names.get(name) if isinstance(name, ast.Name) else None
+            return found if isinstance(found, GlobalVariable) else None
+    return None
+
+
+def _iterate(
+    program: Program,
+    body: Body,
+    writes: _Writes,
+    node: ast.Node,
+    arrays: tuple[object, ...],
+) -> None:
+    match node:
+        case ast.Foreach(array=array):
+            name = array if isinstance(array, ast.Name) else None
+            if name is not None and name in body.facts.names:
+                arrays = (*arrays, body.facts.names[name])
+        case ast.Assign(target=ast.Index() as index) | ast.Step(operand=ast.Index() as index):
+            _modified(program, body, index, arrays)
+        case ast.Delete(target=ast.Index() as index):
+            _modified(program, body, index, arrays)
+        case ast.Call() if arrays:
+            found = body.facts.calls.get(node)
+            for function in found if isinstance(found, tuple) else ():
+                for variable in arrays:
+                    if variable in writes.of.get(function, ()):
+                        assert isinstance(variable, GlobalVariable)
+                        message = (
+                            f"function call modifies var '{variable.name}'"
+                            " during 'foreach' iteration"
+                        )
+                        _refuse(program, message, node)
+    for child in children(node):
+        _iterate(program, body, writes, child, arrays)
+
+
+def _modified(
+    program: Program, body: Body, index: ast.Index, arrays: tuple[object, ...]
+) -> None:
+    if isinstance(index.base, ast.Name) and body.facts.names.get(index.base) in arrays:
+        message = f"variable '{index.base.id}' modified during 'foreach' iteration"
+        _refuse(program, message, index)
+
+
+def _refuse(program: Program, message: str, node: ast.Node) -> None:
+    program.sink.report(errors.semantic(message, node.token, describe(node)))
+
+
+def check_patterns(program: Program) -> None:
+    """Report regular expressions that are none."""
+    for body in program.bodies():
+        for block in body.blocks:
+            for node in walk(block.block):
+                if isinstance(node, ast.Regex):
+                    problem = regex_problem(node.pattern.raw)
+                    if problem:
+                        _refuse(program, f"regex compilation error {problem}", node.pattern)
 
 
 def check(program: Program) -> None:

@@ -44,6 +44,11 @@ def _declare(declared: Declared, type_: Type) -> None:
         declared.type = type_
 
 
+def word(type_: Type) -> str:
+    """The type as messages write it."""
+    return "stats" if type_ is STAT else type_.value
+
+
 class Inference:
     """One run over a program."""
 
@@ -147,6 +152,11 @@ class Inference:
     # --- results
 
     def _type(self, node: ast.Expr) -> Type:
+        match node:
+            case ast.Number():
+                return LONG
+            case ast.String():
+                return STRING
         return self._facts.types.get(node, UNKNOWN)
 
     def _resolve(
@@ -182,7 +192,7 @@ class Inference:
         self._left += 1
         if self._final:
             operator = describe(node).startswith("operator")
-            message = "invalid operator" if operator else f"invalid type {type_.value}"
+            message = "invalid operator" if operator else f"invalid type {word(type_)}"
             self._report("invalid", _at(message, node))
 
     def _sides(self, node: ast.Expr, left: ast.Expr, right: ast.Expr) -> None:
@@ -190,15 +200,15 @@ class Inference:
         if UNKNOWN not in (one, two) and one is not two:
             self._left += 1
             message = (
-                f"type mismatch: left and right sides don't agree ({one.value} vs {two.value})"
+                f"type mismatch: left and right sides don't agree ({word(one)} vs {word(two)})"
             )
             self._report("sides", _at(message, node))
 
     def _mismatch(self, node: ast.Node, wanted: Type, found: Type) -> None:
         self._left += 1
-        message = f"type mismatch: expected {wanted.value}"
+        message = f"type mismatch: expected {word(wanted)}"
         if found is not UNKNOWN:
-            message += f" but found {found.value}"
+            message += f" but found {word(found)}"
         self._report("mismatch", _at(message, node))
 
     def _conflict(
@@ -209,15 +219,15 @@ class Inference:
             parameters = self._function.parameters
             index = next((i for i, p in enumerate(parameters) if p is declared), -1)
         origin = self._origins.get((declared, index))
-        inferred = declared_type(declared).value
+        inferred = word(declared_type(declared))
         if origin is None:
-            message = f"type mismatch: expected {type_.value} but found {inferred}"
+            message = f"type mismatch: expected {word(type_)} but found {inferred}"
             self._report("conflict-plain", _at(message, node))
             return
         number = f"index {index} " if index >= 0 else ""
         of_index = f" of index {index}" if index >= 0 else ""
         first = f"type{of_index} was first inferred here ({inferred})"
-        message = f"{number}type mismatch ({type_.value})"
+        message = f"{number}type mismatch ({word(type_)})"
         self._report("conflict", errors.chained(_at(message, node), [_at(first, origin)]))
 
     def _unify(
@@ -509,7 +519,7 @@ class Inference:
     def _builtin(self, node: ast.Call, builtin: Builtin, want: Type) -> None:
         result = builtin.result
         if UNKNOWN not in (want, result) and want is not result:
-            message = f"type mismatch: expected {want.value} but found {result.value}"
+            message = f"type mismatch: expected {word(want)} but found {word(result)}"
             self._left += 1
             self._report("conflict-plain", _at(message, node))
         if result is not UNKNOWN:

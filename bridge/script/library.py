@@ -147,7 +147,7 @@ class Library:
 
     def _parse(self, file: _File) -> ast.Script | None:
         sink = Sink()
-        options = replace(self._options, guru=True, compatible="5.6")
+        options = replace(self._options, guru=True)
         source = self._sources.add(file.name, file.text)
         script = parse(source, self._sources, sink, options, tapset=True, macros=self.macros)
         for diagnostic in sink.items:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.script.infer import word
 from bridge.script.print_tree import expr_text
-from bridge.script.types import Type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
         ProbeInfo,
         Typed,
     )
-
-_WORDS = {Type.STAT: "stats"}
-
-
-def _word(type_: Type) -> str:
-    return _WORDS.get(type_, type_.value)
 
 
 def typed_text(typed: Typed) -> str:
@@ -46,13 +40,13 @@ def _global(variable: GlobalVariable) -> str:
     size = f"[{variable.size}]" if variable.size is not None else ""
     keys = ""
     if variable.keys is not None:
-        keys = f" [{', '.join(_word(key) for key in variable.keys)}]"
-    return f"{variable.name}{wrap}{size}:{_word(variable.type)}{keys}"
+        keys = f" [{', '.join(word(key) for key in variable.keys)}]"
+    return f"{variable.name}{wrap}{size}:{word(variable.type)}{keys}"
 
 
 def _function(function: FunctionInfo) -> Iterator[str]:
-    parameters = ", ".join(f"{p.name}:{_word(p.type)}" for p in function.parameters)
-    yield f"{function.name}:{_word(function.result)} ({parameters})"
+    parameters = ", ".join(f"{p.name}:{word(p.type)}" for p in function.parameters)
+    yield f"{function.name}:{word(function.result)} ({parameters})"
     own = {id(p) for p in function.parameters}
     yield from _locals(v for v in function.facts.locals.values() if id(v) not in own)
 
@@ -64,7 +58,7 @@ def _probe(probe: ProbeInfo) -> Iterator[str]:
 
 
 def _locals(variables: Iterable[LocalVariable]) -> Iterator[str]:
-    found = [f"  {v.name}:{_word(v.type)}" for v in variables]
+    found = [f"  {v.name}:{word(v.type)}" for v in variables]
     if found:
         yield "  # locals"
         yield from found

@@ -14,7 +14,7 @@ from bridge.script.describe import describe
 from bridge.script.errors import Refused
 from bridge.script.fold import lookup
 from bridge.script.similar import similar
-from bridge.script.typed import GlobalVariable, LocalVariable
+from bridge.script.typed import FunctionInfo, GlobalVariable, LocalVariable
 from bridge.script.types import Type
 from bridge.script.walk import children
 
@@ -74,9 +74,20 @@ class Resolver:
                 self._target(node)
             case ast.AtOperator(op="probewrite"):
                 pass
+            case ast.AtOperator(op="entry") if not self._returning():
+                inner = "internal error: @entry is only valid in .return probes"
+                where = self._body.derived.script_point if self._body.derived else ""
+                outer = errors.semantic(f"while processing probe {where}")
+                raise Refused(errors.chained(outer, [errors.semantic(inner, node.token)]))
             case _:
                 for child in children(node):
                     self._visit(child)
+
+    def _returning(self) -> bool:
+        derived = self._body.derived
+        return (
+            derived is not None and ".return" in derived.expansion.point + derived.script_point
+        )
 
     # --- variables
 
@@ -221,6 +232,7 @@ class Resolver:
             bodies = [self._program.function(script, function) for script, function in found]
             infos = tuple(body.function for body in bodies if body.function is not None)
             self._facts.calls[node] = infos
+            self._privileged(node, infos)
             return
         builtin = builtin_for(node)
         if builtin is not None:
@@ -234,6 +246,13 @@ class Resolver:
         near = similar(node.name, self._function_names())
         more = f" (similar: {', '.join(near)})" if near else ""
         raise self._refused(f"unresolved function {node.name}{more}", node)
+
+    def _privileged(self, node: ast.Call, functions: Sequence[FunctionInfo]) -> None:
+        """Embedded C that asks for guru mode may be called from the library only."""
+        if self._program.options.guru or self._script.tapset:
+            return
+        if any("/* guru */" in (f.declaration.code or "") for f in functions):
+            raise self._refused("function may not be used unless -g is specified", node)
 
     def _functions(
         self, node: ast.Call

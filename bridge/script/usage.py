@@ -40,7 +40,8 @@ class Usage:
             case ast.Step(operand=operand):
                 self._target(facts, operand, also_read=not statement)
             case ast.Delete(target=target):
-                self._target(facts, target, also_read=False)
+                # SystemTap counts it as both
+                self._target(facts, target, also_read=True)
             case ast.Foreach():
                 self._foreach(facts, node)
             case ast.Try(variable=ast.Name() as variable):
