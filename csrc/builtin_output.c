@@ -210,3 +210,28 @@ MB_BUILTIN(probefunc)
 	put_function(session, result);
 	return MB_OK;
 }
+
+/* Whether user code was running: at the markers and functions of processes. */
+MB_BUILTIN(user_mode)
+{
+	return mb_give(result, session->handler && strncmp(session->handler->point, "process", 7) == 0);
+}
+
+MB_BUILTIN(is_return)
+{
+	const char *point = session->handler ? session->handler->point : "";
+	size_t length = strlen(point);
+
+	return mb_give(result, length > 7 && strcmp(point + length - 7, ".return") == 0);
+}
+
+MB_BUILTIN(stp_pid)
+{
+	return mb_give(result, getpid());
+}
+
+MB_BUILTIN(module_name)
+{
+	mb_string_copy(session, result, "markbridge");
+	return MB_OK;
+}
