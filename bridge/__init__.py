@@ -5,4 +5,53 @@ Public names are loaded on first use, so that importing the package costs nothin
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.api import Program, Record, Replayed, Session, compile, markers
+    from bridge.diagnostics import Diagnostic
+    from bridge.errors import BridgeError, CompileError, HostError, TraceError
+    from bridge.markers import Marker
+    from bridge.trace.ctf.writer import CtfWriter
+    from bridge.trace.open import open_trace
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "BridgeError",
+    "CompileError",
+    "CtfWriter",
+    "Diagnostic",
+    "HostError",
+    "Marker",
+    "Program",
+    "Record",
+    "Replayed",
+    "Session",
+    "TraceError",
+    "compile",
+    "markers",
+    "open_trace",
+]
+
+_HOMES = {
+    "bridge.api": ("Program", "Record", "Replayed", "Session", "compile", "markers"),
+    "bridge.diagnostics": ("Diagnostic",),
+    "bridge.errors": ("BridgeError", "CompileError", "HostError", "TraceError"),
+    "bridge.markers": ("Marker",),
+    "bridge.trace.ctf.writer": ("CtfWriter",),
+    "bridge.trace.open": ("open_trace",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'bridge' has no attribute '{name}'")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,212 @@
+"""markbridge as a library: compile a script, attach it, replay it, list markers.
+
+These are the names that `import bridge` offers. Everything else is private by documentation.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.diagnostics import Sink
+from bridge.engine.child import start
+from bridge.engine.live import LiveOptions, run_live
+from bridge.engine.native import SessionOptions
+from bridge.engine.target import Target
+from bridge.errors import CompileError
+from bridge.pipeline import compile_script
+from bridge.script.options import AnalyseOptions
+from bridge.script.parse import parse
+from bridge.source import SourceMap
+from bridge.targets import markers_of
+from bridge.targets.live import LiveTargets
+from bridge.world import LiveWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import TracebackType
+
+    from bridge.artifact import Placed
+    from bridge.engine.base import RunResult
+    from bridge.markers import Marker, Targets
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line that a script printed, without its newline."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay gave: all that the script printed, its messages, and how it ended."""
+
+    text: str
+    messages: str
+    result: RunResult
+
+
+class Program:
+    """A script that parses. What it probes is looked up when it is attached or replayed.
+
+    `name` is what messages call it; `options` are those of the front end.
+    """
+
+    def __init__(self, name: str, text: bytes, options: AnalyseOptions) -> None:
+        self.name = name
+        self.text = text
+        self.options = options
+        self._parse()
+
+    def _parse(self) -> None:
+        sources, sink = SourceMap(), Sink()
+        parse(sources.add(self.name, self.text), sources, sink, self.options)
+        if sink.failed:
+            raise CompileError(sink.errors, "parse")
+
+    def _place(self, targets: Targets, *, record: bool = False) -> Placed:
+        sources = SourceMap()
+        main = sources.add(self.name, self.text)
+        return compile_script(main, sources, targets, self.options, record=record).placed
+
+    def attach(
+        self,
+        command: str | Sequence[str] = "",
+        *,
+        pid: int = 0,
+        trace: Path | str | None = None,
+        seconds: float | None = None,
+    ) -> Session:
+        """Run the script on this machine; use the result in a `with` statement.
+
+        `command` is started once the probes are in place and ends the session when it ends, as
+        `pid` does; `trace` is a folder to record into; `seconds` bounds the session.
+        CompileError, if what the script probes is not there; HostError, if a right is missing.
+        """
+        words = command if isinstance(command, str) else shlex.join(command)
+        placed = self._place(LiveTargets(LiveWorld(), words, pid), record=trace is not None)
+        target = Target.of_child(start(words)) if words else Target()
+        if pid and not words:
+            target = Target.of_process(pid)
+        return Session(placed, target, None if trace is None else Path(trace), seconds)
+
+    def replay(self, trace: Path | str) -> Replayed:
+        """Run the script over a recorded trace.
+
+        CompileError, if the trace does not hold what the script reads; TraceError, if it cannot
+        be opened.
+        """
+        from bridge.engine.replay import run_replay
+        from bridge.targets.recorded import open_recorded
+
+        placed = self._place(open_recorded(Path(trace)))
+        with _Memory() as output, _Memory() as messages:
+            options = SessionOptions(output=output.descriptor, messages=messages.descriptor)
+            result = run_replay(placed, Path(trace), options)
+            return Replayed(output.text(), messages.text(), result)
+
+
+class _Memory:
+    """A file in memory that C code writes to."""
+
+    def __enter__(self) -> _Memory:
+        self.descriptor = os.memfd_create("markbridge")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+    def text(self) -> str:
+        size = os.fstat(self.descriptor).st_size
+        return os.pread(self.descriptor, size, 0).decode("utf-8", "surrogateescape")
+
+
+class Session:
+    """A running script: iterate over the lines that it prints, as they come.
+
+    The session ends by itself (exit(), the end of the command) or by leaving the `with`
+    statement. After that, `result` says how, and `messages` holds its warnings and errors.
+    """
+
+    def __init__(
+        self, placed: Placed, target: Target, trace: Path | None, seconds: float | None
+    ) -> None:
+        self._placed = placed
+        self._target = target
+        self._trace = trace
+        self._seconds = seconds
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self.result: RunResult | None = None
+        self.messages = ""
+
+    def __enter__(self) -> Session:
+        read, write = os.pipe()
+        self._lines = os.fdopen(read, encoding="utf-8", errors="surrogateescape")
+        self._thread = threading.Thread(target=self._run, args=(write,), daemon=True)
+        self._thread.start()
+        return self
+
+    def _run(self, output: int) -> None:
+        try:
+            with _Memory() as messages:
+                session = SessionOptions(output=output, messages=messages.descriptor)
+                session = replace(session, target=self._target.pid)
+                options = LiveOptions(
+                    session, self._stop.is_set, self._seconds, trace=self._trace
+                )
+                try:
+                    self.result = run_live(self._placed, self._target, options)
+                finally:
+                    self.messages = messages.text()
+        except BaseException as error:  # noqa: BLE001 - raised again where the session is used
+            self._failure = error
+        finally:
+            self._target.abandon()
+            os.close(output)
+
+    def __iter__(self) -> Iterator[Record]:
+        for line in self._lines:
+            yield Record(line.rstrip("\n"))
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """End the session as Ctrl-C does: `end` probes run, what they print can be read."""
+        self._stop.set()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        while self._lines.read(1 << 16):
+            pass
+        self._thread.join()
+        self._lines.close()
+        if self._failure is not None and error is None:
+            raise self._failure
+
+
+def compile(script: Path | str, options: AnalyseOptions | None = None) -> Program:
+    """A program from a script file (a Path) or a script's text (a str).
+
+    CompileError, if it does not parse: `diagnostics` says where and why.
+    """
+    chosen = options or AnalyseOptions()
+    if isinstance(script, Path):
+        return Program(str(script), script.read_bytes(), chosen)
+    return Program("<input>", script.encode("utf-8", "surrogateescape"), chosen)
+
+
+def markers(path: Path | str) -> tuple[Marker, ...]:
+    """The USDT markers of an ELF file, with their arguments."""
+    return markers_of(str(path), LiveWorld())
