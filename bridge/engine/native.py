@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
-from bridge.artifact import FAULT, HEADER_BYTES, Placed, RecordLayout
 from bridge.codegen.native import NativeCode, compile_native
 from bridge.codegen.runtime import CONTEXT_NUMBERS
 from bridge.engine.base import EmptyFeed, RunResult, State, run_session
@@ -21,9 +20,8 @@ from bridge.markers import Timer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bridge.artifact import Placed, RecordLayout
     from bridge.ir.program import Conversion, Format, Global, Handler, Program, StatShape
-
-__all__ = ["FAULT", "HEADER_BYTES", "NativeSession", "SessionOptions", "run_native"]
 
 _KINDS = {Value.LONG: 0, Value.STRING: 1, None: 2}
 _HISTOGRAMS = {"log": 1, "linear": 2}

@@ -1,4 +1,4 @@
-"""Scripts with the output of the real SystemTap, run natively: everything that needs no target."""
+"""Scripts with the output of the real SystemTap, run natively: all that need no target."""
 
 from __future__ import annotations
 
