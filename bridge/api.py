@@ -101,8 +101,7 @@ class Program:
         CompileError, if the trace does not hold what the script reads; TraceError, if it cannot
         be opened.
         """
-        from bridge.engine.replay import run_replay
-        from bridge.targets.recorded import open_recorded
+        from bridge.engine.replay import open_recorded, run_replay
 
         placed = self._place(open_recorded(Path(trace)))
         with _Memory() as output, _Memory() as messages:

@@ -172,4 +172,6 @@ def _recorded_targets(arguments: argparse.Namespace) -> Targets:
 def _replay(arguments: argparse.Namespace, compiled: Compiled, output: int) -> int:
     from bridge.engine.replay import run_replay
 
-    return run_replay(compiled.placed, arguments.replay, _session_options(arguments, output))
+    options = _session_options(arguments, output)
+    with Interruption() as interruption:
+        return run_replay(compiled.placed, arguments.replay, options, interruption).exit_code

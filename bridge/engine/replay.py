@@ -296,7 +296,7 @@ class ReplayFeed:
         lib.mb_replay_free(self._replay)
 
 
-def replay(
+def run_replay(
     placed: Placed,
     folder: Path,
     options: SessionOptions,
@@ -317,8 +317,3 @@ def replay(
                 feed.close()
     finally:
         cursor.close()
-
-
-def run_replay(placed: Placed, folder: Path, options: SessionOptions) -> int:
-    """The same for the command line; the exit code."""
-    return replay(placed, folder, options).exit_code
