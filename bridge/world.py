@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
-KALLSYMS = "/proc/kallsyms"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -252,6 +252,8 @@ class Binder:
         if not functions:
             reasons.append(errors.no_symbols(program.path))
         pattern = _text(rest[0])
+        if "@" in pattern:
+            reasons.append(errors.by_source_file(program.path, pattern))
         suffix = rest[1].name if len(rest) > 1 else ""
         chosen: dict[str, list[Function]] = {}
         for function in functions:

@@ -66,6 +66,12 @@ def no_symbols(path: str) -> Diagnostic:
     return _fault("no-symbols", path, message, 0)
 
 
+def by_source_file(path: str, pattern: str) -> Diagnostic:
+    """A function named with its source file, as `main@main.c`."""
+    message = f"`{pattern}`: functions by source file need debug information, which is not read"
+    return _fault("needs-debug-information", path, message, 0)
+
+
 def unmapped(path: str, what: str, address: int, byte: int) -> Diagnostic:
     """An address that no loaded segment holds."""
     message = f"{what} at {address:#x} is outside of the loaded segments"

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lark import Lark, Transformer, UnexpectedInput, v_args
+from lark import Transformer, UnexpectedInput, v_args
 
 from bridge.markers import Constant, Memory, Operand, Register
-from bridge.parsing import grammar_text
+from bridge.targets.grammar import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lark import Token
+    from lark import Lark, Token
 
 WORD_BYTES = 8
 SIZES = (1, 2, 4, 8)
@@ -193,13 +193,7 @@ class _Read(Transformer):  # type: ignore[type-arg]  # Lark is untyped
 
 @cache
 def _parser() -> Lark:
-    return Lark(
-        grammar_text("sdt_operand"),
-        parser="lalr",
-        start=["x86_64", "aarch64"],
-        maybe_placeholders=True,
-        transformer=_Read(),
-    )
+    return load("sdt_operand", _Read(), ("x86_64", "aarch64"))
 
 
 @cache

@@ -213,9 +213,7 @@ def _marker(found: RecordedClass) -> Marker:
     )
 
 
-def _process_expansion(
-    found: RecordedClass, rest: Sequence[PointPart], pid: int
-) -> Expansion:
+def _process_expansion(found: RecordedClass, rest: Sequence[PointPart], pid: int) -> Expansion:
     prefix = f"process({pid})" if pid else f'process("{found.path}")'
     if rest[0].name == "function":
         suffix = f".{rest[1].name}" if len(rest) > 1 else ""

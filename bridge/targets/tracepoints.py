@@ -12,17 +12,17 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lark import Lark, Transformer, UnexpectedInput, v_args
+from lark import Transformer, UnexpectedInput, v_args
 
 from bridge.diagnostics import Diagnostic, FileOffset
 from bridge.markers import Field, Kind, Marker, RawArgument, ValueType, Variable
-from bridge.parsing import grammar_text
+from bridge.targets.grammar import load
 from bridge.world import tracefs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lark import Token
+    from lark import Lark, Token
 
     from bridge.diagnostics import Sink
     from bridge.world import World
@@ -72,12 +72,7 @@ class _Read(Transformer):  # type: ignore[type-arg]  # Lark is untyped
 
 @cache
 def _parser() -> Lark:
-    return Lark(
-        grammar_text("tracefs_format"),
-        parser="lalr",
-        maybe_placeholders=True,
-        transformer=_Read(),
-    )
+    return load("tracefs_format", _Read())
 
 
 def parse_format(text: str) -> Format | None:

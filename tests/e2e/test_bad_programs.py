@@ -1,4 +1,4 @@
-"""Programs that cannot be probed: a clear message with the path, exit code 1, no root needed."""
+"""Programs that cannot be probed: a clear message with the path, exit code 1."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ VALUES = """
 probe process.mark("none") { print("none ") }
 probe process.mark("one") { printf("%d\\n", $arg1) }
 probe process.mark("many") {
-    printf("%d %d %d %s %d %s %d %d %d %d %s\\n", $arg1, $arg2, $arg3, user_string($arg4), $arg5,
-        user_string($arg6), $arg8, $arg9, $arg10, $arg11, user_string($arg12))
+    printf("%d %d %d %s %d %s %d %d %d %d %s\\n", $arg1, $arg2, $arg3, user_string($arg4),
+        $arg5, user_string($arg6), $arg8, $arg9, $arg10, $arg11, user_string($arg12))
 }
 probe process.mark("more") {
     printf("%d %s %d %d %d %d %d %d\\n", $arg1, user_string($arg2), $arg3, user_long($arg4),

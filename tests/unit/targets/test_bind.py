@@ -215,6 +215,7 @@ def test_libraries(world: RecordedWorld) -> None:
         ('process("/usr/bin/plain").mark("x")', "no match", "no-markers"),
         ('process("/usr/bin/plain").function("x")', "no match", "no-symbols"),
         ('process("/usr/bin/script").library("x").mark("y")', "no match", "not-elf"),
+        ('process("app").function("*@app.c")', "no match", "needs-debug-information"),
     ],
 )
 def test_bad_files_are_named_with_the_reason(
