@@ -223,7 +223,7 @@ class _Parser:
         attributes = dict(self.empty("sequence"))
         first = self.type()
         size = attributes.get("size", "")
-        if self.element() in ("", "sequence"):  # old dialect: only the size of the count
+        if size:  # old dialect: only the size of the count
             count: model.Type = model.Scalar("uint", size)
             element = first
         else:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import random
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,11 +43,6 @@ INTEGERS = st.builds(
     big_endian=st.booleans(),
 )
 TEXTS = st.just(model.Text())
-COUNTS = st.builds(model.Integer, bits=st.sampled_from((8, 16, 32, 64)), signed=st.just(False))
-ENUMS = st.just(
-    model.Enumeration(model.Integer(32, signed=True), (("A", 0, 0), ("B", 7, 7), ("C", 8, 8)))
-)
-FLOATS = st.builds(model.Float, bits=st.sampled_from((32, 64)))
 
 
 def members(kinds: st.SearchStrategy[model.FieldType]) -> st.SearchStrategy[model.Struct]:
@@ -59,40 +56,13 @@ def members(kinds: st.SearchStrategy[model.FieldType]) -> st.SearchStrategy[mode
     )
 
 
-FIXED = st.recursive(
-    INTEGERS | ENUMS | FLOATS,
-    lambda inner: (
-        st.builds(model.FixedArray, inner, st.integers(1, 4))
-        | members(inner).filter(lambda s: bool(s.fields))
-    ),
-    max_leaves=6,
-)
-ANY = st.recursive(
-    INTEGERS | ENUMS | FLOATS | TEXTS,
-    lambda inner: (
-        st.builds(model.FixedArray, inner, st.integers(1, 4))
-        | st.builds(model.Sequence, inner, st.just(""), COUNTS)
-        | members(inner).filter(lambda s: bool(s.fields))
-    ),
-    max_leaves=8,
-)
-
-
 def value(kind: model.FieldType) -> st.SearchStrategy[model.Value]:
     match kind:
         case model.Integer():
             low = -(1 << (kind.bits - 1)) if kind.signed else 0
             return st.integers(low, low + (1 << kind.bits) - 1)
-        case model.Enumeration():
-            return value(kind.container)
-        case model.Float():
-            return st.floats(width=kind.bits)
         case model.Text():
             return st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12)
-        case model.FixedArray():
-            return st.lists(value(kind.element), min_size=kind.length, max_size=kind.length)
-        case model.Sequence():
-            return st.lists(value(kind.element), max_size=4)
         case model.Struct():
             return st.fixed_dictionaries({f.name: value(f.type) for f in kind.fields})
         case _:
@@ -157,9 +127,77 @@ def test_markers(options: WriteOptions, data: st.DataObject) -> None:
     round_trip(data.draw(traces(members(INTEGERS | TEXTS))), options)
 
 
+# --- facilities: types nested at random, from seeds -------------------------------------------
+
+LABELS = (("A", 0, 0), ("B", 7, 7), ("C", 8, 8))
+
+
+def random_type(rng: random.Random, depth: int) -> model.FieldType:
+    kind = rng.randrange(4 if depth <= 0 else 8)
+    if kind <= 1:
+        bits = rng.choice((8, 16, 32, 64))
+        return model.Integer(bits, signed=rng.random() < 0.5, big_endian=rng.random() < 0.2)
+    if kind == 2:
+        return model.Enumeration(model.Integer(32, signed=True), LABELS)
+    if kind == 3:
+        return rng.choice((model.Float(32), model.Float(64), model.Text()))
+    if kind == 4:
+        return model.FixedArray(random_type(rng, depth - 1), rng.randrange(1, 4))
+    if kind == 5:
+        count = model.Integer(rng.choice((8, 16, 32, 64)), signed=False)
+        return model.Sequence(random_type(rng, depth - 1), "", count)
+    return random_struct(rng, depth - 1, least=1)
+
+
+def random_struct(rng: random.Random, depth: int, least: int) -> model.Struct:
+    return model.Struct(
+        tuple(
+            model.Field(f"f{number}", random_type(rng, depth))
+            for number in range(rng.randrange(least, 5))
+        )
+    )
+
+
+def random_value(rng: random.Random, kind: model.FieldType) -> model.Value:
+    match kind:
+        case model.Integer():
+            low = -(1 << (kind.bits - 1)) if kind.signed else 0
+            high = low + (1 << kind.bits) - 1
+            return rng.choice((low, high, rng.randint(low, high)))
+        case model.Enumeration():
+            return random_value(rng, kind.container)
+        case model.Float():
+            return rng.choice((0.0, -1.5, float("inf"), rng.randrange(1 << 20) / 64))
+        case model.Text():
+            return "".join(rng.choice('aé%"\udc80\n') for _ in range(rng.randrange(9)))
+        case model.FixedArray():
+            return [random_value(rng, kind.element) for _ in range(kind.length)]
+        case model.Sequence():
+            return [random_value(rng, kind.element) for _ in range(rng.randrange(4))]
+        case model.Struct():
+            return {f.name: random_value(rng, f.type) for f in kind.fields}
+        case _:
+            raise AssertionError(kind)
+
+
+def random_trace(seed: int) -> list[model.Event]:
+    rng = random.Random(seed)
+    classes = [
+        model.EventClass(f"{channel}.e{number}", 0, random_struct(rng, 2, least=0))
+        for channel in ("net", "a_b")
+        for number in range(2)
+    ]
+    events, tsc = [], rng.randrange(1 << 40)
+    for _ in range(20):
+        kind, cpu = rng.choice(classes), rng.randrange(3)
+        fields = {f.name: random_value(rng, f.type) for f in kind.payload.fields}
+        events.append(model.Event(kind, tsc, tsc, cpu, f"x_{cpu}", fields))
+        tsc += rng.randrange(1, 1 << rng.choice((4, 20, 28, 40)))
+    return events
+
+
 @pytest.mark.parametrize("options", VARIANTS[8:], ids=str)
-@SETTINGS
-@given(data=st.data())
-def test_facilities(options: WriteOptions, data: st.DataObject) -> None:
-    round_trip(data.draw(traces(members(FIXED))), options)
-    round_trip(data.draw(traces(members(ANY))), options)
+@pytest.mark.parametrize("heartbeat", [False, True])
+def test_facilities(options: WriteOptions, heartbeat: bool) -> None:
+    for seed in range(12):
+        round_trip(random_trace(seed), replace(options, heartbeat=heartbeat))
