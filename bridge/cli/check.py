@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--assume-types",
         action="store_true",
-        help="take every $variable and @cast for a number, where types are not known",
+        help="take what cannot be looked up for there: kernel functions, $variables, @cast",
     )
     add("--dump-functions", action="store_true", help="list the functions of the library")
     add("--dump-aliases", action="store_true", help="list its probe aliases")
@@ -81,7 +81,12 @@ def _checked(arguments: argparse.Namespace, sources: SourceMap, sink: Sink) -> s
     from bridge.script.print_typed import typed_text
 
     options = replace(options, assume_types=arguments.assume_types)
-    typed = analyse(main, sources, live_targets(arguments), sink, options)
+    targets = live_targets(arguments)
+    if arguments.assume_types:
+        from bridge.script.assumed import AssumedTargets
+
+        targets = AssumedTargets(targets)
+    typed = analyse(main, sources, targets, sink, options)
     if typed is None:
         return None
     return typed_text(typed) if arguments.stop == ANALYSE else ""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.cli import cache
 from bridge.cli.front import EXIT_ERROR
-from bridge.cli.script import compile_arguments, configure_script, live_targets
-from bridge.cli.terminal import say_diagnostics
+from bridge.cli.script import compile_source, configure_script, live_targets, read_script
 from bridge.errors import BridgeError
+from bridge.source import SourceMap
 
 if TYPE_CHECKING:
     import argparse
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from bridge.engine.native import SessionOptions
     from bridge.engine.target import Target
     from bridge.markers import Targets
-    from bridge.pipeline import Compiled
 
 MEGABYTE = 1 << 20
 
@@ -51,22 +52,46 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compile, run, and give the exit code."""
+    gc.disable()  # compiling makes many objects and drops few
     if arguments.replay is not None and (arguments.command or arguments.trace):
         raise BridgeError("--replay takes neither -c nor --trace")
-    targets = _recorded_targets(arguments) if arguments.replay else live_targets(arguments)
-    compiled = compile_arguments(arguments, targets, record=arguments.trace is not None)
-    if compiled is None:
+    placed = _placed(arguments)
+    if placed is None:
         return EXIT_ERROR
-    if not arguments.quiet:
-        say_diagnostics(compiled.warnings, compiled.sources)
     output = _open_output(arguments.output)
+    gc.freeze()
+    gc.enable()
     try:
         if arguments.replay is not None:
-            return _replay(arguments, compiled, output)
-        return _run_live(arguments, compiled.placed, output)
+            return _replay(arguments, placed, output)
+        return _run_live(arguments, placed, output)
     finally:
         if output != 1:
             os.close(output)
+
+
+def _placed(arguments: argparse.Namespace) -> Placed | None:
+    """The compiled script: one that was kept, or a new one; None after errors."""
+    sources = SourceMap()
+    main = read_script(arguments, sources)
+    special = arguments.replay is not None or arguments.trace is not None
+    kept = None if special else cache.entry(main, arguments)
+    placed = cache.recall(kept) if kept is not None else None
+    if placed is not None:
+        return placed
+    targets = _recorded_targets(arguments) if arguments.replay else live_targets(arguments)
+    compiled = compile_source(
+        arguments, main, sources, targets, record=arguments.trace is not None
+    )
+    if compiled is None:
+        return None
+    if compiled.warnings and not arguments.quiet:
+        from bridge.cli.terminal import say_diagnostics
+
+        say_diagnostics(compiled.warnings, sources)
+    if kept is not None and not compiled.warnings:
+        cache.keep(kept, compiled.placed)
+    return compiled.placed
 
 
 def _open_output(name: str | None) -> int:
@@ -169,9 +194,9 @@ def _recorded_targets(arguments: argparse.Namespace) -> Targets:
     return open_recorded(arguments.replay)
 
 
-def _replay(arguments: argparse.Namespace, compiled: Compiled, output: int) -> int:
+def _replay(arguments: argparse.Namespace, placed: Placed, output: int) -> int:
     from bridge.engine.replay import run_replay
 
     options = _session_options(arguments, output)
     with Interruption() as interruption:
-        return run_replay(compiled.placed, arguments.replay, options, interruption).exit_code
+        return run_replay(placed, arguments.replay, options, interruption).exit_code

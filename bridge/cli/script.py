@@ -108,15 +108,28 @@ def compile_arguments(
     arguments: argparse.Namespace, targets: Targets, *, record: bool = False
 ) -> Compiled | None:
     """The compiled script; None after its errors have been told."""
-    from bridge.cli.terminal import say_diagnostics
+    sources = SourceMap()
+    main = read_script(arguments, sources)
+    return compile_source(arguments, main, sources, targets, record=record)
+
+
+def compile_source(
+    arguments: argparse.Namespace,
+    main: Source,
+    sources: SourceMap,
+    targets: Targets,
+    *,
+    record: bool,
+) -> Compiled | None:
+    """The same for a text that was read."""
     from bridge.errors import CompileError
     from bridge.pipeline import compile_script
 
-    sources = SourceMap()
-    main = read_script(arguments, sources)
     try:
         return compile_script(main, sources, targets, analyse_options(arguments), record=record)
     except CompileError as error:
+        from bridge.cli.terminal import say_diagnostics
+
         say_diagnostics(error.diagnostics, sources)
         if any(_of_the_host(diagnostic) for diagnostic in error.diagnostics):
             raise ToldError(EXIT_HOST) from error
