@@ -43,7 +43,7 @@ static int64_t log_value(uint32_t bucket)
 
 static int64_t linear_value(const struct mb_stat_shape *shape, int64_t steps)
 {
-	return shape->low + steps * shape->step;
+	return (int64_t)((uint64_t)shape->low + (uint64_t)steps * (uint64_t)shape->step);
 }
 
 static void find_range(struct rows *rows)
