@@ -157,6 +157,11 @@ class Cursor:
         self.max_events, self.max_slots, self.max_bytes = 2048, 32768, 1 << 20
         self._allocate()
 
+    def enlarge(self, events: int) -> None:
+        """Give out up to this many events at once."""
+        self.max_events, self.max_slots, self.max_bytes = events, 8 * events, 64 * events
+        self._allocate()
+
     def _allocate(self) -> None:
         self.events = ffi.new("struct mb_ltt_event[]", self.max_events)
         self.slots = ffi.new("int64_t[]", self.max_slots)

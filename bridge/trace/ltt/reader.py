@@ -133,7 +133,7 @@ class LttReader:
         streams = tables.streams
         named = selection.names is not None
         for got in cursor.batches(what):
-            self._report(cursor, tables)
+            self.report(cursor, tables)
             arena = cursor.arena_view()
             for raw in cursor.raw_events(got):
                 stream = streams[raw.stream]
@@ -157,7 +157,7 @@ class LttReader:
                     ),
                     (raw, arena),
                 )
-        self._report(cursor, tables)
+        self.report(cursor, tables)
         self._report_uncounted(cursor, tables)
 
     def _unknown_class(self, raw: RawEvent) -> model.EventClass:
@@ -170,7 +170,8 @@ class LttReader:
 
     # --- damage ---
 
-    def _report(self, cursor: Cursor, tables: Tables) -> None:
+    def report(self, cursor: Cursor, tables: Tables) -> None:
+        """Report the damage that a cursor met since the last call."""
         for damage in cursor.found:
             self.add_damage(tables, damage)
         cursor.found = []
