@@ -42,6 +42,7 @@ from bridge.codegen.bpf_record import (
     scratch_bytes,
 )
 from bridge.codegen.bpf_text import Text
+from bridge.errors import BridgeError
 from bridge.markers import Kind, RawArgument
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _groups(placed: Placed, hook: Hook) -> Iterator[_Group]:
     wanted = variables(_captures(placed, hook))
     used = [variable for variable in marker.variables if variable.name in wanted]
     if not marker.sites:
-        yield _Group((), _tracepoint_operands(used))
+        yield _Group((), _tracepoint_operands(f"{marker.provider}:{marker.name}", used))
         return
     groups: dict[tuple[str, tuple[Operand, ...]], list[Site]] = {}
     for number, site in enumerate(marker.sites):
@@ -179,14 +180,18 @@ def _groups(placed: Placed, hook: Hook) -> Iterator[_Group]:
         yield _Group(tuple(sites), dict(zip(names, operands, strict=True)))
 
 
-def _tracepoint_operands(used: list[Variable]) -> dict[str, Operand]:
+def _tracepoint_operands(name: str, used: list[Variable]) -> dict[str, Operand]:
     """Fields of the event's record, or, if an argument has no field, all as raw arguments."""
-    if not any(isinstance(variable.operand(0), RawArgument) for variable in used):
+    raw = [v.name for v in used if isinstance(v.operand(0), RawArgument)]
+    if not raw:
         return {variable.name: variable.operand(0) for variable in used}
-    return {
-        variable.name: variable.raw if variable.raw is not None else variable.operand(0)
-        for variable in used
-    }
+    fields = [variable.name for variable in used if variable.raw is None]
+    if fields:
+        raise BridgeError(
+            f"tracepoint {name}: the field ${fields[0]} of its record cannot be read where its"
+            f" argument ${raw[0]} is"
+        )
+    return {variable.name: variable.raw for variable in used if variable.raw is not None}
 
 
 def _program(hook: Hook, number: int, group: _Group) -> BpfProgram:
