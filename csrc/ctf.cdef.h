@@ -153,6 +153,7 @@ void mb_ctf_set_range(struct mb_ctf_cursor *cursor, int64_t begin_ns, int64_t en
 void mb_ctf_probe(struct mb_ctf_cursor *cursor);
 void mb_ctf_rank(struct mb_ctf_cursor *cursor, uint32_t stream, uint32_t rank);
 void mb_ctf_want(struct mb_ctf_cursor *cursor, uint32_t event_class, uint32_t wanted);
+void mb_ctf_want_stream(struct mb_ctf_cursor *cursor, uint32_t stream, uint32_t wanted);
 void mb_ctf_rewind(struct mb_ctf_cursor *cursor);
 int64_t mb_ctf_next(struct mb_ctf_cursor *cursor, struct mb_ctf_event *events, uint32_t max_events, int64_t *slots,
 		    uint32_t max_slots);

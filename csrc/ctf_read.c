@@ -33,6 +33,7 @@ struct stream {
 	uint64_t end_clock;	/* of the packet before */
 	int64_t instance;
 	uint32_t index;
+	uint32_t unwanted;
 	uint32_t rank;		/* among events of the same time */
 	int32_t cpu;
 	int open;		/* in a packet */
@@ -400,7 +401,7 @@ static void start(struct mb_ctf_cursor *c)
 	c->started = 1;
 	c->heap_count = 0;
 	for (uint32_t i = 0; i < c->stream_count; i++)
-		if (advance(c, c->streams[i]))
+		if (!c->streams[i]->unwanted && advance(c, c->streams[i]))
 			c->heap[c->heap_count++] = i;
 	for (uint32_t i = c->heap_count; i-- > 0;)
 		sift_down(c, i);
@@ -573,6 +574,12 @@ void mb_ctf_want(struct mb_ctf_cursor *c, uint32_t event_class, uint32_t wanted)
 {
 	if (event_class < c->description.event_class_count)
 		c->unwanted[event_class] = !wanted;
+}
+
+void mb_ctf_want_stream(struct mb_ctf_cursor *c, uint32_t stream, uint32_t wanted)
+{
+	if (stream < c->stream_count)
+		c->streams[stream]->unwanted = !wanted;
 }
 
 static void *copy_rows(const void *rows, uint32_t count, size_t size)

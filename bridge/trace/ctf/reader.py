@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
@@ -14,7 +17,7 @@ from bridge.trace.ctf.values import decoder
 from bridge.trace.model import Event, EventClass, StreamStatistics, Struct, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -33,6 +36,25 @@ def load_plan(folder: Path) -> Plan:
     return plan(describe(unpack(raw, str(metadata)), str(metadata)), str(metadata))
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which events to give: by time (ns, both ends included), names (with wildcards), CPU, channel.
+
+    None: all. A channel is a stream's name, or that without the number of the CPU.
+    """
+
+    begin_ns: int = -END
+    end_ns: int = END
+    names: Collection[str] | None = None
+    cpus: Collection[int] | None = None
+    channels: Collection[str] | None = None
+
+
+def channel_of(stream: str) -> str:
+    """`channel0` of `channel0_3`; LTTng adds the number of the file where files are rotated."""
+    return re.sub(r"(_\d+){1,2}$", "", stream)
+
+
 class CtfReader:
     """An open trace folder; see `bridge.trace.model.Reader`."""
 
@@ -42,6 +64,7 @@ class CtfReader:
         self.folder = folder
         self.plan = load_plan(folder)
         self.cursor = Cursor(folder, self.plan)
+        self._selection = Selection()
         self.environment = self.plan.description.environment
         self.attributes = {name: str(value) for name, value in self.environment.items()}
         self.event_classes: dict[str, EventClass] = {}
@@ -53,24 +76,30 @@ class CtfReader:
         """Damage and losses met so far."""
         return self.cursor.diagnostics
 
-    def select(
-        self,
-        begin_ns: int = -END,
-        end_ns: int = END,
-        wanted: Callable[[EventClass], bool] | None = None,
-    ) -> None:
-        """Only events in this stretch of time (both ends included), of classes that are wanted."""
-        lib.mb_ctf_set_range(self.cursor.handle, begin_ns, end_ns)
+    def select(self, selection: Selection) -> None:
+        """From the next iteration on, give only what is selected."""
+        self._selection = selection
+        handle = self.cursor.handle
+        lib.mb_ctf_set_range(handle, selection.begin_ns, selection.end_ns)
+        names, channels = selection.names, selection.channels
         for index, event in enumerate(self.plan.events):
-            keep = wanted is None or wanted(event.event)
-            lib.mb_ctf_want(self.cursor.handle, index, keep)
+            keep = names is None or any(fnmatchcase(event.event.name, n) for n in names)
+            lib.mb_ctf_want(handle, index, keep)
+        for index, path in enumerate(self.cursor.files):
+            keep = channels is None or bool({path.name, channel_of(path.name)} & set(channels))
+            lib.mb_ctf_want_stream(handle, index, keep)
+
+    def keeps(self, raw: Any) -> bool:  # noqa: ANN401 - a C structure
+        """Whether an event of a batch is on a CPU that is selected."""
+        return self._selection.cpus is None or raw.cpu in self._selection.cpus
 
     def __iter__(self) -> Iterator[Event]:
         self.cursor.rewind()
         takers = _Takers(self)
         for count, events, slots in self.cursor.batches():
             for i in range(count):
-                yield takers.event(events[i], slots)
+                if self.keeps(events[i]):
+                    yield takers.event(events[i], slots)
 
     def statistics(self) -> dict[str, StreamStatistics]:
         """Totals per stream, by a full pass."""

@@ -5,6 +5,7 @@ Byte for byte, with its default options. Each structure gets a function from slo
 
 from __future__ import annotations
 
+import heapq
 import math
 import struct as binary
 import time
@@ -30,11 +31,13 @@ from bridge.trace.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from bridge.trace.ctf.reader import CtfReader
 
     Slots = Any
+    Line = tuple[int, int, bool, str]
+    """Time in ns and in cycles, whether there is a clock, and the text after the time."""
     Printer = Callable[[Slots, int], tuple[str, int]]
     """Slots and a position -> the text of the value there, and the position after it."""
 
@@ -223,7 +226,7 @@ class TextOptions:
     no_delta: bool = False
 
 
-class _Stamps:
+class Stamps:
     """Writes time stamps and the time since the event before."""
 
     def __init__(self, options: TextOptions) -> None:
@@ -279,12 +282,11 @@ def _origin(environment: dict[str, str | int]) -> str:
 
 
 class Lines:
-    """The lines of a trace's events."""
+    """The events of one trace as text, without their time stamps."""
 
-    def __init__(self, reader: CtfReader, options: TextOptions) -> None:
+    def __init__(self, reader: CtfReader) -> None:
         self._reader = reader
-        self._stamps = _Stamps(options)
-        self._origin = _origin(reader.environment)
+        origin = _origin(reader.environment)
         referenced = references(reader.plan)
         streams = {stream.id: stream for stream in reader.plan.streams}
         self._classes = []
@@ -298,20 +300,19 @@ class Lines:
             )
             printers = [_scope(scope, struct, referenced) for scope, struct in scopes]
             packet = _scope(Scope.PACKET_CONTEXT, stream.packet_context, referenced)
-            head = f"{self._origin}{event.event.name or '<unknown>'}: "
+            head = f"{origin}{event.event.name or '<unknown>'}: "
             self._classes.append((bool(stream.clock), head, packet, printers))
         self._packets: dict[int, tuple[int, str]] = {}
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Line]:
         self._reader.cursor.rewind()
         for count, events, slots in self._reader.cursor.batches():
             for i in range(count):
-                yield self.line(events[i], slots)
+                if self._reader.keeps(events[i]):
+                    yield self._line(events[i], slots)
 
-    def line(self, raw: Any, slots: Slots) -> str:  # noqa: ANN401 - a C structure
-        """One event, without the newline."""
+    def _line(self, raw: Any, slots: Slots) -> Line:  # noqa: ANN401 - a C structure
         timed, head, packet, printers = self._classes[raw.event_class]
-        text = self._stamps.stamp(raw.time_ns, raw.clock) if timed else ""
         parts = []
         if packet is not None:
             parts.append(self._packet(raw, packet[0]))
@@ -322,15 +323,26 @@ class Lines:
             shown, at = printer[0](slots, at)
             if printer[1]:
                 parts.append(shown)
-        return text + head + ", ".join(parts)
+        return raw.time_ns, raw.clock, timed, head + ", ".join(parts)
 
-    def _packet(self, raw: Any, printer: Printer) -> str:  # noqa: ANN401
+    def _packet(self, raw: Any, printer: Printer) -> str:  # noqa: ANN401 - a C structure
         known = self._packets.get(raw.stream)
         if known is None or known[0] != raw.packet:
             slots = self._reader.cursor.packet_context(raw.stream, raw.packet)
             known = raw.packet, printer(slots, 0)[0]
             self._packets[raw.stream] = known
         return known[1]
+
+
+def lines(readers: Iterable[CtfReader], options: TextOptions) -> Iterator[str]:
+    """The events of some traces in order of time, a line each, without the newline."""
+    rows = [Lines(reader) for reader in readers]
+    merged: Iterable[Line] = rows[0]
+    if len(rows) > 1:
+        merged = heapq.merge(*rows, key=lambda line: line[0])
+    stamps = Stamps(options)
+    for time_ns, clock, timed, text in merged:
+        yield stamps.stamp(time_ns, clock) + text if timed else text
 
 
 def _scope(

@@ -143,10 +143,18 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
-def _encode_int(value: Value, into: Encoding) -> None:
-    if not isinstance(value, int):
-        raise TypeError(f"{value!r} is no integer")
-    into.slots.append(_signed(value))
+def _int_encoder(type_: Integer) -> Encoder:
+    low = -(1 << (type_.bits - 1)) if type_.signed else 0
+    high = (1 << (type_.bits - type_.signed)) - 1
+
+    def encode(value: Value, into: Encoding) -> None:
+        if not isinstance(value, int):
+            raise TypeError(f"{value!r} is no integer")
+        if not low <= value <= high:
+            raise OverflowError(f"{value} does not fit {type_.bits} bits")
+        into.slots.append(_signed(value))
+
+    return encode
 
 
 def _encode_float(value: Value, into: Encoding) -> None:
@@ -222,8 +230,10 @@ def _variant_encoder(type_: Variant, outer: tuple[Struct, ...]) -> Encoder:
 def encoder(type_: FieldType, outer: tuple[Struct, ...] = ()) -> Encoder:
     """The function that puts a value of this type into slots; `outer` are the structures around."""
     match type_:
-        case Integer() | Enumeration():
-            return _encode_int
+        case Integer():
+            return _int_encoder(type_)
+        case Enumeration(container=container):
+            return _int_encoder(container)
         case Float():
             return _encode_float
         case Text():

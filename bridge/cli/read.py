@@ -1,0 +1,270 @@
+"""`markbridge read`: a trace of any format as text or JSON, or its statistics.
+
+Events go to standard output, what is wrong with the trace to standard error. A damaged trace is
+read as far as it goes, which is no failure.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.cli.terminal import say_diagnostics
+from bridge.errors import BridgeError
+from bridge.source import SourceMap
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from bridge.trace.ctf.reader import CtfReader
+    from bridge.trace.ctf.text import TextOptions
+    from bridge.trace.ltt.reader import LttReader
+    from bridge.trace.model import Event, Reader, StreamStatistics
+
+LINES = 2048
+NS_PER_S = 1_000_000_000
+_SECONDS = re.compile(r"(-?\d+)(?:\.(\d{1,9}))?$")
+_CLOCK = re.compile(
+    r"(?:(\d{4}-\d{2}-\d{2})[ T])?(\d{1,2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?$"
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add = parser.add_argument
+    add("trace", type=Path, metavar="DIR", help="the trace: CTF 1.8, or LTT of any version")
+    add(
+        "--format",
+        choices=("text", "lttv", "json"),
+        default="text",
+        help="text as babeltrace2 prints it, text as LTTV prints it (LTT only), or JSON lines",
+    )
+    when = "SECONDS[.NS] since 1970 or [YYYY-MM-DD ]hh:mm[:ss[.ns]]"
+    add("--begin", metavar="TIME", help=f"leave out what is earlier; {when}")
+    add("--end", metavar="TIME", help="leave out what is later")
+    add("--channel", action="append", metavar="NAME", help="only this channel or stream")
+    add("--event", action="append", metavar="NAME", help="only events of this name (wildcards)")
+    add("--cpu", action="append", type=int, metavar="N", help="only events of this CPU")
+    add("--stats", action="store_true", help="counts, losses and time span instead of events")
+    add("--clock-cycles", action="store_true", help="times as cycles of the clock")
+    add("--clock-seconds", action="store_true", help="times as seconds since the origin")
+    add("--clock-date", action="store_true", help="times with their date")
+    add("--clock-gmt", action="store_true", help="times in UTC")
+    add("--no-delta", action="store_true", help="no time since the event before")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the trace."""
+    from bridge.trace.open import open_trace
+
+    with open_trace(arguments.trace) as reader:
+        if arguments.stats:
+            _select(reader, arguments)
+            _print_statistics(reader, as_json=arguments.format == "json")
+        else:
+            _print_lines(_lines(reader, arguments))
+        sys.stdout.flush()
+        say_diagnostics(reader.diagnostics, SourceMap())
+    return 0
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    out = sys.stdout.buffer
+    batch: list[str] = []
+    for line in lines:
+        batch.append(line)
+        if len(batch) == LINES:
+            out.write(("\n".join(batch) + "\n").encode("utf-8", "surrogateescape"))
+            batch.clear()
+    if batch:
+        out.write(("\n".join(batch) + "\n").encode("utf-8", "surrogateescape"))
+    out.flush()
+
+
+# --- what to print ----------------------------------------------------------------------------
+
+
+def _options(arguments: argparse.Namespace) -> TextOptions:
+    from bridge.trace.ctf.text import TextOptions
+
+    return TextOptions(
+        arguments.clock_cycles,
+        arguments.clock_seconds,
+        arguments.clock_date,
+        arguments.clock_gmt,
+        arguments.no_delta,
+    )
+
+
+def _lines(reader: Reader, arguments: argparse.Namespace) -> Iterator[str]:
+    events = _select(reader, arguments)
+    if arguments.format == "json":
+        from bridge.trace.text import as_object
+
+        return (json.dumps(as_object(event)) for event in events)
+    if arguments.format == "lttv":
+        return _lttv_lines(reader, arguments)
+    ctf = _ctf_readers(reader)
+    if ctf:
+        from bridge.trace.ctf.text import lines
+
+        return lines(ctf, _options(arguments))
+    from bridge.trace.text import event_lines
+
+    return event_lines(events, _options(arguments))
+
+
+def _ctf_readers(reader: Reader) -> list[CtfReader]:
+    """The CTF traces of a reader."""
+    from bridge.trace.ctf.reader import CtfReader
+    from bridge.trace.merge import MergedReader
+
+    match reader:
+        case CtfReader():
+            return [reader]
+        case MergedReader(readers=readers):
+            return [r for _, r in readers if isinstance(r, CtfReader)]
+        case _:
+            return []
+
+
+def _lttv_lines(reader: Reader, arguments: argparse.Namespace) -> Iterator[str]:
+    from bridge.trace.ltt.reader import LttReader
+    from bridge.trace.ltt.text import facility_line, library_line
+
+    if not isinstance(reader, LttReader):
+        raise BridgeError(f"{arguments.trace}: only LTT traces have LTTV's form")
+    is_marker = reader.format.startswith("ltt-2")
+    for event, place in reader.placed_events(_ltt_selection(reader, arguments)):
+        if is_marker:
+            yield library_line(event, place)
+        else:
+            yield facility_line(event, place, event.stream)
+
+
+# --- selection --------------------------------------------------------------------------------
+
+
+def _select(reader: Reader, arguments: argparse.Namespace) -> Iterable[Event]:
+    """Tell the reader what is wanted; the events that it gives then."""
+    ctf = _ctf_readers(reader)
+    if not ctf:
+        from bridge.trace.ltt.reader import LttReader
+
+        if isinstance(reader, LttReader):
+            return reader.events(_ltt_selection(reader, arguments))
+        return reader
+    from bridge.trace.ctf.reader import Selection
+
+    whole = Selection()
+    day = _Day(reader)
+    selection = Selection(
+        _moment(arguments.begin, day, whole.begin_ns),
+        _moment(arguments.end, day, whole.end_ns),
+        arguments.event,
+        arguments.cpu,
+        arguments.channel,
+    )
+    for one in ctf:
+        one.select(selection)
+    return reader
+
+
+def _ltt_selection(reader: LttReader, arguments: argparse.Namespace) -> object:
+    from fnmatch import fnmatchcase
+
+    from bridge.trace.ltt.reader import EVERYTHING, Selection
+
+    day = _Day(reader)
+    names = arguments.event and {
+        name
+        for name in reader.event_classes
+        if any(fnmatchcase(name, pattern) for pattern in arguments.event)
+    }
+    return Selection(
+        _moment(arguments.begin, day, EVERYTHING.begin_ns),
+        _moment(arguments.end, day, EVERYTHING.end_ns),
+        arguments.channel,
+        names,
+        arguments.cpu,
+    )
+
+
+class _Day:
+    """The day of a trace's first event, asked for only where a time has no date."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def date(self) -> str:
+        first = next(iter(self._reader), None)
+        seconds = first.timestamp_ns // NS_PER_S if first is not None else time.time()
+        return time.strftime("%Y-%m-%d", time.localtime(seconds))
+
+
+def _moment(text: str | None, day: _Day, default: int) -> int:
+    """A time of the command line in ns since 1970."""
+    if text is None:
+        return default
+    if match := _SECONDS.match(text):
+        ns = int((match[2] or "").ljust(9, "0"))
+        seconds = int(match[1])
+        return seconds * NS_PER_S + (-ns if text.startswith("-") else ns)
+    match = _CLOCK.match(text)
+    if match is None:
+        raise BridgeError(f"`{text}` is no time; write 1700000000.5 or 2023-11-14 22:13:20.5")
+    clock = match[2] if match[2].count(":") == 2 else f"{match[2]}:00"
+    try:
+        broken = time.strptime(f"{match[1] or day.date()} {clock}", "%Y-%m-%d %H:%M:%S")
+        seconds = int(time.mktime(broken))
+    except (ValueError, OverflowError):
+        raise BridgeError(f"`{text}` is no time") from None
+    return seconds * NS_PER_S + int((match[3] or "").ljust(9, "0"))
+
+
+# --- statistics -------------------------------------------------------------------------------
+
+
+def _print_statistics(reader: Reader, *, as_json: bool) -> None:
+    found = reader.statistics()
+    if as_json:
+        rows = {
+            name: {
+                "events": s.events,
+                "lost": s.lost,
+                "damaged": s.damaged,
+                "first_ns": s.first_ns,
+                "last_ns": s.last_ns,
+            }
+            for name, s in found.items()
+        }
+        print(json.dumps({"format": reader.format, "streams": rows}))
+        return
+    print(f"format {reader.format}")
+    for name, statistics in found.items():
+        _print_stream(name, statistics)
+    total = sum(sum(s.events.values()) for s in found.values())
+    print(f"total: {total} events, {sum(s.lost for s in found.values())} lost")
+
+
+def _print_stream(name: str, statistics: StreamStatistics) -> None:
+    total = sum(statistics.events.values())
+    line = f"{name}: {total} events, {statistics.lost} lost"
+    if statistics.damaged:
+        line += f", {statistics.damaged} damaged packets"
+    if statistics.first_ns is not None and statistics.last_ns is not None:
+        line += f", {_stamp(statistics.first_ns)} to {_stamp(statistics.last_ns)}"
+    print(line)
+    for event, count in sorted(statistics.events.items(), key=lambda item: (-item[1], item[0])):
+        print(f"{count:12} {event}")
+
+
+def _stamp(time_ns: int) -> str:
+    sign = "-" if time_ns < 0 else ""
+    seconds, ns = divmod(abs(time_ns), NS_PER_S)
+    return f"{sign}{seconds}.{ns:09d}"
