@@ -128,6 +128,8 @@ class Variable:
     ctype: str = ""
     raw: RawArgument | None = None
     """For a tracepoint field that a raw tracepoint program can also read, where it is there."""
+    field: Field | None = None
+    """For a tracepoint argument: the field of its name, for handlers that read other fields."""
 
     def operand(self, site: int) -> Operand:
         """The operand at the marker's site number `site`."""
@@ -204,7 +206,7 @@ class Marker:
     machine: str = ""
     id: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
-    """Arguments that exist but cannot be read: (name, why), for the message when one is used."""
+    """Arguments that exist but cannot be read: (name, why), told when one is used."""
 
     @property
     def arguments(self) -> tuple[Variable, ...]:

@@ -181,17 +181,18 @@ def _groups(placed: Placed, hook: Hook) -> Iterator[_Group]:
 
 
 def _tracepoint_operands(name: str, used: list[Variable]) -> dict[str, Operand]:
-    """Fields of the event's record, or, if an argument has no field, all as raw arguments."""
-    raw = [v.name for v in used if isinstance(v.operand(0), RawArgument)]
-    if not raw:
-        return {variable.name: variable.operand(0) for variable in used}
-    fields = [variable.name for variable in used if variable.raw is None]
-    if fields:
+    """All as raw arguments if one is an argument, unless another is only a field."""
+    arguments = [v for v in used if isinstance(v.operand(0), RawArgument)]
+    fields = [v for v in used if v.raw is None]
+    if arguments and not fields:
+        return {v.name: v.raw for v in used if v.raw is not None}
+    without = [v for v in arguments if v.field is None]
+    if without:
         raise BridgeError(
-            f"tracepoint {name}: the field ${fields[0]} of its record cannot be read where its"
-            f" argument ${raw[0]} is"
+            f"tracepoint {name}: the field ${fields[0].name} of its record cannot be read where"
+            f" its argument ${without[0].name} is"
         )
-    return {variable.name: variable.raw for variable in used if variable.raw is not None}
+    return {v.name: v.field if v.field is not None else v.operand(0) for v in used}
 
 
 def _program(hook: Hook, number: int, group: _Group) -> BpfProgram:

@@ -114,7 +114,8 @@ def merge_arguments(
     """The arguments of a tracepoint's function, then the fields of its record.
 
     What has the same name and the same form is one variable, readable either way. Where the
-    forms differ (`prev_state` of `sched_switch`), the argument counts, as in SystemTap.
+    forms differ (`prev_state` of `sched_switch`), the argument counts, as in SystemTap, and the
+    field only for a handler that reads other fields.
     """
     by_name = {field.name: field for field in fields}
     merged = []
@@ -126,9 +127,10 @@ def merge_arguments(
 
 def _merged(argument: Variable, field: Variable) -> Variable:
     match argument.operands[0], field.operands[0]:
-        case RawArgument(size=size, signed=signed), Field(size=other, signed=sign, array=""):
-            if (size, signed) == (other, sign):
+        case RawArgument(size=size, signed=signed), Field(array="") as same:
+            if (size, signed) == (same.size, same.signed):
                 return replace(field, raw=argument.raw)
+            return replace(argument, field=same)
     return argument
 
 

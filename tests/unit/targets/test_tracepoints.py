@@ -146,11 +146,11 @@ def test_arguments_and_fields_are_merged() -> None:
         [number("irq", same), number("state", wider), number("pid", only)],
     )
 
-    assert [(v.name, v.operands[0], v.raw) for v in merged] == [
-        ("irq", same, irq),
-        ("state", state, state),
-        ("task", task, task),
-        ("pid", only, None),
+    assert [(v.name, v.operands[0], v.raw, v.field) for v in merged] == [
+        ("irq", same, irq, None),
+        ("state", state, state, wider),
+        ("task", task, task, None),
+        ("pid", only, None, None),
     ]
 
 
