@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import median
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One comparison: medians of us and of a peer, and the ratio that is wanted at most."""
+    """One comparison: medians of us and of a peer, and the ratio that is wanted at most.
+
+    `most` bounds our median itself.
+    """
 
     what: str
     unit: str
@@ -16,6 +20,7 @@ class Row:
     peers: list[float]
     peer: str
     wanted: float
+    most: float = math.inf
 
     @property
     def ratio(self) -> float:
@@ -24,7 +29,7 @@ class Row:
 
     @property
     def reached(self) -> bool:
-        return self.ratio <= self.wanted
+        return self.ratio <= self.wanted and median(self.ours) <= self.most
 
 
 def _spread(values: list[float]) -> str:
@@ -44,7 +49,7 @@ def render(rows: list[Row]) -> str:
                 row.peer,
                 _spread(row.peers),
                 f"{row.ratio:.2f}",
-                f"<= {row.wanted:.2f}",
+                f"<= {row.wanted:.2f}" + ("" if row.most == math.inf else f", {row.most:g}"),
                 verdict,
             )
         )
