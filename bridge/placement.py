@@ -49,9 +49,15 @@ VARIABLES = (
 )
 
 
-def place(program: Program, *, record: bool = False) -> Placed:
-    """Decide for every handler; with `record`, every hit is captured in full."""
+def place(program: Program, *, record: bool = False, kernel: bool = True) -> Placed:
+    """Decide for every handler.
+
+    With `record`, every hit is captured in full. Without `kernel`, nothing runs there.
+    """
     decision = _Decision(program)
+    if not kernel:
+        reason = "the kernel was not asked for"
+        decision.user = dict.fromkeys(range(len(program.handlers)), reason)
     decision.run()
     placements = tuple(decision.placement(number) for number in range(len(program.handlers)))
     return Placed(
@@ -112,7 +118,7 @@ class _Decision:
         for number, handler in enumerate(self.program.handlers):
             reason = _user_reason(self.program, handler)
             if reason:
-                self.user[number] = reason
+                self.user.setdefault(number, reason)
             for variable, op in _on_globals(_all_operations(self.program, handler)):
                 self.uses.setdefault(variable, {}).setdefault(number, []).append(op)
         self._stop_together()

@@ -8,13 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.ir.reference.session import Session
+from bridge.ir.reference.faults import Unreadable
+from bridge.ir.reference.session import Hit, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bridge.ir.program import Program
     from bridge.ir.reference.machine import Item
+
+__all__ = ["Hit", "Interpreter", "Outcome", "Unreadable"]
 
 MINUTE_NS = 60_000_000_000
 
@@ -53,16 +56,16 @@ class Interpreter:
     def run_handler(
         self,
         number: int,
-        captures: Sequence[Item | None] = (),
+        captures: Sequence[Item | Unreadable] = (),
         hit: Mapping[str, Item] | None = None,
     ) -> None:
-        """Run a handler with its captured values; None is memory that could not be read."""
+        """Run a handler with its captured values."""
         self.session.hit = dict(hit or {})
         self.session.run_handler(self._program.handlers[number], captures)
 
-    def run_session(self, duration_ns: int = MINUTE_NS) -> Outcome:
-        """Run begin handlers, timers, end handlers; see `reference.session`."""
-        code = self.session.run(duration_ns)
+    def run_session(self, duration_ns: int = MINUTE_NS, hits: Iterable[Hit] = ()) -> Outcome:
+        """Run begin handlers, hits, timers, end handlers; see `reference.session`."""
+        code = self.session.run(duration_ns, hits)
         return Outcome(bytes(self._output), tuple(self._messages), code)
 
     def outcome(self) -> Outcome:

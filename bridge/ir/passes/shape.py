@@ -30,8 +30,24 @@ def _function(function: Function) -> Function:
     while True:
         joined = _drop(_join(blocks))
         if len(joined) == len(blocks):
-            return replace(function, blocks=joined)
+            return replace(function, blocks=_without_lost_iterations(joined))
         blocks = joined
+
+
+def _without_lost_iterations(blocks: Sequence[BasicBlock]) -> list[BasicBlock]:
+    """Nothing is left to be dropped of an iteration whose begin cannot be reached."""
+    begun = {op.iterator for b in blocks for op in b.ops if isinstance(op, ops.IterBegin)}
+    return [
+        replace(
+            block,
+            ops=[
+                op
+                for op in block.ops
+                if not isinstance(op, ops.IterDelete) or op.iterator in begun
+            ],
+        )
+        for block in blocks
+    ]
 
 
 def _skip(blocks: Sequence[BasicBlock]) -> list[BasicBlock]:

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A captured value whose memory could not be read."""
+
+    address: int = 0
+
 
 class ScriptError(Exception):
     """An error of the running script.

@@ -114,7 +114,8 @@ def _strtol(_: Machine, text: bytes, base: int) -> int:
 
 
 def _isdigit(_: Machine, text: bytes) -> int:
-    return int(bool(text) and all(0x30 <= byte <= 0x39 for byte in text))
+    # only the first byte counts, as in SystemTap
+    return int(text[:1].isdigit())
 
 
 def escaped(text: bytes, *, quotes: bool) -> bytes:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from bridge.ir import ops
-from bridge.ir.arithmetic import calculate, compare, wrap
-from bridge.ir.program import Reg, Scalar, Value
+from bridge.ir.arithmetic import MASK, calculate, compare, wrap
+from bridge.ir.program import Load, Reg, Scalar, Value
 from bridge.ir.reference.arrays import OrderedArray, matches
-from bridge.ir.reference.faults import ScriptError
+from bridge.ir.reference.faults import ScriptError, Unreadable
 from bridge.ir.reference.functions import FUNCTIONS
 from bridge.ir.reference.patterns import compile_pattern
 from bridge.ir.reference.printf import PRINT_BYTES, format_bytes
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bridge.ir.ops import Op, Terminator
-    from bridge.ir.program import BasicBlock, Function, Label
+    from bridge.ir.program import BasicBlock, Function, Handler, Label
     from bridge.ir.reference.arrays import Key
     from bridge.ir.reference.session import Session
 
@@ -59,7 +59,8 @@ class Machine:
     """The run of one handler (or condition) from its start to its end."""
 
     session: Session
-    captures: Sequence[Item | None] = ()
+    handler: Handler | None = None
+    captures: Sequence[Item | Unreadable] = ()
     point: bytes = b""
     script_point: bytes = b""
     actions: int = 1 << 62
@@ -165,6 +166,17 @@ class Machine:
             frame.registers[op.value] = iteration.array.get(key)
         self._go(frame, op.body)
 
+    def fault_text(self, index: int) -> str:
+        """SystemTap's words for memory that a capture could not read."""
+        capture = self.handler.captures[index] if self.handler else None
+        if not isinstance(capture, Load):
+            return "captured value fault"
+        if capture.type is Value.STRING:
+            number = " -14" if capture.space == "user" else ""
+            return f"{capture.space} string copy fault{number}"
+        kind = {1: "char", 2: "short", 4: "int", 8: "long"}[capture.size]
+        return f"{capture.space} {kind} copy fault"
+
     # --- globals ------------------------------------------------------------------------------
 
     def array(self, number: int) -> OrderedArray:
@@ -259,8 +271,10 @@ def _match(m: Machine, f: _Frame, op: ops.Match) -> None:
 
 def _capture(m: Machine, f: _Frame, op: ops.Capture) -> None:
     value = m.captures[op.index]
-    if value is None:
-        raise ScriptError("memory could not be read at the hit")
+    if isinstance(value, Unreadable):
+        raise ScriptError(
+            f"{m.fault_text(op.index)} at {value.address & MASK:#x} [man error::fault]"
+        )
     f.registers[op.dest] = m.session.cut(value) if isinstance(value, bytes) else value
 
 

@@ -22,9 +22,10 @@ from bridge.markers import Begin, End, Error, Timer
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bridge.ir.program import Handler, Program
+    from bridge.ir.reference.faults import Unreadable
     from bridge.ir.reference.machine import Item
 
 
@@ -34,6 +35,15 @@ class State(Enum):
     RUNNING = "running"
     STOPPING = "stopping"
     FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A hit for one handler: its captured values, and contexts by name."""
+
+    handler: int
+    captures: Sequence[Item | Unreadable]
+    contexts: Mapping[str, Item] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -123,12 +133,13 @@ class Session:
 
     # --- handlers -----------------------------------------------------------------------------
 
-    def run_handler(self, handler: Handler, captures: Sequence[Item | None] = ()) -> None:
+    def run_handler(self, handler: Handler, captures: Sequence[Item | Unreadable] = ()) -> None:
         """Run one handler if its condition holds; count its error."""
         limits = self.program.limits
         actions = limits.maxaction_interruptible if handler.interruptible else limits.maxaction
         machine = Machine(
             self,
+            handler,
             captures,
             handler.point.encode("latin-1"),
             handler.script_point.encode("latin-1"),
@@ -158,11 +169,16 @@ class Session:
 
     # --- life cycle ---------------------------------------------------------------------------
 
-    def run(self, duration_ns: int) -> int:
+    def run(self, duration_ns: int, hits: Iterable[Hit]) -> int:
         """The whole life; the exit code. Without an exit() it stops after `duration_ns`."""
         for handler in self._by_priority(Begin):
             if self.state is State.RUNNING:
                 self.run_handler(handler)
+        for hit in hits:
+            if self.state is State.RUNNING:
+                self.hit = dict(hit.contexts)
+                self.run_handler(self.program.handlers[hit.handler], hit.captures)
+        self.hit = {}
         self._timers(duration_ns)
         self.stop()
         if self.state is State.STOPPING:

@@ -1,0 +1,96 @@
+"""Random hits for a placed program: as records for the run time, and for the interpreter."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.artifact import FAULT, HEADER_BYTES, SLOT_BYTES, Hook, RecordLayout
+from bridge.ir.interpret import Hit, Unreadable
+from bridge.ir.program import Context, Load, Value, capture_text, capture_type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.artifact import Placed
+    from bridge.ir.program import Capture
+
+Item = int | bytes
+NUMBERS = (0, 1, -1, 5, 1000, 2**31, 2**63 - 1, -(2**63))
+TIMES = (0, 999_999, 1_790_000_000_123_456_789)
+TEXTS = (b"", b"a", b"bash", b"some text", b"\xff\x01", b"x" * 511)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One hit of a hook: the value of every capture, by its text; None could not be read."""
+
+    hook: Hook
+    values: Mapping[str, Item | None]
+
+    def record(self) -> bytes:
+        """The bytes that an engine would deliver."""
+        layout = self.hook.layout
+        strings_at = HEADER_BYTES + SLOT_BYTES * layout.slot_count
+        slots, strings = b"", b""
+        for capture in layout.captures:
+            value = self.values[capture_text(capture)]
+            if isinstance(value, bytes):
+                slots += _words(strings_at + len(strings), len(value))
+                strings += value + b"\0"
+            elif capture_type(capture) is Value.STRING:
+                slots += _words(0, FAULT)
+            else:
+                slots += (value or 0).to_bytes(8, "little", signed=True)
+                if isinstance(capture, Load):
+                    slots += (FAULT if value is None else 0).to_bytes(8, "little")
+        body = slots + strings
+        body += bytes(-len(body) % 8)
+        time = self.values.get("realtime_ns()") or 0
+        assert isinstance(time, int)
+        head = _words(HEADER_BYTES + len(body), self.hook.id) + time.to_bytes(8, "little")
+        return head + body
+
+    def hits(self, placed: Placed) -> list[Hit]:
+        """The same for the interpreter, handler by handler."""
+        return [
+            Hit(number, [self._seen(capture) for capture in handler.captures])
+            for number in self.hook.user
+            for handler in [placed.program.handlers[number]]
+        ]
+
+    def _seen(self, capture: Capture) -> Item | Unreadable:
+        value = self.values[capture_text(capture)]
+        if value is not None:
+            return value
+        assert isinstance(capture, Load)
+        # the address is told if it is part of the record
+        address = self.values.get(capture_text(capture.address))
+        return Unreadable(address if isinstance(address, int) else 0)
+
+
+def _words(low: int, high: int) -> bytes:
+    return low.to_bytes(4, "little") + high.to_bytes(4, "little")
+
+
+def random_events(placed: Placed, seed: int, count: int) -> list[Event]:
+    """Some hits of every hook."""
+    chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    return [
+        Event(hook, _values(hook.layout, chance)) for hook in placed.hooks for _ in range(count)
+    ]
+
+
+def _values(layout: RecordLayout, chance: random.Random) -> dict[str, Item | None]:
+    return {capture_text(capture): _value(capture, chance) for capture in layout.captures}
+
+
+def _value(capture: Capture, chance: random.Random) -> Item | None:
+    if isinstance(capture, Load) and chance.random() < 0.2:
+        return None
+    if capture == Context("realtime_ns"):
+        return chance.choice(TIMES)
+    if capture_type(capture) is Value.LONG:
+        return chance.choice(NUMBERS)
+    return chance.choice(TEXTS)
