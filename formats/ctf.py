@@ -6,6 +6,7 @@ The C side reads and writes streams by the metadata; these are what tests hold i
 from construct import (
     Bytes,
     Const,
+    Construct,
     GreedyBytes,
     If,
     Int8ul,
@@ -23,7 +24,7 @@ METADATA_MAGICS = (METADATA_MAGIC.to_bytes(4, "little"), METADATA_MAGIC.to_bytes
 METADATA_HEADER_BYTES = 37
 
 
-def _metadata_header(int32):
+def _metadata_header(int32: Construct) -> Struct:
     return Struct(
         "magic" / int32,
         "uuid" / Bytes(16),
@@ -42,12 +43,12 @@ MetadataHeaderLe = _metadata_header(Int32ul)
 MetadataHeaderBe = _metadata_header(Int32ub)
 
 
-def metadata_header(raw):
+def metadata_header(raw: bytes) -> Struct:
     """The layout of a metadata packet's header in the byte order of its magic number."""
     return MetadataHeaderLe if raw[:4] == METADATA_MAGICS[0] else MetadataHeaderBe
 
 
-def packet(with_cpu):
+def packet(*, with_cpu: bool) -> Struct:
     """A packet of our writer; `events` are the bytes of its events."""
     return Struct(
         "magic" / Const(MAGIC, Int32ul),

@@ -24,14 +24,13 @@ if TYPE_CHECKING:
     from bridge.trace.ctf.reader import CtfReader
     from bridge.trace.ctf.text import TextOptions
     from bridge.trace.ltt.reader import LttReader
+    from bridge.trace.ltt.reader import Selection as LttSelection
     from bridge.trace.model import Event, Reader, StreamStatistics
 
 LINES = 2048
 NS_PER_S = 1_000_000_000
 _SECONDS = re.compile(r"(-?\d+)(?:\.(\d{1,9}))?$")
-_CLOCK = re.compile(
-    r"(?:(\d{4}-\d{2}-\d{2})[ T])?(\d{1,2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?$"
-)
+_CLOCK = re.compile(r"(?:(\d{4}-\d{2}-\d{2})[ T])?(\d{1,2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?$")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -175,7 +174,7 @@ def _select(reader: Reader, arguments: argparse.Namespace) -> Iterable[Event]:
     return reader
 
 
-def _ltt_selection(reader: LttReader, arguments: argparse.Namespace) -> object:
+def _ltt_selection(reader: LttReader, arguments: argparse.Namespace) -> LttSelection:
     from fnmatch import fnmatchcase
 
     from bridge.trace.ltt.reader import EVERYTHING, Selection

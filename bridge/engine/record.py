@@ -1,7 +1,8 @@
 """Hooks of a placed program -> a CTF trace of all their hits (`markbridge run --trace`).
 
-Each hook becomes an event class: the marker's variables under their names, strings that handlers
-read through them (`user_string($arg2)` is `arg2_string`), and pid, tid … in the event context.
+Each hook becomes an event class: the marker's variables under their names, strings that
+handlers read through them (`user_string($arg2)` is `arg2_string`), and pid, tid … in the event
+context.
 The clock is CLOCK_MONOTONIC with its distance from 1970. The C side takes the records
 (`csrc/recorder.h`); this module describes them.
 """
@@ -263,7 +264,7 @@ def environment() -> dict[str, str | int]:
 
 @dataclass(frozen=True, slots=True)
 class RecordingSummary:
-    """What a recording has written, and how many hits it had to drop because the disk failed."""
+    """What a recording has written, and how many hits it dropped because the disk failed."""
 
     written: int
     dropped: int

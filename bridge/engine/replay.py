@@ -234,7 +234,9 @@ def _not_held(text: str, point: str, recording: Recording) -> Diagnostic:
 class ReplayFeed:
     """Events of a trace, for one session. Time is the trace's."""
 
-    def __init__(self, cursor: Cursor, session: NativeSession, bound: _Bound, start_ns: int) -> None:
+    def __init__(
+        self, cursor: Cursor, session: NativeSession, bound: _Bound, start_ns: int
+    ) -> None:
         self._cursor = cursor
         self._session = session
         bindings = ffi.new("struct mb_replay_binding[]", bound.bindings or 1)
@@ -262,7 +264,7 @@ class ReplayFeed:
     def arm(self) -> None:
         """Nothing to arm."""
 
-    def turn(self, until_ns: int) -> bool:  # noqa: ARG002 - timers are run by the loop in C
+    def turn(self, until_ns: int) -> bool:
         """Deliver some events, with the timers between them; False at the end of the trace."""
         more = lib.mb_replay_run(self._replay, EVENTS_PER_TURN)
         if more < 0:

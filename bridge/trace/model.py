@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class Integer:
     """An integer of `bits` bits.
 
-    `base` is the preferred display base; `encoding` "utf8" makes arrays of it text; `clock` names
-    the clock whose value it holds.
+    `base` is the preferred display base; `encoding` "utf8" makes arrays of it text; `clock`
+    names the clock whose value it holds.
     """
 
     bits: int
@@ -171,13 +171,25 @@ class StreamStatistics:
 class Reader(Protocol):
     """An open trace. `diagnostics` grows while reading; iterating again starts again."""
 
-    format: str
-    """`ctf-1.8`, `ltt-2.6`, …"""
-    event_classes: Mapping[str, EventClass]
-    """Classes by full name, as far as they are known now."""
-    diagnostics: list[Diagnostic]
-    attributes: Mapping[str, str]
-    """Environment of the trace: host, tracer, word size …"""
+    @property
+    def format(self) -> str:
+        """`ctf-1.8`, `ltt-2.6`, …"""
+        ...
+
+    @property
+    def event_classes(self) -> Mapping[str, EventClass]:
+        """Classes by full name, as far as they are known now."""
+        ...
+
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """What was wrong so far."""
+        ...
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """Environment of the trace: host, tracer, word size …"""
+        ...
 
     def __iter__(self) -> Iterator[Event]: ...
 

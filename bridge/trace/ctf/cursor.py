@@ -7,7 +7,7 @@ of events as slots, and turns notes about damage and losses into diagnostics.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
@@ -57,7 +57,7 @@ class Plan:
 
     description: Description
     assembler: Assembler
-    packet_header: Stretch = Stretch()
+    packet_header: Stretch = field(default_factory=Stretch)
     streams: list[StreamClass] = field(default_factory=list)
     events: list[CtfEvent] = field(default_factory=list)
     names: list[Names] = field(default_factory=list)
@@ -86,16 +86,16 @@ def _lay_out(result: Plan) -> None:
         result.stream_rows.append(
             (
                 stream.id,
-                assembler.scope(Scope.PACKET_CONTEXT, stream.packet_context),
-                assembler.scope(Scope.EVENT_HEADER, stream.event_header),
-                assembler.scope(Scope.EVENT_CONTEXT, stream.event_context),
+                astuple(assembler.scope(Scope.PACKET_CONTEXT, stream.packet_context)),
+                astuple(assembler.scope(Scope.EVENT_HEADER, stream.event_header)),
+                astuple(assembler.scope(Scope.EVENT_CONTEXT, stream.event_context)),
                 clock,
             )
         )
         for event in description.events:
             if event.stream_id == stream.id:
-                context = assembler.scope(Scope.CONTEXT, event.event.context)
-                payload = assembler.scope(Scope.PAYLOAD, event.event.payload)
+                context = astuple(assembler.scope(Scope.CONTEXT, event.event.context))
+                payload = astuple(assembler.scope(Scope.PAYLOAD, event.event.payload))
                 result.events.append(event)
                 result.event_rows.append((event.event.id, index, context, payload))
                 result.names.append(assembler.names())
@@ -116,7 +116,7 @@ def _native(result: Plan) -> tuple[Any, list[Any]]:
     native.stream_classes, native.stream_class_count = streams, len(result.streams)
     native.event_classes, native.event_class_count = events, len(result.events)
     native.clocks, native.clock_count = clocks, len(rows)
-    native.packet_header = tuple(result.packet_header)
+    native.packet_header = astuple(result.packet_header)
     native.big = description.big_endian
     native.variables = assembler.variables
     native.has_uuid = description.uuid is not None
@@ -125,7 +125,7 @@ def _native(result: Plan) -> tuple[Any, list[Any]]:
 
 
 def stream_files(folder: Path) -> list[Path]:
-    """The stream files of a trace folder: all files that are neither hidden nor the metadata."""
+    """The stream files of a folder: all files that are neither hidden nor the metadata."""
     return sorted(
         path
         for path in folder.iterdir()

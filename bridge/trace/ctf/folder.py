@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
@@ -17,6 +16,8 @@ from bridge.errors import TraceError
 from bridge.trace.ctf.layout import Assembler, Scope, native_ops, native_ranges
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bridge.trace.model import Struct
 
 PACKET_BYTES = 256 * 1024
@@ -54,7 +55,10 @@ class Folder:
             raise TraceError(f"{self.path / 'metadata'}: {error.strerror}") from None
 
     def add_class(self, number: int, scopes: dict[Scope, Struct]) -> int:
-        """Declare an event class to the C side; its index there. Scopes in order of the stream."""
+        """Declare an event class to the C side; its index there.
+
+        The scopes are in the order of the stream.
+        """
         assembler = Assembler()
         for scope, struct in scopes.items():
             assembler.scope(scope, struct)

@@ -1,4 +1,4 @@
-"""Field types of scopes -> the ops by which the C side reads and writes them (`csrc/ctf.cdef.h`).
+"""Field types of scopes -> the ops of the C side (`csrc/ctf.cdef.h`).
 
 A length or a tag is found where its name leads: in the enclosing structures, then in the scopes
 before; or from a scope on, if the name starts with one (CTF 1.8, section 7.3.2). What is found
@@ -7,9 +7,9 @@ stores its value in a variable, which the sequence or variant reads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from bridge._native import ffi, lib
 from bridge.trace.model import (
@@ -67,7 +67,8 @@ ELEMENT = "[]"
 """Stands in paths for an element of an array."""
 
 
-class Op(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Op:
     """One `struct mb_ctf_op`."""
 
     kind: int
@@ -81,7 +82,8 @@ class Op(NamedTuple):
     role: int = 0
 
 
-class Stretch(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Stretch:
     """One `struct mb_ctf_scope`."""
 
     first: int = 0
@@ -157,17 +159,15 @@ class Assembler:
         return dict(self._known)
 
     def variable(self, known: Known) -> int:
-        """The variable that will hold a number, or the pointer of a text (the length is next)."""
+        """The variable for a number, or for the pointer of a text (its length is next)."""
         return self._stored(known.op)
 
     # --- fields ---
 
     def _emit(self, type_: FieldType, path: tuple[str, ...]) -> None:
         match type_:
-            case Integer():
-                self._number(type_, type_, path)
-            case Enumeration(container=container):
-                self._number(container, type_, path)
+            case Integer() | Enumeration():
+                self._number(type_, path)
             case Float():
                 flags = lib.MB_CTF_BIG if type_.big_endian else 0
                 self._add(lib.MB_CTF_REAL, flags, type_.bits, type_.align_bits)
@@ -193,13 +193,14 @@ class Assembler:
     def _know(self, type_: FieldType, path: tuple[str, ...]) -> None:
         self._known[self._scope].append(Known(len(self.ops), type_, path))
 
-    def _add(self, kind: int, flags: int = 0, bits: int = 0, align: int = 1, count: int = 0) -> int:
+    def _add(
+        self, kind: int, flags: int = 0, bits: int = 0, align: int = 1, count: int = 0
+    ) -> int:
         self.ops.append(Op(kind, flags, bits, align, count))
         return len(self.ops) - 1
 
-    def _number(
-        self, type_: Integer, declared: Integer | Enumeration, path: tuple[str, ...]
-    ) -> None:
+    def _number(self, declared: Integer | Enumeration, path: tuple[str, ...]) -> None:
+        type_ = declared if isinstance(declared, Integer) else declared.container
         if not 1 <= type_.bits <= 64:
             raise LayoutError(f"field `{'.'.join(path)}`: integers have 1 to 64 bits")
         flags = (lib.MB_CTF_SIGNED if type_.signed else 0) | (
@@ -229,12 +230,12 @@ class Assembler:
     def _array(self, type_: FixedArray, path: tuple[str, ...]) -> None:
         at = self._add(lib.MB_CTF_ARRAY, align=alignment(type_.element), count=type_.length)
         if path == ("uuid",) and self._scope is Scope.PACKET_HEADER:
-            self.ops[at] = self.ops[at]._replace(role=lib.MB_CTF_ROLE_UUID)
+            self.ops[at] = replace(self.ops[at], role=lib.MB_CTF_ROLE_UUID)
         self._body(at, type_.element, (*path, ELEMENT))
 
     def _body(self, at: int, element: FieldType, path: tuple[str, ...]) -> None:
         self._emit(element, path)
-        self.ops[at] = self.ops[at]._replace(body=len(self.ops) - at - 1)
+        self.ops[at] = replace(self.ops[at], body=len(self.ops) - at - 1)
 
     def _sequence(self, type_: Sequence, path: tuple[str, ...]) -> None:
         if type_.count is not None:
@@ -243,10 +244,10 @@ class Assembler:
         if is_text(type_.element):
             self._know(type_, path)
             at = self._add(lib.MB_CTF_BYTES, align=8)
-            self.ops[at] = self.ops[at]._replace(source=variable)
+            self.ops[at] = replace(self.ops[at], source=variable)
             return
         at = self._add(lib.MB_CTF_SEQUENCE, align=alignment(type_.element))
-        self.ops[at] = self.ops[at]._replace(source=variable)
+        self.ops[at] = replace(self.ops[at], source=variable)
         self._body(at, type_.element, (*path, ELEMENT))
 
     def _variant(self, type_: Variant, path: tuple[str, ...]) -> None:
@@ -255,18 +256,18 @@ class Assembler:
             raise LayoutError(f"field `{'.'.join(path)}`: tag `{type_.tag}` is no enumeration")
         signed = lib.MB_CTF_SIGNED if tag.type.container.signed else 0
         at = self._add(lib.MB_CTF_VARIANT, signed, count=len(type_.options))
-        self.ops[at] = self.ops[at]._replace(source=self._stored(tag.op))
+        self.ops[at] = replace(self.ops[at], source=self._stored(tag.op))
         for option in type_.options:
             labels = (option.name, f"_{option.name}")
             ranges = [(low, high) for name, low, high in tag.type.labels if name in labels]
             self._option(option, ranges, path)
-        self.ops[at] = self.ops[at]._replace(body=len(self.ops) - at - 1)
+        self.ops[at] = replace(self.ops[at], body=len(self.ops) - at - 1)
 
     def _option(
         self, option: Field, ranges: list[tuple[int, int]], path: tuple[str, ...]
     ) -> None:
         at = self._add(lib.MB_CTF_OPTION, count=len(ranges))
-        self.ops[at] = self.ops[at]._replace(source=len(self.ranges))
+        self.ops[at] = replace(self.ops[at], source=len(self.ranges))
         self.ranges += ranges
         self._body(at, option.type, (*path, option.name))
 
@@ -275,7 +276,7 @@ class Assembler:
     def _stored(self, at: int) -> int:
         """The variable of an op; it gets one now if it has none."""
         if self.ops[at].store < 0:
-            self.ops[at] = self.ops[at]._replace(store=self.variables)
+            self.ops[at] = replace(self.ops[at], store=self.variables)
             self.variables += 2
         return self.ops[at].store
 
@@ -307,7 +308,7 @@ class Assembler:
 
 def native_ops(ops: Iterable[Op]) -> tuple[Any, int]:
     """The ops as a C array, and how many there are."""
-    rows = [tuple(op) for op in ops]
+    rows = [astuple(op) for op in ops]
     return ffi.new("struct mb_ctf_op[]", rows or 1), len(rows)
 
 

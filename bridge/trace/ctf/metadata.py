@@ -173,7 +173,9 @@ class _Visitor:
         number = values.get("id", 0)
         if not isinstance(number, int) or number in self.result.streams:
             raise self.names.error(block.line, f"stream {constant_text(number)} is there twice")
-        packet = self._clocked(types.get("packet.context"), ("timestamp_begin", "timestamp_end"))
+        packet = self._clocked(
+            types.get("packet.context"), ("timestamp_begin", "timestamp_end")
+        )
         header = self._clocked(types.get("event.header"), ("timestamp",))
         context = types.get("event.context")
         clocks = dict.fromkeys(
@@ -193,7 +195,9 @@ class _Visitor:
         if struct is None or not _unclocked(struct, names):
             return struct
         if len(self.result.clocks) > 1:
-            raise MetadataError(f"{self.names.file}: a time stamp does not say which clock it holds")
+            raise MetadataError(
+                f"{self.names.file}: a time stamp does not say which clock it holds"
+            )
         if not self.result.clocks:
             self.result.clocks[DEFAULT_CLOCK] = Clock(DEFAULT_CLOCK)
         clock = next(iter(self.result.clocks))
@@ -208,7 +212,9 @@ class _Visitor:
         if not isinstance(number, int) or not isinstance(stream, int):
             raise self.names.error(block.line, "numbers of events and streams are integers")
         if any(e.stream_id == stream and e.event.id == number for e in self.result.events):
-            raise self.names.error(block.line, f"event {number} of stream {stream} is there twice")
+            raise self.names.error(
+                block.line, f"event {number} of stream {stream} is there twice"
+            )
         known = ("name", "id", "stream_id")
         attributes = {n: constant_text(v) for n, v in values.items() if n not in known}
         event = EventClass(

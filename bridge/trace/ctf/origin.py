@@ -1,8 +1,8 @@
 """How a recorded event class remembers where it came from: text in the trace's environment.
 
 One entry `markbridge_class_N` per event class number N, a JSON object: which marker it was, and
-which capture of the script's language each field holds (`{"arg2_string": "user_string($arg2)"}`).
-A replay binds probe points and captures by it; other readers just see the fields.
+which capture of the script's language each field holds
+(`{"arg2_string": "user_string($arg2)"}`). A replay binds probe points and captures by it; other readers just see the fields.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ class _Builder:
         return _declarators(parts)
 
     def tail(self, parts: list[Node]) -> tuple[Node, tuple[syntax.Declarator, ...]]:
-        """Lengths of the name that the specifiers end with (None: it is among the declarators)."""
+        """Lengths of the name that ends the specifiers (None: it is among the declarators)."""
         rest = parts[-1]
         first = _declarators(parts[:-1])
         lengths = tuple(d[0] for d in parts if isinstance(d, list))
@@ -215,9 +215,7 @@ class _Builder:
 
     def typealias(self, parts: list[Node]) -> syntax.Alias:
         _, specifiers, (pointer, lengths), _, name, (name_pointer, _) = parts
-        return syntax.Alias(
-            specifiers, lengths, pointer, name, name_pointer, parts[0].line
-        )
+        return syntax.Alias(specifiers, lengths, pointer, name, name_pointer, parts[0].line)
 
     def field(self, parts: list[Node]) -> Node:
         return parts[0]

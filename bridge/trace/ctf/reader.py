@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
 from bridge.trace.ctf.cursor import END, Cursor, Plan, plan
-from bridge.trace.ctf.metadata import describe, unpack
 from bridge.trace.ctf.layout import Scope
+from bridge.trace.ctf.metadata import describe, unpack
 from bridge.trace.ctf.shown import Shown, references
 from bridge.trace.ctf.values import decoder
 from bridge.trace.model import Event, EventClass, StreamStatistics, Struct, Value
@@ -38,9 +38,9 @@ def load_plan(folder: Path) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which events to give: by time (ns, both ends included), names (with wildcards), CPU, channel.
+    """Which events to give: by time (ns, both ends included), name, CPU, channel. None: all.
 
-    None: all. A channel is a stream's name, or that without the number of the CPU.
+    Names may have wildcards. A channel is a stream's name, or that without the number of the CPU.
     """
 
     begin_ns: int = -END
@@ -201,7 +201,7 @@ class _Takers:
 def _packet_taker(
     struct: Struct | None, shown: Shown
 ) -> Callable[[Any], dict[str, Value]] | None:
-    """What takes the fields of a packet's context that are not the packet's own housekeeping."""
+    """What takes the fields of a packet's context that are not its own housekeeping."""
     if struct is None:
         return None
     whole = decoder(struct)

@@ -30,7 +30,7 @@ class StructSpecifier:
     """`struct name { … } align(8)`; body None is a reference by name."""
 
     name: str
-    body: tuple[Declaration, ...] | None
+    body: tuple[Declaration | Alias, ...] | None
     align: Value | None
     line: int
 
@@ -41,7 +41,7 @@ class VariantSpecifier:
 
     name: str
     tag: str
-    body: tuple[Declaration, ...] | None
+    body: tuple[Declaration | Alias, ...] | None
     line: int
 
 

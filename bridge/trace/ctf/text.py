@@ -200,10 +200,9 @@ def _printer(type_: FieldType, shown: Shown, depth: int) -> Printer:
             return _text
         case FixedArray(element=element) | Sequence(element=element) if is_text(element):
             return _text
-        case FixedArray(element=element, length=length):
+        case FixedArray(element=element) | Sequence(element=element):
+            length = type_.length if isinstance(type_, FixedArray) else None
             return _array(_printer(element, shown, depth + 1), length)
-        case Sequence(element=element):
-            return _array(_printer(element, shown, depth + 1), None)
         case Struct():
             return _struct(type_, shown, depth)
         case Variant(options=options):
@@ -255,7 +254,9 @@ class Stamps:
         seconds, ns = divmod(time_ns, NS_PER_S)
         if seconds != self._second:
             self._second = seconds
-            broken = time.gmtime(seconds) if self._options.clock_gmt else time.localtime(seconds)
+            broken = (
+                time.gmtime(seconds) if self._options.clock_gmt else time.localtime(seconds)
+            )
             date = "%Y-%m-%d " if self._options.clock_date else ""
             self._second_text = time.strftime(f"{date}%H:%M:%S", broken)
         return f"{self._second_text}.{ns:09d}"

@@ -203,12 +203,12 @@ def header(uuid: str, environment: Mapping[str, str | int]) -> str:
 
 def clock(name: str, frequency: int, offset_s: int, offset: int, description: str) -> str:
     """The clock, and the types that hold it."""
-    mapped = f"map = clock.{name}.value;"
+    mapped = f"signed = false; map = clock.{name}.value;"
     return (
         f'\nclock {{\n\tname = "{name}";\n\tdescription = {quoted(description)};\n'
         f"\tfreq = {frequency};\n\toffset_s = {offset_s};\n\toffset = {offset};\n}};\n\n"
-        f"typealias integer {{ size = 32; align = 8; signed = false; {mapped} }} := uint32_clock_t;\n"
-        f"typealias integer {{ size = 64; align = 8; signed = false; {mapped} }} := uint64_clock_t;\n"
+        f"typealias integer {{ size = 32; align = 8; {mapped} }} := uint32_clock_t;\n"
+        f"typealias integer {{ size = 64; align = 8; {mapped} }} := uint64_clock_t;\n"
     )
 
 
@@ -221,7 +221,9 @@ def stream(number: int, context: Struct | None, *, with_cpu: bool) -> str:
     )
 
 
-def event(name: str, number: int, stream_number: int, context: Struct | None, payload: Struct) -> str:
+def event(
+    name: str, number: int, stream_number: int, context: Struct | None, payload: Struct
+) -> str:
     """An event class."""
     inner = f"\n\tcontext := {struct(context, chr(9))};" if context else ""
     return (

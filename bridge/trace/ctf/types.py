@@ -1,7 +1,7 @@
 """Type specifiers of the metadata -> field types of the model, with C's rules for names.
 
-A `Names` is one scope of names: typedefs and aliases, structures, variants and enumerations have
-name spaces of their own, and an inner scope sees the outer ones.
+A `Names` is one scope of names: typedefs and aliases, structures, variants and enumerations
+have name spaces of their own, and an inner scope sees the outer ones.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Names:
         return Names(self.big_endian, self.file, self)
 
     def chain(self) -> Iterable[Names]:
-        """This scope and those around it."""
+        """The scope itself and those around it."""
         scope: Names | None = self
         while scope is not None:
             yield scope
@@ -103,9 +103,7 @@ def _whole(found: dict[str, syntax.Value], name: str, line: int, names: Names) -
     raise names.error(line, f"`{name}` is no number")
 
 
-def _align(
-    found: dict[str, syntax.Value], bits: int, line: int, names: Names
-) -> int:
+def _align(found: dict[str, syntax.Value], bits: int, line: int, names: Names) -> int:
     align = _whole(found, "align", line, names)
     if align is None:
         return 1 if bits % 8 else 8
@@ -239,7 +237,9 @@ def resolve(
                 return Text()
             case _:
                 pass
-    for name in dict.fromkeys((type_name(specifiers, pointer, names), type_name(only, pointer, names))):
+    for name in dict.fromkeys(
+        (type_name(specifiers, pointer, names), type_name(only, pointer, names))
+    ):
         if any(name in scope.types for scope in names.chain()):
             return _named(name, line, names)
     return _named(type_name(only, pointer, names), line, names)
@@ -258,7 +258,9 @@ def _block(block: syntax.Block, names: Names) -> FieldType:
 # --- composed types ---------------------------------------------------------------------------
 
 
-def declared(base: FieldType, declarator: syntax.Declarator, line: int, names: Names) -> FieldType:
+def declared(
+    base: FieldType, declarator: syntax.Declarator, line: int, names: Names
+) -> FieldType:
     """The type of a declared name: the base in as many arrays as it has brackets."""
     return _in_arrays(base, declarator.lengths, line, names)
 
@@ -329,7 +331,9 @@ def _is_typedef(specifier: syntax.Specifier) -> bool:
     return isinstance(specifier, syntax.Word) and specifier.text == "typedef"
 
 
-def _members(body: Iterable[syntax.Declaration | syntax.Alias], names: Names, line: int) -> list[Field]:
+def _members(
+    body: Iterable[syntax.Declaration | syntax.Alias], names: Names, line: int
+) -> list[Field]:
     inner = names.inner()
     fields = [f for declaration in body for f in declare(declaration, inner)]
     written = [f.name for f in fields]
@@ -390,9 +394,7 @@ def _enum(specifier: syntax.EnumSpecifier, names: Names) -> Enumeration:
     return result
 
 
-def _labels(
-    specifier: syntax.EnumSpecifier, names: Names
-) -> tuple[tuple[str, int, int], ...]:
+def _labels(specifier: syntax.EnumSpecifier, names: Names) -> tuple[tuple[str, int, int], ...]:
     labels, following = [], 0
     for name, low, high in specifier.labels or ():
         first = following if low is None else low

@@ -52,7 +52,8 @@ def text_at(address: int, length: int) -> str:
 
 
 def _decode_signed(slots: Slots, at: int) -> tuple[Value, int]:
-    return slots[at], at + 1
+    value: int = slots[at]
+    return value, at + 1
 
 
 def _decode_unsigned(slots: Slots, at: int) -> tuple[Value, int]:
@@ -216,7 +217,11 @@ def _variant_encoder(type_: Variant, outer: tuple[Struct, ...]) -> Encoder:
 
     def encode(value: Value, into: Encoding) -> None:
         chosen = into.around[-1 - depth][type_.tag]
-        names = [n for n, low, high in tag.labels if isinstance(chosen, int) and low <= chosen <= high]
+        names = [
+            n
+            for n, low, high in tag.labels
+            if isinstance(chosen, int) and low <= chosen <= high
+        ]
         for index, (name, member) in enumerate(members):
             if name in names:
                 into.slots.append(index)
@@ -228,7 +233,10 @@ def _variant_encoder(type_: Variant, outer: tuple[Struct, ...]) -> Encoder:
 
 
 def encoder(type_: FieldType, outer: tuple[Struct, ...] = ()) -> Encoder:
-    """The function that puts a value of this type into slots; `outer` are the structures around."""
+    """The function that puts a value of this type into slots.
+
+    `outer` are the structures around it.
+    """
     match type_:
         case Integer():
             return _int_encoder(type_)
@@ -240,10 +248,9 @@ def encoder(type_: FieldType, outer: tuple[Struct, ...] = ()) -> Encoder:
             return _encode_text
         case FixedArray(element=element) | Sequence(element=element) if is_text(element):
             return _encode_text
-        case FixedArray(element=element, length=length):
+        case FixedArray(element=element) | Sequence(element=element):
+            length = type_.length if isinstance(type_, FixedArray) else None
             return _array_encoder(encoder(element, outer), length)
-        case Sequence(element=element):
-            return _array_encoder(encoder(element, outer), None)
         case Struct():
             return _struct_encoder(type_, outer)
         case Variant():

@@ -63,9 +63,7 @@ class CtfWriter:
         self._numbers = [0, 0]
         self._last = 0
         self._closed = False
-        entries = {
-            tsdl.identifier(name): value for name, value in (environment or {}).items()
-        }
+        entries = {tsdl.identifier(name): value for name, value in (environment or {}).items()}
         self._folder.describe(tsdl.header(str(self._folder.uuid), entries))
         description = "nanoseconds since the origin of the events' time"
         self._folder.describe(tsdl.clock(CLOCK, NS_PER_S, 0, 0, description))
