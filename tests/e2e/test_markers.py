@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from annotated import SOURCE, WARNINGS
 from victims import RED_ZONE, SAFE, compile_c
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from conftest import Runner
@@ -104,3 +106,79 @@ def test_functions_leave_the_program_right(run: Runner, tmp_path: Path) -> None:
     done = run("run", "-e", script, "-c", f"{program} 300")
 
     assert (done.code, done.out) == (0, f"wrong results: 0 of 300\n600 {300 * 299} 600\n")
+
+
+LOOP = """
+#include <unistd.h>
+#include <markbridge/marker.h>
+int main(void)
+{
+	for (long i = 0;; i++) {
+		MARKBRIDGE_MARK(loop, turn, i, getpid());
+		usleep(1000);
+	}
+}
+"""
+
+
+@pytest.fixture
+def two_processes(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Two processes of one program that fires loop:turn a thousand times a second."""
+    program = compile_c(tmp_path, "loop", LOOP, *WARNINGS)
+    processes = [subprocess.Popen([program]) for _ in range(2)]
+    yield processes
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+SEEN = """
+global seen
+probe %s { seen[$arg2]++ }
+probe timer.ms(300) { exit() }
+probe end { foreach (p+ in seen) printf("%%d %%d\\n", p, seen[p] > 20) }
+"""
+
+
+def test_one_process_or_all(
+    run: Runner, two_processes: list[subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    pids = sorted(process.pid for process in two_processes)
+    first = f"{pids[0]} 1\n"
+
+    everyone = run("run", "-e", SEEN % f'process("{tmp_path / "loop"}").mark("turn")')
+    by_number = run("run", "-e", SEEN % f'process({pids[0]}).mark("turn")')
+    target = run("run", "-x", pids[0], "-e", SEEN % 'process.mark("turn")')
+
+    assert everyone.out == "".join(f"{pid} 1\n" for pid in pids), everyone.err
+    assert by_number.out == first, by_number.err
+    assert target.out == first, target.err
+
+
+def test_markers_and_functions_of_a_library(run: Runner, tmp_path: Path) -> None:
+    library = """
+    #include <markbridge/marker.h>
+    long twice(long x) { MARKBRIDGE_MARK(lib, inside, x); return 2 * x; }
+    """
+    program = """
+    long twice(long x);
+    int main(void)
+    {
+        long n = 0;
+        for (long i = 0; i < 100; i++)
+            n += twice(i);
+        return n != 9900;
+    }
+    """
+    shared = compile_c(tmp_path, "libtwice.so", library, "-shared", "-fPIC", *WARNINGS)
+    main = compile_c(tmp_path, "main", program, str(shared), f"-Wl,-rpath,{tmp_path}")
+    script = """
+    global marks, sum, calls
+    probe process.library("libtwice*").mark("inside") { marks++; sum += $arg1 }
+    probe process.library("libtwice.so").function("twice").return { calls += $return }
+    probe end { println(marks, " ", sum, " ", calls) }
+    """
+
+    done = run("run", "-e", script, "-c", main)
+
+    assert (done.code, done.out) == (0, "100 4950 9900\n"), done.err
