@@ -87,7 +87,7 @@ class Grammar:
 class Feeder:
     """A running parser. Any object with a `type` (the terminal's name) is a token."""
 
-    def __init__(self, tables: Any) -> None:  # noqa: ANN401 - Lark is untyped here
+    def __init__(self, tables: Any) -> None:  # noqa: ANN401 - what Lark hands over
         self._state: Any = tables.parse_interactive("").parser_state
         self._tables: Any = self._state.parse_conf.states
         self._callbacks: Any = self._state.parse_conf.callbacks

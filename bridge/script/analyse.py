@@ -44,27 +44,31 @@ def analyse(
     if program is None:
         return None
     deriver = _derive(program, targets)
-    if sink.failed:
+    if _stopped(sink):
         return None
     _resolve(program, deriver)
-    if sink.failed:
+    if _stopped(sink):
         return None
     drop_unused(program)
     check_iteration(program)
-    if sink.failed:
+    if _stopped(sink):
         return None
     if not options.unoptimized:
         optimise(program)
     Inference(program).run()
-    if sink.failed:
+    if _stopped(sink):
         return None
     check_patterns(program)
     check(program)
     displays = _display(program, targets) if options.global_display else []
     set_shapes(program, [*program.bodies(), *displays])
-    if sink.failed:
+    if _stopped(sink):
         return None
     return _typed(program, displays)
+
+
+def _stopped(sink: Sink) -> bool:
+    return sink.failed
 
 
 def _parse_all(
@@ -74,7 +78,7 @@ def _parse_all(
     texts = [main, *(sources.add("<input>", text) for text in options.extra)]
     scripts = [parse(text, sources, sink, options, macros=library.macros) for text in texts]
     program = Program([s for s in scripts if s is not None], library, options, sink)
-    if sink.failed or len(program.scripts) != len(texts):
+    if _stopped(sink) or len(program.scripts) != len(texts):
         return None
     for script in program.scripts:
         for definition in script.definitions:
@@ -108,15 +112,13 @@ def _add_probe(program: Program, derived: Derived) -> None:
     folder = Folder(derived.expansion, program.sink.report, assume=program.options.assume_types)
     blocks = tuple(ScopedBlock(b.script, folder.block(b.block)) for b in derived.bodies)
     conditions = tuple(
-        ScopedCondition(c.script, expr)
-        for c in derived.conditions
-        if not isinstance(expr := folder.fold(c.expr), ast.Stmt)
+        ScopedCondition(c.script, folder.expr(c.expr)) for c in derived.conditions
     )
     program.probes.append(Body(blocks, conditions, derived=derived))
 
 
 def _resolve(program: Program, deriver: Deriver) -> None:
-    """Resolve probes, the functions that they call, and the library's probes that come along."""
+    """Resolve probes, the functions that they call, and the library's probes that come along."""  # noqa: E501 - one case per kind
     done: set[int] = set()
     scripts = sum(not script.tapset for script in program.scripts)
     pending = [*program.probes]

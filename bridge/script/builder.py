@@ -13,10 +13,11 @@ from bridge.script.errors import Refused
 from bridge.script.format import format_problem
 from bridge.script.lex import evaluate
 from bridge.script.tokens import Token
-from bridge.source import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from bridge.source import Span
 
 Children = list[Any]  # what Lark hands over: tokens, nodes, lists of nodes
 MAX_DEPTH = 1000
@@ -51,7 +52,7 @@ def _literal(value: Children) -> ast.Number | ast.String:
     return cast("ast.Number | ast.String", value)
 
 
-def _over(first: Any, last: Any) -> Span:  # noqa: ANN401 - a token, a node or a list of nodes
+def _over(first: Any, last: Any) -> Span:  # noqa: ANN401 - what Lark hands over
     while isinstance(first, list):
         first = first[0]
     while isinstance(last, list):
@@ -292,7 +293,7 @@ class Expressions:
         return ast.Number(value, span=_over(c[0], c[-1]), token=c[-1].span)
 
 
-def _first(piece: Any) -> Any:  # noqa: ANN401 - a token or a node
+def _first(piece: Any) -> Any:  # noqa: ANN401 - what Lark hands over
     return piece[0] if isinstance(piece, list) else piece
 
 
@@ -310,9 +311,9 @@ def _no_empty(token: Token, after: Token) -> None:
 
 def _with_path(
     base: ast.Target | ast.Cast | ast.AtVar,
-    path: Any,
+    path: Any,  # noqa: ANN401 - what Lark hands over
     start: Span,
-    address: bool,  # noqa: ANN401
+    address: bool,
 ) -> ast.Expr:
     components, pretty, last = path
     if base.pretty and (components or pretty):
@@ -370,7 +371,8 @@ class Statements(Expressions):
                 parts[at] = child
             elif child.text == ";":
                 at += 1
-        return ast.For(*parts, c[-1], span=_over(c[0], c[-1]), token=c[0].span)
+        init, condition, step = parts
+        return ast.For(init, condition, step, c[-1], span=_over(c[0], c[-1]), token=c[0].span)
 
     def foreach_key(self, c: Children) -> Children:
         return c
@@ -443,7 +445,7 @@ class Statements(Expressions):
         return ast.Next(span=c[0].span, token=c[0].span)
 
 
-def _sort(value: Any, keys: Sequence[Any], extra: dict[str, Any]) -> ast.Sort | None:  # noqa: ANN401
+def _sort(value: Any, keys: Sequence[Any], extra: dict[str, Any]) -> ast.Sort | None:  # noqa: ANN401 - what Lark hands over
     """The one sort marker of a foreach; refused if there are two."""
     found: list[tuple[Token, str, int]] = []
     if value and len(value) > 1:
@@ -660,7 +662,7 @@ def _joined(left: ast.ProbePoint, right: ast.ProbePoint) -> ast.ProbePoint:
     )
 
 
-def _suffixed(point: ast.ProbePoint, extra: Any) -> ast.ProbePoint:  # noqa: ANN401
+def _suffixed(point: ast.ProbePoint, extra: Any) -> ast.ProbePoint:  # noqa: ANN401 - what Lark hands over
     optional, sufficient, condition = point.optional, point.sufficient, point.condition
     if isinstance(extra, Token):
         if optional:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch, PointPart
 from bridge.script import ast, errors
-from bridge.source import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from bridge.diagnostics import Diagnostic, Sink
     from bridge.markers import Expansion, Targets
     from bridge.script.library import Library
+    from bridge.source import Span
 
 MAX_ALIAS_DEPTH = 100
 MAX_PROBES = 100_000
@@ -57,7 +57,7 @@ class Derived:
     chain: tuple[ast.ProbePoint, ...] = ()
 
 
-class _Unresolved(Exception):  # noqa: N818 - caught inside this module only
+class _Unresolved(Exception):
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         self.diagnostics = tuple(diagnostics)
         super().__init__()

@@ -6,7 +6,7 @@ from bridge.script import ast
 from bridge.script.tokens import printable
 
 
-def describe(node: ast.Node) -> str:  # noqa: PLR0911 - one answer per kind
+def describe(node: ast.Node) -> str:
     """The token that messages name for a node."""
     match node:
         case ast.Name(id=name) | ast.Call(name=name) | ast.Print(name=name):
@@ -27,7 +27,7 @@ def describe(node: ast.Node) -> str:  # noqa: PLR0911 - one answer per kind
             return _operator(node)
 
 
-def _operator(node: ast.Node) -> str:
+def _operator(node: ast.Node) -> str:  # noqa: C901, PLR0911 - one case per kind
     match node:
         case ast.Binary(op=op) | ast.Assign(op=op) | ast.Unary(op=op) | ast.Step(op=op):
             return f"operator '{op}'"

@@ -58,7 +58,7 @@ TOO_LARGE = "text too large"
 TOO_MANY_ACTIONS = "macro expansion too large"
 
 
-class Refused(Exception):  # noqa: N818 - it carries a diagnostic inside the front end only
+class Refused(Exception):
     """A rule of the language is broken; never leaves the front end."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:

@@ -35,7 +35,7 @@ _ONLY: tuple[tuple[frozenset[str], str], ...] = (
 """All that fits -> the sentence."""
 
 
-def expectation(
+def expectation(  # noqa: PLR0911 - an ordered table
     expected: frozenset[str],
     token: Token | None,
     brackets: Sequence[tuple[Token, Token | None]],
@@ -79,7 +79,7 @@ def _closed(bracket: Token, opener: Token | None) -> str:
     return "expected one of ', )'" if printing else "expected ')'"
 
 
-def _listed(expected: frozenset[str], brackets: Sequence[tuple[Token, Token | None]]) -> str:
+def _listed(expected: frozenset[str], brackets: Sequence[tuple[Token, Token | None]]) -> str:  # noqa: PLR0911 - an ordered table
     """Inside brackets, or before a fixed word."""
     bracket, opener = brackets[-1] if brackets else (None, None)
     if "TEXT" in expected:

@@ -7,7 +7,7 @@ can never run is gone before names and types are looked at, as in SystemTap.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bridge.markers import ValueType, Variable
 from bridge.script import ast, errors
@@ -16,6 +16,7 @@ from bridge.script.walk import rebuild
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from bridge.diagnostics import Diagnostic
     from bridge.markers import Access, Expansion
 
@@ -70,7 +71,7 @@ class Folder:
         self._report = report
         self._assume = assume
 
-    def fold(self, node: ast.Node) -> ast.Node:
+    def fold(self, node: ast.Node) -> ast.Node:  # noqa: C901, PLR0911 - one case per kind
         """The node with constants folded and dead code gone."""
         match node:
             case ast.AtOperator(op="defined"):
@@ -102,6 +103,10 @@ class Folder:
         folded = self.fold(body)
         assert isinstance(folded, ast.Block)
         return folded
+
+    def expr(self, node: ast.Expr) -> ast.Expr:
+        """An expression; it folds to one."""
+        return cast("ast.Expr", self.fold(node))
 
     # --- control
 
@@ -219,7 +224,15 @@ _ARGUMENTS = {
     **dict.fromkeys(("int_arg", "s32_arg"), (32, True)),
     **dict.fromkeys(("uint_arg", "u32_arg"), (32, False)),
     **dict.fromkeys(
-        "long_arg ulong_arg longlong_arg ulonglong_arg pointer_arg s64_arg u64_arg".split(),
+        [
+            "long_arg",
+            "ulong_arg",
+            "longlong_arg",
+            "ulonglong_arg",
+            "pointer_arg",
+            "s64_arg",
+            "u64_arg",
+        ],
         (64, True),
     ),
 }

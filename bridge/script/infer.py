@@ -21,6 +21,7 @@ from bridge.script.types import Type
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bridge.diagnostics import Diagnostic
     from bridge.script.program import Body, Program
 
 UNKNOWN, LONG, STRING, STAT = Type.UNKNOWN, Type.LONG, Type.STRING, Type.STAT
@@ -56,6 +57,7 @@ class Inference:
         self._program = program
         self._facts = Facts()
         self._function: FunctionInfo | None = None
+        self._point = ""
         self._new = 0
         self._left = 0
         self._final = False
@@ -111,6 +113,8 @@ class Inference:
 
     def _body(self, body: Body) -> None:
         self._facts, self._function = body.facts, body.function
+        derived = body.derived
+        self._point = derived.script_point if derived else ""
         try:
             for block in body.blocks:
                 self._visit(block.block, UNKNOWN)
@@ -178,7 +182,7 @@ class Inference:
         if self._type(node) is UNKNOWN:
             self._resolve(node, type_)
 
-    def _report(self, kind: str, diagnostic: errors.Diagnostic) -> None:
+    def _report(self, kind: str, diagnostic: Diagnostic) -> None:
         if kind not in self._seen:
             self._seen.add(kind)
             self._program.sink.report(diagnostic)
@@ -291,6 +295,14 @@ class Inference:
 
     def _untyped(self, node: ast.Expr, want: Type) -> None:
         """What only a place with type information could resolve."""
+        if (
+            isinstance(node, ast.AtOperator)
+            and node.op == "entry"
+            and ".return" not in self._point
+        ):
+            inner = _at("internal error: @entry is only valid in .return probes", node)
+            outer = errors.semantic(f"while processing probe {self._point}")
+            raise Refused(errors.chained(outer, [inner]))
         if self._program.options.assume_types:
             return self._assumed(node, want)
         self._left += 1
@@ -318,7 +330,10 @@ class Inference:
                 type_ = STRING
         pretty = isinstance(node, ast.Target | ast.Cast | ast.AtVar) and node.pretty
         lists = isinstance(node, ast.Target) and node.name.startswith("$$")
-        if pretty or lists:
+        file = self._point.startswith("procfs") and (
+            isinstance(node, ast.Target) and node.name == "$value"
+        )
+        if pretty or lists or file:
             type_ = STRING
         if type_ is UNKNOWN:
             self._unresolved(node)
@@ -539,9 +554,11 @@ class Inference:
             self._mismatch(node, want, result)
         if node.format is not None:
             self._formatted(node, node.format)
-        elif not all([self._printed(argument) for argument in node.arguments]):
-            self._unresolved(node)
-            return
+        else:
+            printed = [self._printed(argument) for argument in node.arguments]
+            if not all(printed):
+                self._unresolved(node)
+                return
         self._ensure(node, result)
 
     def _printed(self, argument: ast.Expr) -> bool:
@@ -667,5 +684,5 @@ class Inference:
         self._visit(name, STRING)
 
 
-def _at(message: str, node: ast.Node) -> errors.Diagnostic:
+def _at(message: str, node: ast.Node) -> Diagnostic:
     return errors.semantic(message, node.token, describe(node))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Severity, Sink
@@ -21,12 +20,13 @@ from bridge.script.preprocess import Macro, Preprocessor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from bridge.script.options import AnalyseOptions
     from bridge.source import SourceMap
 
 _DEFINITION = re.compile(
-    r"^[ \t]*(?:private[ \t]+)?(?:"
+    r"^[ \t]*(?:(?:private|@\w+)[ \t]+)*(?:"
     r"function[ \t]+(?P<function>\w+)"
     r"|probe[ \t]+(?P<alias>[A-Za-z_]\w*)"
     r"|global[ \t]+(?P<globals>[^\n;=]+))",
@@ -102,8 +102,8 @@ class Library:
         """The library's global (not private) of this name."""
         for script in self._scripts(self._indexed().globals.get(name, [])):
             for definition in script.definitions:
-                if isinstance(definition, ast.Global) and definition.name == name:
-                    if not definition.private:
+                match definition:
+                    case ast.Global(name=known, private=False) if known == name:
                         return script, definition
         return None
 

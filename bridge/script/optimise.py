@@ -27,7 +27,8 @@ def optimise(program: Program) -> None:
     """Drop what has no effect, then functions that nobody calls any more."""
     for _ in range(MAX_ROUNDS):
         effects = Effects(program)
-        if not any([_Sweep(program, body, effects).run() for body in program.bodies()]):
+        changed = [_Sweep(program, body, effects).run() for body in program.bodies()]
+        if not any(changed):
             break
         drop_unused(program)
     drop_unused(program)

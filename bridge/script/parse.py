@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from bridge import parsing
+from bridge.diagnostics import Diagnostic
 from bridge.script import ast, errors
 from bridge.script.builder import Builder, number
 from bridge.script.expectations import VALUE, expectation
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bridge.diagnostics import Sink
-    from bridge.source import Source, SourceMap
     from bridge.script.preprocess import Macro
+    from bridge.source import Source, SourceMap
 
 STARTERS = frozenset({"probe", "private", "global", "function"})
 _ASSIGNMENTS = frozenset(
@@ -128,10 +129,7 @@ class _Parser:
         assert isinstance(result, list)
         return None if self.errors else result
 
-    def _fail(self, diagnostic: object) -> None:
-        from bridge.diagnostics import Diagnostic
-
-        assert isinstance(diagnostic, Diagnostic)
+    def _fail(self, diagnostic: Diagnostic) -> None:
         self.errors += 1
         self._sink.report(diagnostic)
         self._feeder = self._grammar.feeder()
@@ -189,32 +187,38 @@ class _Parser:
 
     def _check(self, token: Token) -> None:
         """What depends on more than the grammar."""
-        if (
-            token.type == "EMBEDDED"
-            and not self._options.guru
-            and self._feeder.accepts("EMBEDDED")
-        ):
+        if token.kind == KEYWORD:
+            self._check_keyword(token)
+        elif token.kind == OPERATOR and token.text in {"->", "["} and self._pretty():
+            raise errors.Refused(errors.parse(errors.PRETTY_PATH, token))
+        elif not self._options.guru and self._feeder.accepts(token.type):
+            self._check_guru(token)
+
+    def _check_guru(self, token: Token) -> None:
+        message = ""
+        if token.type == "EMBEDDED":
             inside = bool(self._brackets)
             message = errors.EMBEDDED_EXPR_GURU if inside else errors.EMBEDDED_GURU
+        elif token.kind == OPERATOR and token.text in _GURU:
+            message = errors.OPERATOR_GURU.format(token.text)
+        if message:
             raise errors.Refused(errors.parse(message, token))
-        if token.kind == OPERATOR and token.text in {"->", "["} and self._pretty():
-            raise errors.Refused(errors.parse(errors.PRETTY_PATH, token))
-        if token.kind == KEYWORD:
-            if not self._brackets and token.text in STARTERS:
-                self._in_function = token.text == "function"
-                private = self._declaring == "private" and self._last is not None
-                private = private and self._last.text == "private"
-                if token.text == "private" or (token.text == "global" and private):
-                    self._declaring = "private"
-                else:
-                    self._declaring = "global" if token.text == "global" else ""
-            elif token.type in {"RETURN", "RETURN_VOID"} and not self._in_function:
-                if self._feeder.accepts(token.type):
-                    raise errors.Refused(errors.parse(errors.NOT_IN_FUNCTION, token))
-        elif token.text in _GURU and token.kind == OPERATOR and not self._options.guru:
-            if self._feeder.accepts(token.type):
-                message = errors.OPERATOR_GURU.format(token.text)
-                raise errors.Refused(errors.parse(message, token))
+
+    def _check_keyword(self, token: Token) -> None:
+        if not self._brackets and token.text in STARTERS:
+            self._in_function = token.text == "function"
+            self._declaring = self._declaration(token)
+        returns = token.type in {"RETURN", "RETURN_VOID"} and not self._in_function
+        if returns and self._feeder.accepts(token.type):
+            raise errors.Refused(errors.parse(errors.NOT_IN_FUNCTION, token))
+
+    def _declaration(self, token: Token) -> str:
+        """What kind of globals a keyword of the top level begins to declare."""
+        last = self._last
+        private = self._declaring == "private" and last is not None and last.text == "private"
+        if token.text == "private" or (token.text == "global" and private):
+            return "private"
+        return "global" if token.text == "global" else ""
 
     def _pretty(self) -> bool:
         """Whether the last token ended a pretty-printed target."""
@@ -280,7 +284,7 @@ class _Parser:
             token.text += after.text
             self._stream.next()
 
-    def _unexpected(self, token: Token) -> object:
+    def _unexpected(self, token: Token) -> Diagnostic:
         if token.kind == JUNK:
             return errors.parse(token.problem or errors.UNKNOWN_JUNK, token)
         opener = self._brackets[-1][1] if self._brackets else None
@@ -319,6 +323,6 @@ def parse(
     if not run.saw_tokens and not tapset:
         what = " is empty after preprocessing." if lexer.saw_tokens else " is empty."
         message = f"Input file '{source.name}'{what}"
-        sink.report(errors.Diagnostic("empty-file", message, NOWHERE, phase="parse"))
+        sink.report(Diagnostic("empty-file", message, NOWHERE, phase="parse"))
         return None
     return ast.Script(source.name, tuple(definitions), tapset)

@@ -116,7 +116,7 @@ def _indent(level: int) -> str:
     return "  " * min(level, 20)
 
 
-def _statement(node: ast.Stmt, level: int) -> str:  # noqa: C901, PLR0911 - a case per statement
+def _statement(node: ast.Stmt, level: int) -> str:  # noqa: C901, PLR0911, PLR0912 - one case per kind
     at = _indent(level)
     match node:
         case ast.Null():
@@ -204,7 +204,7 @@ def _operand(node: ast.Expr) -> str:
     return expr_text(node) if isinstance(node, _ATOMS) else f"({expr_text(node)})"
 
 
-def expr_text(node: ast.Expr) -> str:  # noqa: C901, PLR0911, PLR0912 - a case per expression
+def expr_text(node: ast.Expr) -> str:  # noqa: C901, PLR0911, PLR0912 - one case per kind
     """One expression."""
     match node:
         case ast.Number(value=value):

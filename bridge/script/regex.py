@@ -9,12 +9,29 @@ from __future__ import annotations
 from bridge.script.lex import evaluate
 
 CLASSES = frozenset(
-    "alpha alnum blank cntrl d digit xdigit graph l lower print punct s space u upper".split()
+    [
+        "alpha",
+        "alnum",
+        "blank",
+        "cntrl",
+        "d",
+        "digit",
+        "xdigit",
+        "graph",
+        "l",
+        "lower",
+        "print",
+        "punct",
+        "s",
+        "space",
+        "u",
+        "upper",
+    ]
 )
 MAX_REPEAT = 12345
 
 
-class _Problem(Exception):  # noqa: N818 - caught inside this module only
+class _Problem(Exception):
     pass
 
 

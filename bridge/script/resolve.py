@@ -54,7 +54,7 @@ class Resolver:
         for statement in block.body:
             self._attempt(statement)
 
-    def _visit(self, node: ast.Node) -> None:
+    def _visit(self, node: ast.Node) -> None:  # noqa: C901 - one case per kind
         match node:
             case ast.Block():
                 self._statement(node)
@@ -74,20 +74,9 @@ class Resolver:
                 self._target(node)
             case ast.AtOperator(op="probewrite"):
                 pass
-            case ast.AtOperator(op="entry") if not self._returning():
-                inner = "internal error: @entry is only valid in .return probes"
-                where = self._body.derived.script_point if self._body.derived else ""
-                outer = errors.semantic(f"while processing probe {where}")
-                raise Refused(errors.chained(outer, [errors.semantic(inner, node.token)]))
             case _:
                 for child in children(node):
                     self._visit(child)
-
-    def _returning(self) -> bool:
-        derived = self._body.derived
-        return (
-            derived is not None and ".return" in derived.expansion.point + derived.script_point
-        )
 
     # --- variables
 

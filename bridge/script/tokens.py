@@ -13,12 +13,53 @@ if TYPE_CHECKING:
     from bridge.source import Span
 
 KEYWORDS = frozenset(
-    "probe global private function if else for foreach in limit return delete while break"
-    " continue next string long try catch".split()
+    [
+        "probe",
+        "global",
+        "private",
+        "function",
+        "if",
+        "else",
+        "for",
+        "foreach",
+        "in",
+        "limit",
+        "return",
+        "delete",
+        "while",
+        "break",
+        "continue",
+        "next",
+        "string",
+        "long",
+        "try",
+        "catch",
+    ]
 )
 AT_WORDS = frozenset(
-    "cast defined probewrite entry perf var avg count sum min max hist_linear hist_log const"
-    " variance kregister uregister kderef uderef enum enumname".split()
+    [
+        "cast",
+        "defined",
+        "probewrite",
+        "entry",
+        "perf",
+        "var",
+        "avg",
+        "count",
+        "sum",
+        "min",
+        "max",
+        "hist_linear",
+        "hist_log",
+        "const",
+        "variance",
+        "kregister",
+        "uregister",
+        "kderef",
+        "uderef",
+        "enum",
+        "enumname",
+    ]
 )
 """The built-in `@` operators; a macro of such a name hides it, with a warning."""
 

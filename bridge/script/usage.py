@@ -29,7 +29,7 @@ class Usage:
     read: set[Named] = field(default_factory=set)
     written: set[Named] = field(default_factory=set)
 
-    def add(self, facts: Facts, node: ast.Node, *, statement: bool = False) -> None:
+    def add(self, facts: Facts, node: ast.Node, *, statement: bool = False) -> None:  # noqa: C901, PLR0912 - one case per kind
         """Note what the tree below (and with) `node` does."""
         match node:
             case ast.ExprStmt(value=value):
@@ -55,9 +55,9 @@ class Usage:
                 for part in (init, step):
                     if part is not None:
                         self.add(facts, part, statement=True)
-                for child in (node.condition, node.body):
-                    if child is not None:
-                        self.add(facts, child)
+                if node.condition is not None:
+                    self.add(facts, node.condition)
+                self.add(facts, node.body)
             case _:
                 for child in children(node):
                     self.add(facts, child)
@@ -113,7 +113,8 @@ class Effects:
 
     def _acts(self, body: Body) -> bool:
         if not body.blocks:
-            return True
+            code = body.function.declaration.code if body.function else None
+            return "/* pure */" not in (code or "")
         return any(self.of(body.facts, block.block, inside=True) for block in body.blocks)
 
     def of(self, facts: Facts, node: ast.Node, *, inside: bool = False) -> bool:
@@ -134,6 +135,8 @@ class Effects:
                 return not name.startswith("s")
             case ast.Call():
                 return self._call(facts.calls.get(node))
+            case ast.AtOperator(op=("entry" | "defined" | "enumname")):
+                return False
             case ast.Next() | ast.Cast() | ast.AtVar() | ast.AtOperator() | ast.AtRegister():
                 return True
             case ast.EmbeddedExpr(code=code):

@@ -6,7 +6,6 @@ Rule: a rewrite gives back the very same node where nothing changed below it.
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from bridge.script import ast
@@ -17,9 +16,18 @@ if TYPE_CHECKING:
 N = TypeVar("N", bound=ast.Node)
 
 
-@cache
+_LINKS: dict[type[ast.Node], tuple[str, ...]] = {}
+
+
 def _links(kind: type[ast.Node]) -> tuple[str, ...]:
     """The fields that may hold nodes, in order."""
+    found = _LINKS.get(kind)
+    if found is None:
+        found = _LINKS[kind] = _find_links(kind)
+    return found
+
+
+def _find_links(kind: type[ast.Node]) -> tuple[str, ...]:
     return tuple(
         f.name
         for f in fields(kind)
@@ -77,7 +85,7 @@ def rebuild(node: N, change: Callable[[ast.Node], ast.Node]) -> N:
             items = tuple(change(x) if isinstance(x, ast.Node) else x for x in value)
             if any(a is not b for a, b in zip(items, value, strict=True)):
                 changes[name] = items
-    return cast("N", replace(node, **changes)) if changes else node
+    return replace(node, **changes) if changes else node
 
 
 def transform(node: N, change: Callable[[ast.Node], ast.Node]) -> N:
