@@ -134,16 +134,13 @@ def _ctf_readers(reader: Reader) -> list[CtfReader]:
 
 def _lttv_lines(reader: Reader, arguments: argparse.Namespace) -> Iterator[str]:
     from bridge.trace.ltt.reader import LttReader
-    from bridge.trace.ltt.text import facility_line, library_line
+    from bridge.trace.ltt.text import lttv_line
 
     if not isinstance(reader, LttReader):
         raise BridgeError(f"{arguments.trace}: only LTT traces have LTTV's form")
-    is_marker = reader.format.startswith("ltt-2")
+    line = lttv_line(reader.format)
     for event, place in reader.placed_events(_ltt_selection(reader, arguments)):
-        if is_marker:
-            yield library_line(event, place)
-        else:
-            yield facility_line(event, place, event.stream)
+        yield line(event, place)
 
 
 # --- selection --------------------------------------------------------------------------------
