@@ -19,9 +19,10 @@ from bridge.ir.program import (
     Context,
     Value,
     capture_text,
+    variables,
 )
 from bridge.ir.values import State, analyse
-from bridge.markers import Kind, MarkerAttachment, Timer, ValueType
+from bridge.markers import Kind, MarkerAttachment, RawArgument, Timer, ValueType
 from bridge.script.builtins import BUILTINS, Effect
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from bridge.ir.ops import Op
     from bridge.ir.program import Capture, Function, Handler, Program
+    from bridge.markers import Variable
 
 RECORDED_CONTEXTS = ("pid", "tid", "ppid", "uid", "cpu", "execname", "realtime_ns")
 """What every hit of a recording carries."""
@@ -279,7 +281,8 @@ def _layout(
             wanted.setdefault(capture_text(capture), capture)
 
     if record:
-        add(_arguments(attachment))
+        captures = [c for n in numbers for c in program.handlers[n].captures]
+        add(_arguments(attachment, variables(captures)))
         add(Context(name) for name in RECORDED_CONTEXTS)
     for number in numbers:
         handler = program.handlers[number]
@@ -288,10 +291,20 @@ def _layout(
     return tuple(wanted.values())
 
 
-def _arguments(attachment: MarkerAttachment) -> Iterator[Capture]:
-    for variable in attachment.marker.variables:
+def _arguments(attachment: MarkerAttachment, used: frozenset[str]) -> Iterator[Capture]:
+    """All variables of a marker that can be read together with those that are used."""
+    found = attachment.marker.variables
+    raw = any(v.name in used and _is_only_raw(v) for v in found)
+    for variable in found:
+        if variable.raw is None if raw else _is_only_raw(variable):
+            continue
         is_long = variable.type is ValueType.LONG
         yield Argument(variable.name, Value.LONG if is_long else Value.STRING)
+
+
+def _is_only_raw(variable: Variable) -> bool:
+    """Whether it is an argument of a tracepoint that no field of its record holds."""
+    return isinstance(variable.operand(0), RawArgument) and variable.field is None
 
 
 def _called_contexts(program: Program, handler: Handler) -> set[str]:

@@ -19,7 +19,6 @@ from bridge.codegen.bpf_captures import (
     Captures,
     contexts,
     reads_user_memory,
-    variables,
 )
 from bridge.codegen.bpf_compile import compile_programs
 from bridge.codegen.bpf_follow import current_target, follow_programs
@@ -43,6 +42,7 @@ from bridge.codegen.bpf_record import (
 )
 from bridge.codegen.bpf_text import Text
 from bridge.errors import BridgeError
+from bridge.ir.program import variables
 from bridge.markers import Kind, RawArgument
 
 if TYPE_CHECKING:

@@ -355,22 +355,6 @@ def string_room(capture: Capture, maximum: int) -> int:
             return maximum
 
 
-def variables(captures: tuple[Capture, ...]) -> frozenset[str]:
-    """The names of the marker's variables that captures use."""
-    found: set[str] = set()
-    for capture in captures:
-        match capture:
-            case Argument(name=name):
-                found.add(name)
-            case Computed(left=left, right=right):
-                found |= variables((left, right))
-            case Load(address=address):
-                found |= variables((address,))
-            case _:
-                pass
-    return frozenset(found)
-
-
 def contexts(captures: tuple[Capture, ...]) -> frozenset[str]:
     """The names of the contexts that captures use."""
     found: set[str] = set()

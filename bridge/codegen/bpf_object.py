@@ -1,4 +1,4 @@
-"""What BPF code generation hands to the kernel engine: maps and programs that name maps by number.
+"""What BPF code generation hands to the kernel engine: maps, and programs that number them.
 
 One rule: nothing here belongs to a running kernel. Code refers to map number `n` of `maps`
 where the kernel wants a file descriptor; the engine creates the maps and puts them in.

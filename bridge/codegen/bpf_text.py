@@ -113,4 +113,5 @@ class Text:
     def function(self, name: str, entry: list[str]) -> str:
         """The whole function, in a section of its own; `entry` comes after the allocas."""
         body = "\n".join([*self.allocas, *entry, *self.lines])
-        return f'define i64 @{name}(ptr %ctx) #0 section "{SECTION}{name}" {{\nentry:\n{body}\n}}\n'
+        head = f'define i64 @{name}(ptr %ctx) #0 section "{SECTION}{name}"'
+        return f"{head} {{\nentry:\n{body}\n}}\n"

@@ -14,6 +14,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, NewType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bridge.ir.ops import Op, Terminator
     from bridge.markers import Expansion
 
@@ -180,6 +182,22 @@ def capture_type(capture: Capture) -> Value:
             return CONTEXTS[name]
         case Literal() | Computed():
             return Value.LONG
+
+
+def variables(captures: Iterable[Capture]) -> frozenset[str]:
+    """The names of the marker's variables that captures use."""
+    found: set[str] = set()
+    for capture in captures:
+        match capture:
+            case Argument(name=name):
+                found.add(name)
+            case Computed(left=left, right=right):
+                found |= variables((left, right))
+            case Load(address=address):
+                found |= variables((address,))
+            case _:
+                pass
+    return frozenset(found)
 
 
 def capture_text(capture: Capture) -> str:
