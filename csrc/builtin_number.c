@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Built-ins on numbers: random ones, floating point carried in 64 bits, clocks, device numbers. */
+/* Built-ins on numbers: random ones, floating point carried in 64 bits. */
 #define _GNU_SOURCE
 #include "builtin.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 MB_BUILTIN(randint)
 {
@@ -128,66 +126,4 @@ MB_BUILTIN(fp_le)
 MB_BUILTIN(fp_lt)
 {
 	return mb_give(result, real(argument[0]) < real(argument[1]));
-}
-
-/* --- clocks --- */
-
-#define JIFFIES_PER_SECOND 250
-
-MB_BUILTIN(get_cycles)
-{
-#if defined(__x86_64__)
-	return mb_give(result, (int64_t)__builtin_ia32_rdtsc());
-#else
-	return mb_give(result, (int64_t)mb_now_ns(CLOCK_MONOTONIC_RAW));
-#endif
-}
-
-MB_BUILTIN(jiffies)
-{
-	return mb_give(result, mb_context_long(session, MB_MONOTONIC) / (1000000000 / JIFFIES_PER_SECOND));
-}
-
-static int64_t monotonic(struct mb_session *session, int64_t unit)
-{
-	return mb_context_long(session, MB_MONOTONIC) / unit;
-}
-
-MB_BUILTIN(cpu_clock_ns)
-{
-	return mb_give(result, monotonic(session, 1));
-}
-
-MB_BUILTIN(cpu_clock_us)
-{
-	return mb_give(result, monotonic(session, 1000));
-}
-
-MB_BUILTIN(cpu_clock_ms)
-{
-	return mb_give(result, monotonic(session, 1000000));
-}
-
-MB_BUILTIN(cpu_clock_s)
-{
-	return mb_give(result, monotonic(session, 1000000000));
-}
-
-/* --- device numbers, as the kernel has them inside --- */
-
-#define MINOR_BITS 20
-
-MB_BUILTIN(MAJOR)
-{
-	return mb_give(result, (int64_t)((uint64_t)argument[0] >> MINOR_BITS & 0xfff));
-}
-
-MB_BUILTIN(MINOR)
-{
-	return mb_give(result, argument[0] & ((1 << MINOR_BITS) - 1));
-}
-
-MB_BUILTIN(MKDEV)
-{
-	return mb_give(result, (int64_t)((uint64_t)argument[0] << MINOR_BITS | (uint64_t)argument[1]));
 }

@@ -129,14 +129,6 @@ MB_BUILTIN(system)
 	return MB_OK;
 }
 
-MB_BUILTIN(print_char)
-{
-	char byte = (char)argument[0];
-
-	mb_write(session, &byte, 1);
-	return MB_OK;
-}
-
 /* --- the last regular expression that matched --- */
 
 MB_BUILTIN(ngroups)
@@ -160,13 +152,6 @@ MB_BUILTIN(matched)
 		*text.at = '\0';
 	}
 	return MB_OK;
-}
-
-MB_BUILTIN(matched_str)
-{
-	int64_t all = 0;
-
-	return mb_do_matched(session, site, result, &all);
 }
 
 /* --- probe points --- */

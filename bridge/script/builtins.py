@@ -143,6 +143,29 @@ _TABLE = (
     Builtin("pn", (), STRING, Effect.STATE, doc="its name in the script"),
     Builtin("ppfunc", (), STRING, Effect.STATE, doc="function of the probe point"),
     Builtin("probefunc", (), STRING, Effect.STATE, doc="function that was hit"),
+    Builtin("user_mode", (), LONG, Effect.STATE, doc="whether user code was running"),
+    Builtin("is_return", (), LONG, Effect.STATE, doc="whether the probe point is a return"),
+    # --- floating point, carried in 64 bits
+    Builtin("string_to_fp", (STRING,), LONG, Effect.PURE, doc="number in a text"),
+    Builtin("long_to_fp", (LONG,), LONG, Effect.PURE, doc="from an integer"),
+    Builtin("fp_to_string", (LONG, LONG), STRING, Effect.PURE, doc="text: value, decimals"),
+    Builtin(
+        "fp_to_long", (LONG, LONG, LONG), LONG, Effect.PURE, doc="rounded: value, mode, exact"
+    ),
+    *(
+        Builtin(f"fp_{name}", (LONG, LONG), LONG, Effect.PURE, doc=doc)
+        for name, doc in (
+            ("add", "sum"),
+            ("sub", "difference"),
+            ("mul", "product"),
+            ("div", "quotient"),
+            ("rem", "remainder"),
+            ("eq", "whether equal"),
+            ("le", "whether less or equal"),
+            ("lt", "whether less"),
+        )
+    ),
+    Builtin("fp_sqrt", (LONG,), LONG, Effect.PURE, doc="square root"),
     # --- time, chance
     _context("local_clock_ns", "monotonic_ns", doc="nanoseconds of a steady clock"),
     _context("local_clock_us", "monotonic_ns", scale=1_000, doc="microseconds of it"),
@@ -154,6 +177,8 @@ _TABLE = (
     Builtin("tz_name", (), STRING, Effect.STATE, doc="name of the local time zone"),
     Builtin("randint", (LONG,), LONG, Effect.STATE, doc="random number below n"),
     # --- the session
+    Builtin("stp_pid", (), LONG, Effect.STATE, doc="process id of this tool"),
+    Builtin("module_name", (), STRING, Effect.STATE, doc="name of this tool"),
     Builtin("abort", (), VOID, Effect.STATE, can_fail=True, doc="end the session at once"),
     Builtin("system", (STRING,), VOID, Effect.STATE, doc="run a shell command"),
     Builtin("speculation", (), LONG, Effect.STATE, doc="a new speculative buffer"),
