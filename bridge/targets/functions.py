@@ -31,8 +31,6 @@ def _register(name: str, register: str) -> Variable:
 
 
 def _variables(machine: str, *, returns: bool) -> tuple[Variable, ...]:
-    if machine not in ARGUMENTS:
-        return ()
     if returns:
         return (_register("return", RESULTS[machine]),)
     return tuple(_register(f"arg{i}", r) for i, r in enumerate(ARGUMENTS[machine], 1))

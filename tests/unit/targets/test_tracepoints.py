@@ -128,6 +128,25 @@ def test_a_format_that_is_none_is_reported(recorded: Recorder) -> None:
     assert [reason.code for reason in found.reasons] == ["tracefs-format"]
 
 
+def test_without_the_right_to_read_tracefs(
+    recorded: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_self: object, path: str) -> list[str]:
+        raise PermissionError(13, "Permission denied", path)
+
+    world = recorded(FILES)
+    monkeypatch.setattr(type(world), "list_dir", denied)
+
+    found = Binder(world).expand(parts('kernel.trace("sched:run")'))
+
+    assert isinstance(found, NoMatch)
+    (reason,) = found.reasons
+    assert (reason.code, reason.message) == (
+        "no-permission",
+        f"{EVENTS}: Permission denied; run as root",
+    )
+
+
 @pytest.mark.parametrize("text", ["", "name: x", FORMAT.replace("offset", "ofs") % ("x", 1)])
 def test_other_texts_are_no_format(text: str) -> None:
     assert parse_format(text) is None
