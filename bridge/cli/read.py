@@ -54,14 +54,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--clock-seconds", action="store_true", help="times as seconds since the origin")
     add("--clock-date", action="store_true", help="times with their date")
     add("--clock-gmt", action="store_true", help="times in UTC")
+    add(
+        "--layout",
+        type=Path,
+        metavar="TOML",
+        help="the records have the fixed layout that this file describes",
+    )
     add("--no-delta", action="store_true", help="no time since the event before")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the trace."""
-    from bridge.trace.open import open_trace
-
-    with open_trace(arguments.trace) as reader:
+    with _open(arguments) as reader:
         if arguments.stats:
             _select(reader, arguments)
             _print_statistics(reader, as_json=arguments.format == "json")
@@ -70,6 +74,16 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
         say_diagnostics(reader.diagnostics, SourceMap())
     return 0
+
+
+def _open(arguments: argparse.Namespace) -> Reader:
+    if arguments.layout is not None:
+        from bridge.trace.fixed import open_fixed
+
+        return open_fixed(arguments.layout, arguments.trace)
+    from bridge.trace.open import open_trace
+
+    return open_trace(arguments.trace)
 
 
 def _print_lines(lines: Iterable[str]) -> None:

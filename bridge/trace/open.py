@@ -51,6 +51,10 @@ def open_trace(path: Path | str) -> Reader:
 
     if ltt.is_ltt(path):
         return ltt.open_ltt(path)
+    from bridge.trace import lket
+
+    if lket.is_lket(path):
+        return lket.open_lket(path)
     if path.is_dir() and (path / METADATA).is_file():
         return _open_ctf(path, [path])
     raise TraceError(f"{path}: no trace of a known format")
