@@ -65,7 +65,11 @@ def m2_marker_id(channels: bool, pad: bool, big: bool) -> Struct:
         "pad"
         / If(
             pad,
-            Bytes(lambda here: (len(here.name) + 1 + (len(here.channel) + 1 if channels else 0)) % 2),
+            Bytes(
+                lambda here: (
+                    (len(here.name) + 1 + (len(here.channel) + 1 if channels else 0)) % 2
+                )
+            ),
         ),
         "id" / integer(2, big),
         "int" / Byte,
@@ -124,7 +128,9 @@ def f_header(major: int, minor: int, time: str, big: bool) -> Struct:
         fields += ["freq_scale" / u32]
     if freq:
         fields += ["start_freq" / u64, "start_tsc" / u64, "start_monotonic" / u64]
-        fields += _moment("start", ("timeval32" if time == "ns" else time) if old else "u64", big)
+        fields += _moment(
+            "start", ("timeval32" if time == "ns" else time) if old else "u64", big
+        )
     return Struct(*fields)
 
 

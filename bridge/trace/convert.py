@@ -144,3 +144,15 @@ def to_ltt(source: model.Reader, path: Path, options: WriteOptions) -> Converted
             c for c in source.event_classes.values() if not is_own(c, source.format)
         )
         return _write_all(source, out, source.format)
+
+
+# --- opening, and CTF -------------------------------------------------------------------------
+
+
+def to_ctf(source: model.Reader, path: Path) -> Converted:
+    """Write a trace as CTF 1.8. Times are those of the events."""
+    from bridge.trace.ctf.writer import CtfWriter
+
+    environment = {name: value for name, value in source.attributes.items() if "." not in name}
+    with CtfWriter(path, {"source_format": source.format, **environment}) as out:
+        return _write_all(source, out, source.format)

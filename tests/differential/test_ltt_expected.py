@@ -64,14 +64,9 @@ def unnamed(line: str) -> str:
     return f"{channel}.? {_FIELDS.sub(' { } ', rest, count=1)}"
 
 
-def dump(reader: LttReader, facilities: bool) -> list[str]:
-    if not facilities:
-        return [text.library_line(event, place) for event, place in reader.placed_events()]
-    channels = {s.name: s.channel for s in reader.tables.streams}
-    return [
-        text.facility_line(event, place, channels[event.stream])
-        for event, place in reader.placed_events()
-    ]
+def dump(reader: LttReader) -> list[str]:
+    line = text.lttv_line(reader.format)
+    return [line(event, place) for event, place in reader.placed_events()]
 
 
 def compare(got: list[str], wanted: list[str]) -> tuple[int, int]:
@@ -95,7 +90,7 @@ def compare(got: list[str], wanted: list[str]) -> tuple[int, int]:
 @pytest.mark.parametrize("name", MARKER_TRACES)
 def test_marker_trace_equals_the_dump(name: str, reference: Path, tmp_path: Path) -> None:
     with open_ltt(unpack(reference, name, tmp_path)) as reader:
-        lines, _ = compare(dump(reader, facilities=False), expected(reference, name))
+        lines, _ = compare(dump(reader), expected(reference, name))
         assert reader.diagnostics == []
     assert lines == MARKER_TRACES[name]
     print(f"{name}: {lines} lines equal")
@@ -104,7 +99,7 @@ def test_marker_trace_equals_the_dump(name: str, reference: Path, tmp_path: Path
 @pytest.mark.parametrize("name", FACILITY_TRACES)
 def test_facility_trace_equals_the_dump(name: str, reference: Path, tmp_path: Path) -> None:
     with open_ltt(unpack(reference, name, tmp_path)) as reader:
-        lines, hidden = compare(dump(reader, facilities=True), expected(reference, name))
+        lines, hidden = compare(dump(reader), expected(reference, name))
         assert reader.diagnostics == []
     assert (lines, hidden) == (FACILITY_TRACES[name], 0)
     print(f"{name}: {lines} lines equal")
@@ -133,7 +128,7 @@ def test_other_alignment_of_2_5_is_found(reference: Path, tmp_path: Path) -> Non
     assert len(got) == 241
     assert got == wanted
     with open_ltt(folder, OpenOptions(alignment="capped")) as reader:
-        misread = {unnamed(line) for line in dump(reader, facilities=False)[:10]}
+        misread = {unnamed(line) for line in dump(reader)[:10]}
     lines = {unnamed(line) for line in expected(reference, "synthetic-2.5al4nocap")}
     assert misread <= lines
     assert len(misread) == 10

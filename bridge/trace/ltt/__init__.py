@@ -73,24 +73,40 @@ def is_ltt(path: Path) -> bool:
 
 def open_ltt(path: str | Path, options: OpenOptions = _DEFAULT) -> LttReader:
     """Open a trace: a folder, or a file of the first LTT."""
-    from bridge.trace.ltt import facilities, files, k, m2, x
-
     path = Path(path)
     if path.is_file():
-        return k.open_k([path])
+        return _open_first([path])
     if not path.is_dir():
         raise TraceError(f"{path}: no such trace")
     folder = _descend(path)
     found = _found(folder)
     markers = [f for f in found if f.magic_at == M2_MAGIC_AT]
     others = [f for f in found if f.magic_at != M2_MAGIC_AT]
+    # Each generation is imported where it is needed: opening is mostly importing.
     if markers and len(markers) >= len(others):
-        return _complete(m2.open_m2(folder, markers, options), folder, markers)
+        from bridge.trace.ltt.m2 import open_m2
+
+        return _complete(open_m2(folder, markers, options), folder, markers)
     if others:
-        return _complete(facilities.open_facilities(folder, others, options), folder, others)
+        from bridge.trace.ltt.facilities import open_facilities
+
+        return _complete(open_facilities(folder, others, options), folder, others)
+    return _open_old(folder)
+
+
+def _open_old(folder: Path) -> LttReader:
+    from bridge.trace.ltt import files, x
+
     if x.is_x(folder):
         return x.open_x(folder)
-    single = [p for p in files.scan(folder) if k.is_k(p)]
-    if single:
-        return k.open_k(single)
-    raise TraceError(f"{path}: no LTT trace of any version")
+    return _open_first(list(files.scan(folder)))
+
+
+def _open_first(paths: list[Path]) -> LttReader:
+    from bridge.trace.ltt import k
+
+    single = [path for path in paths if k.is_k(path)]
+    if not single:
+        where = paths[0] if len(paths) == 1 else "the folder"
+        raise TraceError(f"{where}: no LTT trace of any version")
+    return k.open_k(single)

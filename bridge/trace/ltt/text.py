@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.trace import model
+from bridge.trace.ltt import files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bridge.trace.ltt.reader import Place
 
 
@@ -69,9 +72,11 @@ def library_line(event: model.Event, place: Place) -> str:
     )
 
 
-def facility_line(event: model.Event, place: Place, channel: str) -> str:
+def facility_line(event: model.Event, place: Place) -> str:
     """A line of a dump by LTTV's library for a facility trace."""
     context = event.context
+    head, slash, last = files.numbered(event.stream)[0].rpartition("/")
+    channel = head + slash + last.removeprefix("flight-")
     return (
         f"{event.event_class.name} {seconds(event.timestamp_ns)} {channel} {max(event.cpu, 0)} "
         f"{context.get('tid', 0)!s} {context.get('pgid', 0)!s} {context.get('creation', 0)!s} "
@@ -79,3 +84,9 @@ def facility_line(event: model.Event, place: Place, channel: str) -> str:
         f"{len(place.payload)} {fields(event.event_class.payload, event.fields)} "
         f"{place.payload.hex()}"
     )
+
+
+def lttv_line(form: str) -> Callable[[model.Event, Place], str]:
+    """The form of lines for a trace of this format (`LttReader.format`)."""
+    is_facility = form.startswith("ltt-0.")
+    return facility_line if is_facility else library_line

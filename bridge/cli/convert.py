@@ -1,0 +1,77 @@
+"""`markbridge convert IN OUT --to FORMAT`: a trace of any known format as LTT or CTF.
+
+What the output cannot hold is an error that names the event and field; damage in the input is
+reported and the rest converted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.cli.terminal import say_diagnostics
+from bridge.source import SourceMap
+
+if TYPE_CHECKING:
+    import argparse
+
+    from bridge.trace.ltt.write import WriteOptions
+
+TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", "ctf")
+_UNITS = {"k": 1 << 10, "m": 1 << 20}
+
+
+def size(text: str) -> int:
+    """A number of bytes: 4096, 64k, 1M."""
+    unit = _UNITS.get(text[-1:].lower(), 1)
+    value = int(text[:-1] if unit > 1 else text) * unit
+    if not 4096 <= value <= 1 << 30 or value & (value - 1):
+        raise ValueError(text)
+    return value
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add = parser.add_argument
+    add("source", metavar="IN", type=Path, help="the trace to read")
+    add("out", metavar="OUT", type=Path, help="the folder to write; empty or not there yet")
+    add("--to", required=True, choices=TARGETS, help="the format to write")
+    add("--word-size", type=int, choices=(4, 8), default=8, help="bytes of a pointer (LTT)")
+    add("--byte-order", choices=("little", "big"), default="little", help="of LTT")
+    add("--packed", action="store_true", help="LTT without alignment")
+    add(
+        "--subbuf-size",
+        type=size,
+        default=1 << 18,
+        metavar="BYTES",
+        help="size of a sub-buffer, a power of two from 4096 (LTT; default 256k)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert; 1 if the input could not be read or the output not hold it."""
+    from bridge.trace import convert
+    from bridge.trace.open import open_trace
+
+    with open_trace(arguments.source) as source:
+        if arguments.to == "ctf":
+            done = convert.to_ctf(source, arguments.out)
+        else:
+            done = convert.to_ltt(source, arguments.out, _options(arguments))
+        say_diagnostics(source.diagnostics, SourceMap())
+    print(f"{done.events} events written to {arguments.out}", file=sys.stderr)
+    return 0
+
+
+def _options(arguments: argparse.Namespace) -> WriteOptions:
+    from bridge.trace.ltt.write import WriteOptions
+
+    return WriteOptions(
+        version=arguments.to.removeprefix("ltt-"),
+        arch_size=arguments.word_size,
+        big_endian=arguments.byte_order == "big",
+        aligned=not arguments.packed,
+        block_bytes=arguments.subbuf_size,
+        arch_type=8 if arguments.word_size == 8 else 1,
+    )
