@@ -103,11 +103,16 @@ class Binder:
     def _kernel_types(self) -> Btf | None:
         """The kernel's BTF; None where it has none that can be read."""
         if not self._btf:
-            try:
-                self._btf.append(Btf(self._world.read_file(VMLINUX_BTF)))
-            except (OSError, BtfError):
-                self._btf.append(None)
+            self._btf.append(self._read_types())
         return self._btf[0]
+
+    def _read_types(self) -> Btf | None:
+        try:
+            types = Btf(self._world.read_file(VMLINUX_BTF))
+            types.tracepoint("")  # reads all records once, so what is wrong is seen here
+        except (OSError, BtfError):
+            return None
+        return types
 
     # --- process ---
 

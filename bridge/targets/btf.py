@@ -102,20 +102,29 @@ class Btf:
         if max(self._types_end, self._strings_end) > len(data):
             raise BtfError("not BTF: the header describes more bytes than there are")
 
-    @cached_property
+    @property
     def _offsets(self) -> list[int]:
         """Where the record of each type starts; entry 0 stands for void."""
+        return self._index[0]
+
+    @cached_property
+    def _index(self) -> tuple[list[int], dict[int, int]]:
+        """The offsets of the records, and the functions by the offset of their names."""
         offsets, at, end = [0], self._types_at, self._types_end
+        functions: dict[int, int] = {}
         unpack, trailers = layout.TYPE_FAST.unpack_from, layout.TRAILER_BYTES
+        function = Kind.FUNC.value
         while at < end:
-            info = unpack(self._data, at)[1]
+            name, info, _ = unpack(self._data, at)
             kind = info >> 24 & 31
+            if kind == function:
+                functions.setdefault(name, len(offsets))
             if kind not in trailers:
                 raise BtfError(f"byte {at:#x}: unknown kind {kind}")
             fixed, each = trailers[kind]
             offsets.append(at)
             at += 12 + fixed + each * (info & 0xFFFF)
-        return offsets
+        return offsets, functions
 
     def _string(self, offset: int) -> str:
         start = self._strings_at + offset
@@ -141,6 +150,8 @@ class Btf:
         wanted = self._name_offset(name)
         if wanted is None:
             return None
+        if kind is Kind.FUNC and wanted in self._index[1]:
+            return self._index[1][wanted]
         unpack = layout.TYPE_FAST.unpack_from
         for number, at in enumerate(self._offsets[1:], 1):
             offset, info, _ = unpack(self._data, at)

@@ -93,6 +93,17 @@ def test_a_format_becomes_variables(recorded: Recorder) -> None:
     assert expansion.point == 'kernel.trace("sched:run")'
 
 
+@pytest.mark.parametrize("data", [b"", b"\x9f\xeb\1\0" + bytes(20), b"nonsense" * 9])
+def test_without_kernel_types_the_fields_are_there(recorded: Recorder, data: bytes) -> None:
+    world = recorded(FILES | {"/sys/kernel/btf/vmlinux": data})
+
+    found = Binder(world).expand(parts('kernel.trace("sched:run")'))
+
+    assert not isinstance(found, NoMatch)
+    assert found[0].members is None
+    assert len(found[0].variables) == 6
+
+
 def test_names_with_and_without_subsystem_and_wildcards(recorded: Recorder) -> None:
     binder = Binder(recorded(FILES))
 
