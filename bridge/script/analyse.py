@@ -6,6 +6,7 @@ Rule: a stage that reported an error is the last one.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch, PointPart
@@ -141,6 +142,9 @@ def _resolve(program: Program, deriver: Deriver) -> None:
 def _fold_function(program: Program, body: Body) -> None:
     folder = Folder(None, program.sink.report, assume=program.options.assume_types)
     body.blocks = tuple(ScopedBlock(b.script, folder.block(b.block)) for b in body.blocks)
+    if body.function is not None and body.blocks:
+        declaration = body.function.declaration
+        body.function.declaration = replace(declaration, body=body.blocks[0].block)
 
 
 # --- results ----------------------------------------------------------------------------------
