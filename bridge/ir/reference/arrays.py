@@ -46,7 +46,7 @@ class OrderedArray:
         """The statistic, made if there is none."""
         if key not in self.entries:
             assert self.declaration.stat is not None
-            self.set(key, Statistic(self.declaration.stat))
+            self.set(key, Statistic(self.declaration.stat, merged=False))
         found = self.entries[key]
         assert isinstance(found, Statistic)
         return found

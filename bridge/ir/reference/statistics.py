@@ -35,9 +35,14 @@ def _quotient(left: int, right: int) -> int:
 
 @dataclass(slots=True)
 class Statistic:
-    """One statistic. `mean` and `deviation` are Welford's, scaled by `variance_bits`."""
+    """One statistic. `mean` and `deviation` are Welford's, scaled by `variance_bits`.
+
+    `merged` is what a scalar is: SystemTap merges it from its CPUs when it is read, which
+    corrects part of the rounding of @variance; entries of arrays are taken as they are.
+    """
 
     shape: StatShape
+    merged: bool = True
     count: int = 0
     sum: int = 0
     min: int = 0
@@ -90,7 +95,14 @@ class Statistic:
     def _variance(self) -> int:
         if self.count == 1:
             return 0
-        return _quotient(self.deviation, self.count - 1) >> (2 * self.shape.variance_bits)
+        variance = _quotient(self.deviation, self.count - 1)
+        if self.merged:
+            mean = _quotient(wrap(self.sum << self.shape.variance_bits), self.count)
+            off = wrap(self.mean - mean)
+            squares = wrap(wrap(self.count * off) * off)
+            total = wrap(squares + wrap((self.count - 1) * variance))
+            variance = _quotient(total, self.count - 1)
+        return variance >> (2 * self.shape.variance_bits)
 
 
 def bucket_of(buckets: Buckets, value: int) -> int:
