@@ -1,4 +1,4 @@
-"""The ten longest interrupt handlers of an LTTng trace of 2009: `python irq_handlers.py TRACE`."""
+"""The ten longest interrupt handlers of an LTTng trace: `python irq_handlers.py TRACE`."""
 
 import sys
 
@@ -13,4 +13,4 @@ with open_ltt(sys.argv[1]) as trace:
             entry = entered[event.cpu].pop()
             runs.append((event.timestamp_ns - entry.timestamp_ns, entry.fields["irq_id"]))
 for duration, irq in sorted(runs, reverse=True)[:10]:
-    print(f"irq {irq:3} {duration:9,} ns")
+    print(f"irq {irq:3} {duration:9,} ns")  # noqa: T201 - a program

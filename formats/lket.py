@@ -28,7 +28,7 @@ def record_header(big: bool) -> Struct:
 
 
 def trace_header(big: bool) -> Struct:
-    """The first record of one of the files. `endian` was always 2; the magic number is right."""
+    """The first record of one of the files. `endian` was always 2; the magic is right."""
     return Struct(
         "magic" / _field("L", big),
         "header_length" / _field("h", big),

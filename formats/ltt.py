@@ -1,4 +1,4 @@
-"""LTT trace buffers of every generation: headers of sub-buffers, headers and payloads of core events.
+"""LTT trace buffers of every generation: headers of sub-buffers, and of core events.
 
 The reference for what `csrc/ltt_*.c` reads and writes. Every function takes the byte order.
 Generations: K (LTT 2.2, 2.3 of 1999-2004), X (first LTTV, 2003-2005), F (facilities 0.3-0.8),
@@ -8,8 +8,8 @@ M1 (markers 1.0), M2 (markers 2.0-2.6).
 from construct import (
     Byte,
     Bytes,
-    CString,
     Const,
+    CString,
     FormatField,
     If,
     Struct,
@@ -33,7 +33,7 @@ def integer(size: int, big: bool) -> FormatField:
 
 
 def m2_header(minor: int, arch_size: int, big: bool) -> Struct:
-    """The header of a sub-buffer. 2.0 of 64-bit tracers has the tail padding of the C struct."""
+    """The header of a sub-buffer. 2.0 of 64-bit tracers has the tail padding of a struct."""
     u32, u64 = integer(4, big), integer(8, big)
     fields = [
         "begin" / u64,

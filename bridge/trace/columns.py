@@ -1,6 +1,6 @@
 """A trace by column: for each event class one numpy array per field.
 
-Integers keep their width and sign, floats are doubles, text and nested values are object arrays.
+Integers keep their width and sign, floats are doubles, text and nested values are objects.
 The rule: numbers go from C buffers to arrays without a Python object per event.
 """
 

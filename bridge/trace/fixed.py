@@ -5,7 +5,7 @@ over the names of construct (`Struct("time" / Int64ul, "cpu" / Int8ul, …)`), w
 builtins. The rule: the file says everything; nothing about the tracer is guessed.
 
     name = "lkst"
-    record = 'Struct("time" / Int64ul, "cpu" / Int8ul, "type" / Int16ul, "arg" / Array(4, Int64ul))'
+    record = 'Struct("time" / Int64ul, "cpu" / Int8ul, "type" / Int16ul, "arg" / Int64ul[4])'
     header_bytes = 64        # skipped at the start of each file
     time = "time"            # field with the clock, and its ticks a second
     frequency = 1000000000

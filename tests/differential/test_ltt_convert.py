@@ -20,7 +20,10 @@ pytestmark = pytest.mark.shared
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def events(reader: LttReader) -> list[tuple[int, str, int, tuple[tuple[str, model.Value], ...]]]:
+Values = tuple[int, str, int, tuple[tuple[str, model.Value], ...]]
+
+
+def events(reader: LttReader) -> list[Values]:
     """All events but the trace's own, as values (names, order and types of fields included)."""
     return [
         (e.tsc, e.event_class.name, e.cpu, tuple(e.fields.items()))
@@ -83,7 +86,7 @@ def test_times_without_a_clock(reference: Path, tmp_path: Path) -> None:
     with open_ltt(unpack(reference, "ltt2003-yangxx", tmp_path / "a")) as reader:
         first = next(iter(reader))
         assert isinstance(first.fields["timestamp"], dict)
-        with pytest.raises(TraceError, match="core.block_start, field timestamp"):
+        with pytest.raises(TraceError, match=r"core\.block_start, field timestamp"):
             convert.to_ltt(reader, tmp_path / "b", WriteOptions())
         out = change(reader, tmp_path / "c", version="0.8", block_bytes=1 << 20)
         ours = [(e.timestamp_ns, e.event_class.name) for e in reader]

@@ -115,8 +115,8 @@ def test_order_is_by_clock_channel_cpu(reference: Path, tmp_path: Path) -> None:
 def test_other_alignment_of_2_5_is_found(reference: Path, tmp_path: Path) -> None:
     """The same generator wrote 2.3 with the cap on alignments and 2.5 without it.
 
-    The reference dump of this trace was made by a reader with the cap, so it holds what that one
-    misread; its events before the first misreading must come out with that rule, too.
+    The reference dump of this trace was made by a reader with the cap, so it holds what that
+    one misread; its events before the first misreading must come out with that rule, too.
     """
     folder = unpack(reference, "synthetic-2.5al4nocap", tmp_path / "a")
     other = unpack(reference, "synthetic-2.3al4", tmp_path / "b")

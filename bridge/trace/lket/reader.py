@@ -1,8 +1,8 @@
 """Files `stpd_cpuN` -> events in order of time.
 
 Events register themselves: a group and hook get field types, names and a description by records
-of group 1, in any of the files. The rule: a record whose packets do not fit is reported once and
-skipped, because the record's own length leads to the next.
+of group 1, in any of the files. The rule: a record whose packets do not fit is reported once
+and skipped, because the record's own length leads to the next.
 """
 
 from __future__ import annotations

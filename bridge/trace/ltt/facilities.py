@@ -240,7 +240,7 @@ class _Loaded:
 def core_facility(version: tuple[int, int]) -> fac.Facility:
     """What a reader must know of facility 0 before it is described."""
     names = [n for n in ltt.FACILITY_LOAD if version >= (0, 5) or n != "int_size"]
-    # As in the stock descriptions of September 2006 and August 2007, so the checksums are theirs.
+    # As in the stock descriptions of September 2006 and August 2007: same checksums.
     four = fac.Scalar("uint" if version < (0, 8) else "uint_fixed", "4")
     load = (
         fac.Member("name", fac.Scalar("string")),

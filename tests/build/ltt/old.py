@@ -24,7 +24,9 @@ CORE_X = """<facility name=core>
   <event name=syscall_exit></event>
   <event name=open>
     <struct>
-      <field name="kind"><enum size=1><label name=READ value=1/><label name=WRITE/></enum></field>
+      <field name="kind">
+        <enum size=1><label name=READ value=1/><label name=WRITE/></enum>
+      </field>
       <field name="name"><string/></field>
     </struct>
   </event>
@@ -117,6 +119,7 @@ def _x_event(rng: random.Random, big: bool) -> tuple[int, bytes, dict[str, objec
 
 def write_k(
     path: Path,
+    *,
     blocks: int = 3,
     block_bytes: int = 4096,
     big: bool = False,

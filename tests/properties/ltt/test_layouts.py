@@ -1,4 +1,4 @@
-"""The construct layouts are the reference: what C writes parses, and what they build C reads."""
+"""The construct layouts are the reference: C writes what they parse and reads what they build.
 
 from __future__ import annotations
 
