@@ -41,7 +41,7 @@ RACES = 8
 """How often a minimum or maximum tries again when another CPU changed it."""
 ADDRESS = b"%#x"
 """What stands in a message for the faulting address."""
-FAULT_MESSAGE = b"%b string copy fault -14 at " + ADDRESS + b" [man error::fault]"
+FAULT_MESSAGE = b"%b string copy fault -14 at %b [man error::fault]"
 _WORDS = STRING_BYTES // 8
 
 
@@ -145,7 +145,7 @@ class _Backend:
             address = e.value(f"select i1 {failed}, i64 %a{op.index}, i64 0")
             pointer = _at(e, "%control", 8 * Control.ERROR_ADDRESS)
             e.value(f"cmpxchg ptr {pointer}, i64 0, i64 {address} monotonic monotonic")
-            e.fail_if(failed, op.site, FAULT_MESSAGE % source.space.encode())
+            e.fail_if(failed, op.site, FAULT_MESSAGE % (source.space.encode(), ADDRESS))
         if e.type(op.dest) is Value.LONG:
             e.set(op.dest, value)
         else:
