@@ -14,7 +14,6 @@ class _Lib:
     def mb_bpf_map_read(
         self, fd: int, key_size: int, value_size: int, keys: Any, values: Any, capacity: int
     ) -> int: ...
-    def mb_bpf_map_empty(self, fd: int, key_size: int) -> int: ...
     def mb_bpf_program_load(
         self,
         kind: int,

@@ -124,26 +124,6 @@ int64_t mb_bpf_map_read(int map, uint32_t key_size, uint32_t value_size, void *k
 	}
 }
 
-/* Remove all entries of a quiet hash map. */
-int mb_bpf_map_empty(int map, uint32_t key_size)
-{
-	uint8_t key[KEY_BYTES_MAX];
-
-	if (key_size > sizeof(key))
-		return -E2BIG;
-	for (;;) {
-		int ret = element(BPF_MAP_GET_NEXT_KEY, map, NULL, key, 0);
-
-		if (ret == -ENOENT)
-			return 0;
-		if (ret < 0)
-			return ret;
-		ret = mb_bpf_map_delete(map, key);
-		if (ret < 0)
-			return ret;
-	}
-}
-
 /* Put file descriptors in the place of map numbers: code refers to maps by their index in `maps`. */
 int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t count)
 {

@@ -24,7 +24,6 @@ int mb_bpf_map_lookup(int map, const void *key, void *value);
 int mb_bpf_map_delete(int map, const void *key);
 int64_t mb_bpf_map_read(int map, uint32_t key_size, uint32_t value_size, void *keys,
 			void *values, uint32_t capacity);
-int mb_bpf_map_empty(int map, uint32_t key_size);
 int mb_bpf_program_load(uint32_t type, uint32_t attach_type, uint32_t flags, const char *name,
 			const void *code, uint32_t bytes, char *log, uint32_t log_size);
 int mb_bpf_attach_uprobes(int program, const struct mb_uprobes *probes);

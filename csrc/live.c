@@ -128,15 +128,15 @@ static int64_t drain_array(const struct mb_kernel_map *map, void *session, int r
 	}
 	if (count > 0)
 		drain_entries(map, session, entries, (size_t)count, resident);
+	for (int64_t i = 0; i < count; i++) {
+		int ret = mb_bpf_map_delete(map->map, keys + (uint64_t)i * map->key_bytes);
+
+		if (ret < 0)
+			count = ret;
+	}
 	free(entries);
 	free(values);
 	free(keys);
-	if (count > 0) {
-		int ret = mb_bpf_map_empty(map->map, map->key_bytes);
-
-		if (ret < 0)
-			return ret;
-	}
 	return count;
 }
 
