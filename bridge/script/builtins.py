@@ -92,7 +92,14 @@ _TABLE = (
         can_fail=True,
         doc="string in kernel memory",
     ),
-    Builtin("ctime", (LONG,), STRING, Effect.PURE, doc="seconds since 1970 as text, in UTC"),
+    Builtin(
+        "ctime",
+        (LONG,),
+        STRING,
+        Effect.PURE,
+        can_fail=True,
+        doc="seconds since 1970 as text, in UTC",
+    ),
     # --- memory of the traced program and of the kernel
     *(
         Builtin(

@@ -46,7 +46,7 @@ _TOKEN = re.compile(
 )
 _QUOTED = re.compile(r"\\(?:([xabtnvfr0-7\\])|([\s\S]))")
 _KINDS = {"number": NUMBER, "operator": OPERATOR}
-MAX_BYTES = 64 << 20
+MAX_BYTES = 8 << 20
 
 
 class Lexer:

@@ -15,7 +15,7 @@ from bridge.diagnostics import Diagnostic
 from bridge.script import ast, errors
 from bridge.script.builder import Builder, number
 from bridge.script.expectations import VALUE, expectation
-from bridge.script.lex import Lexer
+from bridge.script.lex import MAX_BYTES, Lexer
 from bridge.script.options import AnalyseOptions
 from bridge.script.preprocess import Preprocessor
 from bridge.script.tokens import (
@@ -28,6 +28,7 @@ from bridge.script.tokens import (
     STRING,
     Token,
 )
+from bridge.script.walk import too_deep
 from bridge.source import NOWHERE, Span
 
 if TYPE_CHECKING:
@@ -63,11 +64,12 @@ MAX_ERRORS = 200
 MAX_NESTING = 1000
 _STEPS_PER_LEVEL = 20
 
+# trees are walked by recursion, a few Python frames per level
+sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_NESTING * _STEPS_PER_LEVEL))
+
 
 @cache
 def _grammar() -> parsing.Grammar:
-    # trees are walked by recursion, a few Python frames per level
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_NESTING * _STEPS_PER_LEVEL))
     return parsing.load("systemtap", Builder())
 
 
@@ -313,6 +315,10 @@ def parse(
     def closing(span: Span) -> None:
         sink.report(errors.warning("possible erroneous closing '}%', use '%}'?", span))
 
+    if len(source.text) > MAX_BYTES:
+        start = Span(source.base, source.base + 1)
+        sink.report(Diagnostic("text-too-large", errors.TOO_LARGE, start, phase="parse"))
+        return None
     lexer = Lexer(source, options.arguments, closing)
     tokens = Preprocessor(lexer, options, sink, macros or dict)
     end = Span(source.base + len(source.text), source.base + len(source.text))
@@ -320,6 +326,11 @@ def parse(
     definitions = run.run()
     if definitions is None:
         return None
+    for definition in definitions:
+        deep = too_deep(definition, MAX_NESTING)
+        if deep is not None:
+            sink.report(errors.parse(errors.TOO_DEEP, deep))
+            return None
     if not run.saw_tokens and not tapset:
         what = " is empty after preprocessing." if lexer.saw_tokens else " is empty."
         message = f"Input file '{source.name}'{what}"

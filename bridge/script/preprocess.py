@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from bridge.script.lex import Lexer
     from bridge.script.options import AnalyseOptions
 
-MAX_EXPANSIONS = 200_000
+MAX_EXPANSIONS = 50_000
 MAX_ACTIVE = 200
-MAX_EXPANDED_TOKENS = 2_000_000
+MAX_EXPANDED_TOKENS = 400_000
 
 
 @dataclass(slots=True, eq=False)

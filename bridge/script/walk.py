@@ -61,15 +61,14 @@ def walk(node: ast.Node) -> Iterator[ast.Node]:
         stack += reversed(list(children(top)))
 
 
-def depth(node: ast.Node) -> int:
-    """How deep the tree is; any depth."""
-    deepest = 0
-    stack = [(node, 1)]
-    while stack:
-        top, level = stack.pop()
-        deepest = max(deepest, level)
-        stack += [(child, level + 1) for child in children(top)]
-    return deepest
+def too_deep(node: ast.Node, limit: int) -> ast.Node | None:
+    """A node that lies more than `limit` levels down; the tree may have any depth."""
+    level: list[ast.Node] = [node]
+    for _ in range(limit):
+        level = [child for parent in level for child in children(parent)]
+        if not level:
+            return None
+    return level[0]
 
 
 def rebuild(node: N, change: Callable[[ast.Node], ast.Node]) -> N:

@@ -1,0 +1,116 @@
+"""A front end over targets that know sessions and one program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from bridge.diagnostics import Diagnostic, Sink
+from bridge.markers import (
+    Begin,
+    Constant,
+    End,
+    Error,
+    Expansion,
+    Kind,
+    Marker,
+    MarkerAttachment,
+    Never,
+    NoMatch,
+    PointPart,
+    Timer,
+    ValueType,
+    Variable,
+)
+from bridge.script.analyse import analyse
+from bridge.script.options import AnalyseOptions
+from bridge.script.typed import Typed
+from bridge.source import SourceMap
+
+ARGUMENTS = (
+    Variable("arg1", ValueType.LONG, (Constant(1),)),
+    Variable("arg2", ValueType.LONG, (Constant(2),)),
+)
+
+
+class SessionTargets:
+    """begin, end, error, never, timers, and process("app").mark("hit" or "miss")."""
+
+    def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        name, argument = parts[0].name, parts[0].argument
+        number = argument if isinstance(argument, int) else 0
+        point = name if argument is None else f"{name}({argument})"
+        match name:
+            case "begin":
+                return (Expansion(Begin(number), point),)
+            case "end":
+                return (Expansion(End(number), point),)
+            case "error":
+                return (Expansion(Error(number), point),)
+            case "never":
+                return (Expansion(Never(), point),)
+            case "timer":
+                return (Expansion(Timer(10**9), "timer.s(1)"),)
+            case "process":
+                return self._marks(str(parts[1].argument))
+        return NoMatch(0, "probe point mismatch", ("begin", "end"))
+
+    def _marks(self, pattern: str) -> tuple[Expansion, ...] | NoMatch:
+        names = ["hit", "miss"] if pattern == "*" else [pattern]
+        if not {"hit", "miss"} >= set(names):
+            return NoMatch(1, "no match")
+        return tuple(
+            Expansion(
+                MarkerAttachment(Marker(Kind.USDT, "app", name, variables=ARGUMENTS)),
+                f'process("app").mark("{name}")',
+                {"name": name, "provider": "app"},
+            )
+            for name in names
+        )
+
+
+@dataclass
+class Checked:
+    """What came out, and what was said, as `message: token at line:column`."""
+
+    typed: Typed | None
+    items: list[Diagnostic]
+    sources: SourceMap
+
+    @property
+    def errors(self) -> list[str]:
+        return [self._text(d) for d in self.items if d.severity.value == "error"]
+
+    @property
+    def warnings(self) -> list[str]:
+        return [self._text(d) for d in self.items if d.severity.value == "warning"]
+
+    def _text(self, diagnostic: Diagnostic) -> str:
+        place = self.sources.place(diagnostic.span)
+        at = f" at {place.line}:{place.column}" if place else ""
+        token = f": {diagnostic.token}" if diagnostic.token else ""
+        return f"{diagnostic.message}{token}{at}"
+
+
+Check = Callable[..., Checked]
+
+
+@pytest.fixture
+def check() -> Check:
+    """Run the whole front end over a text."""
+
+    def run(text: str | bytes, **options: object) -> Checked:
+        sources, sink = SourceMap(), Sink()
+        source = sources.add("t.stp", text)
+        typed = analyse(
+            source,
+            sources,
+            SessionTargets(),
+            sink,
+            AnalyseOptions(**options),  # type: ignore[arg-type] # as the tests write them
+        )
+        return Checked(typed, sink.items, sources)
+
+    return run

@@ -1,0 +1,83 @@
+"""The lexer: tokens, their places, pasted arguments."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.script.lex import Lexer, evaluate, quote
+from bridge.script.tokens import Token
+from bridge.source import SourceMap
+
+
+def tokens(text: str, *arguments: str) -> list[Token]:
+    lexer = Lexer(SourceMap().add("t.stp", text), arguments)
+    return list(iter(lexer.next, None))
+
+
+def texts(text: str, *arguments: str) -> list[str]:
+    return [f"{t.kind[0]}:{t.text}" for t in tokens(text, *arguments)]
+
+
+def test_kinds() -> None:
+    assert texts('probe a1 0x1F "s" @count $x {') == [
+        "k:probe",
+        "i:a1",
+        "n:0x1F",
+        "s:s",
+        "o:@count",
+        "i:$x",
+        "o:{",
+    ]
+
+
+@pytest.mark.parametrize("operator", ["<<<", ">>>", "<<=", ">>=", "=~", "!~", "->", "%(", "&&"])
+def test_longest_operator_wins(operator: str) -> None:
+    assert texts(f"a{operator}b") == ["i:a", f"o:{operator}", "i:b"]
+
+
+def test_comments_are_white_space() -> None:
+    assert texts("a # x\nb // y\nc /* z\n */ d /* open") == ["i:a", "i:b", "i:c", "i:d"]
+
+
+def test_embedded_code_is_one_token() -> None:
+    assert texts("%{ a { } %} b") == ["e: a { } ", "i:b"]
+
+
+def test_strings_keep_the_escapes_of_c_only() -> None:
+    assert texts(r'"a\n\q\"\x41"') == ['s:a\\nq"\\x41']
+    assert evaluate(r"a\n\x41\101\\") == "a\nAA\\"
+
+
+def test_an_open_string_is_junk_up_to_the_end_of_the_line() -> None:
+    found = tokens('"abc\ndef')
+    assert [t.kind for t in found] == ["junk", "identifier"]
+    assert found[0].problem == "Could not find matching closing quote"
+
+
+def test_arguments_are_pasted_as_characters_and_as_strings() -> None:
+    assert texts("$1 @2 $# a$1", "1 + 2", 'x"y') == [
+        "n:1",
+        "o:+",
+        "n:2",
+        's:x"y',
+        "n:2",
+        "i:a$1",
+    ]
+
+
+def test_pasted_tokens_stand_where_the_argument_does() -> None:
+    source = SourceMap().add("t.stp", "a $1 b")
+    lexer = Lexer(source, ("x\ny",))
+    spans = [t.span.start - source.base for t in iter(lexer.next, None)]
+    assert spans == [0, 2, 2, 5]
+
+
+def test_missing_and_nested_arguments_are_junk() -> None:
+    assert tokens("$1")[0].problem == "command line argument out of range [1-0]"
+    assert "nested" in tokens("$1", "$1")[0].problem
+
+
+@pytest.mark.parametrize("text", ["plain", 'q"uo\\te', "tab\tnew\n", "\x01\xff"])
+def test_quote_and_read_back(text: str) -> None:
+    (token,) = tokens(quote(text))
+    assert evaluate(token.text) == text
