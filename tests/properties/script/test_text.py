@@ -21,12 +21,13 @@ from bridge.script.walk import children, walk
 from bridge.source import SourceMap
 
 OPTIONS = AnalyseOptions(guru=True, arguments=("1", "2", "3"))
-WORDS = """
-probe global private function if else for foreach in limit return delete while break next continue
-string long try catch begin x y a f printf print println printd @count @hist_log @cast @define
-@defined @m $x $1 @1 $$ % ( ) [ ] { } , ; . + - * / = == <<< ++ -- -> => ? ! : & && | || << >>> =~
-"s" "%d" 0 1 0x9 %( %? %: %) %{ %} # /* */ //
-""".split()
+_TEXT = """
+probe global private function if else for foreach in limit return delete while break next
+continue string long try catch begin x y a f printf print println printd @count @hist_log
+@cast @define @defined @m $x $1 @1 $$ % ( ) [ ] { } , ; . + - * / = == <<< ++ -- -> => ? ! :
+& && | || << >>> =~ "s" "%d" 0 1 0x9 %( %? %: %) %{ %} # /* */ //
+"""
+WORDS = _TEXT.split()
 
 
 def plain(node: object) -> object:
