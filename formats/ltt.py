@@ -83,7 +83,7 @@ def m2_marker_id(channels: bool, pad: bool, big: bool) -> Struct:
 # --- F: 0.3 - 0.8, and M1: 1.0 ----------------------------------------------------------------
 
 
-def _moment(name: str, kind: str, big: bool) -> list:
+def _moment(name: str, kind: str, big: bool) -> list[Struct]:
     """A time: two native longs, two u64, u64 nanoseconds, or none."""
     size = {"timeval32": 4, "timeval64": 8, "u64": 8}.get(kind)
     if kind == "ns":

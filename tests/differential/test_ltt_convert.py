@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from bridge.cli.front import dispatch
 from bridge.errors import TraceError
 from bridge.trace import convert, model
 from bridge.trace.columns import columns
 from bridge.trace.ltt import open_ltt
 from bridge.trace.ltt.reader import LttReader, Selection
 from bridge.trace.ltt.write import WriteOptions
-from tests.differential.test_ltt_expected import unpack
+from bridge.trace.open import open_trace
+from tests.differential.test_ltt_expected import compare, expected, unpack
 
 pytestmark = pytest.mark.shared
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,6 +155,53 @@ def test_selection(reference: Path, tmp_path: Path) -> None:
     assert wanted
     assert counts["kernel_0"].events == {"kernel.syscall_entry": len(wanted)}
     assert set(counts) == {"kernel_0", "fs_0"}
+
+
+@pytest.mark.parametrize("name", ["kernel-2.5-15316", "facility-k64", "synthetic-1.0hb"])
+def test_read_command(
+    name: str, reference: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    folder = unpack(reference, name, tmp_path)
+    assert dispatch(["read", "--format", "lttv", str(folder)]) == 0
+    lines = capfdbinary.readouterr().out.decode("utf8", "surrogateescape").splitlines()
+    compare(lines, expected(reference, name))
+    assert dispatch(["read", "--format", "json", str(folder)]) == 0
+    objects = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    with open_ltt(folder) as reader:
+        wanted = [
+            {
+                "name": e.event_class.name,
+                "timestamp_ns": e.timestamp_ns,
+                "cpu": e.cpu,
+                "tsc": e.tsc,
+                "stream": e.stream,
+                "fields": e.fields,
+            }
+            for e in reader
+        ]
+    assert [{k: o[k] for k in wanted[0]} for o in objects] == wanted
+    assert [list(o["fields"]) for o in objects] == [list(w["fields"]) for w in wanted]
+
+
+@pytest.mark.parametrize("target", ["ltt-2.6", "ltt-0.8", "ltt-0.7", "ctf"])
+def test_convert_command(
+    target: str, reference: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = unpack(reference, "kernel-2.5-15316", tmp_path / "a"), tmp_path / "out"
+    assert dispatch(["convert", str(folder), str(out), "--to", target, "--packed"]) == 0
+    assert "15014 events written" in capfd.readouterr().err
+    with open_trace(out) as got, open_ltt(folder) as reader:
+        written = [
+            (e.event_class.name, list(e.fields.values()))
+            for e in got
+            if not convert.is_own(e.event_class, got.format)
+        ]
+        wanted = [
+            (e.event_class.name, list(e.fields.values()))
+            for e in reader
+            if not convert.is_own(e.event_class, reader.format)
+        ]
+    assert written == wanted
 
 
 def test_example_of_interrupt_handlers(reference: Path, tmp_path: Path) -> None:

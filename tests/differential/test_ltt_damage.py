@@ -18,8 +18,10 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import TraceError
+from bridge.trace import convert
 from bridge.trace.ltt import open_ltt
 from bridge.trace.ltt.reader import LttReader
+from bridge.trace.ltt.write import WriteOptions
 from tests.build.ltt import old
 from tests.differential.test_ltt_expected import unpack
 
@@ -173,22 +175,15 @@ def test_markers_1(reference: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.shared
-def test_facilities(reference: Path, tmp_path: Path) -> None:
-    """0.8 with a compact channel, and user events of every type from a 0.7 trace."""
-    folder = unpack(reference, "facility-k32p", tmp_path)
-    (user,) = (folder / "ltt-usertrace").iterdir()
-    data = user.read_bytes()
-    size = int.from_bytes(data[36:40], "little")
-    assert size == len(data) > 16384
-    short = bytearray(data[:16384])
-    short[36:40] = (16384).to_bytes(4, "little")
-    events = keys(open_ltt(folder))
-    last = max(k[2] for k, _ in events if k[0].startswith("/ltt-usertrace") and k[2] < 5900)
-    short[32:36] = (16384 - last).to_bytes(4, "little")
-    pieces = [bytes(short)]
-    user.write_bytes(b"".join(pieces * 2))
-    name = f"/ltt-usertrace/{user.name}"
-    outcome = check_generation(_sample(folder, ("facilities_0",)), {name: 16384})
+@pytest.mark.parametrize("version", ["0.7", "0.8"])
+def test_facilities(version: str, reference: Path, tmp_path: Path) -> None:
+    """A marker trace converted, so that it has several small blocks."""
+    options = WriteOptions(version=version, arch_size=4, block_bytes=4096)
+    with open_ltt(unpack(reference, "synthetic-2.3al4", tmp_path / "a")) as reader:
+        convert.to_ltt(reader, tmp_path / "t", options)
+    assert (tmp_path / "t" / "cpu_0").stat().st_size >= 2 * 4096
+    sample = _sample(tmp_path / "t", ("facilities_0",))
+    outcome = check_generation(sample, {"/cpu_0": 4096})
     assert outcome["reported"] > MUTATIONS // 20
 
 

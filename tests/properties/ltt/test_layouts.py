@@ -1,4 +1,4 @@
-"""The construct layouts are the reference: C writes what they parse and reads what they build.
+"""The construct layouts are the reference: C reads what they build and writes what they parse."""
 
 from __future__ import annotations
 
