@@ -16,7 +16,7 @@ NO_PAYLOAD = Struct(())
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A clock: frequency in Hz, and where its zero lies (seconds and cycles from the origin)."""
+    """A clock: frequency in Hz, and where its zero lies (seconds and cycles)."""
 
     name: str
     frequency: int = 1_000_000_000

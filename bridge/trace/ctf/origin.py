@@ -2,7 +2,8 @@
 
 One entry `markbridge_class_N` per event class number N, a JSON object: which marker it was, and
 which capture of the script's language each field holds
-(`{"arg2_string": "user_string($arg2)"}`). A replay binds probe points and captures by it; other readers just see the fields.
+(`{"arg2_string": "user_string($arg2)"}`). A replay binds probe points and captures by it;
+other readers just see the fields.
 """
 
 from __future__ import annotations

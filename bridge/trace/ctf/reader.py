@@ -40,7 +40,7 @@ def load_plan(folder: Path) -> Plan:
 class Selection:
     """Which events to give: by time (ns, both ends included), name, CPU, channel. None: all.
 
-    Names may have wildcards. A channel is a stream's name, or that without the number of the CPU.
+    Names may have wildcards. A channel is a stream's name, or that without its CPU's number.
     """
 
     begin_ns: int = -END

@@ -99,7 +99,8 @@ def _variant_decoder(options: tuple[Field, ...]) -> Decoder:
     members = [decoder(f.type) for f in options]
 
     def decode(slots: Slots, at: int) -> tuple[Value, int]:
-        return members[slots[at]](slots, at + 1)
+        chosen: int = slots[at]
+        return members[chosen](slots, at + 1)
 
     return decode
 
