@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.ir.passes import captures, dead, fold, inline, shape
+from bridge.ir.passes import captures, constants, dead, fold, inline, shape
 from bridge.ir.verify import verify
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def optimise(program: Program, contexts: Contexts) -> Program:
     return run(
         program,
         (
+            constants.run,
             shape.run,
             inline.run,
             lambda p: captures.run(p, contexts),

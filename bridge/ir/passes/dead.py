@@ -1,4 +1,4 @@
-"""Dead code: operations that only write what nobody reads go, and unused captures too."""
+"""Dead code: operations that only write what nobody reads, unused captures, idle conditions."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from bridge.ir import ops
 from bridge.ir.liveness import live_at_end, live_at_start
 from bridge.ir.operands import is_removable, map_registers, reads, writes
 from bridge.ir.passes.bodies import on_bodies
-from bridge.ir.program import Reg
+from bridge.ir.program import BasicBlock, Reg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bridge.ir.liveness import Live
     from bridge.ir.ops import Op
-    from bridge.ir.program import BasicBlock, Capture, Function, Handler, Program
+    from bridge.ir.program import Capture, Function, Handler, Program
 
 
 def run(program: Program) -> Program:
     """Remove what is dead, to the end, and number what is left."""
     program = on_bodies(program, lambda function, _: _registers(_function(function)))
-    return replace(program, handlers=[_captures(handler) for handler in program.handlers])
+    return replace(program, handlers=[_handler(handler) for handler in program.handlers])
 
 
 def _function(function: Function) -> Function:
@@ -67,8 +67,8 @@ def _registers(function: Function) -> Function:
     return replace(function, blocks=blocks, registers=types, names=names)
 
 
-def _captures(handler: Handler) -> Handler:
-    """Only captures that are used, in their old order."""
+def _handler(handler: Handler) -> Handler:
+    """Only captures that are used, in their old order; no condition that always holds."""
     used = sorted(
         {
             op.index
@@ -83,7 +83,21 @@ def _captures(handler: Handler) -> Handler:
         for block in handler.body.blocks
     ]
     captures: tuple[Capture, ...] = tuple(handler.captures[old] for old in used)
-    return replace(handler, captures=captures, body=replace(handler.body, blocks=blocks))
+    return replace(
+        handler,
+        captures=captures,
+        body=replace(handler.body, blocks=blocks),
+        condition=None if _always(handler.condition) else handler.condition,
+    )
+
+
+def _always(condition: Function | None) -> bool:
+    """Whether a condition is a constant other than 0."""
+    match condition and condition.blocks:
+        case [BasicBlock(ops=[ops.Const(dest, value)], terminator=ops.Return(result))]:
+            return dest == result and value != 0
+        case _:
+            return False
 
 
 def _renumber(op: Op, new: Mapping[int, int]) -> Op:

@@ -7,6 +7,7 @@ shell) is as good as it gets.
 from __future__ import annotations
 
 import errno
+import os
 import random
 import re
 import subprocess
@@ -14,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from bridge.ir.arithmetic import MASK, wrap
+from bridge.ir.reference import floats
 from bridge.ir.reference.faults import AbortedError, ScriptError
 
 if TYPE_CHECKING:
@@ -72,6 +74,12 @@ def _commit(machine: Machine, number: int) -> None:
 
 def _discard(machine: Machine, number: int) -> None:
     machine.session.speculations.pop(number, None)
+
+
+def _function(machine: Machine) -> bytes:
+    """The function in the name of the probe point."""
+    found = re.search(rb'function\("([^"@]*)', machine.point)
+    return found[1] if found else b""
 
 
 # --- strings ----------------------------------------------------------------------------------
@@ -198,6 +206,13 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "target": lambda m: m.session.target,
     "pp": lambda m: m.point,
     "pn": lambda m: m.script_point,
+    "ppfunc": _function,
+    "probefunc": _function,
+    "user_mode": lambda m: int(m.point.startswith(b"process")),
+    "is_return": lambda m: int(m.point.endswith(b".return")),
+    "stp_pid": lambda _: os.getpid(),
+    "module_name": lambda _: b"markbridge",
+    **floats.FUNCTIONS,
     "strlen": lambda _, text: len(text),
     "substr": _substr,
     "stringat": _stringat,

@@ -77,6 +77,12 @@ def test_what_ends_the_session_at_a_hit_keeps_all_counting_in_order() -> None:
     )
 
 
+def test_a_global_that_nothing_writes_is_a_constant() -> None:
+    text = "global n, least = 5 probe HIT if (least) { if ($arg1 > least) n++ }"
+    assert _where(_placed(text))[0] == "kernel"
+    assert "condition" in _where(_placed(text.replace("5", "0")))[1]
+
+
 def test_timers_may_read_what_the_kernel_adds() -> None:
     placed = _placed("global n probe HIT { n++ } probe timer.s(1) { println(n) n = 0 }")
     assert _where(placed)[0] == "kernel"
