@@ -257,12 +257,18 @@ def _tid_positions(op: Op, state: State) -> set[int]:
 def _hooks(
     program: Program, placements: tuple[Placement, ...], *, record: bool
 ) -> Iterator[Hook]:
-    """One hook per distinct attachment, in the order of the script."""
-    at: dict[MarkerAttachment, list[int]] = {}
+    """One hook per distinct attachment, in the order of the script.
+
+    Handlers that read the arguments of a tracepoint have another one than those that read the
+    fields of its record, except in a recording, which has each hit once.
+    """
+    at: dict[tuple[MarkerAttachment, bool], list[int]] = {}
     for number, handler in enumerate(program.handlers):
-        if isinstance(handler.expansion.attachment, MarkerAttachment):
-            at.setdefault(handler.expansion.attachment, []).append(number)
-    for hook, (attachment, numbers) in enumerate(at.items()):
+        attachment = handler.expansion.attachment
+        if isinstance(attachment, MarkerAttachment):
+            raw = not record and _reads_arguments(attachment, variables(handler.captures))
+            at.setdefault((attachment, raw), []).append(number)
+    for hook, ((attachment, _), numbers) in enumerate(at.items()):
         user = tuple(n for n in numbers if placements[n].where is Where.USER)
         captures = _layout(
             program, attachment, tuple(numbers) if record else user, record=record
@@ -300,6 +306,14 @@ def _arguments(attachment: MarkerAttachment, used: frozenset[str]) -> Iterator[C
             continue
         is_long = variable.type is ValueType.LONG
         yield Argument(variable.name, Value.LONG if is_long else Value.STRING)
+
+
+def _reads_arguments(attachment: MarkerAttachment, used: frozenset[str]) -> bool:
+    """Whether what is used are arguments of a tracepoint, and not fields of its record."""
+    found = [v for v in attachment.marker.variables if v.name in used]
+    if any(v.raw is None for v in found):
+        return False
+    return any(isinstance(v.operand(0), RawArgument) for v in found)
 
 
 def _is_only_raw(variable: Variable) -> bool:

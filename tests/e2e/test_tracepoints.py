@@ -1,0 +1,76 @@
+"""A tracepoint's arguments and the fields of its record, in one script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Runner
+
+pytestmark = pytest.mark.bpf
+
+BOTH = """
+global arguments, fields
+probe kernel.trace("sched_switch") { arguments[$next->pid == 0]++ }
+probe kernel.trace("sched_switch") { fields[$next_pid == 0]++ }
+probe timer.ms(300) { exit() }
+probe end {
+    printf("%d %d %d %d\n", arguments[0], fields[0], arguments[1], fields[1])
+}
+"""
+
+
+def test_handlers_of_both_kinds_count_the_same(run: Runner) -> None:
+    done = run("run", "-e", BOTH)
+
+    assert done.code == 0, done.err
+    busy, busy_fields, idle, idle_fields = map(int, done.out.split())
+    assert min(busy, busy_fields) > 0
+    # Between arming the one and the other, and at the end, a switch is seen by one only.
+    assert idle == pytest.approx(idle_fields, rel=0.1, abs=50)
+    assert busy == pytest.approx(busy_fields, rel=0.1, abs=50)
+
+
+def test_an_argument_says_what_the_field_says(run: Runner) -> None:
+    script = """
+    global same, other
+    probe kernel.trace("sched_process_fork") {
+        if (kernel_string($child->comm) == execname()) same++; else other++
+    }
+    probe end { println(same > 0, " ", other) }
+    """
+
+    done = run("run", "-e", script, "-c", "sh -c 'true; (true); (true)'")
+
+    assert (done.code, done.out) == (0, "1 0\n"), done.err
+
+
+def test_a_handler_that_mixes_them_is_refused(run: Runner) -> None:
+    script = 'probe kernel.trace("sched_switch") { println($prev_comm, $next->pid) }'
+
+    done = run("run", "-e", script)
+
+    assert (done.code, done.out) == (1, "")
+    assert "$prev_comm" in done.err
+    assert "$next" in done.err
+
+
+@pytest.mark.parametrize("what", ["$next_pid", "$next->pid"])
+def test_either_kind_is_recorded_and_replayed(run: Runner, tmp_path: Path, what: str) -> None:
+    trace = tmp_path / "trace"
+    script = f"""
+    global n, idle
+    probe kernel.trace("sched_switch") {{ n++; idle += {what} == 0; if (n == 50) exit() }}
+    probe end {{ println(n, " ", idle) }}
+    """
+
+    live = run("run", "--trace", trace, "-e", script)
+    again = run("run", "--replay", trace, "-e", script)
+
+    assert live.code == 0, live.err
+    assert live.out.startswith("50 ")
+    assert (again.code, again.out) == (0, live.out), again.err
