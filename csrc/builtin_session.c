@@ -152,16 +152,19 @@ MB_BUILTIN(tz_name)
 	return MB_OK;
 }
 
+/* Times have 32 bits here, as in SystemTap. */
 MB_BUILTIN(ctime)
 {
 	time_t seconds = (time_t)argument[0];
 	struct tm parts;
 	char text[64];
 
-	if (!gmtime_r(&seconds, &parts))
-		strcpy(text, argument[0] < 0 ? "a long, long time ago..." : "far far in the future...");
-	else
-		strftime(text, sizeof(text), "%a %b %e %H:%M:%S %Y", &parts);
+	if (argument[0] > INT32_MAX)
+		return mb_raise(session, site, "Time too far in the future to be converted");
+	if (argument[0] < INT32_MIN)
+		return mb_raise(session, site, "Time too far in the past to be converted");
+	gmtime_r(&seconds, &parts);
+	strftime(text, sizeof(text), "%a %b %e %H:%M:%S %Y", &parts);
 	mb_string_copy(session, result, text);
 	return MB_OK;
 }

@@ -33,10 +33,11 @@ MB_BUILTIN(substr)
 {
 	const char *text = mb_text_argument(argument[0]);
 	int64_t length = (int64_t)strlen(text), start = argument[1];
+	int64_t wanted = (int32_t)(uint32_t)((uint64_t)argument[2] + 1);	/* 32 bits, with the NUL */
 	struct mb_text out = whole(session, result);
 
-	if (start >= 0 && start < length)
-		put(&out, text + start, (size_t)clamp(argument[2], 0, length - start));
+	if (start >= 0 && start < length && wanted > 0)
+		put(&out, text + start, (size_t)clamp(wanted - 1, 0, length - start));
 	*out.at = '\0';
 	return MB_OK;
 }
@@ -95,7 +96,7 @@ static int digit_value(char c)
 	if (c >= '0' && c <= '9')
 		return c - '0';
 	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'z' ? c - 'a' + 10 : 99;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 99;
 }
 
 static const char *skip_prefix(const char *text, int64_t *base)
@@ -227,23 +228,14 @@ MB_BUILTIN(string_quoted)
 
 /* --- names of errors --- */
 
-static const char *const kernel_errors[] = {
-	[0] = "ERESTARTSYS", [1] = "ERESTARTNOINTR", [2] = "ERESTARTNOHAND", [3] = "ENOIOCTLCMD",
-	[4] = "ERESTART_RESTARTBLOCK", [5] = "EPROBE_DEFER", [6] = "EOPENSTALE", [7] = "ENOPARAM",
-	[9] = "EBADHANDLE", [10] = "ENOTSYNC", [11] = "EBADCOOKIE", [12] = "ENOTSUPP", [13] = "ETOOSMALL",
-	[14] = "ESERVERFAULT", [15] = "EBADTYPE", [16] = "EJUKEBOX", [17] = "EIOCBQUEUED", [18] = "ERECALLCONFLICT",
-};
-
-#define FIRST_KERNEL_ERROR 512
+#define LAST_NAMED_ERROR 131
 
 MB_BUILTIN(errno_str)
 {
-	int64_t number = argument[0] < 0 ? -argument[0] : argument[0], own = number - FIRST_KERNEL_ERROR;
+	int64_t number = argument[0] < 0 ? -argument[0] : argument[0];
 	const char *name = NULL;
 
-	if (own >= 0 && own < (int64_t)(sizeof(kernel_errors) / sizeof(kernel_errors[0])))
-		name = kernel_errors[own];
-	else if (number > 0 && number < FIRST_KERNEL_ERROR)
+	if (number > 0 && number <= LAST_NAMED_ERROR)
 		name = strerrorname_np((int)number);
 	mb_string_copy(session, result, name ? name : "");
 	return MB_OK;

@@ -187,16 +187,22 @@ void mb_iterate(struct mb_iterator *iterator, struct mb_array *array, int has_li
 	iterator->array = array;
 	iterator->remaining = has_limit ? limit : INT64_MAX;
 	iterator->mask = mask;
-	iterator->next = mb_array_entry(array, 0)->next;
+	iterator->at = 0;
 }
 
-/* NULL at the end. Entries that a slice leaves out count against the limit. */
+/*
+ * NULL at the end. Entries that a slice leaves out count against the limit. What comes next is asked for when it is due, so sorting the same
+ * array inside the loop changes where the loop goes on.
+ */
 struct mb_entry *mb_iterate_next(struct mb_iterator *iterator)
 {
-	while (iterator->next && iterator->remaining > 0) {
-		struct mb_entry *entry = mb_array_entry(iterator->array, iterator->next);
+	while (iterator->remaining > 0) {
+		struct mb_entry *entry;
 
-		iterator->next = entry->next;
+		iterator->at = mb_array_entry(iterator->array, iterator->at)->next;
+		if (!iterator->at)
+			return NULL;
+		entry = mb_array_entry(iterator->array, iterator->at);
 		iterator->remaining--;
 		if (mb_array_matches(iterator->array, entry, iterator->slices, iterator->mask))
 			return entry;

@@ -62,7 +62,7 @@ struct mb_array {
 struct mb_iterator {
 	struct mb_array *array;
 	int64_t remaining;	/* of `limit` */
-	uint32_t next;
+	uint32_t at;		/* the entry that was given last, 0 before the first */
 	uint32_t mask;		/* which slices are given */
 	int64_t slices[MB_MAX_KEYS];
 };

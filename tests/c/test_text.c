@@ -115,6 +115,10 @@ static void test_extractors(void)
 	CHECK(mb_stat_get(session, 0, NULL, MB_VARIANCE, &result, 0) == MB_OK && result == 165);
 	CHECK(mb_stat_get(session, 0, NULL, MB_AVG, &result, 0) == MB_OK && result == 21);
 	mb_clear_global(session, 0);
+	for (const char *digit = "24445579"; *digit; digit++)
+		mb_stat_add_global(session, 0, *digit - '0');
+	CHECK(mb_stat_get(session, 0, NULL, MB_VARIANCE, &result, 0) == MB_OK && result == 13);
+	mb_clear_global(session, 0);
 	mb_stat_add_global(session, 0, INT64_MIN);
 	mb_stat_add_global(session, 0, INT64_MIN);
 	CHECK(mb_stat_get(session, 0, NULL, MB_SUM, &result, 0) == MB_OK && result == 0);
