@@ -19,7 +19,7 @@ probe kernel.trace("sched_switch") { arguments[$next->pid == 0]++ }
 probe kernel.trace("sched_switch") { fields[$next_pid == 0]++ }
 probe timer.ms(300) { exit() }
 probe end {
-    printf("%d %d %d %d\n", arguments[0], fields[0], arguments[1], fields[1])
+    printf("%d %d %d %d\\n", arguments[0], fields[0], arguments[1], fields[1])
 }
 """
 
