@@ -3,6 +3,8 @@
 from typing import Any
 
 class _Lib:
+    # interrupt.c
+    def mb_signal_once(self, number: int) -> int: ...
     # version.c
     def mb_record_layout(self) -> int: ...
 

@@ -6,6 +6,7 @@
 #include "bpf.h"
 #include "btf.h"
 #include "live.h"
+#include "interrupt.h"
 #include "record.h"
 #include "ring.h"
 

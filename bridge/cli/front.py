@@ -25,6 +25,10 @@ class ToldError(BridgeError):
         super().__init__("told")
 
 
+class UsageError(BridgeError):
+    """The command line does not make sense."""
+
+
 COMMANDS = {
     "run": "run a script on markers of this machine, or over a recorded trace",
     "check": "say what is wrong with a script",
@@ -32,7 +36,6 @@ COMMANDS = {
     "list": "list probe points and their variables",
     "read": "print a trace",
     "convert": "convert a trace to another format",
-    "facility": "work with LTT facility descriptions",
 }
 """Every command with its line of help."""
 
@@ -91,7 +94,7 @@ def _run(name: str, words: list[str]) -> int:
         from bridge.cli.terminal import say_error
 
         say_error(str(error))
-        return EXIT_ERROR
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_ERROR
     except BrokenPipeError:
         return _quiet_pipe()
 

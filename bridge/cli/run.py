@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from argparse import ArgumentTypeError
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.cli import cache
-from bridge.cli.front import EXIT_ERROR
+from bridge.cli.front import EXIT_ERROR, UsageError
 from bridge.cli.script import compile_source, configure_script, live_targets, read_script
 from bridge.errors import BridgeError
 from bridge.source import SourceMap
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_script(parser)
     add = parser.add_argument
     add("-o", dest="output", metavar="FILE", help="write the script's output there")
-    add("-T", dest="seconds", type=float, metavar="SEC", help="end after so many seconds")
+    add("-T", dest="seconds", type=_seconds, metavar="SEC", help="end after so many seconds")
     add("-v", dest="verbose", action="count", default=0, help="repeat warnings; say more")
     add("-w", dest="quiet", action="store_true", help="no warnings")
     add("-s", dest="megabytes", type=int, default=16, metavar="MB", help="size of the buffer")
@@ -50,11 +51,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if seconds > 0:
+        return seconds
+    raise ArgumentTypeError("a positive number of seconds is needed")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Compile, run, and give the exit code."""
     gc.disable()  # compiling makes many objects and drops few
     if arguments.replay is not None and (arguments.command or arguments.trace):
-        raise BridgeError("--replay takes neither -c nor --trace")
+        raise UsageError("--replay takes neither -c nor --trace")
     placed = _placed(arguments)
     if placed is None:
         return EXIT_ERROR
@@ -130,8 +141,11 @@ class Interruption:
     _before: dict[int, object] = field(default_factory=dict)
 
     def __enter__(self) -> Interruption:
+        from bridge._native import lib
+
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self._before[number] = signal.signal(number, self._take)
+            lib.mb_signal_once(number)
         # A handler of our own makes the end of the command interrupt the engine's sleep.
         self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
         return self
@@ -140,9 +154,8 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type] # what signal() gave
 
-    def _take(self, number: int, _frame: FrameType | None) -> None:
+    def _take(self, _number: int, _frame: FrameType | None) -> None:
         self.came = True
-        signal.signal(number, signal.SIG_DFL)
 
     def __call__(self) -> bool:
         return self.came
@@ -181,7 +194,7 @@ def _target(arguments: argparse.Namespace) -> Target:
 
 def _power_of_two(size: int) -> int:
     if size <= 0:
-        raise BridgeError("-s needs a positive number of megabytes")
+        raise UsageError("-s needs a positive number of megabytes")
     return 1 << (size - 1).bit_length()
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.cli.front import EXIT_HOST, ToldError
+from bridge.cli.front import EXIT_HOST, ToldError, UsageError
 from bridge.errors import BridgeError
 from bridge.source import SourceMap
 
@@ -56,7 +56,7 @@ def read_script(arguments: argparse.Namespace, sources: SourceMap) -> Source:
     if arguments.text is not None:
         return sources.add("<input>", arguments.text.encode("utf-8", "surrogateescape"))
     if not arguments.words:
-        raise BridgeError("a script is needed: a file, or -e TEXT")
+        raise UsageError("a script is needed: a file, or -e TEXT")
     name = arguments.words.pop(0)
     if name == "-":
         return sources.add("<input>", sys.stdin.buffer.read())
@@ -89,7 +89,7 @@ def _pairs(items: list[str], option: str, default: str | None) -> dict[str, str]
     for item in items:
         name, equals, value = item.partition("=")
         if not equals and default is None:
-            raise BridgeError(f"{option} needs NAME=VALUE, not `{item}`")
+            raise UsageError(f"{option} needs NAME=VALUE, not `{item}`")
         pairs[name] = value if equals else default or ""
     return pairs
 

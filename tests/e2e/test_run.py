@@ -331,3 +331,30 @@ def test_nothing_is_lost_between_threads_and_timers(run: Runner, compile_c: Comp
 
     each = f"100000 {99999 * 50000} 0 99999\n"
     assert (done.code, done.out) == (0, "400000 400000 1\n" + 4 * each), done.err
+
+
+def test_the_second_interrupt_ends_even_a_long_handler() -> None:
+    script = "global i probe begin { println(1) while (1) i++ }"
+    command = [
+        sys.executable,
+        "-m",
+        "bridge",
+        "run",
+        "-D",
+        "MAXACTION=4000000000",
+        "-e",
+        script,
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            time.sleep(1.5)
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+            assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=10) == -signal.SIGINT
+            assert process.stderr.read() == b""
+        finally:
+            process.kill()

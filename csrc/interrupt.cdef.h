@@ -1,0 +1,1 @@
+int mb_signal_once(int number);
