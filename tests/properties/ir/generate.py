@@ -57,6 +57,8 @@ function pick:string(a:long):2 { if (a > 1000) next; return "odd" }
 function fact:long(n:long) { return n < 2 ? 1 : n * fact(n - 1) }
 function twice:string(s:string) { s .= s; return s }
 function risky:long(n:long) { return 100 / n }
+function text:string(p:long) { try { return user_string(p) } catch (m) { return m } }
+function who:string() { return execname() . "!" }
 function sums:long() { t = 0; foreach (v = [k] in al) t += v + k; return t }
 """
 DISPLAY = """probe end {
@@ -88,7 +90,7 @@ class Generator:
     on_hit: bool = False
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)  # noqa: S311 - reproducible, not secret
+        self.random = random.Random(self.seed)
 
     def script(self) -> str:
         """The text."""
@@ -231,6 +233,8 @@ class Generator:
         return f"at[{self._key(depth)}]"
 
     def _string_call(self, depth: int) -> str:
+        if self.on_hit and self.random.random() < 0.4:
+            return self._pick("text($arg2 + 8)", "who()", f"text({self.long(depth)})")
         return self._pick(
             f"pick({self.long(depth)})",
             f"twice({self.string(depth)})",

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.artifact import FAULT, HEADER_BYTES, SLOT_BYTES, Hook, RecordLayout
+from bridge.ir.arithmetic import calculate
 from bridge.ir.interpret import Hit, Unreadable
-from bridge.ir.program import Context, Load, Value, capture_text, capture_type
+from bridge.ir.program import (
+    Computed,
+    Context,
+    Literal,
+    Load,
+    Value,
+    capture_text,
+    capture_type,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,9 +74,24 @@ class Event:
         if value is not None:
             return value
         assert isinstance(capture, Load)
-        # the address is told if it is part of the record
-        address = self.values.get(capture_text(capture.address))
-        return Unreadable(address if isinstance(address, int) else 0)
+        return Unreadable(self._address(capture.address) or 0)
+
+    def _address(self, capture: Capture) -> int | None:
+        """The address is told if all of it is part of the record."""
+        match capture:
+            case Literal(value=value):
+                return value
+            case Context("realtime_ns"):
+                # that is the time of the record itself
+                value = self.values.get(capture_text(capture), 0)
+                return value if isinstance(value, int) else None
+            case Computed(op=op, left=left, right=right):
+                sides = self._address(left), self._address(right)
+                known = sides[0] is not None and sides[1] is not None
+                return calculate(op, sides[0] or 0, sides[1] or 0) if known else None
+            case _:
+                found = self.values.get(capture_text(capture))
+                return found if isinstance(found, int) else None
 
 
 def _words(low: int, high: int) -> bytes:
@@ -76,7 +100,7 @@ def _words(low: int, high: int) -> bytes:
 
 def random_events(placed: Placed, seed: int, count: int) -> list[Event]:
     """Some hits of every hook."""
-    chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
+    chance = random.Random(seed)
     return [
         Event(hook, _values(hook.layout, chance)) for hook in placed.hooks for _ in range(count)
     ]

@@ -1,0 +1,89 @@
+"""The passes change nothing that a script can see: programs before and after print the same."""
+
+import random
+
+import pytest
+from scripts import DemoTargets
+
+from bridge.diagnostics import Sink
+from bridge.ir.arithmetic import calculate
+from bridge.ir.interpret import Hit, Interpreter, Unreadable
+from bridge.ir.passes import optimise
+from bridge.ir.program import (
+    Argument,
+    Computed,
+    Context,
+    Literal,
+    Load,
+    Program,
+    capture_text,
+)
+from bridge.ir.verify import verify
+from bridge.lower import lower
+from bridge.markers import MarkerAttachment
+from bridge.pipeline import CONTEXTS
+from bridge.script.analyse import analyse
+from bridge.script.options import AnalyseOptions
+from bridge.source import SourceMap
+from tests.properties.ir.generate import script
+from tests.properties.ir.hits import NUMBERS, TEXTS, TIMES
+
+SEEDS = range(2000, 2040)
+
+
+def _lowered(seed: int) -> Program:
+    sources, sink = SourceMap(), Sink()
+    options = AnalyseOptions(defines={"MAXERRORS": "1000"})
+    main = sources.add("a.stp", script(seed))
+    typed = analyse(main, sources, DemoTargets(), sink, options)
+    assert typed is not None, sink.errors
+    return lower(typed, sources)
+
+
+def _hits(program: Program, seed: int) -> list[Hit]:
+    """The same hits for every form of a program; no memory can be read at them."""
+    chance = random.Random(seed)
+    values: dict[str, int | bytes] = {"$arg1": chance.choice(NUMBERS)}
+    values["$arg2"] = chance.choice(NUMBERS)
+    values |= {"pid()": 42, "execname()": chance.choice(TEXTS)[:15]}
+    values["realtime_ns()"] = chance.choice(TIMES)
+    contexts = {"pid": values["pid()"], "execname": values["execname()"]}
+    contexts["realtime_ns"] = values["realtime_ns()"]
+    return [
+        Hit(number, [_value(c, values) for c in handler.captures], contexts)
+        for number, handler in enumerate(program.handlers)
+        if isinstance(handler.expansion.attachment, MarkerAttachment)
+    ]
+
+
+def _value(capture: object, values: dict[str, int | bytes]) -> int | bytes | Unreadable:
+    if isinstance(capture, Load):
+        return Unreadable(_address(capture.address, values))
+    assert isinstance(capture, Argument | Context)
+    return values[capture_text(capture)]
+
+
+def _address(capture: object, values: dict[str, int | bytes]) -> int:
+    match capture:
+        case Literal(value=value):
+            return value
+        case Computed(op=op, left=left, right=right):
+            result = calculate(op, _address(left, values), _address(right, values))
+            assert result is not None
+            return result
+        case _:
+            value = _value(capture, values)
+            assert isinstance(value, int)
+            return value
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_passes_keep_the_meaning(seed: int) -> None:
+    before = _lowered(seed)
+    verify(before)
+    after = optimise(before, CONTEXTS)
+    outcomes = [
+        Interpreter(program, CONTEXTS).run_session(hits=_hits(program, seed))
+        for program in (before, after)
+    ]
+    assert outcomes[0] == outcomes[1]
