@@ -32,7 +32,16 @@ def lower_call(b: Builder, node: ast.Call) -> Reg | None:
     arguments = expr.lower_all(b, node.arguments)
     dest = _result(b, target.result)
     b.emit(ops.CallBuiltin(dest, target.name, arguments, b.site(node)))
+    if dest is None:
+        return _no_result(b, b.facts.types.get(node, Type.UNKNOWN))
     return dest
+
+
+def _no_result(b: Builder, type_: Type) -> Reg | None:
+    """What a built-in without a result is worth where a value is wanted."""
+    if type_ is Type.LONG:
+        return b.const(0)
+    return b.string(b"") if type_ is Type.STRING else None
 
 
 def _function(b: Builder, node: ast.Call, overloads: tuple[FunctionInfo, ...]) -> Reg | None:

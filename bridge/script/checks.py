@@ -174,7 +174,13 @@ class _Checker:
 
     def _value(self, parent: ast.Node, child: ast.Node) -> None:
         """A function without a result is no value."""
-        if not isinstance(child, ast.Call) or isinstance(parent, ast.ExprStmt | ast.Print):
+        if not isinstance(child, ast.Call) or isinstance(parent, ast.Print):
+            return
+        if isinstance(parent, ast.ExprStmt | ast.For) and child is not _condition(parent):
             return
         if self._type(child) is Type.UNKNOWN:
             self._report("return value type unsupported", child)
+
+
+def _condition(node: ast.Node) -> ast.Expr | None:
+    return node.condition if isinstance(node, ast.For) else None

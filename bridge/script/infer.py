@@ -539,6 +539,9 @@ class Inference:
             self._report("conflict-plain", _at(message, node))
         if result is not UNKNOWN:
             self._ensure(node, result)
+        elif want in _VALUES:
+            # a function without a result is 0 or "" where a value is wanted
+            self._ensure(node, want)
         for argument, formal in zip(node.arguments, builtin.parameters, strict=False):
             self._visit(argument, formal)
             actual = self._type(argument)
