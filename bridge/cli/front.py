@@ -15,6 +15,8 @@ from bridge.errors import BridgeError, HostError
 
 EXIT_ERROR, EXIT_USAGE, EXIT_HOST = 1, 2, 3
 """Exit codes: script, run or input failed; wrong usage; the host lacks something."""
+EXIT_INTERRUPTED = 130
+"""What a shell expects of a command that Ctrl-C ended before it did anything."""
 
 
 class ToldError(BridgeError):
@@ -95,6 +97,8 @@ def _run(name: str, words: list[str]) -> int:
 
         say_error(str(error))
         return EXIT_USAGE if isinstance(error, UsageError) else EXIT_ERROR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     except BrokenPipeError:
         return _quiet_pipe()
 

@@ -47,6 +47,10 @@ _REMEDIES = {
 }
 
 
+class VerifierError(HostError):
+    """The kernel refuses a program that it could run: it needs too much of something."""
+
+
 def host_error(doing: str, code: int, remedy: str = "") -> HostError:
     """The error for a negative errno."""
     return HostError(
@@ -191,7 +195,7 @@ def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # 
     if again >= 0:
         return int(again)
     tail = "\n".join(ffi.string(log).decode(errors="replace").splitlines()[-12:])
-    raise HostError(
+    raise VerifierError(
         f"the kernel's verifier refuses the program `{program.name}`:\n{tail}",
         "this is a fault of markbridge; please report it with the script",
     )

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
+from bridge.artifact import Where
 from bridge.codegen.bpf import generate
 from bridge.codegen.bpf_handlers import ADDRESS
 from bridge.codegen.bpf_object import Control, split_error_word
@@ -19,6 +20,7 @@ from bridge.engine.base import run_session
 from bridge.engine.drain import Drain
 from bridge.engine.native import NativeSession
 from bridge.errors import BridgeError, HostError
+from bridge.placement import place
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,9 +41,7 @@ _U64 = (1 << 64) - 1
 def run_kernel(placed: Placed, session_options: SessionOptions, outside: Outside) -> RunResult:
     """Run a program that has markers."""
     _refuse_unsafe(placed)
-    loaded = attach.load(
-        generate(placed, outside.options.ring_bytes), session_options.realtime_offset_ns
-    )
+    loaded, placed = _load(placed, outside, session_options.realtime_offset_ns)
     try:
         with NativeSession.open(placed, session_options) as session:
             feed = KernelFeed(loaded, session, outside)
@@ -52,6 +52,21 @@ def run_kernel(placed: Placed, session_options: SessionOptions, outside: Outside
                 feed.close()
     finally:
         loaded.close()
+
+
+def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[Loaded, Placed]:
+    """Load the programs.
+
+    A handler that needs more than the kernel gives (512 bytes of stack) runs in user space.
+    """
+    ring_bytes = outside.options.ring_bytes
+    try:
+        return attach.load(generate(placed, ring_bytes), offset_ns), placed
+    except attach.VerifierError:
+        if all(placement.where is Where.USER for placement in placed.placements):
+            raise
+    placed = place(placed.program, record=placed.recorded, kernel=False)
+    return attach.load(generate(placed, ring_bytes), offset_ns), placed
 
 
 def _refuse_unsafe(placed: Placed) -> None:

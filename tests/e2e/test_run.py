@@ -358,3 +358,19 @@ def test_the_second_interrupt_ends_even_a_long_handler() -> None:
             assert process.stderr.read() == b""
         finally:
             process.kill()
+
+
+def test_a_handler_too_large_for_the_kernel_runs_in_user_space(
+    run: Runner, victim: Path
+) -> None:
+    names = [f"x{n}" for n in range(9)]
+    script = (
+        f'global a probe process("{victim}").mark("hit") {{'
+        + "".join(f" {name} = user_string_n($arg2, {n + 3})" for n, name in enumerate(names))
+        + f" a[{', '.join(names)}]++ }}"
+    )
+
+    done = run("run", "-e", script, "-c", f"{victim} 10 0")
+
+    assert done.code == 0, done.err
+    assert done.out.count("=5") == 2
