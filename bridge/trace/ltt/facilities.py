@@ -8,7 +8,7 @@ control/facilities_0; user traces carry none.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bridge._native import lib
 from bridge.diagnostics import Diagnostic, FileOffset, Severity
@@ -61,10 +61,10 @@ class _Trace:
 # --- headers ----------------------------------------------------------------------------------
 
 
-def _time_kind(found: files.Found) -> str:
+def _time_kind(found: files.Found, version: tuple[int, int]) -> str:
     """How times are kept before 0.7: it follows from where the magic number is."""
-    major, minor = found.head[found.magic_at + 17], found.head[found.magic_at + 18]
-    if (major, minor) >= (0, 7):
+    minor = version[1]
+    if version >= (0, 7):
         return ""
     if minor >= 5:
         return "u64"
@@ -77,19 +77,41 @@ def _time_kind(found: files.Found) -> str:
     return "timeval32" if usec < _MOST_USEC else "ns"
 
 
-def _file(found: files.Found) -> _File | None:
-    if found.magic_at < 0x28 or len(found.head) < found.magic_at + 24:
+def _version(head: bytes, magic_at: int) -> tuple[int, int] | None:
+    """The version that a block says, if there is such a one."""
+    if len(head) < magic_at + 24:
         return None
-    major, minor = found.head[found.magic_at + 17], found.head[found.magic_at + 18]
-    if (major, minor) != (1, 0) and not (major == 0 and 3 <= minor <= 8):
+    version = head[magic_at + 17], head[magic_at + 18]
+    known = version == (1, 0) or (version[0] == 0 and 3 <= version[1] <= 8)
+    return version if known else None
+
+
+def _file(found: files.Found, chief: _File | None) -> _File | None:
+    """A tracefile with what most of its first blocks say; `chief` decides a tie."""
+    if found.magic_at < 0x28:
         return None
-    time = _time_kind(found)
-    layout = ltt.f_header(major, minor, time, found.big)
+    order: Literal["big", "little"] = "big" if found.big else "little"
+    said = int.from_bytes(found.head[found.magic_at - 4 : found.magic_at], order)
+    sizes = [said] if files.PAGE <= said < 1 << 31 else []
+    heads = [found.head, *files.further_heads(found, sizes)]
+    versions = [v for head in heads if (v := _version(head, found.magic_at)) is not None]
+    if not versions:
+        return None
+    most = max(versions, key=versions.count)
+    if chief is not None and versions.count(chief.version) == versions.count(most):
+        most = chief.version
+    time = _time_kind(found, most)
+    layout = ltt.f_header(*most, time, found.big)
     places = files.places(layout)
     if places["magic"] != found.magic_at:
         return None
-    header = files.parse_header(layout, found.head)
-    return None if header is None else _File(found, header, places, time)
+    headers = [header for head in heads if (header := files.parse_header(layout, head))]
+    if not headers:
+        return None
+    preferred = chief.header if chief else None
+    header = {name: files.vote(headers, name, preferred) for name in headers[0]}
+    header |= {"begin": headers[0]["begin"], "major": most[0], "minor": most[1]}
+    return _File(found, header, places, time)
 
 
 def _name(relative: str) -> tuple[str, str, int, dict[str, model.Value]]:
@@ -414,8 +436,10 @@ def open_facilities(folder: Path, found: list[files.Found], options: OpenOptions
     """Open a trace of version 0.3 to 1.0."""
     del options  # the version decides everything here
     items, unread = [], []
+    control = [f for f in found if f.relative == "control/facilities_0"]
+    chief = _file(control[0], None) if control else None
     for each in found:
-        item = _file(each)
+        item = _file(each, chief)
         if item is None:
             unread.append(_warning("ltt-bad-header", "no header of any version", each.path))
         else:

@@ -16,7 +16,7 @@ from construct import ConstructError
 from bridge.formats import ltt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from construct import Struct
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PAGE = 4096
 _SEARCHED_PAGES = 4096
 _HEAD_BYTES = 256
+_NEAR_PAGES, _NEAR_BLOCKS = 17, 5
 
 Header = dict[str, int]
 
@@ -77,6 +78,22 @@ def find(path: Path, folder: Path) -> Found | None:
     except OSError:
         return None
     return None
+
+
+def further_heads(found: Found, sizes: Iterable[int]) -> list[bytes]:
+    """The starts of some later blocks of a file, where blocks may have one of the sizes."""
+    offsets = {page * PAGE for page in range(1, _NEAR_PAGES)}
+    for size in sizes:
+        offsets |= {number * size for number in range(1, _NEAR_BLOCKS)}
+    magic = ltt.MAGIC.to_bytes(4, "big" if found.big else "little")
+    heads = []
+    with found.path.open("rb") as file:
+        for offset in sorted(offsets):
+            file.seek(found.first + offset)
+            head = file.read(_HEAD_BYTES)
+            if head[found.magic_at : found.magic_at + 4] == magic:
+                heads.append(head)
+    return heads
 
 
 def parse_header(layout: Struct, data: bytes) -> Header | None:
