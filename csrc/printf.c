@@ -239,7 +239,8 @@ static int put_conversion(struct mb_session *session, struct mb_text *text, cons
 	}
 }
 
-void mb_format_text(struct mb_session *session, const struct mb_format *format, const int64_t *arguments, struct mb_text *text, int32_t widest)
+/* A width is at most the room that is left, `nul` included: what does not fit is cut in front of the digits, not behind. */
+void mb_format_text(struct mb_session *session, const struct mb_format *format, const int64_t *arguments, struct mb_text *text, int nul)
 {
 	char *start = text->at;
 
@@ -251,7 +252,7 @@ void mb_format_text(struct mb_session *session, const struct mb_format *format, 
 			put(text, piece->text, piece->length);
 			continue;
 		}
-		arguments = read_conversion(piece, arguments, widest, &how);
+		arguments = read_conversion(piece, arguments, text->end - text->at + nul, &how);
 		if (put_conversion(session, text, &how, *arguments++)) {
 			text->at = start;
 			return;
@@ -264,7 +265,7 @@ void mb_print(struct mb_session *session, uint32_t format, const int64_t *argume
 	char *room = mb_output_room(session, MB_PRINT_BYTES);
 	struct mb_text text = { room, room + MB_PRINT_BYTES };
 
-	mb_format_text(session, &session->formats[format], arguments, &text, MB_PRINT_BYTES);
+	mb_format_text(session, &session->formats[format], arguments, &text, 0);
 	session->out.used += (size_t)(text.at - room);
 }
 
@@ -273,7 +274,7 @@ void mb_sprint(struct mb_session *session, char *dest, uint32_t format, const in
 	size_t room = session->limits.maxstringlen - 1;
 	struct mb_text text = { session->scratch, session->scratch + room };
 
-	mb_format_text(session, &session->formats[format], arguments, &text, (int32_t)session->limits.maxstringlen);
+	mb_format_text(session, &session->formats[format], arguments, &text, 1);
 	*text.at = '\0';
 	mb_string_copy(session, dest, session->scratch);
 }

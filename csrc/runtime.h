@@ -263,7 +263,7 @@ void mb_histogram_text(const struct mb_stat_shape *shape, const struct mb_stat *
 /* printf.c */
 void mb_print(struct mb_session *session, uint32_t format, const int64_t *arguments);
 void mb_sprint(struct mb_session *session, char *dest, uint32_t format, const int64_t *arguments);
-void mb_format_text(struct mb_session *session, const struct mb_format *format, const int64_t *arguments, struct mb_text *text, int32_t widest);
+void mb_format_text(struct mb_session *session, const struct mb_format *format, const int64_t *arguments, struct mb_text *text, int nul);
 
 /* runtime.c */
 int32_t mb_raise(struct mb_session *session, uint32_t site, const char *message);
