@@ -8,7 +8,7 @@ handler's. Spec: systemtap-language section 9.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import translate
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,8 @@ class Derived:
     token: str
     bodies: tuple[ScopedBlock, ...]
     conditions: tuple[ScopedCondition, ...]
-    chain: tuple[ast.ProbePoint, ...] = ()
+    written: str = ""
+    """The point as the script has it, aliases and all."""
 
 
 class _Unresolved(Exception):
@@ -68,19 +69,21 @@ class _Handler:
     bodies: tuple[ScopedBlock, ...]
     conditions: tuple[ScopedCondition, ...] = ()
     chain: tuple[ast.ProbePoint, ...] = ()
+    written: str = ""
 
     def inside(self, script: ast.Script, alias: ast.Alias, point: ast.ProbePoint) -> _Handler:
         """The handler with an alias's bodies around it."""
         before = (ScopedBlock(script, alias.prologue),) if alias.prologue else ()
         after = (ScopedBlock(script, alias.epilogue),) if alias.epilogue else ()
-        return _Handler((*before, *self.bodies, *after), self.conditions, (*self.chain, point))
+        bodies = (*before, *self.bodies, *after)
+        return replace(self, bodies=bodies, chain=(*self.chain, point))
 
     def under(self, script: ast.Script, point: ast.ProbePoint) -> _Handler:
         """The handler with the point's condition added."""
         if point.condition is None:
             return self
         added = (*self.conditions, ScopedCondition(script, point.condition))
-        return _Handler(self.bodies, added, self.chain)
+        return replace(self, conditions=added)
 
 
 class Deriver:
@@ -113,6 +116,8 @@ class Deriver:
     ) -> list[Derived]:
         found: list[Derived] = []
         for point in points:
+            if depth == 0:
+                handler = replace(handler, written=str(point))
             try:
                 here = self._point(script, point, handler.under(script, point), depth)
             except _Unresolved as problem:
@@ -185,7 +190,7 @@ class Deriver:
                 f"identifier '{first.name}'",
                 handler.bodies,
                 handler.conditions,
-                handler.chain,
+                handler.written,
             )
             for place in places
         ]

@@ -66,10 +66,12 @@ class Folder:
         report: Callable[[Diagnostic], None],
         *,
         assume: bool = False,
+        written: str = "",
     ) -> None:
         self._expansion = expansion
         self._report = report
         self._assume = assume
+        self._written = written
 
     def fold(self, node: ast.Node) -> ast.Node:  # noqa: C901, PLR0911 - one case per kind
         """The node with constants folded and dead code gone."""
@@ -191,8 +193,9 @@ class Folder:
         """Calls that the place itself answers."""
         if self._expansion is None:
             return node
-        if not node.arguments and node.name in _POINT_NAMES:
-            text = quote(_POINT_NAMES[node.name](self._expansion.point))[1:-1]
+        if not node.arguments and node.name in (*_POINT_NAMES, "pn"):
+            own = self._written if node.name == "pn" else self._expansion.point
+            text = quote(_POINT_NAMES.get(node.name, str)(own))[1:-1]
             return ast.String(evaluate(text), text, span=node.span, token=node.token)
         match node.arguments:
             case (ast.Number(value=index),) if node.name in _ARGUMENTS:
