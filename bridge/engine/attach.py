@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 EVENTS = Path("/sys/kernel/tracing/events")
 BTF = Path("/sys/kernel/btf/vmlinux")
 LOG_BYTES = 1 << 20
+CLOSERS = 32
+SPARE_FILES = 256
 SLEEPABLE = 1 << 4
 """BPF_F_SLEEPABLE."""
 PROGRAM_TYPES = {
@@ -82,8 +85,8 @@ class Loaded:
         """Stop and detach all programs; maps stay."""
         if self.control is not None:
             self.set_word(Control.ARMED, 0)
-        while self.links:
-            os.close(self.links.pop())
+        links, self.links = self.links, []
+        _close_together(links)
 
     def close(self) -> None:
         """Release everything."""
@@ -96,9 +99,22 @@ class Loaded:
         self.programs, self.maps, self.spare = [], [], {}
 
 
+def _close_together(links: list[int]) -> None:
+    """Detach. The kernel waits for its grace period in every close, so they go side by side."""
+    if len(links) < 2:
+        for link in links:
+            os.close(link)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(len(links), CLOSERS)) as pool:
+        list(pool.map(os.close, links))
+
+
 def load(bpf: BpfObject, realtime_offset_ns: int) -> Loaded:
     """Create maps and load programs; nothing is attached yet."""
     loaded = Loaded(bpf)
+    _allow_files(len(bpf.maps) + 2 * len(bpf.programs) + SPARE_FILES)
     try:
         for spec in bpf.maps:
             loaded.maps.append(_create(spec, loaded.maps))
@@ -111,6 +127,13 @@ def load(bpf: BpfObject, realtime_offset_ns: int) -> Loaded:
         loaded.close()
         raise
     return loaded
+
+
+def _allow_files(wanted: int) -> None:
+    """Every map, program and link is an open file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted <= hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _create(spec: MapSpec, maps: Sequence[int]) -> int:
