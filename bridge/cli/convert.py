@@ -73,5 +73,4 @@ def _options(arguments: argparse.Namespace) -> WriteOptions:
         big_endian=arguments.byte_order == "big",
         aligned=not arguments.packed,
         block_bytes=arguments.subbuf_size,
-        arch_type=8 if arguments.word_size == 8 else 1,
     )

@@ -30,9 +30,13 @@ def _descend(folder: Path) -> Path:
     """The trace inside a folder that holds nothing but one: UST has a folder per process."""
     entries = list(folder.iterdir())
     folders = [e for e in entries if e.is_dir() and e.name != "control"]
-    if len(folders) == 1 and any(f.name.startswith("metadata_") for f in folders[0].iterdir()):
-        return folders[0]
-    return folder
+    inner = [f for f in folders if any(e.name.startswith("metadata_") for e in f.iterdir())]
+    if not inner or any(e.name.startswith("metadata_") for e in entries):
+        return folder
+    if len(inner) > 1:
+        names = ", ".join(sorted(f.name for f in inner)[:5])
+        raise TraceError(f"{folder}: holds {len(inner)} traces, open one of them: {names}")
+    return inner[0]
 
 
 def _complete(reader: LttReader, folder: Path, used: list[files.Found]) -> LttReader:

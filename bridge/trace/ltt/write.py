@@ -50,7 +50,13 @@ class WriteOptions:
     start_sec: int = 0
     start_usec: int = 0
     heartbeat: bool = False
-    arch_type: int = 8
+    arch_type: int = 0
+    """0.7 and 0.8: the architecture by its number; 0: i386 or x86_64 by the word size."""
+
+    @property
+    def architecture(self) -> int:
+        """The number of the architecture."""
+        return self.arch_type or (8 if self.arch_size == 8 else 1)
 
     @property
     def alignment(self) -> int:

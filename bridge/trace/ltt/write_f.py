@@ -161,7 +161,7 @@ class FacilityWriter(TraceWriter):
         hertz = options.frequency // options.divisor
         return {
             "magic": ltt.MAGIC,
-            "arch_type": options.arch_type,
+            "arch_type": options.architecture,
             "float_word_order": 4321 if options.big_endian else 1234,
             "arch_size": options.arch_size,
             "major": self.version[0],
@@ -206,7 +206,7 @@ class FacilityWriter(TraceWriter):
         folder.mkdir(exist_ok=True)
         stem = facility.name
         if stem.endswith("_arch"):
-            stem += f"_{ltt.ARCHITECTURES.get(self.options.arch_type, 'i386')}"
+            stem += f"_{ltt.ARCHITECTURES.get(self.options.architecture, 'i386')}"
         (folder / f"{stem}.xml").write_text(document(facility), "latin-1", "replace")
 
     def describe(self, event_class: model.EventClass) -> ClassEntry:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.errors import TraceError
 from bridge.facility import checksum
 from bridge.trace import model
 from bridge.trace.ltt import facilities, open_ltt
@@ -310,3 +311,51 @@ def test_lost_counter_is_cumulative(tmp_path: Path) -> None:
         out.write(event(kind, M2_32.start_tsc + 3, 2))
     with open_ltt(tmp_path / "t") as reader:
         assert reader.statistics()["c_0"].lost == 10
+
+
+def test_folder_of_several_processes(tmp_path: Path) -> None:
+    """UST makes a trace per process; one is opened, of several one must be named."""
+    write_kernel_0(tmp_path / "session" / "1_1")
+    with open_ltt(tmp_path / "session") as reader:
+        assert sum(e.stream == "kernel_0" for e in reader) == 2
+    write_kernel_0(tmp_path / "session" / "2_2")
+    with pytest.raises(TraceError, match="holds 2 traces, open one of them: 1_1, 2_2"):
+        open_ltt(tmp_path / "session")
+
+
+def test_events_larger_than_a_subbuffer(tmp_path: Path) -> None:
+    """2.6 makes a larger sub-buffer, facility traces have one size for all."""
+    kind = model.EventClass("a.b", 0, model.Struct((model.Field("s", model.Text()),)))
+    long = "x" * 9000
+    for version, writer in (("2.6", M2Writer), ("0.8", FacilityWriter)):
+        out = writer(tmp_path / version, WriteOptions(version, block_bytes=4096))
+        out.write(event(kind, 5, "short"))
+        if version == "2.6":
+            out.write(event(kind, 6, long))
+        else:
+            with pytest.raises(TraceError, match="larger than a sub-buffer"):
+                out.write(event(kind, 6, long))
+        out.write(event(kind, 7, "last"))
+        out.close()
+        with open_ltt(tmp_path / version) as reader:
+            texts = [e.fields["s"] for e in reader if e.event_class.name == "a.b"]
+            assert reader.diagnostics == []
+        assert texts == ["short", long, "last"] if version == "2.6" else ["short", "last"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "message"),
+    [
+        (model.Float(64), 1.0, "only integers, pointers and strings"),
+        (U8, 256, "256 does not fit 8 bits unsigned"),
+        (model.Text(), "a\0b", "not a text without NUL"),
+    ],
+)
+def test_what_2_6_cannot_hold(
+    kind: model.FieldType, value: model.Value, message: str, tmp_path: Path
+) -> None:
+    own = model.EventClass("a.b", 0, model.Struct((model.Field("f", kind),)))
+    with M2Writer(tmp_path / "t", WriteOptions()) as out, pytest.raises(TraceError) as caught:
+        out.write(event(own, 5, value))
+    assert message in str(caught.value)
+    assert "a.b" in str(caught.value)
