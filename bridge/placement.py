@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 RECORDED_CONTEXTS = ("pid", "tid", "ppid", "uid", "cpu", "execname", "realtime_ns")
 """What every hit of a recording carries."""
-ENDING = frozenset({"exit", "abort"})
-"""Calls that end the session."""
+ENDING = frozenset({"exit", "abort", "error"})
+"""Calls that end the session (an error does if MAXERRORS is 0, as it mostly is)."""
 ADDITIONS = (ops.GlobalAdd, ops.ArrayAdd, ops.StatAdd)
 ELEMENTS = (ops.ArrayGet, ops.ArraySet, ops.ArrayAdd, ops.ArrayHas, ops.ArrayDelete)
 VARIABLES = (
