@@ -110,7 +110,12 @@ def _derive_script(program: Program, deriver: Deriver, script: ast.Script) -> No
 
 
 def _add_probe(program: Program, derived: Derived) -> None:
-    folder = Folder(derived.expansion, program.sink.report, assume=program.options.assume_types)
+    folder = Folder(
+        derived.expansion,
+        program.sink.report,
+        assume=program.options.assume_types,
+        written=derived.written,
+    )
     blocks = tuple(ScopedBlock(b.script, folder.block(b.block)) for b in derived.bodies)
     conditions = tuple(
         ScopedCondition(c.script, folder.expr(c.expr)) for c in derived.conditions
