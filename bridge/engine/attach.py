@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 EVENTS = Path("/sys/kernel/tracing/events")
 BTF = Path("/sys/kernel/btf/vmlinux")
 LOG_BYTES = 1 << 20
+VERDICTS = frozenset({errno.EACCES, errno.EINVAL, errno.E2BIG})
+"""What a load gives when the verifier refused; anything else is the host's."""
 CLOSERS = 32
 SPARE_FILES = 256
 SLEEPABLE = 1 << 4
@@ -211,7 +213,7 @@ def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # 
     loaded: int = lib.mb_bpf_program_load(kind, attach, flags, name, code, size, ffi.NULL, 0)
     if loaded >= 0:
         return loaded
-    if loaded in (-errno.EPERM, -errno.ENOSYS):
+    if -loaded not in VERDICTS:
         raise host_error("load a BPF program", loaded)
     log = ffi.new("char[]", LOG_BYTES)
     again = lib.mb_bpf_program_load(kind, attach, flags, name, code, size, log, LOG_BYTES)
