@@ -25,7 +25,7 @@ INT64_MIN = -(1 << 63)
 
 _SIMPLE = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
 _SHIFTS = {"<<": "shl", ">>": "ashr", ">>>": "lshr"}
-_DIVISIONS = {"/": "sdiv", "%": "srem"}
+_DIVISIONS = {"/": "udiv", "%": "urem"}
 PREDICATES = {"==": "eq", "!=": "ne", "<": "slt", "<=": "sle", ">": "sgt", ">=": "sge"}
 """The icmp predicate of each comparison of two LONGs."""
 
@@ -275,12 +275,19 @@ class Emitter:
     def _divide(self, op: ops.Arith, left: str, right: str) -> str:
         zero = self.value(f"icmp eq i64 {right}, 0")
         self.fail_if(zero, op.site, DIVISION_BY_ZERO)
-        # INT64_MIN / -1 traps on x86; x / -1 is -x and x % -1 is 0 in any case.
-        minus_one = self.value(f"icmp eq i64 {right}, -1")
-        divisor = self.value(f"select i1 {minus_one}, i64 1, i64 {right}")
-        result = self.value(f"{_DIVISIONS[op.op]} i64 {left}, {divisor}")
-        other = self.value(f"sub i64 0, {left}") if op.op == "/" else "0"
-        return self.value(f"select i1 {minus_one}, i64 {other}, i64 {result}")
+        # By magnitudes: BPF has no signed division before its version 4 (the back end ends the
+        # process), and INT64_MIN / -1, which traps on x86, comes out as SystemTap wants it.
+        below, under = (self.value(f"icmp slt i64 {x}, 0") for x in (left, right))
+        magnitudes = [
+            self._negate_if(negative, x) for negative, x in ((below, left), (under, right))
+        ]
+        result = self.value(f"{_DIVISIONS[op.op]} i64 {', '.join(magnitudes)}")
+        negative = self.value(f"xor i1 {below}, {under}") if op.op == "/" else below
+        return self._negate_if(negative, result)
+
+    def _negate_if(self, condition: str, value: str) -> str:
+        negated = self.value(f"sub i64 0, {value}")
+        return self.value(f"select i1 {condition}, i64 {negated}, i64 {value}")
 
 
 def signed(value: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,3 +71,26 @@ def test_a_million_hits_are_counted_and_recorded(
     numbers = [int(re.search(r"\barg1 = (\d+)", line)[1]) for line in lines]
     assert numbers == sorted(numbers)
     assert all(0 <= n < HITS for n in numbers)
+
+
+def _quotient(left: int, right: int) -> int:
+    """C's division: towards zero."""
+    quotient = abs(left) // abs(right)
+    return -quotient if (left < 0) != (right < 0) else quotient
+
+
+@pytest.mark.bpf
+def test_signed_division_in_the_kernel(run: Runner, compile_c: Compiler) -> None:
+    victim = compile_c("signs", VICTIM % 100)
+    probe = f'probe process("{victim}").mark("hit")'
+    script = f"global n {probe} {{ n[(50 - $arg1) / 7, (50 - $arg1) % -7]++ }}"
+
+    done = run("run", "-e", script, "-c", victim)
+
+    numbers = [50 - i for i in range(100)]
+    expected = Counter((_quotient(n, 7), n - _quotient(n, -7) * -7) for n in numbers)
+    found = {
+        (int(m[1]), int(m[2])): int(m[3])
+        for m in re.finditer(r"^n\[(-?\d+),(-?\d+)\]=(\d+)$", done.out, re.MULTILINE)
+    }
+    assert (done.code, found) == (0, dict(expected)), done.err
