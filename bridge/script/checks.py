@@ -126,8 +126,16 @@ class _Checker:
 
     def body(self, body: Body) -> None:
         self._body = body
+        function = body.function
+        if function is not None and function.declaration.code is not None:
+            self._embedded(function.declaration)
         for block in body.blocks:
             self._node(block.block, loop=False)
+
+    def _embedded(self, function: ast.Function) -> None:
+        if not self._program.options.assume_types:
+            message = f"function '{function.name}' is embedded C, which is not supported"
+            self._report(message, function)
 
     def _report(self, message: str, node: ast.Node) -> None:
         if message not in self._seen:
@@ -146,6 +154,8 @@ class _Checker:
                 self._report("cannot 'continue' outside loop", node)
             case ast.Print():
                 self._print(node)
+            case ast.EmbeddedExpr() if not self._program.options.assume_types:
+                self._report("embedded C is not supported", node)
             case ast.Assign(target=target) | ast.Step(operand=target):
                 self._left_side(node, target)
         inside = loop or isinstance(node, ast.For | ast.While | ast.Foreach)
@@ -163,14 +173,22 @@ class _Checker:
 
     def _left_side(self, node: ast.Expr, target: ast.Expr) -> None:
         match target:
-            case ast.Name() | ast.Target() | ast.Cast() | ast.AtVar():
+            case ast.Name():
                 return
+            case ast.Target() | ast.Cast() | ast.AtVar():
+                self._write(node)
             case ast.Index(base=ast.Name()):
                 return
             case ast.Index():
                 self._report("Assignment to read-only histogram bucket", node)
             case _:
                 self._report("Expecting lvalue for assignment", node)
+
+    def _write(self, node: ast.Expr) -> None:
+        if not self._program.options.guru:
+            self._report("write to target variable not permitted; need stap -g", node)
+        elif not self._program.options.assume_types:
+            self._report("writing to the traced program is not supported", node)
 
     def _value(self, parent: ast.Node, child: ast.Node) -> None:
         """A function without a result is no value."""

@@ -217,13 +217,16 @@ class Resolver:
         for argument in node.arguments:
             self._visit(argument)
         found, other = self._functions(node)
+        builtin = builtin_for(node)
+        if builtin is not None and all(f.code is not None for _, f in found):
+            # embedded C whose meaning is known
+            found = []
         if found:
             bodies = [self._program.function(script, function) for script, function in found]
             infos = tuple(body.function for body in bodies if body.function is not None)
             self._facts.calls[node] = infos
             self._privileged(node, infos)
             return
-        builtin = builtin_for(node)
         if builtin is not None:
             self._facts.calls[node] = builtin
             return
