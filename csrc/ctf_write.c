@@ -34,6 +34,7 @@ struct stream {
 	uint8_t *packet;	/* made at the first event */
 	uint64_t capacity;
 	uint64_t used;		/* bytes; 0 while no packet is open */
+	uint64_t content;	/* bits, up to the end of the last event */
 	uint64_t first;		/* clock of the packet's first event */
 	uint64_t last;
 	uint64_t events;	/* in the open packet */
@@ -297,7 +298,7 @@ static void fill_header(const struct mb_ctf_writer *w, struct stream *s)
 	put_u64(p + 24, s->instance);
 	put_u64(p + 32, s->first);
 	put_u64(p + 40, s->last);
-	put_u64(p + 48, s->used << 3);
+	put_u64(p + 48, s->content);
 	put_u64(p + 56, s->used << 3);
 	put_u64(p + 64, s->sequence);
 	put_u64(p + 72, s->sequence ? s->lost : 0);
@@ -376,6 +377,7 @@ static int open_packet(struct mb_ctf_writer *w, struct stream *s, uint64_t clock
 	if (!s->packet && grow(s, w->packet_bytes))
 		return -ENOMEM;
 	s->used = content_start(s);
+	s->content = s->used << 3;
 	s->first = clock;
 	s->last = clock;
 	return 0;
@@ -403,12 +405,14 @@ static int try_event(struct stream *s, const struct class *c, uint64_t clock, co
 {
 	struct encoder e = { c->ranges, c->variables, slots, slots + slot_count, s->packet, s->capacity << 3, s->used << 3 };
 	int extended = c->id >= EXTENDED_ID || (clock - s->last) >> 32;
+	uint64_t content;
 	int ret;
 
 	if (s->used + EVENT_HEADER_BYTES > s->capacity)
 		return -ENOSPC;
 	put_event_header(&e, c->id, clock, extended);
 	ret = put(&e, c->ops, c->count);
+	content = e.bit;
 	if (!ret)
 		ret = align(&e, 8);
 	if (!ret && e.slot != e.end)
@@ -416,6 +420,7 @@ static int try_event(struct stream *s, const struct class *c, uint64_t clock, co
 	if (ret)
 		return ret;
 	s->used = e.bit >> 3;
+	s->content = content;
 	s->last = clock;
 	s->events++;
 	return 0;
