@@ -67,8 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the trace."""
     with _open(arguments) as reader:
         if arguments.stats:
-            _select(reader, arguments)
-            _print_statistics(reader, as_json=arguments.format == "json")
+            found = _statistics(reader, arguments)
+            _print_statistics(reader.format, found, as_json=arguments.format == "json")
         else:
             _print_lines(_lines(reader, arguments))
         sys.stdout.flush()
@@ -240,8 +240,17 @@ def _moment(text: str | None, day: _Day, default: int) -> int:
 # --- statistics -------------------------------------------------------------------------------
 
 
-def _print_statistics(reader: Reader, *, as_json: bool) -> None:
-    found = reader.statistics()
+def _statistics(reader: Reader, arguments: argparse.Namespace) -> dict[str, StreamStatistics]:
+    """The totals of what was selected."""
+    from bridge.trace.ltt.reader import LttReader
+
+    if isinstance(reader, LttReader):
+        return reader.statistics(_ltt_selection(reader, arguments))
+    _select(reader, arguments)
+    return reader.statistics()
+
+
+def _print_statistics(form: str, found: dict[str, StreamStatistics], *, as_json: bool) -> None:
     if as_json:
         rows = {
             name: {
@@ -253,9 +262,9 @@ def _print_statistics(reader: Reader, *, as_json: bool) -> None:
             }
             for name, s in found.items()
         }
-        print(json.dumps({"format": reader.format, "streams": rows}))
+        print(json.dumps({"format": form, "streams": rows}))
         return
-    print(f"format {reader.format}")
+    print(f"format {form}")
     for name, statistics in found.items():
         _print_stream(name, statistics)
     total = sum(sum(s.events.values()) for s in found.values())
