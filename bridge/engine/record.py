@@ -291,12 +291,19 @@ class Recorder:
         common = _common_contexts(placed.hooks)
         self._common = common
         self._classes = [_class(hook, frozenset(common)) for hook in placed.hooks]
-        self._describe(placed, realtime_offset_ns, target)
+        self._placed = placed
+        self._offset_ns = realtime_offset_ns
+        self._target = target
+        self.handle: Any = ffi.NULL
+
+    def start(self, now_ns: int) -> None:
+        """Get ready for the first record; timers count from now (CLOCK_MONOTONIC)."""
+        self._describe(now_ns)
         hooks, fields = self._tables()
         cpus = os.sysconf("SC_NPROCESSORS_CONF")
         for cpu in range(cpus):
             self._folder.add_stream(f"channel0_{cpu}", 0, cpu, cpu)
-        handle = lib.mb_recorder_create(
+        self.handle = lib.mb_recorder_create(
             self._folder.handle,
             ffi.new("struct mb_recorder_hook[]", hooks or 1),
             len(hooks),
@@ -304,23 +311,23 @@ class Recorder:
             len(fields),
             cpus,
         )
-        if handle == ffi.NULL:
-            raise TraceError(f"{path}: these markers cannot be recorded")
-        self.handle: Any = handle
+        if self.handle == ffi.NULL:
+            raise TraceError(f"{self._folder.path}: these markers cannot be recorded")
 
     # --- description ---
 
-    def _describe(self, placed: Placed, offset_ns: int, target: int) -> None:
+    def _describe(self, start_ns: int) -> None:
         entries: dict[str, str | int] = dict(environment())
-        entries[TARGET] = target
-        entries[START] = time.monotonic_ns() + offset_ns
+        entries[TARGET] = self._target
+        entries[START] = start_ns + self._offset_ns
         number = 0
         for class_ in self._classes:
             for faults in (False, True) if class_.can_fault else (False,):
-                entries[f"{PREFIX}{number}"] = _origin(class_, placed, faults=faults).entry()
+                origin = _origin(class_, self._placed, faults=faults)
+                entries[f"{PREFIX}{number}"] = origin.entry()
                 number += 1
         text = tsdl.header(str(self._folder.uuid), entries)
-        seconds, rest = divmod(offset_ns, NS_PER_S)
+        seconds, rest = divmod(self._offset_ns, NS_PER_S)
         text += tsdl.clock("monotonic", NS_PER_S, seconds, rest, "CLOCK_MONOTONIC")
         text += tsdl.stream(0, self._event_context(), with_cpu=True)
         self._folder.describe(text)
@@ -375,6 +382,8 @@ class Recorder:
 
     def close(self) -> RecordingSummary:
         """Finish the trace."""
+        if self.handle == ffi.NULL:
+            self.start(time.monotonic_ns())
         error = lib.mb_recorder_flush(self.handle, time.monotonic_ns())
         written = lib.mb_recorder_written(self.handle)
         dropped = lib.mb_recorder_dropped(self.handle)

@@ -13,7 +13,7 @@ TRACE = "/* CTF 1.8 */ trace { major = 1; minor = 8; byte_order = le; };\n"
 
 
 def _payload(fields: str, before: str = "") -> Struct:
-    text = f"{TRACE}{before}\nevent {{ name = \"e\"; fields := struct {{ {fields} }}; }};"
+    text = f'{TRACE}{before}\nevent {{ name = "e"; fields := struct {{ {fields} }}; }};'
     return describe(text, "m").events[0].event.payload
 
 
