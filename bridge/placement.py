@@ -56,7 +56,7 @@ def place(program: Program, *, record: bool = False, kernel: bool = True) -> Pla
 
     With `record`, every hit is captured in full. Without `kernel`, nothing runs there.
     """
-    decision = _Decision(program)
+    decision = _Decision(program, record)
     if not kernel:
         reason = "the kernel was not asked for"
         decision.user = dict.fromkeys(range(len(program.handlers)), reason)
@@ -108,6 +108,7 @@ class _Decision:
     """Handlers start in the kernel unless they have an obstacle; then globals pull them out."""
 
     program: Program
+    record: bool
     user: dict[int, str] = field(default_factory=dict)
     """Why a handler runs in user space, by its number."""
     uses: dict[int, dict[int, list[Op]]] = field(default_factory=dict)
@@ -173,6 +174,8 @@ class _Decision:
             return "is shared with a handler in user space"
         if any(self._in_condition(variable, n) for n in range(len(self.program.handlers))):
             return "is part of a condition"
+        if self.record and self._timers_use(variable):
+            return "is used by a timer, and a replay has to see it as the timer does now"
         if all(isinstance(op, ADDITIONS) for n in kernel for op in uses[n]):
             reason = mergeable(self.program, variable)
             if not reason:

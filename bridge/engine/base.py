@@ -103,8 +103,8 @@ class Feed(Protocol):
         """The time that timers and records go by, in nanoseconds."""
         ...
 
-    def arm(self) -> None:
-        """From now on hits are delivered."""
+    def arm(self) -> int:
+        """From now on hits are delivered; the time from which timers count."""
         ...
 
     def turn(self, until_ns: int) -> bool:
@@ -127,8 +127,9 @@ class EmptyFeed:
         """The monotonic clock."""
         return time.monotonic_ns()
 
-    def arm(self) -> None:
+    def arm(self) -> int:
         """Nothing to arm."""
+        return self.now()
 
     def turn(self, until_ns: int) -> bool:
         """Sleep."""
@@ -152,9 +153,9 @@ def run_session(
     """
     _begin(session)
     if session.state is State.RUNNING:
-        feed.arm()
+        start = feed.arm()
         try:
-            session.start_timers(feed.now())
+            session.start_timers(start)
             _loop(session, feed, stopped)
         finally:
             feed.disarm()

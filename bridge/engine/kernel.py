@@ -115,7 +115,6 @@ class KernelFeed:
             offset = self._loaded.word(Control.REALTIME_OFFSET)
             target = self._session.options.target
             self._recorder = Recorder(self._session.placed, trace, offset, target)
-            self._live.recorder = self._recorder.handle
 
     def close(self) -> None:
         """Release the ring buffer, finish the recording."""
@@ -141,13 +140,18 @@ class KernelFeed:
         """Where the session is in time: at the record that waits for a timer, or now."""
         return time.monotonic_ns() if self._reached is None else self._reached
 
-    def arm(self) -> None:
+    def arm(self) -> int:
         """Attach everything, then let all programs run at once, then let the command run."""
         self._drain.fill()
         attach.attach(self._loaded)
         self._follow_target()
+        start = time.monotonic_ns()
+        if self._recorder is not None:
+            self._recorder.start(start)
+            self._live.recorder = self._recorder.handle
         self._loaded.set_word(Control.ARMED, 1)
         self._outside.begin()
+        return start
 
     def _follow_target(self) -> None:
         targets = self._loaded.object.targets

@@ -94,9 +94,10 @@ class TimerFeed:
         """The monotonic clock."""
         return time.monotonic_ns()
 
-    def arm(self) -> None:
+    def arm(self) -> int:
         """Let the command run."""
         self._outside.begin()
+        return self.now()
 
     def turn(self, until_ns: int) -> bool:
         """Sleep until then, or until a signal."""

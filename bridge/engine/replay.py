@@ -261,8 +261,9 @@ class ReplayFeed:
         """Where the replay is in the trace's time."""
         return self._now
 
-    def arm(self) -> None:
-        """Nothing to arm."""
+    def arm(self) -> int:
+        """Timers count from when they did at the recording."""
+        return self._now
 
     def turn(self, until_ns: int) -> bool:
         """Deliver some events, with the timers between them; False at the end of the trace."""

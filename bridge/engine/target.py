@@ -87,4 +87,3 @@ class Target:
         if self.child is not None:
             return {self.pid}
         return set(threads(self.pid))
-

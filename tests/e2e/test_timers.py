@@ -1,0 +1,64 @@
+"""Timers of a replay fire where they fired live, and see what they saw."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Compiler, Runner
+
+VICTIM = """
+#include <markbridge/marker.h>
+#include <unistd.h>
+int main(void)
+{
+	for (long i = 0; i < 600; i++) {
+		MARKBRIDGE_MARK(demo, hit, i);
+		usleep(500);
+	}
+	return 0;
+}
+"""
+SCRIPT = """
+global n
+probe process("%s").mark("hit") { n[$arg1 %% 3]++ }
+probe timer.ms(50)
+{
+  foreach (k+ in n)
+    printf("%%d:%%d ", k, n[k])
+  println("")
+  delete n
+}
+"""
+
+
+@pytest.mark.bpf
+def test_a_table_printed_every_50_ms(run: Runner, compile_c: Compiler, tmp_path: Path) -> None:
+    victim, script, trace = compile_c("slow", VICTIM), tmp_path / "x.stp", tmp_path / "trace"
+    script.write_text(SCRIPT % victim)
+
+    live = run("run", script, "-c", victim, "--trace", trace)
+    replayed = run("run", script, "--replay", trace)
+
+    assert (live.code, replayed.code) == (0, 0), live.err + replayed.err
+    assert len(live.out.splitlines()) >= 5
+    assert replayed.out == live.out
+
+
+@pytest.mark.bpf
+@pytest.mark.tools
+def test_a_session_that_ends_in_begin_leaves_a_readable_trace(
+    run: Runner, compile_c: Compiler, tmp_path: Path
+) -> None:
+    victim, trace = compile_c("slow", VICTIM), tmp_path / "trace"
+
+    done = run("run", "-e", SCRIPT % victim + "probe begin { exit() }", "--trace", trace)
+
+    assert (done.code, done.out) == (0, ""), done.err
+    shown = subprocess.run(["babeltrace2", trace], capture_output=True, text=True, check=True)
+    assert (shown.stdout, shown.stderr) == ("", "")
