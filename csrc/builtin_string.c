@@ -183,28 +183,43 @@ static size_t escape(char *piece, unsigned char c)
 	return 4;
 }
 
-/* Escaped text of at most `most` bytes, quotes and dots included. */
+/* Whether the escaped text has at most `room` bytes. */
+static int fits(const char *text, int64_t room)
+{
+	char piece[4];
+
+	for (; *text && room >= 0; text++)
+		room -= (int64_t)escape(piece, (unsigned char)*text);
+	return room >= 0;
+}
+
+/* Escaped text of at most `most` bytes, quotes included; if it must be cut, dots follow the closing quote and count as well. */
 static void put_escaped(const struct mb_session *session, char *dest, const char *text, int64_t most, int quoted)
 {
 	struct mb_text out = whole(session, dest);
-	int64_t room = session->limits.maxstringlen - 1, frame = quoted ? 5 : 0;
+	int64_t room = session->limits.maxstringlen - 1;
 	char piece[4];
-	size_t length;
+	int cut;
 
 	if (most > 0 && most < room)
 		room = most;
 	if (quoted)
+		room = room > 5 ? room - 2 : 3;
+	cut = !fits(text, room);
+	if (quoted && cut)
+		room -= 3;
+	if (quoted)
 		mb_text_char(&out, '"');
-	for (room -= frame; *text; room -= (int64_t)length, text++) {
-		length = escape(piece, (unsigned char)*text);
-		if ((int64_t)length > room)
+	for (; *text; text++) {
+		size_t length = escape(piece, (unsigned char)*text);
+
+		room -= (int64_t)length;
+		if (room < 0)
 			break;
 		put(&out, piece, length);
 	}
 	if (quoted)
-		mb_text_char(&out, '"');
-	if (quoted && *text)
-		put(&out, "...", 3);
+		put(&out, cut ? "\"..." : "\"", cut ? 4 : 1);
 	*out.at = '\0';
 }
 

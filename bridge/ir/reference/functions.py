@@ -86,7 +86,9 @@ def _function(machine: Machine) -> bytes:
 
 
 def _substr(_: Machine, text: bytes, start: int, length: int) -> bytes:
-    if start < 0 or start > len(text) or length <= 0:
+    # The length with the NUL has 32 bits.
+    length = (length + 1 + (1 << 31)) % (1 << 32) - (1 << 31) - 1
+    if start < 0 or length <= 0:
         return b""
     return text[start : start + length]
 
@@ -94,31 +96,27 @@ def _substr(_: Machine, text: bytes, start: int, length: int) -> bytes:
 def _stringat(_: Machine, text: bytes, at: int) -> int:
     if not 0 <= at < len(text):
         raise ScriptError("Position out of bounds")
-    return text[at]
+    return text[at] - (text[at] >> 7 << 8)
 
 
 def _replace(_: Machine, text: bytes, old: bytes, new: bytes) -> bytes:
     return text.replace(old, new) if old else text
 
 
-_NUMBER = {
-    0: rb"[ \t\n\v\f\r]*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)",
-    16: rb"[ \t\n\v\f\r]*([+-]?)(?:0[xX])?([0-9a-fA-F]+)",
-}
-
-
 def _strtol(_: Machine, text: bytes, base: int) -> int:
-    if base and not 2 <= base <= 36:
+    # As the kernel's simple_strtol: no white space, no plus, digits up to f in every base.
+    negative = text.startswith(b"-")
+    text = text[negative:]
+    hexadecimal = re.match(rb"0[xX][0-9a-fA-F]", text) is not None
+    if base == 0:
+        base = 16 if hexadecimal else 8 if text.startswith(b"0") else 10
+    if not 2 <= base <= 36:
         return 0
-    digits = b"0123456789abcdefghijklmnopqrstuvwxyz"[:base]
-    pattern = _NUMBER.get(base, rb"[ \t\n\v\f\r]*([+-]?)([%s]+)" % digits)
-    found = re.match(pattern, text, re.IGNORECASE)
-    if found is None:
-        return 0
-    shown = found[2].lower()
-    octal = base == 0 and shown.startswith(b"0") and not shown.startswith(b"0x")
-    value = int(shown, 8 if octal else base)
-    return wrap(-value if found[1] == b"-" else value)
+    if base == 16 and hexadecimal:
+        text = text[2:]
+    found = re.match(rb"[%s]+" % b"0123456789abcdef"[:base], text, re.IGNORECASE)
+    value = int(found[0], base) if found else 0
+    return wrap(-value if negative else value)
 
 
 def _isdigit(_: Machine, text: bytes) -> int:
@@ -126,35 +124,35 @@ def _isdigit(_: Machine, text: bytes) -> int:
     return int(text[:1].isdigit())
 
 
-def escaped(text: bytes, *, quotes: bool) -> bytes:
-    """Unprintable bytes as C escapes."""
-
-    def one(byte: int) -> bytes:
-        if byte in _ESCAPES:
-            return b"\\" + _ESCAPES[byte]
-        if byte == ord("\\") or (quotes and byte == ord('"')):
-            return b"\\" + bytes([byte])
-        return bytes([byte]) if 0x20 <= byte < 0x7F else b"\\%03o" % byte
-
-    return b"".join(map(one, text))
+def _escape(byte: int) -> bytes:
+    if byte in _ESCAPES:
+        return b"\\" + _ESCAPES[byte]
+    if byte in b'\\"':
+        return b"\\" + bytes([byte])
+    return bytes([byte]) if 0x20 <= byte < 0x7F else b"\\%03o" % byte
 
 
-def _text_strn(_: Machine, text: bytes, length: int, quotes: int) -> bytes:
-    """Cut to `length`; with quotes those count, and dots take the place of the last three."""
-    room = max(length, 5) - 2 if quotes else length
-    pieces: list[bytes] = []
-    for byte in text:
-        piece = escaped(bytes([byte]), quotes=bool(quotes))
-        if len(piece) > room:
+def escaped(text: bytes, room: int | None = None) -> bytes:
+    """Unprintable bytes, quotes and backslashes as C escapes; no escape is cut in two."""
+    shown = b""
+    for piece in map(_escape, text):
+        if room is not None and len(shown) + len(piece) > room:
             break
-        pieces.append(piece)
-        room -= len(piece)
-    shown = b"".join(pieces)
+        shown += piece
+    return shown
+
+
+def _text_strn(machine: Machine, text: bytes, length: int, quotes: int) -> bytes:
+    """Cut to `length`; with quotes those count, and so do the dots after a text that is cut."""
+    most = machine.session.program.limits.maxstringlen - 1
+    room = min(length, most) if length > 0 else most
     if not quotes:
-        return shown
-    if len(pieces) == len(text):
-        return b'"' + shown + b'"'
-    return b'"' + shown[: len(shown) - 3 + room] + b'"...'
+        return escaped(text, room)
+    room = max(room, 5) - 2
+    whole = escaped(text)
+    if len(whole) <= room:
+        return b'"' + whole + b'"'
+    return b'"' + escaped(text, room - 3) + b'"...'
 
 
 def _tokenize(machine: Machine, *arguments: bytes) -> bytes:
@@ -180,11 +178,21 @@ def _ngroups(machine: Machine) -> int:
     return found.re.groups + 1 if found else 0
 
 
+_SYNONYMS = {35: "EDEADLK", 95: "EOPNOTSUPP"}
+"""Names of errors that have several."""
+
+
 def _errno_str(_: Machine, number: int) -> bytes:
-    return errno.errorcode.get(abs(number), "").encode()
+    number = abs(number)
+    if number > 131:
+        return b""
+    return _SYNONYMS.get(number, errno.errorcode.get(number, "")).encode()
 
 
 def _ctime(_: Machine, seconds: int) -> bytes:
+    if not -(1 << 31) <= seconds < 1 << 31:
+        when = "future" if seconds > 0 else "past"
+        raise ScriptError(f"Time too far in the {when} to be converted")
     return time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(seconds)).encode()
 
 
@@ -221,8 +229,8 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "str_replace": _replace,
     "strtol": _strtol,
     "isdigit": _isdigit,
-    "text_str": lambda _, text: escaped(text, quotes=False),
-    "string_quoted": lambda _, text: b'"' + escaped(text, quotes=True) + b'"',
+    "text_str": lambda _, text: escaped(text),
+    "string_quoted": lambda m, text: _text_strn(m, text, 0, 1),
     "tokenize": _tokenize,
     "matched": _matched,
     "ngroups": _ngroups,

@@ -83,7 +83,7 @@ class Machine:
         self, function: Function, arguments: tuple[Item, ...], call: ops.Call | None, at: int
     ) -> None:
         if len(self.frames) > self.session.program.limits.maxnesting:
-            raise ScriptError("MAXNESTING exceeded", function.site)
+            raise ScriptError("MAXNESTING exceeded")
         registers: list[Item] = [0 if t is Value.LONG else b"" for t in function.registers]
         registers[: len(arguments)] = arguments
         frame = _Frame(function, registers, function.blocks[0], 0, call, at, arguments)

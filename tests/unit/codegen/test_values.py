@@ -78,5 +78,5 @@ def test_regular_expressions_are_bytewise(native: Any) -> None:
 def test_tokens(native: Any) -> None:
     script = """probe oneshot {
         for (t = tokenize("::a::b:", ":"); t != ""; t = tokenize(":")) print("[", t, "]")
-        println(strtol("-0x1f", 16), " ", strtol("077", 0), " ", text_strn("abcdef", 8, 1)) }"""
-    assert native(script).output == '[a][b]-31 63 "abc"...\n'
+        println(strtol("-0x1f", 16), " ", strtol("077", 0), " ", text_strn("abcdef", 8, 1), text_strn("abcdef", 7, 1)) }"""
+    assert native(script).output == '[a][b]-31 63 "abcdef""ab"...\n'
