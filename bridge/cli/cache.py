@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-import tempfile
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -90,6 +89,8 @@ def keep(path: Path, placed: Placed) -> None:
     """Keep a compiled script; that this fails is no error."""
     if placed.hooks:
         return
+    import tempfile
+
     with suppress(OSError):
         descriptor, name = tempfile.mkstemp(dir=path.parent)
         with os.fdopen(descriptor, "wb") as file:

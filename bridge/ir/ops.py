@@ -8,8 +8,9 @@ is `bridge.ir.interpret`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from bridge.values import dataclass
 
 if TYPE_CHECKING:
     from bridge.ir.program import Label, Reg

@@ -9,9 +9,11 @@ supplies the captures in its own way and the body does not know.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, NewType
+
+from bridge.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
