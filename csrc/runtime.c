@@ -91,9 +91,13 @@ char *mb_enter(struct mb_session *session, uint64_t bytes, uint32_t site)
 	return frame;
 }
 
-/* The outermost frame, which ends with the handler. */
+/* The outermost frame, which ends with the handler; NULL if it is too large. */
 char *mb_enter_handler(struct mb_session *session, uint64_t bytes)
 {
+	if (bytes > (uint64_t)(session->frame_end - session->frames)) {
+		mb_raise(session, MB_NO_SITE, "strings need too much memory, lower MAXSTRINGLEN");
+		return NULL;
+	}
 	session->frame_top = session->frames + bytes;
 	return session->frames;
 }

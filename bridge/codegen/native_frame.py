@@ -146,18 +146,18 @@ class NativeBackend:
 
     def _enter(self, e: Emitter) -> None:
         size = self._frame_bytes
-        if self.role is Role.HANDLER:
-            if size:
-                self.call_named(e, "%frame", "mb_enter_handler", "%session", str(size))
-        else:
+        if self.role is not Role.HANDLER:
             # The call's own site is filled in where the error passes it.
             nowhere = str(runtime.NO_SITE)
             self.call_named(e, "%frame", "mb_enter", "%session", str(size), nowhere)
-            deep = e.value("icmp eq ptr %frame, null")
-            e.branch(deep, "too_deep", "entered")
-            e.start("too_deep")
-            e.emit(f"ret i32 {runtime.RAISED}")
-            e.start("entered")
+        elif size:
+            self.call_named(e, "%frame", "mb_enter_handler", "%session", str(size))
+        else:
+            return
+        e.branch(e.value("icmp eq ptr %frame, null"), "too_deep", "entered")
+        e.start("too_deep")
+        e.emit(f"ret i32 {runtime.RAISED}")
+        e.start("entered")
         for number in range(len(self._buffers) + self._temporaries):
             e.emit(f"%s{number} = getelementptr i8, ptr %frame, i64 {number * self.capacity}")
 

@@ -78,5 +78,16 @@ def test_regular_expressions_are_bytewise(native: Any) -> None:
 def test_tokens(native: Any) -> None:
     script = """probe oneshot {
         for (t = tokenize("::a::b:", ":"); t != ""; t = tokenize(":")) print("[", t, "]")
-        println(strtol("-0x1f", 16), " ", strtol("077", 0), " ", text_strn("abcdef", 8, 1), text_strn("abcdef", 7, 1)) }"""
-    assert native(script).output == '[a][b]-31 63 "abcdef""ab"...\n'
+        println(strtol("-0x1f", 16), " ", strtol("077", 0))
+        println(text_strn("abcdef", 8, 1), text_strn("abcdef", 7, 1)) }"""
+    assert native(script).output == '[a][b]-31 63\n"abcdef""ab"...\n'
+
+
+def test_strings_that_need_too_much_memory(native: Any) -> None:
+    texts = " ".join(f's{n} = sprint(n) . "x"' for n in range(300))
+    shown = " . ".join(f"s{n}" for n in range(300))
+    ran = native(
+        f"probe oneshot {{ n = 1 {texts} println({shown}) }}", {"MAXSTRINGLEN": "1048576"}
+    )
+    assert ran.messages.startswith("ERROR: strings need too much memory")
+    assert ran.result.exit_code == 1
