@@ -172,10 +172,11 @@ void mb_recorder_lost(struct mb_recorder *r, int32_t cpu, uint64_t total)
 	mb_ctf_writer_lost(r->writer, at, r->lost[at] + (at ? 0 : r->lost[r->cpus]));
 }
 
-int mb_recorder_flush(struct mb_recorder *r, uint64_t now_ns)
+int mb_recorder_flush(struct mb_recorder *r)
 {
+	/* Hits of before now may still wait in the ring: their times come, not this one. */
 	if (!r->last)
-		r->last = now_ns;
+		return 0;
 	r->flushed = r->last;
 	return mb_ctf_writer_flush(r->writer, r->last);
 }

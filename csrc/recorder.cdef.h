@@ -27,7 +27,7 @@ struct mb_recorder *mb_recorder_create(struct mb_ctf_writer *writer, const struc
 				       uint32_t field_count, uint32_t cpus);
 int mb_recorder_write(void *recorder, const struct mb_record *record);
 void mb_recorder_lost(struct mb_recorder *recorder, int32_t cpu, uint64_t total);
-int mb_recorder_flush(struct mb_recorder *recorder, uint64_t now_ns);
+int mb_recorder_flush(struct mb_recorder *recorder);
 int mb_recorder_close(struct mb_recorder *recorder, uint64_t now_ns);
 uint64_t mb_recorder_written(const struct mb_recorder *recorder);
 uint64_t mb_recorder_dropped(const struct mb_recorder *recorder);

@@ -378,13 +378,13 @@ class Recorder:
 
     def flush(self) -> None:
         """Write out what is there; call it about once a second while nothing comes."""
-        lib.mb_recorder_flush(self.handle, time.monotonic_ns())
+        lib.mb_recorder_flush(self.handle)
 
     def close(self) -> RecordingSummary:
         """Finish the trace."""
         if self.handle == ffi.NULL:
             self.start(time.monotonic_ns())
-        error = lib.mb_recorder_flush(self.handle, time.monotonic_ns())
+        error = lib.mb_recorder_flush(self.handle)
         written = lib.mb_recorder_written(self.handle)
         dropped = lib.mb_recorder_dropped(self.handle)
         code = lib.mb_recorder_close(self.handle, time.monotonic_ns()) or error
