@@ -1,0 +1,67 @@
+"""The example of the README: the recording that comes with it, and the whole demonstration."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Runner
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ARTICLES = ("tea", "coffee", "bread", "honey", "cheese")
+
+
+def _orders(count: int) -> list[tuple[int, str, int]]:
+    """What examples/shop.c orders: number, article, cents."""
+    state, orders = 2006, []
+
+    def draw() -> int:
+        nonlocal state
+        state = (state * 1103515245 + 12345) & 0xFFFFFFFF
+        return state >> 16
+
+    for number in range(1, count + 1):
+        article = ARTICLES[draw() % 5]
+        orders.append((number, article, 50 + draw() % 1000))
+    return orders
+
+
+def test_the_recording_that_comes_with_it(run: Runner) -> None:
+    orders = _orders(1000)
+
+    done = run("run", ROOT / "examples/orders.stp", "--replay", ROOT / "examples/orders.trace")
+
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[:5] == [
+        f"order {n}: {article:6} {cents:4}" for n, article, cents in orders[:5]
+    ]
+    sold = Counter(article for _, article, _ in orders).most_common(3)
+    assert lines[6:9] == [f"{article:6} {count:5}" for article, count in sold]
+    refused = sum(cents > 900 for _, _, cents in orders)
+    mean = sum(cents for _, _, cents in orders) // len(orders)
+    assert lines[9] == f"refused {refused}, mean price {mean}"
+
+
+@pytest.mark.bpf
+def test_the_whole_demonstration() -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    done = subprocess.run(
+        ["sh", "examples/demo.sh"],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("The replay printed the same as the live run.\n")
