@@ -88,8 +88,12 @@ static int64_t decode_loop(const struct mb_ltt_op *op, struct walk *walk, uint64
 	/* Every element takes at least one byte or none at all; either way more than this is damage. */
 	if (times > walk->limit - at || depth >= MAX_DEPTH)
 		return -MB_LTT_BAD_EVENT;
-	for (i = 0; i < times && ret >= 0; i++)
-		ret = run(op + 1, op->body, walk, (uint64_t)ret, sink, depth + 1);
+	for (i = 0; i < times && ret >= 0; i++) {
+		at = (uint64_t)ret;
+		ret = run(op + 1, op->body, walk, at, sink, depth + 1);
+		if (ret == (int64_t)at)
+			break;	/* elements of no bytes: the others are the same */
+	}
 	return ret;
 }
 

@@ -18,6 +18,7 @@ _TOKEN = re.compile(r'"((?:\\.|[^"\\\n])*)"|(\d+)|([A-Za-z_][\w-]*)|([/<>=?-])',
 _RAW = re.compile(r"[^<]*")
 _DEPTH = 64
 _MOST_ELEMENTS = 1 << 16
+_MOST_VALUES = 1 << 18
 _SCALARS = frozenset((*model.INTEGER_WORDS, "float", "string"))
 _LENGTH_WORDS = frozenset(("uint_fixed", "uchar", "ushort", "uint", "ulong", "size_t", "off_t"))
 
@@ -347,3 +348,20 @@ def _check_references(facility: model.Facility, parser: _Parser) -> None:
         done.update(ready)
     if len(done) != len(edges):
         raise parser.fail("a type contains itself")
+    for event in facility.events:
+        if sum(_weight(facility, member.type) for member in event.members) > _MOST_VALUES:
+            raise parser.fail(f"event {event.name} has more than {_MOST_VALUES} values")
+
+
+def _weight(facility: model.Facility, kind: model.Type) -> int:
+    """How many values a type holds at least; bounds what nested arrays may cost."""
+    kind = facility.resolve(kind)
+    match kind:
+        case model.Array():
+            return kind.length * max(1, _weight(facility, kind.element))
+        case model.Sequence():
+            return 1 + _weight(facility, kind.element)
+        case model.Compound():
+            return sum(_weight(facility, m.type) for m in kind.members)
+        case _:
+            return 1

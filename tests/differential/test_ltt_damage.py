@@ -99,7 +99,9 @@ def _blocks(size: int, total: int, start: int, end: int) -> range:
     return range(start // size, (max(end, start + 1) - 1) // size + 1) if total else range(0)
 
 
-def check_generation(sample: Sample, block_bytes: dict[str, int]) -> Counter[str]:
+def check_generation(
+    sample: Sample, block_bytes: dict[str, int], seeds: range = range(MUTATIONS)
+) -> Counter[str]:
     """Run all mutations; returns what happened how often."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     whole, reader = _read(sample.folder) or ([], None)
@@ -107,7 +109,7 @@ def check_generation(sample: Sample, block_bytes: dict[str, int]) -> Counter[str
     assert reader.diagnostics == []
     names = {str(s.path): s.name for s in reader.tables.streams}
     outcome: Counter[str] = Counter()
-    for seed in range(MUTATIONS):
+    for seed in seeds:
         rng = random.Random(seed)
         path = sample.files[seed % len(sample.files)]
         data = path.read_bytes()
@@ -146,17 +148,20 @@ def _sample(folder: Path, describing: tuple[str, ...]) -> Sample:
     return Sample(folder, files, describing)
 
 
-@pytest.fixture(params=["synthetic-2.3al4", "synthetic-2.6be"])
-def marker_trace(request: pytest.FixtureRequest, reference: Path, tmp_path: Path) -> Path:
-    return unpack(reference, request.param, tmp_path)
+FIRST, SECOND = range(MUTATIONS // 2), range(MUTATIONS // 2, MUTATIONS)
+"""Two traces of a generation share its mutations."""
 
 
 @pytest.mark.shared
-def test_markers_2(marker_trace: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "seeds"), [("synthetic-2.3al4", FIRST), ("synthetic-2.6be", SECOND)]
+)
+def test_markers_2(name: str, seeds: range, reference: Path, tmp_path: Path) -> None:
+    marker_trace = unpack(reference, name, tmp_path)
     sample = _sample(marker_trace, ("metadata_0",))
     sizes = {"kernel_0": _fixed_size(marker_trace / "kernel_0", 0x38)}
-    outcome = check_generation(sample, sizes)
-    assert outcome["reported"] > MUTATIONS // 20
+    outcome = check_generation(sample, sizes, seeds)
+    assert outcome["reported"] > len(seeds) // 25
 
 
 def _fixed_size(path: Path, at: int) -> int:
@@ -175,16 +180,16 @@ def test_markers_1(reference: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("version", ["0.7", "0.8"])
-def test_facilities(version: str, reference: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "seeds"), [("0.7", FIRST), ("0.8", SECOND)])
+def test_facilities(version: str, seeds: range, reference: Path, tmp_path: Path) -> None:
     """A marker trace converted, so that it has several small blocks."""
     options = WriteOptions(version=version, arch_size=4, block_bytes=4096)
     with open_ltt(unpack(reference, "synthetic-2.3al4", tmp_path / "a")) as reader:
         convert.to_ltt(reader, tmp_path / "t", options)
     assert (tmp_path / "t" / "cpu_0").stat().st_size >= 2 * 4096
     sample = _sample(tmp_path / "t", ("facilities_0",))
-    outcome = check_generation(sample, {"/cpu_0": 4096})
-    assert outcome["reported"] > MUTATIONS // 20
+    outcome = check_generation(sample, {"/cpu_0": 4096}, seeds)
+    assert outcome["reported"] > len(seeds) // 25
 
 
 def test_first_lttv(tmp_path: Path) -> None:

@@ -137,3 +137,14 @@ def test_format_counts_in_one_variant() -> None:
 def test_errors_name_the_line(text: str, message: str) -> None:
     with pytest.raises(FacilityError, match=message):
         parse(text)
+
+
+def test_nested_arrays_are_bounded() -> None:
+    """Named types double with each level; such a description is refused, not expanded."""
+    levels = '<type name="t0"><array size="60000"><struct></struct></array></type>'
+    for n in range(1, 20):
+        inner = f'<typeref name="t{n - 1}"/>'
+        levels += f'<type name="t{n}"><array size="60000">{inner}</array></type>'
+    event = '<event name="e"><field name="x"><typeref name="t19"/></field></event>'
+    with pytest.raises(FacilityError, match="event e has more than"):
+        parse(f'<facility name="f">{levels}{event}</facility>')
