@@ -1,34 +1,36 @@
 """A grammar by name -> a parser that takes our own tokens.
 
-Lark builds the LALR tables; they are cached as a file, because building takes ten times as long
-as loading. Tokens never come from Lark: each front end has its own lexer and feeds the parser
-one token at a time, so that it can look at the parser's state (`Feeder.accepts`).
+Lark turns the grammar into LALR tables; they are kept as a file of plain data, and where that
+file is there, Lark is not even loaded (building takes a second, loading a few milliseconds).
+Tokens never come from Lark: each front end has its own lexer and feeds the parser one token at
+a time, so that it can look at the parser's state (`Feeder.accepts`).
 """
 
 from __future__ import annotations
 
+import marshal
 import os
 import sys
+from contextlib import suppress
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import lark
-from lark.exceptions import UnexpectedToken
-from lark.lexer import Lexer
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+_FORMAT = 1
+"""Of the kept tables; to be raised when their layout changes."""
 
 
-class FedTokens(Lexer):
+class FedTokens:
     """Stands where Lark wants a lexer class: all tokens are fed."""
 
     def __init__(self, _conf: object) -> None:
         pass
 
-    def lex(self, _text: object, _state: object) -> Iterator[object]:  # type: ignore[override] # yields our tokens, never Lark's
+    def lex(self, _text: object, _state: object) -> Iterator[object]:
         """No token: they are fed."""
         return iter(())
 
@@ -51,71 +53,158 @@ def grammar_text(name: str) -> str:
 
 def load(name: str, builder: object) -> Grammar:
     """The grammar `name`, whose reductions are methods of `builder`."""
-    return Grammar(_lark(name, builder), builder)
-
-
-def _lark(name: str, builder: object) -> lark.Lark:
     text, folder = grammar_text(name), cache_folder()
-    options: dict[str, Any] = {
-        "parser": "lalr",
-        "lexer": FedTokens,
-        "transformer": builder,
-        "keep_all_tokens": True,
-        "maybe_placeholders": False,
+    key = f"{_FORMAT}|{text}|{sys.version}"
+    digest = sha256(key.encode()).hexdigest()[:16]
+    kept = None if folder is None else folder / f"{name}-{digest}.tables"
+    tables = None if kept is None else _kept(kept)
+    if tables is None:
+        tables = _build(text)
+        if kept is not None:
+            _keep(kept, tables)
+    return Grammar(tables, builder)
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
+    try:
+        tables = marshal.loads(path.read_bytes())  # noqa: S302 - our own file of plain data
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+    return tables if isinstance(tables, dict) else None
+
+
+def _keep(path: Path, tables: dict[str, Any]) -> None:
+    """Write the file whole or not at all."""
+    part = path.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):
+        part.write_bytes(marshal.dumps(tables))
+        part.replace(path)
+
+
+def _build(text: str) -> dict[str, Any]:
+    """Lark's tables as plain data.
+
+    An action is the state to shift to, or -1 - the number of the rule to reduce by.
+    """
+    import lark
+    from lark.lexer import Lexer
+
+    Lexer.register(FedTokens)
+    parser = lark.Lark(text, parser="lalr", lexer=FedTokens, keep_all_tokens=True)
+    table: Any = parser.parse_interactive("").parser_state.parse_conf
+    numbers: dict[Any, int] = {}
+    states = {
+        state: {
+            symbol: argument
+            if str(action) == "Shift"
+            else -1 - numbers.setdefault(argument, len(numbers))
+            for symbol, (action, argument) in actions.items()
+        }
+        for state, actions in table.states.items()
     }
-    if folder is not None:
-        key = sha256(f"{text}|{lark.__version__}|{sys.version}".encode()).hexdigest()[:16]
-        options["cache"] = str(folder / f"{name}-{key}.lark")
-    return lark.Lark(text, **options)
+    return {
+        "states": states,
+        "start": table.start_state,
+        "end": table.end_state,
+        "rules": [_rule(rule) for rule in numbers],
+        "terminals": {str(t.pattern.value): t.name for t in parser.terminals if t.pattern},
+    }
+
+
+def _rule(rule: Any) -> tuple[str, int, str, bool, tuple[int, ...]]:  # noqa: ANN401 - Lark's
+    """Name, length, method, whether one child stands for itself, children to flatten."""
+    flat = tuple(
+        at
+        for at, symbol in enumerate(rule.expansion)
+        if not symbol.is_term and symbol.name.startswith("_")
+    )
+    name = str(rule.origin.name)
+    method = str(rule.alias or rule.options.template_source or name)
+    single = bool(rule.options.expand1 and not rule.alias)
+    return name, len(rule.expansion), method, single, flat
+
+
+def _children(children: list[Any]) -> list[Any]:
+    return children
 
 
 class Grammar:
     """A loaded grammar. `terminals` maps the literal of a terminal to its name."""
 
-    def __init__(self, tables: lark.Lark, builder: object) -> None:
-        self.builder = builder
-        self._lark: Any = tables
-        self.terminals: dict[str, str] = {
-            str(t.pattern.value): t.name for t in tables.terminals if t.pattern is not None
-        }
+    def __init__(self, tables: Mapping[str, Any], builder: object) -> None:
+        self.terminals: Mapping[str, str] = tables["terminals"]
+        self.states: Mapping[int, Mapping[str, int]] = tables["states"]
+        self.start: int = tables["start"]
+        self.end: int = tables["end"]
+        self.rules = [
+            (name, size, self._method(builder, method), single, flat)
+            for name, size, method, single, flat in tables["rules"]
+        ]
+
+    @staticmethod
+    def _method(builder: object, name: str) -> Callable[[list[Any]], Any]:
+        found: Callable[[list[Any]], Any] = getattr(builder, name, _children)
+        return found
 
     def feeder(self) -> Feeder:
         """A parser at its start."""
-        return Feeder(self._lark)
+        return Feeder(self)
 
 
 class Feeder:
     """A running parser. Any object with a `type` (the terminal's name) is a token."""
 
-    def __init__(self, tables: Any) -> None:  # noqa: ANN401 - what Lark hands over
-        self._state: Any = tables.parse_interactive("").parser_state
-        self._tables: Any = self._state.parse_conf.states
-        self._callbacks: Any = self._state.parse_conf.callbacks
+    def __init__(self, grammar: Grammar) -> None:
+        self._actions = grammar.states
+        self._rules = grammar.rules
+        self._end = grammar.end
+        self._states = [grammar.start]
+        self._values: list[Any] = []
 
     def accepts(self, terminal: str) -> bool:
         """Whether the parser has an action for the terminal in its state."""
-        return terminal in self._tables[self._state.state_stack[-1]]
+        return terminal in self._actions[self._states[-1]]
 
     def expected(self) -> frozenset[str]:
         """The terminals that the state has actions for."""
-        actions = self._tables[self._state.state_stack[-1]]
+        actions = self._actions[self._states[-1]]
         # rules are in lower case
         return frozenset(name for name in actions if not name.islower())
 
-    def feed(self, token: object) -> bool:
-        """Take a token; False (and no change of meaning) where it does not fit."""
-        try:
-            self._state.feed_token(token)
-        except UnexpectedToken:
-            return False
-        return True
+    def feed(self, token: Any) -> bool:  # noqa: ANN401 - see the class
+        """Take a token; False where it does not fit."""
+        terminal = token.type
+        while True:
+            action = self._actions[self._states[-1]].get(terminal)
+            if action is None:
+                return False
+            if action >= 0:
+                self._states.append(action)
+                self._values.append(token)
+                return True
+            self._reduce(-1 - action)
 
-    def finish(self, token: object) -> tuple[bool, object]:
+    def finish(self, token: Any) -> tuple[bool, Any]:  # noqa: ANN401 - see the class
         """End the text with a token of type `$END`; the result of the start rule."""
-        try:
-            return True, self._state.feed_token(token, is_end=True)
-        except UnexpectedToken:
-            return False, None
+        while self._states[-1] != self._end:
+            action = self._actions[self._states[-1]].get(token.type)
+            if action is None or action >= 0:
+                return False, None
+            self._reduce(-1 - action)
+        return True, self._values[-1]
+
+    def _reduce(self, number: int) -> None:
+        name, size, method, single, flat = self._rules[number]
+        states, values = self._states, self._values
+        children: list[Any] = []
+        if size:
+            children = values[-size:]
+            del states[-size:]
+            del values[-size:]
+        for at in reversed(flat):
+            children[at : at + 1] = children[at]
+        values.append(children[0] if single and len(children) == 1 else method(children))
+        states.append(self._actions[states[-1]][name])
 
 
 __all__ = ["Feeder", "Grammar", "cache_folder", "grammar_text", "load"]

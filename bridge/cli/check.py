@@ -9,8 +9,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from bridge.cli.front import EXIT_ERROR
-from bridge.cli.script import analyse_options, configure_script, live_targets, read_script
+from bridge.cli.front import EXIT_ERROR, EXIT_HOST
+from bridge.cli.script import (
+    analyse_options,
+    configure_script,
+    live_targets,
+    of_the_host,
+    read_script,
+)
 from bridge.diagnostics import Sink, as_json
 from bridge.source import SourceMap
 
@@ -43,24 +49,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check a script; 1 if there is an error in it."""
-    from bridge.script import listing
-
+    """Check a script; 1 if there is an error in it, 3 if the host hides what it needs."""
     sources, sink = SourceMap(), Sink()
-    if arguments.dump_probe_types:
-        print("\n".join(listing.PROBE_TYPES))
-        return 0
-    if arguments.dump_functions or arguments.dump_aliases:
-        options = analyse_options(arguments)
-        list_ = listing.functions if arguments.dump_functions else listing.aliases
-        print("\n".join(list_(sources, sink, options)))
+    if arguments.dump_probe_types or arguments.dump_functions or arguments.dump_aliases:
+        print("\n".join(_listed(arguments, sources, sink)))
         return 0
     text = _checked(arguments, sources, sink)
     _tell(sink.items, sources, arguments.format)
     if text is None:
-        return EXIT_ERROR
+        return EXIT_HOST if any(map(of_the_host, sink.items)) else EXIT_ERROR
     print(text, end="")
     return 0
+
+
+def _listed(arguments: argparse.Namespace, sources: SourceMap, sink: Sink) -> Iterable[str]:
+    from bridge.script import listing
+
+    if arguments.dump_probe_types:
+        return listing.PROBE_TYPES
+    lister = listing.functions if arguments.dump_functions else listing.aliases
+    return lister(sources, sink, analyse_options(arguments))
 
 
 def _checked(arguments: argparse.Namespace, sources: SourceMap, sink: Sink) -> str | None:
