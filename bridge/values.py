@@ -37,8 +37,10 @@ else:
         )
         return f"{type(self).__qualname__}({', '.join(shown)})"
 
-    def dataclass(*, frozen: bool = False, slots: bool = False, eq: bool = True) -> Any:  # noqa: ANN401 - seen by nobody but Python
-        """A decorator like the standard one, for these three options."""
+    def dataclass(
+        *, frozen: bool = False, slots: bool = False, eq: bool = True, kw_only: bool = False
+    ) -> Any:  # noqa: ANN401 - seen by nobody but Python
+        """A decorator like the standard one, for these options."""
 
         def make(cls: type) -> type:
             own = cls.__dict__
@@ -46,7 +48,9 @@ else:
             if eq:
                 shared |= {"__eq__": _equal, "__hash__": _hash if frozen else None}
             wanted = {name: value for name, value in shared.items() if name not in own}
-            made = dataclasses.dataclass(repr=False, eq=False, slots=slots)(cls)
+            made = dataclasses.dataclass(repr=False, eq=False, slots=slots, kw_only=kw_only)(
+                cls
+            )
             for name, value in wanted.items():
                 setattr(made, name, value)
             return made

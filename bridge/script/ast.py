@@ -7,8 +7,9 @@ about it (an operator, an identifier, a keyword). Spec: systemtap-language secti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from bridge.values import dataclass
 
 if TYPE_CHECKING:
     from bridge.source import Span
