@@ -13,6 +13,7 @@ import mmap
 import os
 import stat
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -106,6 +107,20 @@ def _hz(config: str) -> int:
     return 0
 
 
+@cache
+def _running_hz() -> int:
+    import gzip
+
+    try:
+        return _hz(gzip.decompress(Path("/proc/config.gz").read_bytes()).decode()) or 250
+    except OSError:
+        pass
+    try:
+        return _hz(Path(f"/boot/config-{os.uname().release}").read_text()) or 250
+    except OSError:
+        return 250
+
+
 class LiveWorld:
     """The machine that we run on."""
 
@@ -130,16 +145,7 @@ class LiveWorld:
     @property
     def user_hz(self) -> int:
         """CONFIG_HZ of the running kernel where it is told, else 250 as distributions set."""
-        import gzip
-
-        try:
-            return _hz(gzip.decompress(Path("/proc/config.gz").read_bytes()).decode()) or 250
-        except OSError:
-            pass
-        try:
-            return _hz(Path(f"/boot/config-{os.uname().release}").read_text()) or 250
-        except OSError:
-            return 250
+        return _running_hz()
 
     def read_file(self, path: str) -> bytes:
         """The whole content of a file."""

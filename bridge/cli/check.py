@@ -6,6 +6,7 @@ no rights: what can be probed is looked up as far as it can be read.
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check a script; 1 if there is an error in it, 3 if the host hides what it needs."""
+    # all that is made here lives until the end
+    gc.disable()
     sources, sink = SourceMap(), Sink()
     if arguments.dump_probe_types or arguments.dump_functions or arguments.dump_aliases:
         print("\n".join(_listed(arguments, sources, sink)))
