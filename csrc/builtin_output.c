@@ -143,7 +143,7 @@ MB_BUILTIN(matched)
 	*(char *)result = '\0';
 	if (!session->matched || argument[0] < 0 || argument[0] >= session->matched->groups || argument[0] >= MB_MAX_GROUPS)
 		return mb_raise_format(session, site, "Attempted to get nonexistent subexpression %lld", (long long)argument[0]);
-	group = &session->groups[argument[0]];
+	group = &session->groups[session->matched->number[argument[0]]];
 	if (group->rm_so >= 0) {
 		struct mb_text text = { result, (char *)result + session->limits.maxstringlen - 1 };
 

@@ -100,7 +100,8 @@ struct mb_speculation {
 
 struct mb_regex {
 	regex_t compiled;
-	uint32_t groups;
+	uint32_t groups;		/* with number 0, the whole match */
+	uint32_t number[MB_MAX_GROUPS];	/* what regexec() calls each */
 };
 
 struct mb_output {
@@ -286,6 +287,9 @@ int mb_read_user(const struct mb_session *session, int64_t address, char *dest, 
 
 /* builtin_output.c */
 void mb_run_commands(struct mb_session *session);
+
+/* regex.c */
+int mb_regex_compile(struct mb_regex *regex, const char *pattern);
 
 /* output.c */
 void mb_session_message(struct mb_session *session, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -3,7 +3,6 @@
 #include "runtime.h"
 
 #include <errno.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,27 +282,16 @@ int mb_session_add_format(struct mb_session *session, const struct mb_piece *pie
 	return (int)session->format_count - 1;
 }
 
-/* POSIX extended syntax over bytes, whatever the locale. -EINVAL if it is malformed. */
 int mb_session_add_regex(struct mb_session *session, const char *pattern)
 {
 	struct mb_regex *regexes = grow(session->regexes, session->regex_count, sizeof(*regexes));
-	locale_t bytes, before;
 	int ret;
 
 	if (!regexes)
 		return -ENOMEM;
 	session->regexes = regexes;
-	bytes = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-	if (!bytes)
-		return -ENOMEM;
-	before = uselocale(bytes);
-	ret = regcomp(&regexes[session->regex_count].compiled, pattern, REG_EXTENDED);
-	uselocale(before);
-	freelocale(bytes);
-	if (ret)
-		return -EINVAL;
-	regexes[session->regex_count].groups = (uint32_t)regexes[session->regex_count].compiled.re_nsub + 1;
-	return (int)session->regex_count++;
+	ret = mb_regex_compile(&regexes[session->regex_count], pattern);
+	return ret ? ret : (int)session->regex_count++;
 }
 
 int mb_session_add_handler(struct mb_session *session, uintptr_t run, uintptr_t condition, int interruptible,

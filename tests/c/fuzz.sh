@@ -4,7 +4,7 @@ set -e
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-sources="string map map_sort stat stat_text printf output runtime session session_build session_merge"
+sources="string map map_sort stat stat_text printf output runtime session session_build session_merge regex"
 for name in $sources builtin_output builtin_session builtin_string builtin_number; do
 	files="$files csrc/$name.c"
 done

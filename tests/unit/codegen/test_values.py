@@ -75,6 +75,33 @@ def test_regular_expressions_are_bytewise(native: Any) -> None:
     assert native(script).output == "3 x\n|01\n"
 
 
+MATCHES = [
+    (r"^\\w$", "w", 1),
+    (r"^\\w$", "a", 0),
+    (r"^\\1$", "1", 1),
+    (r"^[\\n]$", "n", 1),
+    (r"^[^\\]]$", "]", 0),
+    (r"^[-^]$", "^", 1),
+    (r"^[^^]$", "-", 1),
+    (r"^[[:d:]x]+$", "12x", 1),
+    (r"(a|ab)(c|bcd)*(y)?$", "xaby", 1),
+]
+
+
+@pytest.mark.parametrize(("pattern", "text", "expected"), MATCHES)
+def test_the_syntax_of_regular_expressions(
+    native: Any, pattern: str, text: str, expected: int
+) -> None:
+    script = f'probe oneshot {{ println("{text}" =~ "{pattern}") }}'
+    assert native(script).output == f"{expected}\n"
+
+
+def test_groups_without_a_number(native: Any) -> None:
+    script = """probe oneshot { if ("xaby1" =~ "(?:a|ab)(c|bcd)*(y)?([[:d:]])")
+        println(matched(0), "|", matched(1), "|", matched(2), "|", matched(3), ngroups()) }"""
+    assert native(script).output == "aby1||y|14\n"
+
+
 def test_tokens(native: Any) -> None:
     script = """probe oneshot {
         for (t = tokenize("::a::b:", ":"); t != ""; t = tokenize(":")) print("[", t, "]")
