@@ -9,11 +9,12 @@ read there, each with the operand that says where its value lies.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from bridge.source import NOWHERE, Span
+from bridge.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -287,6 +288,8 @@ class Expansion:
     point: str
     strings: Mapping[str, str] = field(default_factory=dict)
     members: Members | None = field(default=None, compare=False)
+    reasons: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    """Why it may have more variables than are known here."""
 
     @property
     def variables(self) -> tuple[Variable, ...]:
