@@ -58,3 +58,24 @@ def test_lifegame_follows_the_rule(interrupt_after: Interrupter) -> None:
     assert len(fields[0]) == 5
     for before, after in pairwise(fields):
         assert after == _next_generation(before)
+
+
+@pytest.mark.bpf
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("process/sched-latency", r"pid:\d+ prio:\d+\nvalue \|-+ count"),
+        ("process/cycle_thief", r"^task \d+ migrated: \d+"),
+        ("lwtools/bitesize-nd", r"Tracing block I/O\.\.\. Hit Ctrl-C to end\.\n\nI/O size"),
+        ("memory/mmfilepage", r"Command +Pid +Alloc +Free"),
+        ("memory/mmreclaim", r"Command +Pid +Direct"),
+        ("virtualization/kvm_service_time", r"count sum\(us\) min\(us\) avg\(us\) max\(us\)"),
+    ],
+)
+def test_kernel_tracepoints(interrupt_after: Interrupter, name: str, shown: str) -> None:
+    seconds = 7 if name.endswith("latency") else 3
+
+    done = interrupt_after(seconds, "run", EXAMPLES / f"{name}.stp")
+
+    assert done.code == 0, done.err
+    assert re.search(shown, done.out, re.MULTILINE), done.out[-2000:]
