@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import astuple, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge._native import ffi, lib
 from bridge.diagnostics import Diagnostic, FileOffset, Severity
@@ -124,6 +124,45 @@ def _native(result: Plan) -> tuple[Any, list[Any]]:
     return native, [ops, ranges, streams, events, clocks]
 
 
+class RawEvent(NamedTuple):
+    """A `struct mb_ctf_event`; `slot` is where its values start."""
+
+    clock: int
+    time_ns: int
+    stream: int
+    event_class: int
+    packet: int
+    slot: int
+    cpu: int
+
+
+EVENT_BYTES = ffi.sizeof("struct mb_ctf_event")
+
+
+def _raw_events(memory: Any) -> list[RawEvent]:  # noqa: ANN401 - a buffer of cffi
+    """The structures in memory, column by column, which is ten times as fast as one by one."""
+    quads, words = memoryview(memory).cast("q"), memoryview(memory).cast("i")
+    wide, narrow = len(quads) * 8 // EVENT_BYTES, EVENT_BYTES // 4
+    step = len(quads) // wide
+
+    def quad(name: str) -> list[int]:
+        return quads[ffi.offsetof("struct mb_ctf_event", name) // 8 :: step].tolist()
+
+    def word(name: str) -> list[int]:
+        return words[ffi.offsetof("struct mb_ctf_event", name) // 4 :: narrow].tolist()
+
+    columns = (
+        quad("clock"),
+        quad("time_ns"),
+        word("stream"),
+        word("event_class"),
+        quad("packet"),
+        word("slot"),
+        word("cpu"),
+    )
+    return list(map(RawEvent._make, zip(*columns, strict=True)))
+
+
 def stream_files(folder: Path) -> list[Path]:
     """The stream files of a folder: all files that are neither hidden nor the metadata."""
     return sorted(
@@ -180,8 +219,8 @@ class Cursor:
         lib.mb_ctf_rewind(self.handle)
         self.diagnostics.clear()
 
-    def batches(self) -> Iterator[tuple[int, Any, Any]]:
-        """Events and their slots, some thousand at a time; good until the next batch."""
+    def batches(self) -> Iterator[tuple[list[RawEvent], list[int]]]:
+        """Events and their slots, some thousand at a time."""
         while True:
             count = lib.mb_ctf_next(
                 self.handle, self._events, BATCH, self._slots, self._slot_count
@@ -190,7 +229,9 @@ class Cursor:
             if count == -lib.MB_CTF_FULL:
                 self._more_slots()
             elif count > 0:
-                yield count, self._events, self._slots
+                last = self._events[count - 1]
+                slots = ffi.unpack(self._slots, last.slot + last.slots)
+                yield _raw_events(ffi.buffer(self._events, count * EVENT_BYTES)), slots
             elif not noted:
                 return
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
-from bridge.trace.ctf.cursor import END, Cursor, Plan, plan
+from bridge.trace.ctf.cursor import END, Cursor, Plan, RawEvent, plan
 from bridge.trace.ctf.layout import Scope
 from bridge.trace.ctf.metadata import describe, unpack
 from bridge.trace.ctf.shown import Shown, references
@@ -89,17 +89,17 @@ class CtfReader:
             keep = channels is None or bool({path.name, channel_of(path.name)} & set(channels))
             lib.mb_ctf_want_stream(handle, index, keep)
 
-    def keeps(self, raw: Any) -> bool:  # noqa: ANN401 - a C structure
+    def keeps(self, raw: RawEvent) -> bool:
         """Whether an event of a batch is on a CPU that is selected."""
         return self._selection.cpus is None or raw.cpu in self._selection.cpus
 
     def __iter__(self) -> Iterator[Event]:
         self.cursor.rewind()
         takers = _Takers(self)
-        for count, events, slots in self.cursor.batches():
-            for i in range(count):
-                if self.keeps(events[i]):
-                    yield takers.event(events[i], slots)
+        for events, slots in self.cursor.batches():
+            for raw in events:
+                if self.keeps(raw):
+                    yield takers.event(raw, slots)
 
     def statistics(self) -> dict[str, StreamStatistics]:
         """Totals per stream, by a full pass."""
@@ -162,7 +162,7 @@ class _Takers:
         ]
         self._packets: dict[int, tuple[int, dict[str, Value]]] = {}
 
-    def event(self, raw: Any, slots: Any) -> Event:  # noqa: ANN401 - C structures
+    def event(self, raw: RawEvent, slots: list[int]) -> Event:
         number = raw.event_class
         context = dict(self._packet_context(raw, number))
         common, own, payload = self._takers[number]
@@ -186,7 +186,7 @@ class _Takers:
             context,
         )
 
-    def _packet_context(self, raw: Any, number: int) -> dict[str, Value]:  # noqa: ANN401
+    def _packet_context(self, raw: RawEvent, number: int) -> dict[str, Value]:
         taker = self._packet[number]
         if taker is None:
             return {}

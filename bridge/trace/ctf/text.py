@@ -33,6 +33,7 @@ from bridge.trace.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from bridge.trace.ctf.cursor import RawEvent
     from bridge.trace.ctf.reader import CtfReader
 
     Slots = Any
@@ -133,7 +134,8 @@ def _real(slots: Slots, at: int) -> tuple[str, int]:
 
 
 def _text(slots: Slots, at: int) -> tuple[str, int]:
-    return f'"{text_at(slots[at], slots[at + 1]).translate(_ESCAPES)}"', at + 2
+    text = text_at(slots[at], slots[at + 1])
+    return f'"{text if text.isalnum() else text.translate(_ESCAPES)}"', at + 2
 
 
 def _array(element: Printer, length: int | None) -> Printer:
@@ -307,12 +309,12 @@ class Lines:
 
     def __iter__(self) -> Iterator[Line]:
         self._reader.cursor.rewind()
-        for count, events, slots in self._reader.cursor.batches():
-            for i in range(count):
-                if self._reader.keeps(events[i]):
-                    yield self._line(events[i], slots)
+        for events, slots in self._reader.cursor.batches():
+            for raw in events:
+                if self._reader.keeps(raw):
+                    yield self._line(raw, slots)
 
-    def _line(self, raw: Any, slots: Slots) -> Line:  # noqa: ANN401 - a C structure
+    def _line(self, raw: RawEvent, slots: Slots) -> Line:
         timed, head, packet, printers = self._classes[raw.event_class]
         parts = []
         if packet is not None:
@@ -326,7 +328,7 @@ class Lines:
                 parts.append(shown)
         return raw.time_ns, raw.clock, timed, head + ", ".join(parts)
 
-    def _packet(self, raw: Any, printer: Printer) -> str:  # noqa: ANN401 - a C structure
+    def _packet(self, raw: RawEvent, printer: Printer) -> str:
         known = self._packets.get(raw.stream)
         if known is None or known[0] != raw.packet:
             slots = self._reader.cursor.packet_context(raw.stream, raw.packet)

@@ -39,6 +39,7 @@ class Recording:
     attachments: list[MarkerAttachment]
     captures: tuple[Capture, ...] = (NUMBER, NAME, TEXT, *CONTEXTS)
     packet_bytes: int = 4096
+    start_ns: int = 0
     alive: list[object] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -48,6 +49,7 @@ class Recording:
         )
         placed = Placed(Program(), (), hooks, recorded=True)
         self.recorder = Recorder(placed, self.folder, OFFSET_NS, 7, self.packet_bytes)
+        self.recorder.start(self.start_ns)
 
     def hit(
         self,

@@ -37,7 +37,7 @@ packet u32:content u8:3
 def trace(tmp_path: Path) -> Path:
     """Orders of two processes, refusals of one, on two CPUs, over three seconds."""
     attachments = [MarkerAttachment(usdt("order")), MarkerAttachment(usdt("refused"))]
-    recording = Recording(tmp_path / "trace", attachments)
+    recording = Recording(tmp_path / "trace", attachments, start_ns=1_000_000_000)
     for number in range(30):
         time_ns = 1_000_000_000 + number * 100_000_000
         text = None if number == 11 else b"tea%d" % (number % 3)
