@@ -161,7 +161,40 @@ def _skipping(type_: FieldType) -> Printer:
     return show
 
 
+FLAT = {Integer: 1, Enumeration: 1, Float: 1, Text: 2}
+"""Types that always take the same number of slots."""
+
+
+def _piece(type_: FieldType, at: str, name: str) -> str:
+    """The replacement field of an f-string that writes a flat value at slot `at`."""
+    match type_:
+        case Integer(base=10, signed=True):
+            return f"{{s[{at}]}}"
+        case Integer(base=10, bits=bits):
+            return f"{{s[{at}] & {MASK}}}" if bits == 64 else f"{{s[{at}]}}"
+        case _:
+            return f"{{{name}(s, {at})[0]}}"
+
+
+def _flat(members: tuple[Field, ...], shown: Shown, depth: int) -> Printer:
+    """What writes a structure of flat fields: one f-string, which is three times as fast."""
+    pieces: list[str] = []
+    printers: dict[str, Printer] = {}
+    slot = 0
+    for number, member in enumerate(members):
+        if not shown.hides(member.name, member.type, depth):
+            printers[f"p{number}"] = _printer(member.type, shown, depth + 1)
+            piece = _piece(member.type, f"at + {slot}", f"p{number}")
+            pieces.append(f" {member.name} = {piece}")
+        slot += FLAT[type(member.type)]
+    text = "{{" + ",".join(pieces) + " }}"
+    made: Printer = eval(f"lambda s, at: (f'{text}', at + {slot})", printers)  # noqa: S307 - names of the metadata are identifiers
+    return made
+
+
 def _struct(type_: Struct, shown: Shown, depth: int) -> Printer:
+    if all(type(f.type) in FLAT and f.name.isidentifier() for f in type_.fields):
+        return _flat(type_.fields, shown, depth)
     members: list[tuple[str, Printer]] = []
     for member in type_.fields:
         if shown.hides(member.name, member.type, depth):

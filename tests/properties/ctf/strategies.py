@@ -93,7 +93,9 @@ TYPES = st.recursive(LEAVES, _extend, max_leaves=5)
 @st.composite
 def variants(draw: st.DrawFn) -> tuple[Field, Field]:
     """A tag, and the variant that it selects."""
-    tag = Enumeration(Integer(8, signed=True), (("one", 0, 3), ("two", -5, -1), ("three", 9, 9)))
+    tag = Enumeration(
+        Integer(8, signed=True), (("one", 0, 3), ("two", -5, -1), ("three", 9, 9))
+    )
     options = tuple(Field(name, draw(LEAVES_ALONE)) for name in ("one", "two", "three"))
     return Field("tag", tag), Field("choice", Variant("tag", options))
 
@@ -170,7 +172,10 @@ def traces(draw: st.DrawFn, *, empty: bool = True) -> list[Event]:
     events = []
     for _ in range(draw(st.integers(1, 6))):
         now += draw(st.sampled_from([1, 1000, 1 << 32, 5_000_000_000]))
-        event_class, (stream, cpu) = draw(st.sampled_from(classes)), draw(st.sampled_from(streams))
+        event_class, (stream, cpu) = (
+            draw(st.sampled_from(classes)),
+            draw(st.sampled_from(streams)),
+        )
         fields = draw(contents(event_class.payload, empty=empty))
         context: dict[str, Value] = {"pid": draw(st.integers(0, 1 << 22))} if cpu else {}
         events.append(Event(event_class, now, now, cpu, stream, fields, context))

@@ -45,7 +45,8 @@ class Recording:
     def __post_init__(self) -> None:
         self.layout = RecordLayout(self.captures)
         hooks = tuple(
-            Hook(n, attachment, (), (), self.layout) for n, attachment in enumerate(self.attachments)
+            Hook(n, attachment, (), (), self.layout)
+            for n, attachment in enumerate(self.attachments)
         )
         placed = Placed(Program(), (), hooks, recorded=True)
         self.recorder = Recorder(placed, self.folder, OFFSET_NS, 7, self.packet_bytes)
@@ -81,4 +82,6 @@ class Recording:
         words = ffi.new("uint64_t[]", len(record) // 8)
         ffi.memmove(words, record, len(record))
         self.alive.append(words)
-        return lib.mb_recorder_write(self.recorder.handle, ffi.cast("struct mb_record *", words))
+        return lib.mb_recorder_write(
+            self.recorder.handle, ffi.cast("struct mb_record *", words)
+        )
