@@ -18,21 +18,22 @@ REPEATS = 5
 LARGE_MOST_MS = 3000.0
 
 
-def script(lines: int) -> str:
-    """A script of about so many lines, with functions, arrays, loops and formats."""
-    parts = ["global count, times"]
-    for number in range(lines // 10):
-        parts.append(f"""function f{number}(x) {{
-  if (x > {number}) return x - {number}
+_PART = """function fNUMBER(x) {
+  if (x > NUMBER) return x - NUMBER
   return x * 2
-}}
-probe timer.s({number + 1}) {{
-  count[{number}, "a"] += f{number}({number})
-  times <<< count[{number}, "a"]
+}
+probe timer.s(1NUMBER) {
+  count[NUMBER, "a"] += fNUMBER(NUMBER)
+  times <<< count[NUMBER, "a"]
   foreach ([n, s] in count- limit 3)
     printf("%d %s %d\\n", n, s, count[n, s])
-}}""")
-    return "\n".join(parts) + "\nprobe end { println(@avg(times)) }\n"
+}"""
+
+
+def script(lines: int) -> str:
+    """A script of about so many lines, with functions, arrays, loops and formats."""
+    parts = (_PART.replace("NUMBER", str(number)) for number in range(lines // 10))
+    return "\n".join(["global count, times", *parts, "probe end { println(@avg(times)) }\n"])
 
 
 def kernel_folder(folder: Path) -> Path:
