@@ -25,7 +25,9 @@ stream {
 	event.header := struct { u8 id; u32 timestamp; };
 };
 event { name = "sched_switch"; id = 1; fields := struct {
-	integer { size = 8; encoding = UTF8; } _prev_comm[6]; u32 _prev_tid; string _next_comm; }; };
+	integer { size = 8; encoding = UTF8; } _prev_comm[6];
+	u32 _prev_tid; string _next_comm;
+}; };
 --- stream
 packet u32:content u8:3
 	u8:1 u32:1000 'bash\\x00\\x00' u32:7 "swapper"
