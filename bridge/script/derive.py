@@ -56,6 +56,8 @@ class Derived:
     conditions: tuple[ScopedCondition, ...]
     written: str = ""
     """The point as the script has it, aliases and all."""
+    alias: str = ""
+    """The alias by its full name, if the point names one."""
 
 
 class _Unresolved(Exception):
@@ -70,6 +72,7 @@ class _Handler:
     conditions: tuple[ScopedCondition, ...] = ()
     chain: tuple[ast.ProbePoint, ...] = ()
     written: str = ""
+    alias: str = ""
 
     def inside(self, script: ast.Script, alias: ast.Alias, point: ast.ProbePoint) -> _Handler:
         """The handler with an alias's bodies around it."""
@@ -144,11 +147,14 @@ class Deriver:
         found: list[Derived] = []
         aliases = self._aliases(point)
         seen = {id(p) for p in handler.chain}
-        for owner, alias, length in aliases:
+        for owner, alias, name in aliases:
             if any(id(p) in seen for p in alias.points):
                 message = "recursive loop in alias expansion of"
                 raise _Unresolved((errors.semantic(message, point.token, _named(point)),))
-            found += self._alias(owner, alias, point.components[length:], handler, depth)
+            suffix = point.components[len(name.components) :]
+            full = str(replace(name, components=(*name.components, *suffix)))
+            inner = replace(handler, alias=handler.alias or full)
+            found += self._alias(owner, alias, suffix, inner, depth)
         wild = any(_WILD.search(c.name) for c in point.components)
         if aliases and (not wild or not found):
             return found
@@ -191,6 +197,7 @@ class Deriver:
                 handler.bodies,
                 handler.conditions,
                 handler.written,
+                handler.alias,
             )
             for place in places
         ]
@@ -204,8 +211,10 @@ class Deriver:
 
     # --- aliases
 
-    def _aliases(self, point: ast.ProbePoint) -> list[tuple[ast.Script, ast.Alias, int]]:
-        """The aliases that a point names, with the number of components they take."""
+    def _aliases(
+        self, point: ast.ProbePoint
+    ) -> list[tuple[ast.Script, ast.Alias, ast.ProbePoint]]:
+        """The aliases that a point names, each with the name that the point begins with."""
         first = re.compile(translate(point.components[0].name))
         own = [
             (script, definition)
@@ -222,7 +231,7 @@ class Deriver:
                 if length <= len(point.components) and _matches(
                     name.components, point.components[:length]
                 ):
-                    found.append((script, alias, length))
+                    found.append((script, alias, name))
         return found
 
 

@@ -157,7 +157,8 @@ class Folder:
                     return node
                 if node.op in _NUMBERS:
                     return _number(_NUMBERS[node.op](a, b), node)
-                return _number(int(_COMPARISONS[node.op]((a > b) - (a < b))), node)
+                if node.op in _COMPARISONS:
+                    return _number(int(_COMPARISONS[node.op]((a > b) - (a < b))), node)
             case ast.String(value=s), ast.String(value=t):
                 if node.op in _COMPARISONS:
                     order = (s.encode("latin-1") > t.encode("latin-1")) - (s < t)
@@ -180,7 +181,19 @@ class Folder:
                     errors.semantic("unexpected @defined", node.token, "operator '@defined'")
                 )
                 known = False
+        if not known and not self._assume and isinstance(operand, ast.Target):
+            self._undecided(operand)
         return _number(int(known or self._assume), node)
+
+    def _undecided(self, node: ast.Target) -> None:
+        """Refuse to say that something is not there where not all can be seen."""
+        place = self._expansion
+        if place is None or not place.reasons:
+            return
+        if node.name[1:] not in {variable.name for variable in place.variables}:
+            message = f"cannot tell whether target variable '{node.name}' is defined"
+            refused = errors.semantic(message, node.token, f"identifier '{node.name}'")
+            self._report(errors.chained(refused, place.reasons))
 
     def _known(self, node: ast.Target) -> bool:
         if self._expansion is None:

@@ -295,7 +295,9 @@ class Resolver:
         if not isinstance(found, str):
             self._facts.targets[node] = found
         elif not self._program.options.assume_types:
-            raise self._refused(found, node)
+            refused = self._refused(found, node)
+            reasons = derived.expansion.reasons
+            raise Refused(errors.chained(refused.diagnostic, reasons)) if reasons else refused
 
     def _refused(self, message: str, node: ast.Node) -> Refused:
         return Refused(errors.semantic(message, node.token, describe(node)))

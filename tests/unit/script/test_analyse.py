@@ -98,6 +98,12 @@ def test_errors(check, text: str, error: str) -> None:
     assert found.errors[0].startswith(error)
 
 
+def test_numbers_do_not_concatenate(check) -> None:
+    assert check("probe begin { println(1 . 2) }").errors == [
+        "type mismatch: expected string but found long: number '1' at 1:23"
+    ]
+
+
 def test_several_errors_in_one_run(check) -> None:
     found = check("probe begin { x = }\nprobe end { y = }\nglobal 1")
     assert [e.rsplit(" ", 1)[1] for e in found.errors] == ["1:19", "2:17", "3:8"]
