@@ -76,7 +76,8 @@ def _handler(placed: Placed, number: int) -> Iterator[str]:
 def _sites(attachment: MarkerAttachment) -> Iterator[str]:
     marker = attachment.marker
     if not marker.sites:
-        yield f"  at: {marker.kind.value} {marker.provider}:{marker.name}"
+        name = f"{marker.provider}:{marker.name}" if marker.provider else marker.name
+        yield f"  at: {marker.kind.value} {name}"
     for site in marker.sites:
         semaphore = f", semaphore at {site.ref_ctr_offset:#x}" if site.ref_ctr_offset else ""
         yield f"  at: {site.path}+{site.offset:#x}{semaphore}"

@@ -1,17 +1,19 @@
 """`markbridge list`: what a probe point stands for on this machine, in the form of `stap -L`.
 
-Each line is a probe point and the variables that a handler there can read. What is found but
-cannot be used says why on standard error.
+Each line is a probe point and the variables that a handler there can read; an alias
+keeps its name. What is found but cannot be used says why on standard error.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.cli.front import EXIT_ERROR
+from bridge.cli.front import EXIT_ERROR, EXIT_HOST
 from bridge.cli.terminal import say_diagnostics
 from bridge.diagnostics import Diagnostic, Severity, Sink
-from bridge.markers import Kind, MarkerAttachment, NoMatch, PointPart, ValueType
+from bridge.markers import Kind, MarkerAttachment, ValueType
 from bridge.source import NOWHERE, SourceMap
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.markers import Expansion, Targets, Variable
-    from bridge.script.ast import ProbePoint
+    from bridge.script.derive import Derived
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,60 +32,61 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-c", dest="command", default="", metavar="CMD", help="what `process` means")
     add("-x", dest="pid", type=int, default=0, metavar="PID", help="what `process` means")
+    add(
+        "-I", dest="include", metavar="DIR", action="append", default=[], help="a tapset folder"
+    )
     add("--unsafe-nop5", action="store_true", help="say nothing about the red zone")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the list; 1 if nothing was found."""
-    from bridge.cli.script import live_targets
+    """Print the list; 1 if nothing was found, 3 if the host hides what there is."""
+    from bridge.cli.script import live_targets, of_the_host
 
     sources, sink = SourceMap(), Sink()
-    points = _points(arguments.pattern, sources, sink)
-    targets = live_targets(arguments)
     lines: set[str] = set()
-    for point in points:
-        for expansion in _expanded(point, targets, sink):
-            lines.add(line(expansion))
-            for warning in _warnings(expansion):
-                sink.report(warning)
+    for derived in _derived(arguments, live_targets(arguments), sources, sink):
+        lines.add(line(derived.expansion, derived.alias))
+        for warning in _warnings(derived.expansion):
+            sink.report(warning)
     for text in sorted(lines):
         print(text)
     say_diagnostics(dict.fromkeys(sink.items), sources)
-    return 0 if lines else EXIT_ERROR
+    if lines:
+        return 0
+    return EXIT_HOST if any(map(of_the_host, sink.items)) else EXIT_ERROR
 
 
-def _points(pattern: str, sources: SourceMap, sink: Sink) -> tuple[ProbePoint, ...]:
-    """The points of a pattern, as the script parser reads them."""
+def _derived(
+    arguments: argparse.Namespace, targets: Targets, sources: SourceMap, sink: Sink
+) -> Iterator[Derived]:
+    """The probes at a pattern, as the front end derives those of a script."""
     from bridge.script import ast
+    from bridge.script.derive import Deriver
+    from bridge.script.library import Library
+    from bridge.script.options import AnalyseOptions
     from bridge.script.parse import parse
 
-    text = f"probe {pattern} {{ }}"
+    text = f"probe {arguments.pattern} {{ }}"
     source = sources.add("<pattern>", text.encode("utf-8", "surrogateescape"))
     script = parse(source, sources, sink)
-    definitions = script.definitions if script is not None else ()
-    probes = (d for d in definitions if isinstance(d, ast.Probe))
-    return tuple(point for probe in probes for point in probe.points)
+    if script is None:
+        return
+    options = AnalyseOptions(include=tuple(map(Path, arguments.include)))
+    deriver = Deriver([script], Library(sources, sink, options), targets, sink)
+    for definition in script.definitions:
+        if isinstance(definition, ast.Probe):
+            for point in definition.points:
+                yield from deriver.probe(script, replace(definition, points=(point,)))
 
 
-def _expanded(point: ProbePoint, targets: Targets, sink: Sink) -> tuple[Expansion, ...]:
-    parts = [PointPart(c.name, c.argument, c.token) for c in point.components]
-    found = targets.expand(parts)
-    if not isinstance(found, NoMatch):
-        return found
-    near = f" (similar: {', '.join(found.similar)})" if found.similar else ""
-    span = point.components[min(found.part, len(parts) - 1)].token
-    sink.report(Diagnostic("no-match", found.message + near, span, chain=found.reasons))
-    return ()
-
-
-def line(expansion: Expansion) -> str:
-    """`process("x").mark("hit") $arg1:long`."""
+def line(expansion: Expansion, alias: str = "") -> str:
+    """`process("x").mark("hit") $arg1:long`; an alias stands for the point, as in stap."""
     attachment = expansion.attachment
     traced = (
         isinstance(attachment, MarkerAttachment) and attachment.marker.kind is Kind.TRACEPOINT
     )
     variables = (f"${v.name}:{_type(v, traced=traced)}" for v in expansion.variables)
-    return " ".join((expansion.point, *variables))
+    return " ".join((alias or expansion.point, *variables))
 
 
 def _type(variable: Variable, *, traced: bool) -> str:
@@ -97,6 +100,9 @@ def _warnings(expansion: Expansion) -> Iterator[Diagnostic]:
     if not isinstance(expansion.attachment, MarkerAttachment):
         return
     marker = expansion.attachment.marker
+    for fault in expansion.reasons:
+        message = f"{fault.message}; only arguments are listed"
+        yield replace(fault, message=message, severity=Severity.WARNING)
     for site in marker.sites:
         if site.unsafe:
             message = (

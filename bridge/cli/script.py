@@ -131,11 +131,11 @@ def compile_source(
         from bridge.cli.terminal import say_diagnostics
 
         say_diagnostics(error.diagnostics, sources)
-        if any(_of_the_host(diagnostic) for diagnostic in error.diagnostics):
+        if any(of_the_host(diagnostic) for diagnostic in error.diagnostics):
             raise ToldError(EXIT_HOST) from error
         return None
 
 
-def _of_the_host(diagnostic: Diagnostic) -> bool:
+def of_the_host(diagnostic: Diagnostic) -> bool:
     """Whether the script is refused because of what the host lacks."""
-    return diagnostic.code in HOST_CODES or any(map(_of_the_host, diagnostic.chain))
+    return diagnostic.code in HOST_CODES or any(map(of_the_host, diagnostic.chain))

@@ -200,7 +200,9 @@ def _program(hook: Hook, number: int, group: _Group) -> BpfProgram:
     name = f"mb_{hook.id}_{number}"
     match marker.kind:
         case Kind.TRACEPOINT:
-            raw = any(isinstance(o, RawArgument) for o in group.operands.values())
+            # without an id (no tracefs) only the name is left to attach by
+            unread = not marker.id and not group.operands
+            raw = unread or any(isinstance(o, RawArgument) for o in group.operands.values())
             return BpfProgram(
                 name,
                 hook.id,

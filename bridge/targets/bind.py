@@ -17,7 +17,7 @@ from bridge.targets.btf import Btf, BtfError
 from bridge.targets.elf import open_elf
 from bridge.targets.functions import function_marker
 from bridge.targets.members import TracepointMembers, raw_variables
-from bridge.targets.points import check
+from bridge.targets.points import check, is_wild
 from bridge.targets.safety import SitePolicy
 from bridge.targets.sdt import read_notes
 from bridge.targets.similar import similar
@@ -92,13 +92,16 @@ class Binder:
     def _expand_trace(self, pattern: str) -> tuple[Expansion, ...] | NoMatch:
         sink = Sink()
         markers = tracepoints.find(pattern, self._world, sink)
+        types = self._kernel_types()
+        unseen = tuple(item for item in sink.items if item.code == "no-tracefs")
+        if not markers and unseen and types is not None:
+            markers = tracepoints.find_in_types(pattern, types)
         if not markers:
             event = pattern.rpartition(":")[2]
             names = [name for _, name in tracepoints.event_names(self._world)]
-            near = similar(event, names) if not programs.is_wild(pattern) else ()
+            near = similar(event, names) if not is_wild(pattern) else ()
             return _no_match("tracepoints", near, tuple(sink.items))
-        types = self._kernel_types()
-        return tuple(_trace_expansion(marker, types) for marker in markers)
+        return tuple(_trace_expansion(marker, types, unseen) for marker in markers)
 
     def _kernel_types(self) -> Btf | None:
         """The kernel's BTF; None where it has none that can be read."""
@@ -167,7 +170,7 @@ class Binder:
         paths = programs.program_paths(name, self._world)
         if paths:
             return [_Program(path, f'process("{path}")') for path in paths]
-        if programs.is_wild(name):
+        if is_wild(name):
             return NoMatch(0)
         if "/" not in name:
             return NoMatch(0, f"cannot find executable '{name}'")
@@ -293,22 +296,26 @@ def _text(part: PointPart) -> str:
 
 def _matching(function: Function, pattern: str) -> str | None:
     """The name by which a function is meant; a wildcard does not mean split-off cold parts."""
-    if not programs.is_wild(pattern):
+    if not is_wild(pattern):
         return pattern if pattern in function.names else None
     names = (name for name in function.names if not name.endswith(".cold"))
     return next((name for name in names if fnmatchcase(name, pattern)), None)
 
 
-def _trace_expansion(marker: Marker, types: Btf | None) -> Expansion:
+def _trace_expansion(
+    marker: Marker, types: Btf | None, unseen: tuple[Diagnostic, ...]
+) -> Expansion:
     """A tracepoint with its fields and, where the kernel's types are known, its arguments."""
+    name = f"{marker.provider}:{marker.name}" if marker.provider else marker.name
     arguments = raw_variables(types, marker.name) if types is not None else ()
     members = TracepointMembers(types, marker.name) if types and arguments else None
     merged = replace(marker, variables=merge_arguments(arguments, marker.variables))
     return Expansion(
         MarkerAttachment(merged),
-        f'kernel.trace("{marker.provider}:{marker.name}")',
+        f'kernel.trace("{name}")',
         {"name": marker.name, "system": marker.provider},
         members,
+        unseen,
     )
 
 
@@ -338,7 +345,7 @@ def _none_found(
     rest: Sequence[PointPart], near: set[str], reasons: tuple[Diagnostic, ...]
 ) -> NoMatch:
     wanted = _text(rest[0] if rest[0].name == "function" else rest[-1])
-    names = similar(wanted, near) if near and not programs.is_wild(wanted) else ()
+    names = similar(wanted, near) if near and not is_wild(wanted) else ()
     if rest[0].name == "provider":
         names = ()
     return _no_match(f"{rest[0].name}s", names, reasons)

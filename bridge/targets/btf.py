@@ -48,6 +48,8 @@ class Kind(IntEnum):
 _MODIFIERS = {Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG}
 _COMPOSITES = {Kind.STRUCT, Kind.UNION}
 _SIGNED = 1 << 24
+_TRACEPOINT = "__traceiter_"
+"""Before an event's name: the function that calls what is attached to it."""
 
 
 class BtfError(BridgeError):
@@ -250,6 +252,21 @@ class Btf:
                 return Member(inner.name, inner.type, offset, inner.bits)
         return None
 
+    @cached_property
+    def _tracepoints(self) -> dict[str, int]:
+        """The function of each tracepoint, by the event's name."""
+        start, length = _TRACEPOINT.encode(), len(_TRACEPOINT)
+        found = {}
+        for offset, function in self._index[1].items():
+            at = self._strings_at + offset
+            if self._data[at : at + length] == start:
+                found[self._string(offset + length)] = function
+        return found
+
+    def tracepoints(self) -> list[str]:
+        """The names of all tracepoints, sorted."""
+        return sorted(self._tracepoints)
+
     def parameters(self, prototype: int) -> tuple[Parameter, ...]:
         """The parameters of a function prototype."""
         record = self.record(prototype)
@@ -266,7 +283,7 @@ class Btf:
         They are those of the function `__traceiter_EVENT` that calls the probes, without the
         first one (the probe's own data).
         """
-        function = self.find(Kind.FUNC, f"__traceiter_{event}")
+        function = self._tracepoints.get(event)
         if function is None:
             return None
         return self.parameters(self.record(function).size_or_type)[1:]

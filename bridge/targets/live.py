@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch
 from bridge.targets import sessions
-from bridge.targets.points import check
+from bridge.targets.points import check, is_wild, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,8 @@ class LiveTargets:
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """All places that a probe point stands for, in a stable order."""
+        if any(is_wild(part.name) for part in parts):
+            return self._wild(parts)
         wrong = check(parts)
         if wrong is not None:
             return wrong
@@ -42,6 +44,22 @@ class LiveTargets:
                 return found if isinstance(found, NoMatch) else (found,)
             case _:
                 return (sessions.expand_session(parts),)
+
+    def _wild(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        """What a point with wildcards in its component names stands for."""
+        found: list[Expansion] = []
+        faults: list[NoMatch] = []
+        for spelled in spellings(parts):
+            places = self.expand(spelled)
+            if isinstance(places, NoMatch):
+                faults.append(places)
+            else:
+                found += places
+        if found:
+            return tuple(found)
+        if len(faults) == 1:
+            return faults[0]
+        return NoMatch(0, reasons=tuple(r for fault in faults for r in fault.reasons))
 
     def _markers(self) -> Targets:
         if self._binder is None:

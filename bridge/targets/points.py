@@ -6,6 +6,8 @@ table is data: a new kind of point is one line here and one function in `bind`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from bridge.markers import PointPart
 
+WILD = "*?["
 _TIMERS = ("s", "sec", "ms", "msec", "us", "usec", "ns", "nsec", "jiffies")
 _PROCESSES = ("process", "process S", "process N")
 _PLACES = (
@@ -59,6 +62,11 @@ UNSUPPORTED = {
 }
 
 
+def is_wild(text: str) -> bool:
+    """Whether a text has wildcards."""
+    return any(c in text for c in WILD)
+
+
 def _word(part: PointPart) -> str:
     match part.argument:
         case None:
@@ -97,6 +105,23 @@ def check(parts: Sequence[PointPart]) -> NoMatch | None:
         follow = " ".join(map(_follow, _next(path)))
         return NoMatch(len(parts) - 1, f"probe point truncated (follow:  {follow})")
     return None
+
+
+def spellings(parts: Sequence[PointPart]) -> list[tuple[PointPart, ...]]:
+    """The points that wildcards in component names stand for, as in `process("x").*("f")`."""
+    found = []
+    for shape in sorted(SHAPES):
+        words = shape.split("/")
+        if len(words) == len(parts) and all(map(_stands_for, parts, words)):
+            names = (word.partition(" ")[0] for word in words)
+            spelled = zip(parts, names, strict=True)
+            found.append(tuple(replace(part, name=name) for part, name in spelled))
+    return found
+
+
+def _stands_for(part: PointPart, word: str) -> bool:
+    name, _, argument = word.partition(" ")
+    return fnmatchcase(name, part.name) and _word(part).partition(" ")[2] == argument
 
 
 def _mismatch(parts: Sequence[PointPart], index: int, path: str) -> NoMatch:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bridge.diagnostics import Sink
 from bridge.formats import elf_notes as layout
 from bridge.targets.elf import open_elf
+from bridge.targets.points import is_wild
 from bridge.world import find_executable
 
 if TYPE_CHECKING:
@@ -20,14 +21,8 @@ if TYPE_CHECKING:
     from bridge.targets.elf import ElfFile
     from bridge.world import World
 
-WILD = "*?["
 LD_CONFIGURATION = "/etc/ld.so.conf"
 DEFAULT_FOLDERS = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
-
-
-def is_wild(text: str) -> bool:
-    """Whether a text has wildcards."""
-    return any(c in text for c in WILD)
 
 
 def program_paths(name: str, world: World) -> list[str]:

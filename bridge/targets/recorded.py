@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from bridge.diagnostics import Diagnostic
 from bridge.markers import Expansion, Kind, Marker, MarkerAttachment, NoMatch, Variable
 from bridge.targets import sessions
-from bridge.targets.points import check
-from bridge.targets.programs import is_wild
+from bridge.targets.points import check, is_wild
 from bridge.targets.similar import similar
 
 if TYPE_CHECKING:

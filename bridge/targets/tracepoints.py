@@ -9,27 +9,28 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import cache
 from typing import TYPE_CHECKING
-
-from lark import Transformer, UnexpectedInput, v_args
 
 from bridge.diagnostics import Diagnostic, FileOffset
 from bridge.markers import Field, Kind, Marker, RawArgument, ValueType, Variable
-from bridge.targets.grammar import load
+from bridge.targets.points import is_wild
 from bridge.world import tracefs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lark import Lark, Token
-
     from bridge.diagnostics import Sink
+    from bridge.targets.btf import Btf
     from bridge.world import World
 
 NUMBERS = (1, 2, 4, 8)
 # `ftrace` holds the record types of tracers, which nothing can be attached to.
 NOT_EVENTS = ("ftrace",)
+# A kernel has thousands of these files, all alike; `signed` is younger than the rest.
+_HEADER = re.compile(r"\s*name:\s*(\S+)\s+ID:\s*(\d+)\s+format:\s*")
+_FIELD = re.compile(
+    r"field:\s*([^;\n]+);\s*offset:\s*(\d+);\s*size:\s*(\d+);\s*(?:signed:\s*(\d+);\s*)?"
+)
 _DECLARATION = re.compile(
     r"(?:__(?P<located>data_loc|rel_loc)\s+)?(?P<type>.*?)\s*(?P<open>\[\])?\s*"
     r"\b(?P<name>\w+)\s*(?P<array>\[[^]]*\])?$"
@@ -56,32 +57,19 @@ class Format:
     fields: tuple[Layout, ...]
 
 
-@v_args(inline=True)
-class _Read(Transformer):  # type: ignore[type-arg]  # Lark is untyped
-    """Lark's tree -> `Format`."""
-
-    def field(
-        self, declaration: Token, offset: Token, size: Token, signed: Token | None
-    ) -> Layout:
-        return Layout(str(declaration).strip(), int(offset), int(size), signed == "1")
-
-    def start(self, name: Token, number: Token, *rest: Layout | Token) -> Format:
-        fields = tuple(field for field in rest if isinstance(field, Layout))
-        return Format(str(name), int(number), fields)
-
-
-@cache
-def _parser() -> Lark:
-    return load("tracefs_format", _Read())
-
-
 def parse_format(text: str) -> Format | None:
     """A `format` file's text as data; None if it is none."""
-    try:
-        result: Format = _parser().parse(text)  # type: ignore[assignment]  # what the transformer returns
-    except UnexpectedInput:
+    header = _HEADER.match(text)
+    if header is None:
         return None
-    return result
+    fields, at = [], header.end()
+    while field := _FIELD.match(text, at):
+        declaration, offset, size, signed = field.groups()
+        fields.append(Layout(declaration.strip(), int(offset), int(size), signed == "1"))
+        at = field.end()
+    if not text.startswith("print fmt:", at):
+        return None
+    return Format(header[1], int(header[2]), tuple(fields))
 
 
 def variable(layout: Layout) -> Variable | tuple[str, str] | None:
@@ -173,13 +161,33 @@ def event_names(world: World) -> list[tuple[str, str]]:
     ]
 
 
+def find_in_types(pattern: str, types: Btf) -> list[Marker]:
+    """The same from the kernel's types alone: no fields, and no subsystem but one given.
+
+    Which events a subsystem has is not in the types: a pattern can only name one of them.
+    """
+    subsystem, _, event = pattern.rpartition(":")
+    anywhere = subsystem in ("", "*")
+    if not anywhere and (is_wild(subsystem) or is_wild(event)):
+        return []
+    provider = "" if anywhere else subsystem
+    names = types.tracepoints()
+    return [
+        Marker(Kind.TRACEPOINT, provider, name) for name in names if fnmatchcase(name, event)
+    ]
+
+
 def find(pattern: str, world: World, sink: Sink) -> list[Marker]:
-    """The tracepoints that `event` or `subsystem:event`, with wildcards, stands for."""
+    """The tracepoints that `event` or `subsystem:event`, with wildcards, stands for.
+
+    Where tracefs cannot be read, the sink says so in `no-tracefs`.
+    """
     mounted = tracefs(world)
     if mounted is None:
-        message = "tracefs cannot be read; run as root, or `mount -t tracefs none {}`"
         path = "/sys/kernel/tracing"
-        sink.report(Diagnostic("no-tracefs", message.format(path), file=FileOffset(path, 0)))
+        remedy = f"run as root, or `mount -t tracefs none {path}`"
+        message = f"tracefs cannot be read, which needs root; {remedy}"
+        sink.report(Diagnostic("no-tracefs", message, file=FileOffset(path, 0)))
         return []
     folder = f"{mounted}/events"
     markers = []
@@ -197,6 +205,6 @@ def find(pattern: str, world: World, sink: Sink) -> list[Marker]:
                 markers.append(marker(subsystem, form))
     except OSError as error:
         place = FileOffset(str(error.filename or folder), 0)
-        message = f"{place.path}: {error.strerror}; run as root"
-        sink.report(Diagnostic("no-permission", message, file=place))
+        message = f"{place.path}: {error.strerror}; reading tracefs needs root"
+        sink.report(Diagnostic("no-tracefs", message, file=place))
     return markers

@@ -170,3 +170,23 @@ def test_messages_are_those_of_stap(build_tree: Path, tmp_path: Path) -> None:
     rest = iter(found)
     assert len(expected) >= 10
     assert [message for message in expected if message not in rest] == []
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "begin",
+        "begin(-3)",
+        "end(0)",
+        "never",
+        "timer.s(1)",
+        "timer.ms(5).randomize(2)",
+        "timer.*(5)",
+        "oneshot",
+        "ones*",
+        "init",
+        "foo",
+    ],
+)
+def test_points_of_the_session_are_those_of_stap(build_tree: Path, point: str) -> None:
+    assert ours(point) == theirs(build_tree, point)

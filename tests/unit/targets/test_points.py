@@ -9,6 +9,7 @@ from points import parts
 
 from bridge.markers import Begin, End, Error, Expansion, Never, NoMatch, Timer
 from bridge.targets.bind import Binder
+from bridge.targets.live import LiveTargets
 from bridge.targets.points import check
 from bridge.targets.similar import distance, similar
 
@@ -126,3 +127,27 @@ def test_mismatches_suggest_what_is_near(
 def test_distance() -> None:
     assert [distance("kitten", other) for other in ("kitten", "sitting", "")] == [0, 3, 6]
     assert similar("abc", ["abd", "ab", "zzzzzz"], 2) == ("ab", "abd")
+
+
+def test_component_names_take_wildcards(recorded: Recorder) -> None:
+    targets = LiveTargets(recorded({}))
+
+    def found(point: str) -> list[str]:
+        places = targets.expand(parts(point))
+        return [] if isinstance(places, NoMatch) else [place.point for place in places]
+
+    assert found("*") == ["begin", "end", "error", "never"]
+    assert found("e*(2)") == ["end(2)", "error(2)"]
+    # microseconds and nanoseconds are out of range
+    units = ("hz", "jiffies", "ms", "msec", "s", "sec")
+    assert found("timer.*(5)") == [f"timer.{unit}(5)" for unit in units]
+    assert found("timer.x*(5)") == []
+
+
+def test_a_wildcard_that_finds_nothing_says_why(recorded: Recorder) -> None:
+    found = LiveTargets(recorded({"/bin/app": "no program"})).expand(
+        parts('process("/bin/app").*("x")')
+    )
+
+    assert isinstance(found, NoMatch)
+    assert {reason.code for reason in found.reasons} == {"not-elf"}

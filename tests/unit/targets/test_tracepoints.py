@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from kernel_types import Image
 from points import parts
 
 from bridge.markers import (
@@ -18,6 +19,7 @@ from bridge.markers import (
     Variable,
 )
 from bridge.targets.bind import Binder
+from bridge.targets.btf import Kind as TypeKind
 from bridge.targets.tracepoints import merge_arguments, parse_format
 
 if TYPE_CHECKING:
@@ -153,9 +155,32 @@ def test_without_the_right_to_read_tracefs(
     assert isinstance(found, NoMatch)
     (reason,) = found.reasons
     assert (reason.code, reason.message) == (
-        "no-permission",
-        f"{EVENTS}: Permission denied; run as root",
+        "no-tracefs",
+        f"{EVENTS}: Permission denied; reading tracefs needs root",
     )
+
+
+def test_without_tracefs_events_come_from_the_types(recorded: Recorder) -> None:
+    image = Image()
+    integer = image.integer("int", 4, signed=True)
+    for event in ("run", "rest"):
+        prototype = image.prototype(("__data", integer), ("cpu", integer))
+        image.add(TypeKind.FUNC, f"__traceiter_{event}", prototype)
+    image.add(TypeKind.FUNC, "run", 1)
+    binder = Binder(recorded({"/sys/kernel/btf/vmlinux": image.build()}))
+
+    found = binder.expand(parts('kernel.trace("run")'))
+
+    assert not isinstance(found, NoMatch)
+    (expansion,) = found
+    assert [v.operands[0] for v in expansion.variables] == [RawArgument(0, 4, signed=True)]
+    assert [reason.code for reason in expansion.reasons] == ["no-tracefs"]
+    both = ['kernel.trace("rest")', 'kernel.trace("run")']
+    assert points(binder, 'kernel.trace("r*")') == both
+    assert points(binder, 'kernel.trace("*:r*")') == both
+    assert points(binder, 'kernel.trace("sched:run")') == ['kernel.trace("sched:run")']
+    assert points(binder, 'kernel.trace("sched:r*")') == []
+    assert points(binder, 'kernel.trace("sch*:run")') == []
 
 
 @pytest.mark.parametrize("text", ["", "name: x", FORMAT.replace("offset", "ofs") % ("x", 1)])
