@@ -8,21 +8,34 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shlex
 import signal
 from dataclasses import dataclass
 
 from bridge.errors import BridgeError
 
-_SHELL_CHARACTERS = set("|&;<>()$`\\\"'\t\n*?[#~=%!{}")
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\$`])*\"""")
+_COMPOUND = re.compile(r"[;|()`\n#!{}]|(?<![<>])&|^\s*\w+=")
+_EXPANDED = re.compile(r"[$*?\[~<>\"]")
 _NOT_STARTED = 127
 
 
 def arguments(command: str) -> list[str]:
-    """The words of a command; one that needs a shell becomes `sh -c`."""
-    if _SHELL_CHARACTERS & set(command):
+    """The words of a command, so that the process that is started is the program itself.
+
+    Quotes are taken off here. Where the shell has to expand something, it does and then becomes
+    the program; only a compound command leaves it in between, as in SystemTap (wordexp(3)).
+    """
+    bare = _QUOTED.sub("", command)
+    if _COMPOUND.search(bare):
         return ["/bin/sh", "-c", command]
-    return shlex.split(command)
+    if _EXPANDED.search(bare):
+        return ["/bin/sh", "-c", f"exec {command}"]
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise BridgeError(f"cannot run `{command}`: {error}") from None
 
 
 @dataclass(slots=True)

@@ -29,7 +29,8 @@ class LiveOptions:
     """How a live session runs.
 
     `stopped` is asked every turn whether something outside ends the session; `seconds` is how
-    long it lasts at most. `trace` is the folder to record into.
+    long it lasts at most. `trace` is the folder to record into. `armed` is called when all
+    probes are in place, before the command runs.
     """
 
     session: SessionOptions
@@ -37,6 +38,7 @@ class LiveOptions:
     seconds: float | None = None
     ring_bytes: int = RING_BYTES
     trace: Path | None = None
+    armed: Callable[[], None] = lambda: None
 
 
 def run_live(placed: Placed, target: Target, options: LiveOptions) -> RunResult:
@@ -62,6 +64,7 @@ class Outside:
 
     def begin(self) -> None:
         """The time starts, and the command."""
+        self.options.armed()
         if self.options.seconds is not None:
             self._deadline_ns = time.monotonic_ns() + int(self.options.seconds * 1e9)
         self.target.release()

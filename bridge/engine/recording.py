@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.errors import TraceError
 from bridge.markers import Kind, RecordedField, ValueType, Variable
 from bridge.targets.recorded import RecordedClass, RecordedTargets
 from bridge.trace.ctf.layout import Known, Scope, is_text
 from bridge.trace.ctf.origin import PREFIX, Origin, parse
 from bridge.trace.ctf.reader import load_plan
 from bridge.trace.model import Enumeration, FixedArray, Integer, Sequence, Text
+from bridge.trace.open import ctf_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +54,15 @@ class Recording:
 
 
 def open_recording(folder: Path) -> Recording:
-    """Read the description of a trace; TraceError if it cannot be."""
+    """Read the description of a trace; TraceError if it cannot be.
+
+    The folder may also hold the one trace further down, as sessions of LTTng do.
+    """
+    found = ctf_folders(folder)
+    if len(found) > 1:
+        names = ", ".join(str(one) for one in found)
+        raise TraceError(f"{folder}: holds several traces, replay one of them: {names}")
+    folder = found[0] if found else folder
     plan = load_plan(folder)
     groups: dict[object, Group] = {}
     for index, event in enumerate(plan.events):

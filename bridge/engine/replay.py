@@ -310,7 +310,7 @@ def run_replay(
     bound = _bind(placed, recording)
     target = options.target or recording.entry(TARGET, 0)
     options = replace(options, replay=True, realtime_offset_ns=0, target=target)
-    cursor = Cursor(folder, recording.plan)
+    cursor = Cursor(recording.folder, recording.plan)
     try:
         with NativeSession.open(placed, options) as session:
             feed = ReplayFeed(cursor, session, bound, recording.entry(START, 0))

@@ -155,8 +155,8 @@ def test_kernel_traces_of_other_tracers(tmp_path: Path) -> None:
     }
     """
 
-    assert _replay(script, trace).text == (
-        "3 bash:7 -> swapper at 1000\n3 idle:0 -> bash at 2000\n"
-    )
+    expected = "3 bash:7 -> swapper at 1000\n3 idle:0 -> bash at 2000\n"
+    assert _replay(script, trace).text == expected
+    assert _replay(script, tmp_path).text == expected
     with pytest.raises(CompileError, match="must be told to record"):
         _replay('probe kernel.trace("sched:sched_switch") { println(pid()) }', trace)
