@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import time
 from argparse import ArgumentTypeError
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     placed = _placed(arguments)
     if placed is None:
         return EXIT_ERROR
+    if arguments.verbose:
+        _say_compiled(placed)
     output = _open_output(arguments.output)
     gc.freeze()
     gc.enable()
@@ -79,6 +82,23 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         if output != 1:
             os.close(output)
+
+
+def _say_compiled(placed: Placed) -> None:
+    """The line of -v about compilation; the time is what the process has used so far."""
+    from bridge.cli.terminal import say
+
+    program, used_ms = placed.program, time.process_time() * 1000
+    say(
+        f"Pass 1-4: compiled {len(program.handlers)} probe(s), {len(program.functions)}"
+        f" function(s), {len(program.globals)} global(s) in {used_ms:.0f} ms."
+    )
+
+
+def _say_started() -> None:
+    from bridge.cli.terminal import say
+
+    say("Pass 5: starting run.")
 
 
 def _placed(arguments: argparse.Namespace) -> Placed | None:
@@ -176,6 +196,7 @@ def _run_live(arguments: argparse.Namespace, placed: Placed, output: int) -> int
                     seconds=arguments.seconds,
                     ring_bytes=_power_of_two(arguments.megabytes * MEGABYTE),
                     trace=arguments.trace,
+                    armed=_say_started if arguments.verbose else lambda: None,
                 ),
             )
             return EXIT_ERROR if target.warning() else result.exit_code

@@ -36,6 +36,11 @@ def say_error(message: str) -> None:
     print(_coloured(f"error: {message}", _RED), file=sys.stderr)
 
 
+def say(message: str) -> None:
+    """A message on standard error that is no error."""
+    print(message, file=sys.stderr, flush=True)
+
+
 def say_diagnostics(diagnostics: Iterable[Diagnostic], sources: SourceMap) -> None:
     """Diagnostics on standard error, rendered with their places."""
     for diagnostic in diagnostics:

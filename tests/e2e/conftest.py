@@ -57,20 +57,25 @@ class Interrupter(Protocol):
 
 @pytest.fixture
 def interrupt_after() -> Interrupter:
-    """Runs `markbridge`, presses Ctrl-C after some seconds, returns what it left."""
+    """Runs `markbridge`, presses Ctrl-C some seconds after its probes are in place."""
 
     def interrupt_after(seconds: float, *arguments: object) -> Finished:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bridge", *map(str, arguments)],
+            [sys.executable, "-m", "bridge", *map(str, arguments), "-v"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="surrogateescape",
         )
+        before = []
+        for line in process.stderr:
+            if line == "Pass 5: starting run.\n":
+                break
+            before.append(line)
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-        return Finished(process.returncode, out, err)
+        return Finished(process.returncode, out, "".join(before) + err)
 
     return interrupt_after
 

@@ -46,7 +46,7 @@ def _next_generation(cells: set[tuple[int, int]]) -> set[tuple[int, int]]:
 
 
 def test_lifegame_follows_the_rule(interrupt_after: Interrupter) -> None:
-    done = interrupt_after(3, "run", EXAMPLES / "stapgames/lifegame.stp")
+    done = interrupt_after(2, "run", EXAMPLES / "stapgames/lifegame.stp")
 
     assert done.code == 0, done.err
     screens = done.out.split("\x1b[1;1H\x1b[J")[1:]
@@ -73,7 +73,7 @@ def test_lifegame_follows_the_rule(interrupt_after: Interrupter) -> None:
     ],
 )
 def test_kernel_tracepoints(interrupt_after: Interrupter, name: str, shown: str) -> None:
-    seconds = 7 if name.endswith("latency") else 3
+    seconds = 6 if name.endswith("latency") else 1
 
     done = interrupt_after(seconds, "run", EXAMPLES / f"{name}.stp")
 

@@ -26,7 +26,10 @@ HEAVY = ("lark", "llvmlite", "elftools", "construct")
     ("command", "words"),
     [
         ("ls -l /tmp", ["ls", "-l", "/tmp"]),
-        ("echo 'a b'", ["/bin/sh", "-c", "echo 'a b'"]),
+        ("echo 'a b'", ["echo", "a b"]),
+        ('python -c "f(1); g()"', ["python", "-c", "f(1); g()"]),
+        ("ls *.c", ["/bin/sh", "-c", "exec ls *.c"]),
+        ("a >f 2>&1", ["/bin/sh", "-c", "exec a >f 2>&1"]),
         ("a | b", ["/bin/sh", "-c", "a | b"]),
         ("a=1 b", ["/bin/sh", "-c", "a=1 b"]),
     ],
