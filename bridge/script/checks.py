@@ -185,6 +185,9 @@ class _Checker:
                 self._report("Expecting lvalue for assignment", node)
 
     def _write(self, node: ast.Expr) -> None:
+        derived = self._body.derived if self._body else None
+        if derived is not None and derived.script_point.startswith("procfs"):
+            return  # `$value` is what a reader of the file gets
         if not self._program.options.guru:
             self._report("write to target variable not permitted; need stap -g", node)
         elif not self._program.options.assume_types:
