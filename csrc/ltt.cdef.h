@@ -46,6 +46,7 @@ struct mb_ltt_layout {
 	uint32_t time_at;	/* INTERPOLATE: begin time in the header */
 	uint32_t end_time_at;
 	uint32_t time_bytes;	/* width of its seconds and of its microseconds */
+	uint32_t unknown_empty;	/* an event without description and size has no payload */
 	uint64_t start_tsc;
 	double freq;
 	double scale;

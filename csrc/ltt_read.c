@@ -404,12 +404,13 @@ static int measure(struct mb_ltt_cursor *c, struct stream *s, const struct mb_lt
 static int describe(struct mb_ltt_cursor *c, struct stream *s, uint32_t has_size)
 {
 	struct current *e = &s->event;
-	uint32_t said = e->size;
+	uint32_t said = has_size ? e->size : 0;
 	const struct mb_ltt_class *class;
 
+	e->size = said;
 	e->class_index = lookup(s, e->id);
 	if (e->class_index == MB_LTT_NONE) {
-		if (!has_size)
+		if (!has_size && !s->layout.unknown_empty)
 			return MB_LTT_BAD_ID;
 		return e->payload <= s->end && said <= s->end - e->payload ? 0 : MB_LTT_BAD_EVENT;
 	}

@@ -113,11 +113,7 @@ def test_order_is_by_clock_channel_cpu(reference: Path, tmp_path: Path) -> None:
 
 
 def test_other_alignment_of_2_5_is_found(reference: Path, tmp_path: Path) -> None:
-    """The same generator wrote 2.3 with the cap on alignments and 2.5 without it.
-
-    The reference dump of this trace was made by a reader with the cap, so it holds what that
-    one misread; its events before the first misreading must come out with that rule, too.
-    """
+    """The same generator wrote 2.3 with the cap on alignments and 2.5 without it."""
     folder = unpack(reference, "synthetic-2.5al4nocap", tmp_path / "a")
     other = unpack(reference, "synthetic-2.3al4", tmp_path / "b")
     with open_ltt(folder) as reader, open_ltt(other) as capped:
@@ -127,11 +123,37 @@ def test_other_alignment_of_2_5_is_found(reference: Path, tmp_path: Path) -> Non
         assert reader.diagnostics == []
     assert len(got) == 241
     assert got == wanted
-    with open_ltt(folder, OpenOptions(alignment="capped")) as reader:
-        misread = {unnamed(line) for line in dump(reader)[:10]}
-    lines = {unnamed(line) for line in expected(reference, "synthetic-2.5al4nocap")}
-    assert misread <= lines
-    assert len(misread) == 10
+
+
+def test_uncapped_trace_as_the_capped_reader_read_it(reference: Path, tmp_path: Path) -> None:
+    """The dump of the trace above was made by a reader with the cap, so it is what that one
+
+    misread: it met ids that nobody described, took them for events without payload, and died
+    of an event whose size contradicts its description. Its output, in buffers of 4,096 bytes,
+    ends with the last full one, in the middle of a line. The same rules must misread the same.
+    """
+    options = OpenOptions(alignment="capped", unknown="empty")
+    packed = reference / "ltt" / "synthetic-2.5al4nocap.expected.txt.gz"
+    *wanted, cut = gzip.decompress(packed.read_bytes()).decode().split("\n")
+    folder = unpack(reference, "synthetic-2.5al4nocap", tmp_path)
+    with open_ltt(folder, options) as reader:
+        got = dump(reader)
+        (mismatch,) = reader.diagnostics
+    hidden = {g.split()[0] for g, w in zip(got, wanted, strict=False) if ".? " in w[:20]}
+    assert hidden == {
+        *("metadata.core_marker_id", "metadata.core_marker_format"),
+        *("kernel.unknown_1", "kernel.unknown_2", "kernel.unknown_14"),
+    }
+    adapted = [unnamed(line) if line.split()[0] in hidden else line for line in got]
+    assert adapted[: len(wanted)] == wanted
+    assert (len(wanted), cut) == (232, "kernel.b 10009.794351800")
+    assert adapted[len(wanted)].startswith(cut)
+    assert mismatch.code == "ltt-size-mismatch"
+    assert mismatch.file is not None
+    assert mismatch.file.context == ("block 1",)
+    last = [line for line in got if " 1:" in line][-1]
+    assert got.index(last) == len(wanted) + 3
+    print(f"synthetic-2.5al4nocap: {len(wanted)} lines equal")
 
 
 def test_first_lttv_counts(reference: Path, tmp_path: Path) -> None:

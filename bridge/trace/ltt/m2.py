@@ -213,6 +213,8 @@ def _open(
     diagnostics = _check(common, folder)
     mode = time_mode(common.minor, common.freq, common.scale, options.time)
     streams = _streams(found, common, mode)
+    for stream in streams:
+        stream.layout["unknown_empty"] = int(options.unknown == "empty")
     rules = Rules(common.flat, common.pad(2), common.capped)
     metadata = [s for s in streams if is_metadata(s.channel)]
     known = markers.read_metadata(metadata, rules)
