@@ -33,7 +33,7 @@ def as_nobody(*words: str) -> tuple[int, str, str]:
     done = subprocess.run(
         [sys.executable, "-c", AS_NOBODY, *words],
         cwd=ROOT,
-        env=os.environ | {"HOME": "/nonexistent", "XDG_CACHE_HOME": "/nonexistent"},
+        env=os.environ | {"HOME": "/proc/none", "XDG_CACHE_HOME": "/proc/none"},
         capture_output=True,
         text=True,
         check=False,
