@@ -11,17 +11,71 @@
 
 #include "bpf.h"
 #include "recorder.h"
+#include "runtime.h"
 #include "session.h"
 
 #define SEQUENCE_BYTES sizeof(int64_t)
 #define NO_EXIST 1
+
+static void shift(const struct mb_session *session, struct mb_record *record, int64_t delta)
+{
+	static const enum mb_context times[] = { MB_REALTIME, MB_MONOTONIC };
+
+	if (!session || record->hook >= session->hook_count)
+		return;
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		int32_t offset = session->hooks[record->hook].context[times[i]];
+		int64_t value;
+
+		if (offset < 0)
+			continue;
+		memcpy(&value, (char *)record + offset, sizeof(value));
+		value += delta;
+		memcpy((char *)record + offset, &value, sizeof(value));
+	}
+}
+
+/*
+ * CPUs stamp their hits before they get their place in the ring, so two of them can come in the wrong order by some
+ * nanoseconds. While a recording is made, such a record gets the time after its predecessor's, for the handlers, too:
+ * a replay, which goes by time, then shows them the same order and the same times.
+ */
+static const struct mb_record *in_order(struct mb_live *live, const struct mb_record *record)
+{
+	if (record->time_ns > live->last_ns) {
+		live->last_ns = record->time_ns;
+		return record;
+	}
+	if (record->size > live->moved_bytes) {
+		struct mb_record *larger = realloc(live->moved, record->size);
+
+		if (!larger)
+			return record;
+		live->moved = larger;
+		live->moved_bytes = record->size;
+	}
+	memcpy(live->moved, record, record->size);
+	live->moved->time_ns = ++live->last_ns;
+	shift(live->session, live->moved, (int64_t)(live->last_ns - record->time_ns));
+	return live->moved;
+}
+
+void mb_live_free(struct mb_live *live)
+{
+	free(live->moved);
+	live->moved = NULL;
+	live->moved_bytes = 0;
+}
 
 int mb_live_consume(void *context, const struct mb_record *record)
 {
 	struct mb_live *live = context;
 
 	if (live->recorder) {
-		int ret = mb_recorder_write(live->recorder, record);
+		int ret;
+
+		record = in_order(live, record);
+		ret = mb_recorder_write(live->recorder, record);
 
 		if (ret && !live->failure)
 			live->failure = ret;

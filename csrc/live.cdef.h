@@ -3,6 +3,9 @@ struct mb_live {
 	void *recorder;
 	int32_t failure;
 	int32_t only_record;
+	uint64_t last_ns;
+	void *moved;
+	uint64_t moved_bytes;
 };
 
 struct mb_kernel_map {
@@ -23,5 +26,6 @@ struct mb_kernel_map {
 };
 
 int mb_live_consume(void *context, const struct mb_record *record);
+void mb_live_free(struct mb_live *live);
 int64_t mb_kernel_map_drain(const struct mb_kernel_map *map, void *session, int resident);
 int64_t mb_kernel_map_fill(const struct mb_kernel_map *map, void *session, int64_t first_sequence);

@@ -13,6 +13,9 @@ struct mb_live {
 	void *recorder;		/* or NULL */
 	int32_t failure;	/* out: the first -errno of the recorder */
 	int32_t only_record;	/* whether handlers are done, and records only go into the trace */
+	uint64_t last_ns;	/* the time of the last record, once in order */
+	struct mb_record *moved;	/* a copy of one record, to change its time */
+	uint64_t moved_bytes;
 };
 
 /* A global in a kernel map: see bridge/codegen/bpf_globals.py for its entries. */
@@ -34,6 +37,9 @@ struct mb_kernel_map {
 };
 
 int mb_live_consume(void *context, const struct mb_record *record);
+
+/* Release what the consumer allocated; `live` itself is the caller's. */
+void mb_live_free(struct mb_live *live);
 int64_t mb_kernel_map_drain(const struct mb_kernel_map *map, void *session, int resident);
 int64_t mb_kernel_map_fill(const struct mb_kernel_map *map, void *session, int64_t first_sequence);
 

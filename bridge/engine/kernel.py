@@ -119,6 +119,7 @@ class KernelFeed:
     def close(self) -> None:
         """Release the ring buffer, finish the recording."""
         lib.mb_ring_close(self._ring)
+        lib.mb_live_free(self._live)
         self._ring = ffi.NULL
         if self._recorder is not None:
             self._live.recorder = ffi.NULL

@@ -62,3 +62,38 @@ def test_a_session_that_ends_in_begin_leaves_a_readable_trace(
     assert (done.code, done.out) == (0, ""), done.err
     shown = subprocess.run(["babeltrace2", trace], capture_output=True, text=True, check=True)
     assert (shown.stdout, shown.stderr) == ("", "")
+
+
+THREADS = """
+#include <markbridge/marker.h>
+#include <pthread.h>
+static void *run(void *unused)
+{
+	for (long i = 0; i < 20000; i++)
+		MARKBRIDGE_MARK(demo, hit, i);
+	return unused;
+}
+int main(void)
+{
+	pthread_t threads[4];
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], 0, run, 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], 0);
+	return 0;
+}
+"""
+
+
+@pytest.mark.bpf
+def test_threads_on_several_cpus(run: Runner, compile_c: Compiler, tmp_path: Path) -> None:
+    victim, trace = compile_c("threads", THREADS, "-pthread"), tmp_path / "trace"
+    probe = f'probe process("{victim}").mark("hit")'
+    script = f'{probe} {{ printf("%d %d %d\\n", tid(), $arg1, gettimeofday_ns()) }}'
+
+    live = run("run", "-e", script, "-c", victim, "--trace", trace)
+    replayed = run("run", "-e", script, "--replay", trace)
+
+    assert (live.code, replayed.code) == (0, 0), live.err + replayed.err
+    assert len(live.out.splitlines()) == 80_000
+    assert replayed.out == live.out
