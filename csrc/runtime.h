@@ -171,6 +171,7 @@ struct mb_session {
 	uint32_t warning_count;
 	uint32_t flags;
 	char execname[16];
+	struct mb_symbols *symbols;	/* the kernel's, once asked for */
 
 	struct mb_pool pool;
 	struct mb_output out;
@@ -265,6 +266,9 @@ void mb_histogram_text(const struct mb_stat_shape *shape, const struct mb_stat *
 void mb_print(struct mb_session *session, uint32_t format, const int64_t *arguments);
 void mb_sprint(struct mb_session *session, char *dest, uint32_t format, const int64_t *arguments);
 void mb_format_text(struct mb_session *session, const struct mb_format *format, const int64_t *arguments, struct mb_text *text, int nul);
+
+/* builtin_symbols.c */
+void mb_symbols_free(struct mb_symbols *symbols);
 
 /* runtime.c */
 int32_t mb_raise(struct mb_session *session, uint32_t site, const char *message);

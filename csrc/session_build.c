@@ -118,6 +118,7 @@ static void free_texts(struct mb_session *session)
 	free(session->error.message);
 	free(session->matched_text);
 	free(session->token_text);
+	mb_symbols_free(session->symbols);
 }
 
 static void free_speculations(struct mb_session *session)

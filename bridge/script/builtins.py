@@ -152,6 +152,8 @@ _TABLE = (
     Builtin("probefunc", (), STRING, Effect.STATE, doc="function that was hit"),
     Builtin("user_mode", (), LONG, Effect.STATE, doc="whether user code was running"),
     Builtin("is_return", (), LONG, Effect.STATE, doc="whether the probe point is a return"),
+    Builtin("symname", (LONG,), STRING, Effect.STATE, doc="kernel symbol at an address"),
+    Builtin("symdata", (LONG,), STRING, Effect.STATE, doc="it with offset, size, module"),
     # --- floating point, carried in 64 bits
     Builtin("string_to_fp", (STRING,), LONG, Effect.PURE, doc="number in a text"),
     Builtin("long_to_fp", (LONG,), LONG, Effect.PURE, doc="from an integer"),
