@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bridge.api import Program, Record, Replayed, Session, compile, markers
+    from bridge.api import Program, Record, Replayed, Session, compile, markers_of
     from bridge.diagnostics import Diagnostic
     from bridge.errors import BridgeError, CompileError, HostError, TraceError
     from bridge.markers import Marker
@@ -31,12 +31,12 @@ __all__ = [
     "Session",
     "TraceError",
     "compile",
-    "markers",
+    "markers_of",
     "open_trace",
 ]
 
 _HOMES = {
-    "bridge.api": ("Program", "Record", "Replayed", "Session", "compile", "markers"),
+    "bridge.api": ("Program", "Record", "Replayed", "Session", "compile", "markers_of"),
     "bridge.diagnostics": ("Diagnostic",),
     "bridge.errors": ("BridgeError", "CompileError", "HostError", "TraceError"),
     "bridge.markers": ("Marker",),

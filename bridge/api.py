@@ -22,7 +22,7 @@ from bridge.pipeline import compile_script
 from bridge.script.options import AnalyseOptions
 from bridge.script.parse import parse
 from bridge.source import SourceMap
-from bridge.targets import markers_of
+from bridge.targets import markers_of as read_markers
 from bridge.targets.live import LiveTargets
 from bridge.world import LiveWorld
 
@@ -206,6 +206,6 @@ def compile(script: Path | str, options: AnalyseOptions | None = None) -> Progra
     return Program("<input>", script.encode("utf-8", "surrogateescape"), chosen)
 
 
-def markers(path: Path | str) -> tuple[Marker, ...]:
-    """The USDT markers of an ELF file, with their arguments."""
-    return markers_of(str(path), LiveWorld())
+def markers_of(path: Path | str) -> tuple[Marker, ...]:
+    """The USDT markers of an ELF file, with their arguments; none if it is no ELF file."""
+    return read_markers(str(path), LiveWorld())

@@ -80,7 +80,7 @@ def test_what_is_wrong_is_data() -> None:
 
 
 def test_markers_of_a_program(compile_c: Compiler) -> None:
-    (marker,) = bridge.markers(compile_c("victim", VICTIM))
+    (marker,) = bridge.markers_of(compile_c("victim", VICTIM))
 
     assert (marker.provider, marker.name) == ("demo", "hit")
     assert [variable.name for variable in marker.arguments] == ["arg1", "arg2"]
