@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.cli.front import UsageError
 from bridge.cli.terminal import say_diagnostics
-from bridge.errors import BridgeError
+from bridge.errors import TraceError
 from bridge.source import SourceMap
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bridge.trace.ctf.reader import CtfReader
+    from bridge.trace.ctf.reader import Selection as CtfSelection
     from bridge.trace.ctf.text import TextOptions
     from bridge.trace.ltt.reader import LttReader
     from bridge.trace.ltt.reader import Selection as LttSelection
@@ -29,6 +31,13 @@ if TYPE_CHECKING:
 
 LINES = 2048
 NS_PER_S = 1_000_000_000
+TEXT_OPTIONS = (
+    "--clock-cycles",
+    "--clock-seconds",
+    "--clock-date",
+    "--clock-gmt",
+    "--no-delta",
+)
 _SECONDS = re.compile(r"(-?\d+)(?:\.(\d{1,9}))?$")
 _CLOCK = re.compile(r"(?:(\d{4}-\d{2}-\d{2})[ T])?(\d{1,2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?$")
 
@@ -65,7 +74,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the trace."""
+    _check_usage(arguments)
     with _open(arguments) as reader:
+        _check_channels(reader, arguments.channel or ())
         if arguments.stats:
             found = _statistics(reader, arguments)
             _print_statistics(reader.format, found, as_json=arguments.format == "json")
@@ -76,10 +87,39 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _check_usage(arguments: argparse.Namespace) -> None:
+    """Refuse options that do not go together, before anything is read."""
+    given = [o for o in TEXT_OPTIONS if getattr(arguments, o.lstrip("-").replace("-", "_"))]
+    if given and (arguments.format != "text" or arguments.stats):
+        raise UsageError(f"{given[0]} is for events as text only")
+    if arguments.stats and arguments.format == "lttv":
+        raise UsageError("--stats is text or json, not lttv")
+
+
+def _check_channels(reader: Reader, wanted: Iterable[str]) -> None:
+    """Refuse channels that the trace does not have; only LTT and CTF know theirs."""
+    from bridge.trace.ctf.reader import channel_of
+    from bridge.trace.ltt.reader import LttReader
+
+    if isinstance(reader, LttReader):
+        known = names = {stream.channel for stream in reader.tables.streams}
+    else:
+        files = {file.name for ctf in _ctf_readers(reader) for file in ctf.cursor.files}
+        names = {channel_of(name) for name in files}
+        known = names | files
+    for name in wanted if known else ():
+        if name not in known:
+            raise UsageError(f"no channel `{name}`; there are: {', '.join(sorted(names))}")
+
+
 def _open(arguments: argparse.Namespace) -> Reader:
     if arguments.layout is not None:
         from bridge.trace.fixed import open_fixed
 
+        if not arguments.layout.is_file():
+            raise UsageError(f"{arguments.layout}: there is no such layout file")
+        if not arguments.trace.exists():
+            raise TraceError(f"{arguments.trace}: there is no such trace")
         return open_fixed(arguments.layout, arguments.trace)
     from bridge.trace.open import open_trace
 
@@ -151,7 +191,7 @@ def _lttv_lines(reader: Reader, arguments: argparse.Namespace) -> Iterator[str]:
     from bridge.trace.ltt.text import lttv_line
 
     if not isinstance(reader, LttReader):
-        raise BridgeError(f"{arguments.trace}: only LTT traces have LTTV's form")
+        raise UsageError(f"--format lttv is for LTT traces; this one is {reader.format}")
     line = lttv_line(reader.format)
     for event, place in reader.placed_events(_ltt_selection(reader, arguments)):
         yield line(event, place)
@@ -168,21 +208,27 @@ def _select(reader: Reader, arguments: argparse.Namespace) -> Iterable[Event]:
 
         if isinstance(reader, LttReader):
             return reader.events(_ltt_selection(reader, arguments))
-        return reader
+        from bridge.trace.select import matching
+
+        return matching(reader, _selection(reader, arguments))
+    selection = _selection(reader, arguments)
+    for one in ctf:
+        one.select(selection)
+    return reader
+
+
+def _selection(reader: Reader, arguments: argparse.Namespace) -> CtfSelection:
     from bridge.trace.ctf.reader import Selection
 
     whole = Selection()
     day = _Day(reader)
-    selection = Selection(
+    return Selection(
         _moment(arguments.begin, day, whole.begin_ns),
         _moment(arguments.end, day, whole.end_ns),
         arguments.event,
         arguments.cpu,
         arguments.channel,
     )
-    for one in ctf:
-        one.select(selection)
-    return reader
 
 
 def _ltt_selection(reader: LttReader, arguments: argparse.Namespace) -> LttSelection:
@@ -227,13 +273,13 @@ def _moment(text: str | None, day: _Day, default: int) -> int:
         return seconds * NS_PER_S + (-ns if text.startswith("-") else ns)
     match = _CLOCK.match(text)
     if match is None:
-        raise BridgeError(f"`{text}` is no time; write 1700000000.5 or 2023-11-14 22:13:20.5")
+        raise UsageError(f"`{text}` is no time; write 1700000000.5 or 2023-11-14 22:13:20.5")
     clock = match[2] if match[2].count(":") == 2 else f"{match[2]}:00"
     try:
         broken = time.strptime(f"{match[1] or day.date()} {clock}", "%Y-%m-%d %H:%M:%S")
         seconds = int(time.mktime(broken))
     except (ValueError, OverflowError):
-        raise BridgeError(f"`{text}` is no time") from None
+        raise UsageError(f"`{text}` is no time") from None
     return seconds * NS_PER_S + int((match[3] or "").ljust(9, "0"))
 
 
@@ -246,8 +292,12 @@ def _statistics(reader: Reader, arguments: argparse.Namespace) -> dict[str, Stre
 
     if isinstance(reader, LttReader):
         return reader.statistics(_ltt_selection(reader, arguments))
-    _select(reader, arguments)
-    return reader.statistics()
+    if _ctf_readers(reader) and not arguments.cpu:
+        _select(reader, arguments)
+        return reader.statistics()
+    from bridge.trace.select import selected_statistics
+
+    return selected_statistics(reader, _selection(reader, arguments))
 
 
 def _print_statistics(form: str, found: dict[str, StreamStatistics], *, as_json: bool) -> None:

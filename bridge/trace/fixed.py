@@ -216,14 +216,11 @@ class FixedReader:
 
     def statistics(self) -> dict[str, model.StreamStatistics]:
         """Totals per file, by a full pass."""
-        found = {path.name: model.StreamStatistics() for path in self._paths}
-        for event in self:
-            stream = found[event.stream]
-            name, time = event.event_class.name, event.timestamp_ns
-            stream.events[name] = stream.events.get(name, 0) + 1
-            stream.first_ns = time if stream.first_ns is None else min(stream.first_ns, time)
-            stream.last_ns = time if stream.last_ns is None else max(stream.last_ns, time)
-        return found
+        from bridge.trace.select import tally
+
+        counted = tally(self)
+        names = (path.name for path in self._paths)
+        return {name: counted.get(name, model.StreamStatistics()) for name in names}
 
     def close(self) -> None:
         """Nothing to release: files are open only while they are read."""

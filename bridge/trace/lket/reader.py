@@ -297,16 +297,9 @@ class LketReader:
 
     def statistics(self) -> dict[str, model.StreamStatistics]:
         """Totals per CPU, by a full pass."""
-        found: dict[str, model.StreamStatistics] = {}
-        for event in self:
-            stream = found.setdefault(event.stream, model.StreamStatistics())
-            name = event.event_class.name
-            stream.events[name] = stream.events.get(name, 0) + 1
-            first, last = stream.first_ns, stream.last_ns
-            time = event.timestamp_ns
-            stream.first_ns = time if first is None else min(first, time)
-            stream.last_ns = time if last is None else max(last, time)
-        return found
+        from bridge.trace.select import tally
+
+        return tally(self)
 
     def close(self) -> None:
         """Nothing to release: files are open only while they are read."""

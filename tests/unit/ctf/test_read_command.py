@@ -48,6 +48,15 @@ def test_selection(trace: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert _numbers(capfd, trace, "--begin", begin, "--end", end) == [3, 4]
 
 
+def test_statistics_of_one_cpu(trace: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    options = ["--stats", "--cpu", "1", "--event", "*:ref*", "--format", "json"]
+    assert main(["read", str(trace), *options]) == 0
+
+    streams = json.loads(capfd.readouterr().out)["streams"]
+    assert streams["channel0_0"]["events"] == {}
+    assert streams["channel0_1"]["events"] == {"shop:refused": 3}
+
+
 def test_statistics(trace: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["read", str(trace), "--stats"]) == 0
 
@@ -72,6 +81,24 @@ def test_what_is_no_trace(tmp_path: Path, what: str, capfd: pytest.CaptureFixtur
     assert capfd.readouterr().err.startswith(f"error: {path}")
 
 
-def test_a_time_that_is_none(trace: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["read", str(trace), "--begin", "soon"]) == 1
-    assert "`soon` is no time" in capfd.readouterr().err
+USAGE = {
+    "--begin soon": "`soon` is no time",
+    "--end 25:00": "`25:00` is no time",
+    "--format lttv": "--format lttv is for LTT traces; this one is ctf-1.8",
+    "--channel kernel": "no channel `kernel`; there are: channel0",
+    "--layout nowhere.toml": "nowhere.toml: there is no such layout file",
+    "--format json --clock-gmt": "--clock-gmt is for events as text only",
+    "--stats --no-delta": "--no-delta is for events as text only",
+    "--stats --format lttv": "--stats is text or json, not lttv",
+}
+
+
+@pytest.mark.parametrize("options", USAGE)
+def test_options_that_do_not_fit(
+    options: str, trace: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["read", str(trace), *options.split()]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert USAGE[options] in err
+    assert err.count("\n") == 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.cli.front import dispatch
 from bridge.errors import TraceError
 from bridge.formats import lket as layouts
 from bridge.trace import model
@@ -189,6 +191,34 @@ def test_fixed_records(tmp_path: Path) -> None:
     ]
     kinds = {f.name: f.type for f in events[0].event_class.payload.fields}
     assert kinds["arg"] == model.FixedArray(model.Integer(16, signed=True, big_endian=True), 2)
+
+
+def test_read_command_selects_records(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Readers that cannot select by themselves are filtered, events and statistics."""
+    layout = tmp_path / "layout.toml"
+    layout.write_text(LAYOUT)
+    (tmp_path / "t").mkdir()
+    rows = [(5, 0, 1), (7, 1, 1), (9, 0, 2), (11, 0, 1)]
+    data = b"".join(t.to_bytes(4, "little") + bytes((c, k)) + bytes(4) for t, c, k in rows)
+    (tmp_path / "t" / "a").write_bytes(b"HEAD" + data)
+    command = ["read", str(tmp_path / "t"), "--layout", str(layout), "--format", "json"]
+
+    def times(*options: str) -> list[int]:
+        assert dispatch([*command, *options]) == 0
+        lines = capfd.readouterr().out.splitlines()
+        return [json.loads(line)["tsc"] for line in lines]
+
+    assert times() == [5, 7, 9, 11]
+    assert times("--cpu", "0") == [5, 9, 11]
+    assert times("--event", "process.*") == [5, 7, 11]
+    assert times("--begin", "0.007", "--end", "0.009") == [7, 9]
+    assert times("--channel", "b") == []
+    assert dispatch([*command, "--stats", "--cpu", "0", "--begin", "0.006"]) == 0
+    (stream,) = json.loads(capfd.readouterr().out)["streams"].values()
+    assert stream["events"] == {"lkst.event_2": 1, "process.switch": 1}
+    assert (stream["first_ns"], stream["last_ns"]) == (9_000_000, 11_000_000)
 
 
 @pytest.mark.parametrize(
