@@ -146,7 +146,9 @@ def test_sections_segments_and_symbols_are_those_of_pyelftools() -> None:
 _LINE = re.compile(r"^\s*(?P<at>[0-9a-f]+):\t(?P<bytes>(?:[0-9a-f]{2} )+)\s*(?P<text>.*)$")
 # objdump joins `wait` with the x87 instruction behind it, and prints data in code as `(bad)` or
 # as prefixes without an instruction.
-_NOT_ONE = re.compile(r"\(bad\)|^\.byte|^(rex\S*|data16|[c-gs]s|repn?z?|lock|addr32)( rex\S*)*$")
+_NOT_ONE = re.compile(
+    r"\(bad\)|^\.byte|^(rex\S*|data16|[c-gs]s|repn?z?|lock|addr32)( rex\S*)*$"
+)
 
 
 @pytest.mark.parametrize("name", ["libm.so.6", "libz.so.1", "libc.so.6"])

@@ -22,7 +22,9 @@ def test_equal_values_are_equal_and_hash_alike() -> None:
 def test_values_nest_in_sets() -> None:
     load = Load("user", Value.STRING, Argument("arg1", Value.LONG))
 
-    assert len({load, Load("user", Value.STRING, Argument("arg1", Value.LONG)), Literal(1)}) == 2
+    assert (
+        len({load, Load("user", Value.STRING, Argument("arg1", Value.LONG)), Literal(1)}) == 2
+    )
 
 
 def test_values_are_shown_as_they_are_written() -> None:
