@@ -69,6 +69,7 @@ int32_t mb_do_probefunc(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_user_mode(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_is_return(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_stp_pid(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_switch_file(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_symname(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_symdata(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_module_name(void *, uint32_t, void *, const int64_t *);

@@ -176,6 +176,8 @@ struct mb_session {
 	struct mb_pool pool;
 	struct mb_output out;
 	int messages;			/* file descriptor */
+	char *out_path;			/* the file that `out` is, for switch_file(); may be NULL */
+	uint32_t out_number;		/* files so far after the first one */
 };
 
 struct mb_global {

@@ -53,6 +53,7 @@ int mb_session_add_handler(void *session, uintptr_t run, uintptr_t condition, in
 int mb_session_add_hook(void *session, const uint32_t *handlers, uint32_t count, const int32_t *context);
 int mb_session_add_timer(void *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns);
 void mb_session_outputs(void *session, int out, int messages);
+int mb_session_set_output_path(void *session, const char *path);
 void mb_session_set_target(void *session, int64_t pid);
 void mb_session_set_offset(void *session, int64_t realtime_offset);
 int mb_session_dispatch(void *session, const void *record);

@@ -108,6 +108,7 @@ int mb_session_add_handler(struct mb_session *session, uintptr_t run, uintptr_t 
 int mb_session_add_hook(struct mb_session *session, const uint32_t *handlers, uint32_t count, const int32_t *context);
 int mb_session_add_timer(struct mb_session *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns);
 void mb_session_outputs(struct mb_session *session, int out, int messages);
+int mb_session_set_output_path(struct mb_session *session, const char *path);	/* for switch_file() */
 void mb_session_set_target(struct mb_session *session, int64_t pid);
 void mb_session_set_offset(struct mb_session *session, int64_t realtime_offset);
 

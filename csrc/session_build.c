@@ -118,6 +118,7 @@ static void free_texts(struct mb_session *session)
 	free(session->error.message);
 	free(session->matched_text);
 	free(session->token_text);
+	free(session->out_path);
 	mb_symbols_free(session->symbols);
 }
 

@@ -134,6 +134,11 @@ def _open_output(name: str | None) -> int:
         raise BridgeError(f"cannot write `{name}`: {error.strerror}") from error
 
 
+def _switchable(name: str | None) -> str:
+    """The file of -o for switch_file(); "" if it is none that could have a successor."""
+    return str(Path(name).absolute()) if name is not None and Path(name).is_file() else ""
+
+
 def _session_options(arguments: argparse.Namespace, output: int) -> SessionOptions:
     from bridge.engine.native import SessionOptions
 
@@ -143,6 +148,7 @@ def _session_options(arguments: argparse.Namespace, output: int) -> SessionOptio
         quiet=arguments.quiet,
         repeat_warnings=arguments.verbose > 0,
         suppress_errors=arguments.suppress_handler_errors,
+        output_path=_switchable(arguments.output),
     )
 
 

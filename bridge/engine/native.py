@@ -6,6 +6,7 @@ it. The rule: the C session copies what it is given, and outlives the code that 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,8 @@ _OUT_OF_RANGE = -34
 class SessionOptions:
     """How a session behaves.
 
-    `output` and `messages` are file descriptors. `replay`: time is what the records say.
+    `output` and `messages` are file descriptors; `output_path` is the file that `output` is, if
+    switch_file() may go on to the next one. `replay`: time is what the records say.
     `realtime_offset_ns` is what to add to a record's time to get nanoseconds since 1970.
     `overrides` are -G values by global name.
     """
@@ -45,6 +47,7 @@ class SessionOptions:
     quiet: bool = False
     repeat_warnings: bool = False
     suppress_errors: bool = False
+    output_path: str = ""
 
 
 class NativeSession:
@@ -83,6 +86,10 @@ class NativeSession:
         for hook in self.placed.hooks:
             _add_hook(self.handle, hook.user, hook.layout)
         lib.mb_session_outputs(self.handle, self.options.output, self.options.messages)
+        if self.options.output_path:
+            path = os.fsencode(self.options.output_path)
+            if lib.mb_session_set_output_path(self.handle, path) < 0:
+                raise HostError("no memory for a session")
         lib.mb_session_set_target(self.handle, self.options.target)
         lib.mb_session_set_offset(self.handle, self.options.realtime_offset_ns)
 

@@ -188,6 +188,7 @@ _TABLE = (
     # --- the session
     Builtin("stp_pid", (), LONG, Effect.STATE, doc="process id of this tool"),
     Builtin("module_name", (), STRING, Effect.STATE, doc="name of this tool"),
+    Builtin("switch_file", (), VOID, Effect.STATE, doc="go on in the next file of -o"),
     Builtin("abort", (), VOID, Effect.STATE, can_fail=True, doc="end the session at once"),
     Builtin("system", (STRING,), VOID, Effect.STATE, doc="run a shell command"),
     Builtin("speculation", (), LONG, Effect.STATE, doc="a new speculative buffer"),
