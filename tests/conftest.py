@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def reference() -> Path:
-    """The folder of reference inputs: traces, facility descriptions, scripts with their output."""
+    """The folder of reference inputs: traces, descriptions, scripts with their output."""
     if reason := _missing_reference():
         if os.environ.get("CI"):
             pytest.fail(reason)

@@ -1,4 +1,4 @@
-"""The construct layouts are the reference: C reads what they build and writes what they parse."""
+"""The construct layouts are the reference: C reads what they build, writes what they parse."""
 
 from __future__ import annotations
 
