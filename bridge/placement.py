@@ -131,7 +131,8 @@ class _Decision:
 
     def _stop_together(self) -> None:
         """What ends the session at a hit ends all counting at that hit."""
-        for number in self._on_markers():
+        enders = self._on_markers() + (self._on_timers() if self.record else [])
+        for number in enders:
             calls = {
                 op.name
                 for op in _all_operations(self.program, self.program.handlers[number])
@@ -143,6 +144,14 @@ class _Decision:
                 for other in self._on_markers():
                     self.user.setdefault(other, reason)
                 return
+
+    def _on_timers(self) -> list[int]:
+        """Timers end a session at their time; a recording has to keep what counted before."""
+        return [
+            number
+            for number, handler in enumerate(self.program.handlers)
+            if isinstance(handler.expansion.attachment, Timer)
+        ]
 
     def _on_markers(self) -> list[int]:
         return [
@@ -195,10 +204,7 @@ class _Decision:
         return any(v == variable for v, _ in _on_globals(operations(condition)))
 
     def _timers_use(self, variable: int) -> bool:
-        return any(
-            isinstance(self.program.handlers[n].expansion.attachment, Timer)
-            for n in self.uses[variable]
-        )
+        return any(number in self.uses[variable] for number in self._on_timers())
 
     def _by_thread(self, variable: int, kernel: set[int]) -> bool:
         """Whether all handlers index an array by tid() at the same key position."""
@@ -304,6 +310,8 @@ def _arguments(attachment: MarkerAttachment, used: frozenset[str]) -> Iterator[C
     """All variables of a marker that can be read together with those that are used."""
     found = attachment.marker.variables
     raw = any(v.name in used and _is_only_raw(v) for v in found)
+    if raw and any(v.name in used and v.raw is None for v in found):
+        return  # arguments and fields are refused together, and the message names what is used
     for variable in found:
         if variable.raw is None if raw else _is_only_raw(variable):
             continue

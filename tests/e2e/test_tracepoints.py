@@ -74,3 +74,20 @@ def test_either_kind_is_recorded_and_replayed(run: Runner, tmp_path: Path, what:
     assert live.code == 0, live.err
     assert live.out.startswith("50 ")
     assert (again.code, again.out) == (0, live.out), again.err
+
+
+def test_a_recording_takes_arguments_or_fields_of_a_tracepoint(
+    run: Runner, tmp_path: Path
+) -> None:
+    script = """
+        probe kernel.trace("sched_switch") { printf("%d\\n", $next->pid) exit() }
+        probe kernel.trace("sched_switch") { printf("%s\\n", $next_comm) exit() }
+    """
+
+    assert run("run", "-T", "5", "-e", script).code == 0
+    done = run("run", "-T", "5", "--trace", tmp_path / "trace", "-e", script)
+
+    assert done.code == 1
+    assert "the field $next_comm of its record cannot be read where its argument $next is" in (
+        done.err
+    )
