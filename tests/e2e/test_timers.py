@@ -97,3 +97,19 @@ def test_threads_on_several_cpus(run: Runner, compile_c: Compiler, tmp_path: Pat
     assert (live.code, replayed.code) == (0, 0), live.err + replayed.err
     assert len(live.out.splitlines()) == 80_000
     assert replayed.out == live.out
+
+
+@pytest.mark.bpf
+def test_a_timer_that_ends_the_session(
+    run: Runner, compile_c: Compiler, tmp_path: Path
+) -> None:
+    victim, trace = compile_c("slow", VICTIM), tmp_path / "trace"
+    probe = f'probe process("{victim}").mark("hit")'
+    script = f"global n {probe} {{ n++ }} probe timer.ms(100) {{ exit() }}"
+
+    live = run("run", "-e", script, "-c", victim, "--trace", trace)
+    replayed = run("run", "-e", script, "--replay", trace)
+
+    assert live.code == 0, live.err
+    assert live.out.startswith("n=")
+    assert replayed.out == live.out
