@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,6 +204,16 @@ def test_convert_command(
             if not convert.is_own(e.event_class, reader.format)
         ]
     assert written == wanted
+
+
+def test_readme_quotes_the_example() -> None:
+    """The program in the README is the one that the next test runs."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (quoted,) = [block for block in blocks if "irq_entry" in block]
+    program = (ROOT / "examples" / "irq_handlers.py").read_text()
+    assert ast.dump(ast.parse(quoted)) == ast.dump(
+        ast.Module(ast.parse(program).body[1:], [])  # after its docstring
+    )
 
 
 def test_example_of_interrupt_handlers(reference: Path, tmp_path: Path) -> None:
