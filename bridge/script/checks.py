@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from bridge.script.program import Body, Program
 
 
+MOST_KEYS = 9
+"""How many keys an array may have (spec section 6)."""
+
+
 def check_iteration(program: Program) -> None:
     """Report arrays that are modified while a `foreach` goes over them."""
     writes = _Writes(program)
@@ -137,6 +141,11 @@ class _Checker:
             message = f"function '{function.name}' is embedded C, which is not supported"
             self._report(message, function)
 
+    def _dimensions(self, node: ast.Index) -> None:
+        """SystemTap's own limit shows only when its C is compiled."""
+        if len(node.keys) > MOST_KEYS and not self._program.options.assume_types:
+            self._report(f"array index has more than {MOST_KEYS} dimensions", node)
+
     def _report(self, message: str, node: ast.Node) -> None:
         if message not in self._seen:
             self._seen.add(message)
@@ -154,6 +163,8 @@ class _Checker:
                 self._report("cannot 'continue' outside loop", node)
             case ast.Print():
                 self._print(node)
+            case ast.Index():
+                self._dimensions(node)
             case ast.EmbeddedExpr() if not self._program.options.assume_types:
                 self._report("embedded C is not supported", node)
             case ast.Assign(target=target) | ast.Step(operand=target):

@@ -65,6 +65,10 @@ def test_types_of_globals_locals_and_functions(check) -> None:
             "inconsistent arity (1 vs 2): identifier 'a' at 1:34",
         ),
         (
+            "global a probe begin { a[1, 2, 3, 4, 5, 6, 7, 8, 9, 10] = 1 }",
+            "array index has more than 9 dimensions: identifier 'a' at 1:24",
+        ),
+        (
             'global x probe begin { x = 1; x = "s" }',
             "type mismatch (string): identifier 'x' at 1:31",
         ),
