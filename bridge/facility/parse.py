@@ -38,10 +38,12 @@ class _Parser:
     # --- tokens ---
 
     def fail(self, message: str) -> FacilityError:
+        """The error at this place, to be raised."""
         line = self.text.count("\n", 0, self.at) + 1
         return FacilityError(f"{self.name}:{line}: {message}")
 
     def skip(self) -> None:
+        """Skip white space and comments."""
         match = _SPACE.match(self.text, self.at)
         self.at = match.end() if match else self.at
 
@@ -62,6 +64,7 @@ class _Parser:
         return token
 
     def expect(self, token: str) -> None:
+        """Take this token; an error if another follows."""
         got = self.next()
         if got != token:
             raise self.fail(f"expected {token!r}, not {got!r}")
@@ -159,6 +162,7 @@ class _Parser:
         return kind
 
     def named(self, attributes: list[tuple[str, str]]) -> str:
+        """The attribute `name`, which may not be missing."""
         name = dict(attributes).get("name", "")
         if not name:
             raise self.fail("a name is missing")
@@ -194,6 +198,7 @@ class _Parser:
         return model.Enum(tuple(labels), attributes.get("size", ""), attributes.get("format"))
 
     def number(self, written: str) -> int:
+        """The value of a label as `strtoll` reads it, hexadecimal, octal or decimal."""
         base = 10
         if written.lower().startswith("0x"):
             base = 16
@@ -263,6 +268,7 @@ class _Parser:
         return event, kind
 
     def old_members(self, kind: model.Type) -> tuple[model.Member, ...]:
+        """The fields of an event of the old dialect: those of its struct."""
         seen = set()
         while isinstance(kind, model.Ref):
             if kind.name in seen or kind.name not in self.types:
@@ -274,6 +280,7 @@ class _Parser:
         return kind.members
 
     def prolog(self) -> None:
+        """`<?xml ...?>`, if it is there."""
         if self.element() != "?":
             return
         self.expect("<")
@@ -281,6 +288,7 @@ class _Parser:
             pass
 
     def facility(self) -> model.Facility:
+        """One document."""
         self.prolog()
         attributes = self.open("facility")
         self.end_open()

@@ -43,6 +43,7 @@ class _File:
 
     @property
     def version(self) -> tuple[int, int]:
+        """Major and minor."""
         return self.header["major"], self.header["minor"]
 
 
@@ -162,15 +163,8 @@ def _layout(trace: _Trace, file: _File, channel: str) -> dict[str, int | float]:
     alignment = header["has_alignment"]
     arch_align = min(trace.arch_size, alignment) if alignment else 1
     magic = ltt.MAGIC.to_bytes(4, "big" if found.big else "little")
-    layout: dict[str, int | float] = {
+    layout: dict[str, int | float] = files.block_layout(at, found.big) | {
         "kind": _kind(file.version, channel),
-        "big": int(found.big),
-        "header_bytes": at["bytes"],
-        "magic_at": at["magic"],
-        "magic": ltt.MAGIC,
-        "begin_at": at["begin"],
-        "end_at": at["end"],
-        "size_at": at["size"],
         "used_at": at["lost"],
         "used_is_lost": 1,
         "block_bytes": files.block_size(
@@ -288,6 +282,7 @@ def _sizes_of_trace(trace: _Trace, alignment: int, big: bool) -> facility_payloa
 def facility_entries(
     facility: fac.Facility, number: int, sizes: facility_payload.Sizes, compact: bool = False
 ) -> list[ClassEntry]:
+    """The classes of a facility's events; `compact`: of the channel with 4-byte headers."""
     found = []
     for position, event in enumerate(facility.events):
         kind = facility_payload.event_payload(facility, event, sizes)

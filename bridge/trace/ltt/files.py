@@ -115,6 +115,19 @@ def places(layout: Struct) -> dict[str, int]:
     return found
 
 
+def block_layout(at: dict[str, int], big: bool) -> dict[str, int | float]:
+    """What C must know of a block header whose fields are at these places."""
+    return {
+        "big": int(big),
+        "header_bytes": at["bytes"],
+        "magic_at": at["magic"],
+        "magic": ltt.MAGIC,
+        "begin_at": at["begin"],
+        "end_at": at["end"],
+        "size_at": at["size"],
+    }
+
+
 def vote(headers: list[Header], name: str, preferred: Header | None) -> int:
     """The value that most headers have; the preferred header decides a tie."""
     values = Counter(header[name] for header in headers if name in header)

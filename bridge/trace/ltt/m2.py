@@ -104,15 +104,8 @@ def _layout(found: files.Found, common: _Common, mode: int) -> dict[str, int | f
     at = files.places(ltt.m2_header(common.minor, common.arch_size, found.big))
     variable = common.minor >= 5
     header = _header(found) or {}
-    layout: dict[str, int | float] = {
+    layout: dict[str, int | float] = files.block_layout(at, found.big) | {
         "kind": lib.MB_LTT_M2,
-        "big": int(found.big),
-        "header_bytes": at["bytes"],
-        "magic_at": at["magic"],
-        "magic": ltt.MAGIC,
-        "begin_at": at["begin"],
-        "end_at": at["end"],
-        "size_at": at["size"],
         "used_at": at["used"],
         "used_is_lost": int(not variable),
         "head_align": common.pad(4),

@@ -45,6 +45,7 @@ class _Scanner:
         self.at = 0
 
     def peek(self) -> str:
+        """The next character; '' at the end."""
         return self.text[self.at : self.at + 1]
 
     def take(self, characters: str) -> str:
@@ -55,6 +56,7 @@ class _Scanner:
         return self.text[start : self.at]
 
     def qualifier(self, digits: str = "") -> str:
+        """A length modifier (or one of the digits); '' if none follows."""
         for word in QUALIFIERS:
             if self.text.startswith(word, self.at):
                 self.at += len(word)

@@ -93,6 +93,7 @@ class _Compiler:
         self.ops[at] = Op(kind, flags=flags, count=count, body=len(self.ops) - at - 1)
 
     def value(self, kind: model.FieldType) -> None:
+        """Append the ops of one value."""
         match kind:
             case model.Integer():
                 self.ops.append(_integer(kind, self.big))
@@ -283,6 +284,7 @@ class Flat:
         self.arena = bytearray()
 
     def text(self, value: object) -> None:
+        """Append a text: a slot with its place and length, its bytes to the arena."""
         data = value.encode("utf8", "surrogateescape") if isinstance(value, str) else value
         if not isinstance(data, bytes) or 0 in data:
             raise TraceError(f"not a text without NUL: {value!r}")
@@ -290,6 +292,7 @@ class Flat:
         self.arena += data + b"\0"
 
     def integer(self, kind: model.Integer, value: object) -> None:
+        """Append an integer that the type holds."""
         if not isinstance(value, int):
             raise TraceError(f"not an integer: {value!r}")
         low = -(1 << (kind.bits - 1)) if kind.signed else 0
