@@ -43,7 +43,7 @@ def change(source: LttReader, path: Path, **options: object) -> LttReader:
 
 
 def test_there_and_back(reference: Path, tmp_path: Path) -> None:
-    """2.3 -> 2.6 -> 0.8 -> 2.6, and 2.3 -> 0.8 -> 2.6, of 399,747 events."""
+    """2.3 -> 2.6 -> 0.8, and 2.3 -> 0.8 -> 2.6, of 399,747 events."""
     with open_ltt(unpack(reference, "kernel-2.3-399747", tmp_path / "a")) as reader:
         wanted = events(reader)
         assert len(wanted) == 399393  # 354 describe the trace
@@ -53,7 +53,9 @@ def test_there_and_back(reference: Path, tmp_path: Path) -> None:
     assert events(newer) == wanted
     assert older.format == "ltt-0.8"
     assert events(older) == wanted
-    assert events(change(older, tmp_path / "again", version="2.6")) == wanted
+    assert events(change(older, tmp_path / "2.6 again", version="2.6")) == wanted
+    with change(newer, tmp_path / "0.8 of 2.6", version="0.8", block_bytes=1 << 20) as chained:
+        assert events(chained) == wanted
     assert newer.diagnostics == older.diagnostics == []
 
 
