@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from functools import cache
@@ -82,3 +83,11 @@ def reference() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return reference_folder()
+
+
+@pytest.fixture(scope="session")
+def open_checkout() -> None:
+    """Tests that become another user need a checkout that other users can enter."""
+    for folder in (ROOT, *ROOT.parents):
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            pytest.skip(f"other users cannot enter {folder}")

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import shlex
+import shutil
 import signal
 from dataclasses import dataclass
 
@@ -31,7 +32,9 @@ def arguments(command: str) -> list[str]:
     if _COMPOUND.search(bare):
         return ["/bin/sh", "-c", command]
     if _EXPANDED.search(bare):
-        return ["/bin/sh", "-c", f"exec {command}"]
+        # What the shell itself does (`kill`) cannot take its place.
+        program = shutil.which(command.split(None, 1)[0].strip("'\""))
+        return ["/bin/sh", "-c", f"exec {command}" if program else command]
     try:
         return shlex.split(command)
     except ValueError as error:

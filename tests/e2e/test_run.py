@@ -251,6 +251,7 @@ def test_a_process_that_does_not_exist(run: Runner, victim: Path) -> None:
     assert f"there is no process {2**22 - 1}" in done.err
 
 
+@pytest.mark.tools
 def test_a_full_disk_leaves_counts_and_a_readable_trace(
     run: Runner, victim: Path, tmp_path: Path
 ) -> None:
@@ -276,6 +277,7 @@ def test_a_full_disk_leaves_counts_and_a_readable_trace(
     assert len(shown.stdout.splitlines()) == written
 
 
+@pytest.mark.usefixtures("open_checkout")
 def test_an_ordinary_user_is_told_what_is_missing(victim: Path) -> None:
     victim.parent.chmod(0o755)
     done = subprocess.run(

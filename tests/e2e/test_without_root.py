@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("open_checkout")]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # The interpreter may be in a folder that only root can enter, so what the command loads on its

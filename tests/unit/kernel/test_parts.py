@@ -29,7 +29,8 @@ HEAVY = ("lark", "llvmlite", "elftools", "construct")
         ("echo 'a b'", ["echo", "a b"]),
         ('python -c "f(1); g()"', ["python", "-c", "f(1); g()"]),
         ("ls *.c", ["/bin/sh", "-c", "exec ls *.c"]),
-        ("a >f 2>&1", ["/bin/sh", "-c", "exec a >f 2>&1"]),
+        ("ls >f 2>&1", ["/bin/sh", "-c", "exec ls >f 2>&1"]),
+        ("no_such_program $HOME", ["/bin/sh", "-c", "no_such_program $HOME"]),
         ("a | b", ["/bin/sh", "-c", "a | b"]),
         ("a=1 b", ["/bin/sh", "-c", "a=1 b"]),
     ],
@@ -62,7 +63,7 @@ def test_an_abandoned_command_never_runs(tmp_path) -> None:
 
 
 def test_what_a_command_ended_with() -> None:
-    failed, killed = child.start("exit 4;"), child.start("kill -9 $$")
+    failed, killed = child.start("exit 4;"), child.start("kill -9 $$;")
     for started in (failed, killed):
         started.release()
         started.wait()
