@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bridge.markers import Targets
 
 MEGABYTE = 1 << 20
+LARGEST_RING = 1 << 30
+"""The kernel takes ring buffers whose size fits in 32 bits, in powers of two."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -220,8 +222,9 @@ def _target(arguments: argparse.Namespace) -> Target:
 
 
 def _power_of_two(size: int) -> int:
-    if size <= 0:
-        raise UsageError("-s needs a positive number of megabytes")
+    if not 0 < size <= LARGEST_RING:
+        most = LARGEST_RING // MEGABYTE
+        raise UsageError(f"-s needs a number of megabytes from 1 to {most}")
     return 1 << (size - 1).bit_length()
 
 

@@ -74,14 +74,49 @@ def analyse_options(arguments: argparse.Namespace) -> AnalyseOptions:
 
     return AnalyseOptions(
         arguments=tuple(arguments.words),
-        include=tuple(map(Path, arguments.include)),
-        defines=_pairs(arguments.defines, "-D", "1"),
+        include=_folders(arguments.include),
+        defines=_defines(arguments.defines),
         globals_=_pairs(arguments.globals_, "-G", None),
         extra=tuple(arguments.extra),
         guru=arguments.guru,
         unoptimized=arguments.unoptimized,
         compatible=arguments.compatible,
     )
+
+
+LIMITS = {
+    "MAXSTRINGLEN": (8, 1 << 16),
+    "MAXACTION": (1, 1 << 58),
+    "MAXACTION_INTERRUPTIBLE": (1, 1 << 62),
+    "MAXNESTING": (1, 1 << 20),
+    "MAXMAPENTRIES": (1, 100_000_000),
+    "MAXERRORS": (0, (1 << 31) - 1),
+    "MAXSKIPPED": (0, (1 << 31) - 1),
+    "HIST_ELISION": (-1, 128),
+}
+"""The limits that -D sets, and the values that they may have."""
+
+
+def _defines(items: list[str]) -> dict[str, str]:
+    """-D settings; a limit has to be a number that makes sense."""
+    pairs = _pairs(items, "-D", "1")
+    for name, text in pairs.items():
+        if name in LIMITS:
+            low, high = LIMITS[name]
+            try:
+                fits = low <= int(text, 0) <= high
+            except ValueError:
+                fits = False
+            if not fits:
+                raise UsageError(f"-D {name} needs a number from {low} to {high}, not `{text}`")
+    return pairs
+
+
+def _folders(names: list[str]) -> tuple[Path, ...]:
+    for name in names:
+        if not Path(name).is_dir():
+            raise UsageError(f"-I {name}: there is no such folder")
+    return tuple(map(Path, names))
 
 
 def _pairs(items: list[str], option: str, default: str | None) -> dict[str, str]:

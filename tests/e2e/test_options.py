@@ -1,0 +1,50 @@
+"""Options that make no sense are refused before anything runs, with what would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Runner
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-D", "MAXSTRINGLEN=0"], "-D MAXSTRINGLEN needs a number from 8 to 65536, not `0`"),
+        (["-D", "MAXSTRINGLEN=-5"], "-D MAXSTRINGLEN needs a number"),
+        (["-D", "MAXMAPENTRIES=99999999999"], "-D MAXMAPENTRIES needs a number"),
+        (["-D", "MAXMAPENTRIES=abc"], "not `abc`"),
+        (["-I", "/proc/none"], "-I /proc/none: there is no such folder"),
+        (["-G", "v"], "-G needs NAME=VALUE, not `v`"),
+        (["-T", "0"], "a positive number of seconds is needed"),
+        (["--replay", "x", "--trace", "y"], "--replay takes neither -c nor --trace"),
+    ],
+)
+def test_wrong_usage(run: Runner, words: list[str], message: str) -> None:
+    done = run("run", *words, "-e", "probe begin { exit() }")
+
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.bpf
+def test_a_buffer_that_no_kernel_makes(run: Runner) -> None:
+    script = 'probe kernel.trace("sched_switch") { exit() }'
+
+    done = run("run", "-s", "99999", "-e", script)
+
+    assert (done.code, done.out) == (2, "")
+    assert "-s needs a number of megabytes from 1 to 1024" in done.err
+
+
+def test_limits_count(run: Runner) -> None:
+    script = "global a probe begin { for (i = 0; i < 5; i++) a[i] = i; exit() }"
+
+    done = run("run", "-D", "MAXMAPENTRIES=3", "-e", script)
+
+    assert done.code == 1
+    assert "ERROR: Array overflow, check MAXMAPENTRIES" in done.err
