@@ -13,6 +13,7 @@ from bridge.markers import NoMatch, PointPart
 from bridge.script import ast, autoprint, errors
 from bridge.script.checks import check, check_iteration, check_patterns
 from bridge.script.derive import Derived, Deriver, ScopedBlock, ScopedCondition
+from bridge.script.describe import describe
 from bridge.script.fold import Folder
 from bridge.script.infer import Inference
 from bridge.script.library import Library
@@ -196,23 +197,30 @@ def _typed(program: Program, displays: list[Body]) -> Typed:
         if variable in used.read or variable in used.written:
             if variable.size is not None and variable.keys is None:
                 continue
-            _override(program.options, variable)
+            _override(program, variable)
             variables.append(variable)
+    known = {variable.name for variable in program.globals.values()}
+    for name in sorted(program.options.globals_.keys() - known):
+        program.sink.report(errors.warning(f"Ignoring unknown module option '{name}'"))
     functions = [body.function for body in program.bodies() if body.function is not None]
     probes = [_probe_info(body) for body in (*program.probes, *displays)]
     return Typed(tuple(variables), tuple(functions), tuple(probes), _limits(program.options))
 
 
-def _override(options: AnalyseOptions, variable: GlobalVariable) -> None:
+def _override(program: Program, variable: GlobalVariable) -> None:
     """Apply `-G name=value`."""
-    text = options.globals_.get(variable.name)
+    text = program.options.globals_.get(variable.name)
     if text is None or not variable.user:
         return
     if variable.type is Type.LONG:
         try:
             variable.initial = int(text, 0)
         except ValueError:
-            variable.initial = 0
+            message = f"-G {variable.name} needs a number, not '{text}'"
+            declaration = variable.declaration
+            program.sink.report(
+                errors.semantic(message, declaration.token, describe(declaration))
+            )
     elif variable.type is Type.STRING:
         variable.initial = text.encode().decode("latin-1")
 

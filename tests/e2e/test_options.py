@@ -48,3 +48,17 @@ def test_limits_count(run: Runner) -> None:
 
     assert done.code == 1
     assert "ERROR: Array overflow, check MAXMAPENTRIES" in done.err
+
+
+def test_overrides_of_globals(run: Runner) -> None:
+    script = "global v = 1 probe begin { println(v) exit() }"
+
+    set_, unknown, wrong = (
+        run("run", "-G", setting, "-e", script) for setting in ("v=0x10", "w=7", "v=abc")
+    )
+
+    assert (set_.code, set_.out, set_.err) == (0, "16\n", "")
+    assert (unknown.code, unknown.out) == (0, "1\n")
+    assert "Ignoring unknown module option 'w'" in unknown.err
+    assert (wrong.code, wrong.out) == (1, "")
+    assert "-G v needs a number, not 'abc'" in wrong.err
