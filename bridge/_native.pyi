@@ -5,6 +5,9 @@ from typing import Any
 class _Lib:
     # interrupt.c
     def mb_signal_once(self, number: int) -> int: ...
+    # words.c
+    def mb_words(self, command: bytes, out: Any, size: int) -> int: ...
+
     # version.c
     def mb_record_layout(self) -> int: ...
 

@@ -8,37 +8,22 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import shlex
-import shutil
 import signal
 from dataclasses import dataclass
 
 from bridge.errors import BridgeError
+from bridge.words import expand
 
-_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\$`])*\"""")
-_COMPOUND = re.compile(r"[;|()`\n#!{}]|(?<![<>])&|^\s*\w+=")
-_EXPANDED = re.compile(r"[$*?\[~<>\"]")
 _NOT_STARTED = 127
 
 
 def arguments(command: str) -> list[str]:
     """The words of a command, so that the process that is started is the program itself.
 
-    Quotes are taken off here. Where the shell has to expand something, it does and then becomes
-    the program; only a compound command leaves it in between, as in SystemTap (wordexp(3)).
+    Only where it takes a shell (`a | b`, `a >f`) one stands in between, as in SystemTap.
     """
-    bare = _QUOTED.sub("", command)
-    if _COMPOUND.search(bare):
-        return ["/bin/sh", "-c", command]
-    if _EXPANDED.search(bare):
-        # What the shell itself does (`kill`) cannot take its place.
-        program = shutil.which(command.split(None, 1)[0].strip("'\""))
-        return ["/bin/sh", "-c", f"exec {command}" if program else command]
-    try:
-        return shlex.split(command)
-    except ValueError as error:
-        raise BridgeError(f"cannot run `{command}`: {error}") from None
+    words = expand(command)
+    return ["/bin/sh", "-c", command] if words is None else words
 
 
 @dataclass(slots=True)

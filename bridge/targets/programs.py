@@ -10,9 +10,11 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Sink
+from bridge.errors import BridgeError
 from bridge.formats import elf_notes as layout
 from bridge.targets.elf import open_elf
 from bridge.targets.points import is_wild
+from bridge.words import expand
 from bridge.world import find_executable
 
 if TYPE_CHECKING:
@@ -59,8 +61,8 @@ def command_program(command: str) -> str:
     import shlex
 
     try:
-        words = shlex.split(command)
-    except ValueError:
+        words = expand(command) or shlex.split(command)  # the latter where a shell runs it
+    except (BridgeError, ValueError):
         words = command.split()
     return next((w for w in words if "=" not in w.split("/")[0]), "")
 
