@@ -82,7 +82,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A marker and the handlers (indices into the program) that run at it, in script order.
+    """A marker and the handlers (indices into the program) that run at it, in that order.
 
     `user` are those of them placed in user space; if it is empty and nothing is recorded, no
     records are sent.

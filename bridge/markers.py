@@ -274,6 +274,10 @@ class PointPart:
     token: Span = NOWHERE
 
 
+OWN_NAME = "own name"
+"""Among the strings of a place: what pp() calls it, where that is not its full name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expansion:
     """One result of expanding a probe point: where it attaches, and its full name.
@@ -290,6 +294,11 @@ class Expansion:
     members: Members | None = field(default=None, compare=False)
     reasons: tuple[Diagnostic, ...] = field(default=(), compare=False)
     """Why it may have more variables than are known here."""
+
+    @property
+    def own_name(self) -> str:
+        """What pp() and messages call it."""
+        return self.strings.get(OWN_NAME, self.point)
 
     @property
     def variables(self) -> tuple[Variable, ...]:

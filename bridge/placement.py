@@ -38,6 +38,8 @@ ENDING = frozenset({"exit", "abort", "error"})
 """Calls that end the session (an error does if MAXERRORS is 0, as it mostly is)."""
 ADDITIONS = (ops.GlobalAdd, ops.ArrayAdd, ops.StatAdd)
 ELEMENTS = (ops.ArrayGet, ops.ArraySet, ops.ArrayAdd, ops.ArrayHas, ops.ArrayDelete)
+PLACES = (".mark(", ".function(", ".statement(")
+"""What the points have in their names that stand for places in programs."""
 VARIABLES = (
     *ELEMENTS,
     ops.GlobalGet,
@@ -277,12 +279,24 @@ def _hooks(
         if isinstance(attachment, MarkerAttachment):
             raw = not record and _reads_arguments(attachment, variables(handler.captures))
             at.setdefault((attachment, raw), []).append(number)
-    for hook, ((attachment, _), numbers) in enumerate(at.items()):
+    for hook, ((attachment, _), written) in enumerate(at.items()):
+        numbers = _in_order(program, written)
         user = tuple(n for n in numbers if placements[n].where is Where.USER)
         captures = _layout(
             program, attachment, tuple(numbers) if record else user, record=record
         )
         yield Hook(hook, attachment, tuple(numbers), user, RecordLayout(captures))
+
+
+def _in_order(program: Program, numbers: list[int]) -> list[int]:
+    """The order in which the handlers of one marker run.
+
+    Each of SystemTap's probes in a program is a uprobe of its own, and the kernel runs those of
+    one place from the newest to the oldest.
+    """
+    point = program.handlers[numbers[0]].expansion.point
+    is_place = any(word in point for word in PLACES)
+    return numbers[::-1] if point.startswith("process") and is_place else numbers
 
 
 def _layout(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 from bridge import __version__
 from bridge.errors import BridgeError, HostError
@@ -78,9 +79,20 @@ def dispatch(arguments: list[str] | None = None) -> int:
     return _run(words[0], words[1:])
 
 
+class _Parser(argparse.ArgumentParser):
+    """The options of one command; `run` takes an unknown one as stap does."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and exit."""
+        _, unknown, option = message.partition("unrecognized arguments: ")
+        if unknown and self.prog.endswith(" run"):
+            self.exit(EXIT_ERROR, f"{self.prog}: unrecognized option '{option.split()[0]}'\n")
+        super().error(message)
+
+
 def _run(name: str, words: list[str]) -> int:
     module = import_module(f"bridge.cli.{name}")
-    parser = argparse.ArgumentParser(f"markbridge {name}", description=COMMANDS[name])
+    parser = _Parser(f"markbridge {name}", description=COMMANDS[name])
     module.configure(parser)
     parsed = parser.parse_intermixed_args(words)
     try:

@@ -38,14 +38,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--unsafe-nop5", action="store_true", help="say nothing about the red zone")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, *, with_variables: bool = True) -> int:
     """Print the list; 1 if nothing was found, 3 if the host hides what there is."""
     from bridge.cli.script import live_targets, of_the_host
 
     sources, sink = SourceMap(), Sink()
     lines: set[str] = set()
     for derived in _derived(arguments, live_targets(arguments), sources, sink):
-        lines.add(line(derived.expansion, derived.alias))
+        name = derived.alias or derived.expansion.point
+        lines.add(line(derived.expansion, derived.alias) if with_variables else name)
         for warning in _warnings(derived.expansion):
             sink.report(warning)
     for text in sorted(lines):

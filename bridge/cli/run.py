@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge import __version__
 from bridge.cli import cache
 from bridge.cli.front import EXIT_ERROR, UsageError
 from bridge.cli.script import compile_source, configure_script, live_targets, read_script
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bridge.markers import Targets
 
 MEGABYTE = 1 << 20
+MODULES = "print symbols of this program or library, too"
 LARGEST_RING = 1 << 30
 """The kernel takes ring buffers whose size fits in 32 bits, in powers of two."""
 
@@ -35,6 +37,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     configure_script(parser)
     add = parser.add_argument
+    add("-l", dest="names", metavar="POINTS", help="list probe points instead")
+    add("-L", dest="pattern", metavar="POINTS", help="list them with their variables")
+    add("-d", dest="modules", metavar="FILE", action="append", default=[], help=MODULES)
+    add("-V", "--version", action="version", version=f"markbridge {__version__}")
     add("-o", dest="output", metavar="FILE", help="write the script's output there")
     add("-T", dest="seconds", type=_seconds, metavar="SEC", help="end after so many seconds")
     add("-v", dest="verbose", action="count", default=0, help="repeat warnings; say more")
@@ -66,6 +72,8 @@ def _seconds(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compile, run, and give the exit code."""
+    if arguments.names is not None or arguments.pattern is not None:
+        return _list(arguments)
     gc.disable()  # compiling makes many objects and drops few
     if arguments.replay is not None and (arguments.command or arguments.trace):
         raise UsageError("--replay takes neither -c nor --trace")
@@ -84,6 +92,15 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         if output != 1:
             os.close(output)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    """-l and -L."""
+    from bridge.cli import list as listing
+
+    with_variables = arguments.names is None
+    arguments.pattern = arguments.pattern if with_variables else arguments.names
+    return listing.run(arguments, with_variables=with_variables)
 
 
 def _say_compiled(placed: Placed) -> None:

@@ -6,7 +6,6 @@ can be attached by file before the first instruction of the program.
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from bridge.errors import BridgeError
 from bridge.words import expand
 
-_NOT_STARTED = 127
+_NOT_STARTED = 1
 
 
 def arguments(command: str) -> list[str]:
@@ -36,21 +35,13 @@ class Child:
     pid: int
     command: str
     _go: int
-    _failure: int
     status: int | None = None
 
     def release(self) -> None:
-        """Let it run; BridgeError if it cannot be executed."""
+        """Let it run. If it cannot be executed, it says so itself and fails, as SystemTap's."""
         os.write(self._go, b"g")
         os.close(self._go)
         self._go = -1
-        code = os.read(self._failure, 4)
-        os.close(self._failure)
-        self._failure = -1
-        if code:
-            self.wait()
-            reason = os.strerror(int.from_bytes(code, "little"))
-            raise BridgeError(f"cannot run `{self.command}`: {reason}")
 
     def ended(self) -> bool:
         """Whether it has ended."""
@@ -69,8 +60,7 @@ class Child:
         """Give up a command that was not released: it ends without having run."""
         if self._go >= 0:
             os.close(self._go)
-            os.close(self._failure)
-            self._go = self._failure = -1
+            self._go = -1
             self.wait()
 
     def warning(self) -> str:
@@ -90,26 +80,21 @@ def start(command: str) -> Child:
     if not words:
         raise BridgeError("the command of -c is empty")
     go_read, go_write = os.pipe()
-    failure_read, failure_write = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(go_write)
-        os.close(failure_read)
-        _become(words, go_read, failure_write)
+        _become(words, go_read)
     os.close(go_read)
-    os.close(failure_write)
-    return Child(pid, command, go_write, failure_read)
+    return Child(pid, command, go_write)
 
 
-def _become(words: list[str], go: int, failure: int) -> None:
+def _become(words: list[str], go: int) -> None:
     """In the child: wait for the word, then be the command."""
-    code = errno.EIO
     try:
         for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         if os.read(go, 1):
             os.execvp(words[0], words)  # noqa: S606 - the user's own command
     except OSError as error:
-        code = error.errno or errno.EIO
-    os.write(failure, code.to_bytes(4, "little"))
+        os.write(2, f"{words[0]}: {error.strerror}\n".encode(errors="surrogateescape"))
     os._exit(_NOT_STARTED)

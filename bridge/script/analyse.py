@@ -243,7 +243,7 @@ def _probe_info(body: Body) -> ProbeInfo:
         condition = scoped.expr if condition is None else _both(body, condition, scoped.expr)
     return ProbeInfo(
         derived.expansion,
-        derived.expansion.point,
+        derived.expansion.own_name,
         derived.script_point,
         derived.span,
         tuple(block.block for block in body.blocks),

@@ -207,7 +207,7 @@ class Folder:
         if self._expansion is None:
             return node
         if not node.arguments and node.name in (*_POINT_NAMES, "pn"):
-            own = self._written if node.name == "pn" else self._expansion.point
+            own = self._written if node.name == "pn" else self._expansion.own_name
             text = quote(_POINT_NAMES.get(node.name, str)(own))[1:-1]
             return ast.String(evaluate(text), text, span=node.span, token=node.token)
         match node.arguments:
@@ -347,9 +347,10 @@ def _missing(node: ast.Target, expansion: Expansion, variable: Variable | None) 
 def _listing(node: ast.Target, expansion: Expansion) -> ast.Node:
     """`$$parms` as the sprintf that prints all variables."""
     pieces, arguments = [], []
+    dollar = "$" if ".mark(" in expansion.point else ""  # as SystemTap has it
     for variable in expansion.variables:
         letter = '\\"%s\\"' if variable.type is ValueType.STRING else "%#x"
-        pieces.append(f"{variable.name}={letter}")
+        pieces.append(f"{dollar}{variable.name}={letter}")
         arguments.append(ast.Target(f"${variable.name}", span=node.span, token=node.token))
     text = " ".join(pieces)
     format_ = ast.String(text, text, span=node.span, token=node.token)

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Sink
-from bridge.markers import Expansion, Marker, MarkerAttachment, NoMatch
+from bridge.markers import OWN_NAME, Expansion, Marker, MarkerAttachment, NoMatch
 from bridge.targets import errors, programs, sessions, tracepoints
 from bridge.targets.btf import Btf, BtfError
 from bridge.targets.elf import open_elf
@@ -321,10 +321,13 @@ def _trace_expansion(
 
 def _mark_expansion(program: _Program, marker: Marker, *, by_provider: bool) -> Expansion:
     provider = f'.provider("{marker.provider}")' if by_provider else ""
+    strings = {"name": marker.name, "provider": marker.provider}
+    if len(marker.sites) == 1:
+        strings[OWN_NAME] = f"{program.prefix}.statement({marker.sites[0].address:#x})"
     return Expansion(
         MarkerAttachment(marker, program.pid, program.follow_target),
         f'{program.prefix}{provider}.mark("{marker.name}")',
-        {"name": marker.name, "provider": marker.provider},
+        strings,
     )
 
 

@@ -241,7 +241,8 @@ def test_a_command_that_does_not_exist(run: Runner, victim: Path) -> None:
     done = run("run", "-e", COUNT % victim, "-c", "/nonexistent/command")
 
     assert done.code == 1
-    assert "cannot run `/nonexistent/command`: No such file or directory" in done.err
+    assert "/nonexistent/command: No such file or directory" in done.err
+    assert "WARNING: Child process exited with status 1" in done.err
 
 
 def test_a_process_that_does_not_exist(run: Runner, victim: Path) -> None:
