@@ -112,7 +112,19 @@ class RawArgument:
     signed: bool = True
 
 
-Operand = Register | Constant | Memory | Field | RawArgument | RecordedField
+@dataclass(frozen=True, slots=True)
+class LoadBias:
+    """How far from its link-time addresses the file of a site is loaded.
+
+    It is told by the instruction pointer: the site's link-time address is `address`. Where a
+    function returns (`returns`), that is asked of the kernel, which knows what it returns from.
+    """
+
+    address: int
+    returns: bool = False
+
+
+Operand = Register | Constant | Memory | Field | RawArgument | RecordedField | LoadBias
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +149,34 @@ class Variable:
         return self.operands[site] if len(self.operands) > 1 else self.operands[0]
 
 
+Part = str | int | None
+"""A part of a path: a member's name, a constant index, or None for a computed index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A computed index on a way.
+
+    At step `level`, the path's computed index number `number` times `scale` bytes are added.
+    """
+
+    level: int
+    number: int
+    scale: int
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """How to get from a variable to `variable->member[1]`: the offsets to follow, in bytes.
 
-    Start with the value of `base`; for every offset but the last, add it and read the pointer
-    there; add the last one. That is the address of the thing: its value, if `size` is 0 (an
-    array, a struct, or `&`), else an integer of `size` bytes is read there, and of those the
-    `bits` from bit `shift` on (0: all). `space` is "kernel" or "user"; `text` is what is
-    written.
+    Start with the value of `base` (None: with the value that is cast); for every offset but the
+    last, add it and read the pointer there; add the last one. That is the address of the thing:
+    its value, if `size` is 0 (an array, or `&`), else an integer of `size` bytes is read there.
+    Of the value, the `bits` from bit `shift` on (0: all) count. `space` is "kernel" or "user";
+    `text` is what is written.
     """
 
-    base: Variable
+    base: Variable | None
     offsets: tuple[int, ...]
     size: int
     signed: bool
@@ -156,18 +184,109 @@ class Access:
     text: str
     shift: int = 0
     bits: int = 0
+    indices: tuple[Index, ...] = ()
+    structure: Structure | None = field(default=None, compare=False)
+    """What further paths from its value are resolved with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A value in a pretty print. `form` is "d", "u", "x" (`%p`), "c" or "text" (quoted)."""
+
+    access: Access | Variable
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pretty:
+    """The text of a pretty print: literal pieces, and values."""
+
+    pieces: tuple[str | Shown, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Enumerator:
+    """A constant by its name."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoAccess:
+    """There is no such thing, in SystemTap's words; `part` is the path's part to blame."""
+
+    message: str
+    part: int = -1
+
+
+Result = Variable | Access | Pretty | Enumerator | NoAccess
+"""What a target expression stands for."""
+
+
+class Structure(Protocol):
+    """What is known of the type of a value."""
+
+    def access(
+        self, path: Sequence[Part], *, address_of: bool = False, pretty: str = ""
+    ) -> Result:
+        """The way from such a value along a path; `base` of the result is None."""
+        ...
 
 
 class Members(Protocol):
     """What is known about the types of a place's variables."""
 
     def access(
-        self, name: str, path: Sequence[str | int], *, address_of: bool = False
-    ) -> Access | str:
-        """The way to `name` (without its dollar), then a path of member names and indices.
+        self,
+        name: str,
+        path: Sequence[Part],
+        *,
+        address_of: bool = False,
+        pretty: str = "",
+    ) -> Result:
+        """The way to `name` (without its dollar), then along a path.
 
-        A str is the reason why there is none, in SystemTap's words.
+        `pretty` is "", "$" or "$$" for a text of the whole thing.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A variable of `$$vars`; of some only a `mark` can be shown (`{...}`)."""
+
+    name: str
+    ctype: str
+    parameter: bool
+    mark: str = ""
+
+
+class Scope(Members, Protocol):
+    """The variables that debug information tells of at a place."""
+
+    def listed(self) -> Sequence[Listed]:
+        """What `$$vars` shows, in its order."""
+        ...
+
+    def static(
+        self,
+        name: str,
+        file: str,
+        module: str,
+        path: Sequence[Part],
+        *,
+        address_of: bool = False,
+        pretty: str = "",
+    ) -> Result:
+        """The way to the global `name` (of the source file `file`, "": any), as `@var`."""
+        ...
+
+    def structure(self, name: str, module: str) -> Structure | NoAccess:
+        """What a pointer to the type of that name points to, as `@cast`."""
+        ...
+
+    def enumerator(self, name: str) -> Enumerator | NoAccess:
+        """A constant of an enumeration, as `@enum`."""
         ...
 
 
@@ -208,6 +327,14 @@ class Marker:
     id: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
     """Arguments that exist but cannot be read: (name, why), told when one is used."""
+    hidden: tuple[Variable, ...] = ()
+    """What values are computed from and nobody sees: registers, where the file is loaded."""
+
+    @property
+    def readable(self) -> tuple[Variable, ...]:
+        """The variables and what is hidden, each name once."""
+        names = {variable.name for variable in self.variables}
+        return (*self.variables, *(v for v in self.hidden if v.name not in names))
 
     @property
     def arguments(self) -> tuple[Variable, ...]:
@@ -292,6 +419,10 @@ class Expansion:
     point: str
     strings: Mapping[str, str] = field(default_factory=dict)
     members: Members | None = field(default=None, compare=False)
+    scope: Scope | None = field(default=None, compare=False)
+    """What debug information tells of the place; it is `members`, too."""
+    entry: Expansion | None = field(default=None, compare=False)
+    """For the return of a function: the same function where it is entered."""
     reasons: tuple[Diagnostic, ...] = field(default=(), compare=False)
     """Why it may have more variables than are known here."""
 
@@ -335,4 +466,8 @@ class Targets(Protocol):
 
         Aliases are already replaced; wildcards are still in.
         """
+        ...
+
+    def structure(self, name: str, module: str) -> Structure | NoAccess:
+        """What a pointer to a type of a module ("kernel", a path) points to, as `@cast`."""
         ...

@@ -167,7 +167,7 @@ def _may_sleep(placed: Placed, hook: Hook, globals_: GlobalMaps) -> bool:
 def _groups(placed: Placed, hook: Hook) -> Iterator[_Group]:
     marker = hook.attachment.marker
     wanted = variables(_captures(placed, hook))
-    used = [variable for variable in marker.variables if variable.name in wanted]
+    used = [variable for variable in marker.readable if variable.name in wanted]
     if not marker.sites:
         yield _Group((), _tracepoint_operands(f"{marker.provider}:{marker.name}", used))
         return

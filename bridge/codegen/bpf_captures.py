@@ -22,7 +22,15 @@ from bridge.ir.program import (
     capture_text,
     capture_type,
 )
-from bridge.markers import Constant, Field, Memory, RawArgument, RecordedField, Register
+from bridge.markers import (
+    Constant,
+    Field,
+    LoadBias,
+    Memory,
+    RawArgument,
+    RecordedField,
+    Register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +48,7 @@ _OFFSETS = {
     "x86_64": {name: 8 * n for n, name in enumerate(_X86.split())},
     "aarch64": {f"x{n}": 8 * n for n in range(31)} | {"sp": 248, "pc": 256},
 }
+INSTRUCTION_POINTERS = {"x86_64": "rip", "aarch64": "pc"}
 _SIMPLE = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
 _SHIFTS = {"<<": "shl", ">>": "ashr", ">>>": "lshr"}
 
@@ -75,6 +84,7 @@ class Captures:
         self._text = text
         self._operands = operands
         self._offsets = _OFFSETS.get(machine, {})
+        self._pointer = INSTRUCTION_POINTERS.get(machine, "")
         self._control = control
         self._sleepable = sleepable
         self._values: dict[str, tuple[str, str]] = {}
@@ -94,6 +104,8 @@ class Captures:
                 case Memory(base=base, index=index):
                     for register in filter(None, (base, index)):
                         self._load_register(register, lines)
+                case LoadBias(returns=False):
+                    self._load_register(self._pointer, lines)
                 case RawArgument(index=number):
                     self._load(f"arg{number}", 8 * number, "i64", lines)
                 case Field(offset=offset, size=size, array="") if _direct(operand):
@@ -167,6 +179,14 @@ class Captures:
                 return str(number)
             case Memory():
                 return self._memory(operand)
+            case LoadBias(address=address, returns=returns):
+                # a program on a return is told the address of the function's probe
+                here = (
+                    text.call(t.FUNC_IP, "ptr %ctx")
+                    if returns
+                    else self._registers[self._pointer]
+                )
+                return text.value(f"sub i64 {here}, {address}")
             case RawArgument(index=index, size=size, signed=signed):
                 return extend(text, self._registers[f"arg{index}"], size, signed)
             case Field(array=""):

@@ -45,6 +45,7 @@ def analyse(
     program = _parse_all(main, sources, sink, options)
     if program is None:
         return None
+    program.structures = targets.structure
     deriver = _derive(program, targets)
     if _stopped(sink):
         return None
@@ -114,6 +115,7 @@ def _add_probe(program: Program, derived: Derived) -> None:
     folder = Folder(
         derived.expansion,
         program.sink.report,
+        program.structures,
         assume=program.options.assume_types,
         written=derived.written,
     )
@@ -146,7 +148,9 @@ def _resolve(program: Program, deriver: Deriver) -> None:
 
 
 def _fold_function(program: Program, body: Body) -> None:
-    folder = Folder(None, program.sink.report, assume=program.options.assume_types)
+    folder = Folder(
+        None, program.sink.report, program.structures, assume=program.options.assume_types
+    )
     body.blocks = tuple(ScopedBlock(b.script, folder.block(b.block)) for b in body.blocks)
     if body.function is not None and body.blocks:
         declaration = body.function.declaration

@@ -14,7 +14,7 @@ from bridge.markers import Expansion, Never, NoMatch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.markers import PointPart, Targets
+    from bridge.markers import NoAccess, PointPart, Structure, Targets
 
 FAMILIES = frozenset(
     [
@@ -44,6 +44,10 @@ class AssumedTargets:
         if known and len(parts) > 1:
             return (Expansion(Never(), ".".join(_text(part) for part in parts)),)
         return self._real.expand(parts)
+
+    def structure(self, name: str, module: str) -> Structure | NoAccess:
+        """What is really known of a type."""
+        return self._real.structure(name, module)
 
 
 def _text(part: PointPart) -> str:

@@ -232,7 +232,9 @@ class Deriver:
                     name.components, point.components[:length]
                 ):
                     found.append((script, alias, name))
-        return found
+        # `a.b.return` means the alias of that name, and not `a.b` with a suffix
+        longest = max((len(name.components) for _, _, name in found), default=0)
+        return [one for one in found if len(one[2].components) == longest]
 
 
 def _matches(

@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, cast
 
-from bridge.markers import ValueType, Variable
+from bridge.markers import Enumerator, NoAccess, ValueType, Variable
 from bridge.script import ast, errors
 from bridge.script.lex import evaluate, quote
+from bridge.script.lookup import lookup, target
 from bridge.script.walk import rebuild
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bridge.diagnostics import Diagnostic
-    from bridge.markers import Access, Expansion
+    from bridge.markers import Expansion, Listed, Scope
+    from bridge.script.lookup import Structures
 
 _WRAP = 1 << 64
 
@@ -64,12 +66,14 @@ class Folder:
         self,
         expansion: Expansion | None,
         report: Callable[[Diagnostic], None],
+        structures: Structures,
         *,
         assume: bool = False,
         written: str = "",
     ) -> None:
         self._expansion = expansion
         self._report = report
+        self._structures = structures
         self._assume = assume
         self._written = written
 
@@ -96,6 +100,8 @@ class Folder:
                 return ast.Null(span=node.span, token=node.token)
             case ast.Target():
                 return self._target(node)
+            case ast.AtLiteral(op="enum"):
+                return self._enum(node)
             case ast.Call():
                 return self._call(node)
         return node
@@ -173,7 +179,10 @@ class Folder:
             case ast.Target():
                 known = self._known(operand)
             case ast.Cast(type=str()) | ast.AtVar():
-                known = False
+                found = lookup(operand, self._expansion, self._structures)
+                known = not isinstance(found, NoAccess)
+            case ast.AtLiteral(op="enum"):
+                known = isinstance(self._enum(operand), ast.Number)
             case ast.Cast() | ast.AtLiteral() | ast.AtOperator():
                 known = False
             case _:
@@ -199,8 +208,17 @@ class Folder:
         if self._expansion is None:
             return False
         return _constant(node, self._expansion) is not None or not isinstance(
-            lookup(node, self._expansion), str
+            target(node, self._expansion), NoAccess
         )
+
+    def _enum(self, node: ast.AtLiteral) -> ast.Expr:
+        """`@enum("NAME")` as its number."""
+        scope = self._expansion.scope if self._expansion is not None else None
+        if scope is not None:
+            found = scope.enumerator(node.literals[0])
+            if isinstance(found, Enumerator):
+                return _number(found.value, node)
+        return node
 
     def _call(self, node: ast.Call) -> ast.Node:
         """Calls that the place itself answers."""
@@ -212,15 +230,15 @@ class Folder:
             return ast.String(evaluate(text), text, span=node.span, token=node.token)
         match node.arguments:
             case (ast.Number(value=index),) if node.name in _ARGUMENTS:
-                target = ast.Target(f"$arg{index}", span=node.span, token=node.token)
-                if isinstance(lookup(target, self._expansion), str):
+                argument = ast.Target(f"$arg{index}", span=node.span, token=node.token)
+                if isinstance(target(argument, self._expansion), NoAccess):
                     return node
-                return _narrowed(target, _ARGUMENTS[node.name])
-            case (ast.Target() as target, *_) if node.name in _READERS:
+                return _narrowed(argument, _ARGUMENTS[node.name])
+            case (ast.Target() as argument, *_) if node.name in _READERS:
                 # a field that is text already
-                found = lookup(target, self._expansion)
+                found = target(argument, self._expansion)
                 if isinstance(found, Variable) and found.type is ValueType.STRING:
-                    return target
+                    return argument
         return node
 
     def _target(self, node: ast.Target) -> ast.Node:
@@ -231,10 +249,12 @@ class Folder:
             return ast.String(text, text, span=node.span, token=node.token)
         if node.name in _LISTS and not node.path:
             return _listing(node, self._expansion)
+        if node.name == "$$return" and not node.path and self._expansion.entry is not None:
+            return _result(node, self._expansion)
         return node
 
 
-_FUNCTION = re.compile(r'function\("([^"@]*)')
+_FUNCTION = re.compile(r'(?:function|statement)\("([^"@]*)')
 _READERS = frozenset({"kernel_string", "user_string", "kernel_string_n", "user_string_n"})
 _ARGUMENTS = {
     **dict.fromkeys(("int_arg", "s32_arg"), (32, True)),
@@ -283,7 +303,12 @@ def _narrowed(value: ast.Expr, width: tuple[int, bool]) -> ast.Expr:
     return binary(">>", binary("<<", value, 64 - bits), 64 - bits)
 
 
-_LISTS = frozenset({"$$vars", "$$parms", "$$args"})
+_LISTS: dict[str, Callable[[Listed], bool]] = {
+    "$$vars": lambda _: True,
+    "$$parms": lambda listed: listed.parameter,
+    "$$args": lambda listed: listed.parameter,
+    "$$locals": lambda listed: not listed.parameter,
+}
 
 
 def _unary(op: str, value: int) -> int:
@@ -309,49 +334,48 @@ def _constant(node: ast.Target, expansion: Expansion) -> str | None:
     return strings.get(node.name, strings.get(node.name[2:]))
 
 
-def lookup(node: ast.Target, expansion: Expansion) -> Variable | Access | str:
-    """What a target expression stands for; a str says why it stands for nothing."""
-    name = node.name[1:]
-    path: list[str | int] = []
-    for component in node.path:
-        match component:
-            case ast.Member(name=member):
-                path.append(member)
-            case ast.Element(index=ast.Number(value=value)):
-                path.append(value)
-            case _:
-                return f"unable to find target variable '{node.name}' with a computed index"
-    variable = next((v for v in expansion.variables if v.name == name), None)
-    if not path and not node.address_of and variable is not None and not node.pretty:
-        return variable
-    if expansion.members is not None and not node.pretty:
-        return expansion.members.access(name, path, address_of=node.address_of)
-    return _missing(node, expansion, variable)
-
-
-def _missing(node: ast.Target, expansion: Expansion, variable: Variable | None) -> str:
-    from bridge.markers import MarkerAttachment
-
-    if variable is not None:
-        return f"unable to dereference target variable '{node.name}': its type is not known"
-    if isinstance(expansion.attachment, MarkerAttachment):
-        for name, reason in expansion.attachment.marker.unreadable:
-            if name == node.name[1:]:
-                return reason
-        names = " ".join(f"${v.name}" for v in expansion.variables)
-        more = f" (alternatives: {names})" if names else ""
-        return f"unable to find target variable '{node.name}'{more}"
-    return f"unresolved target-symbol expression '{node.name}'"
-
-
 def _listing(node: ast.Target, expansion: Expansion) -> ast.Node:
     """`$$parms` as the sprintf that prints all variables."""
+    if expansion.scope is not None:
+        return _listed(node, expansion, expansion.scope)
     pieces, arguments = [], []
     dollar = "$" if ".mark(" in expansion.point else ""  # as SystemTap has it
     for variable in expansion.variables:
         letter = '\\"%s\\"' if variable.type is ValueType.STRING else "%#x"
         pieces.append(f"{dollar}{variable.name}={letter}")
         arguments.append(ast.Target(f"${variable.name}", span=node.span, token=node.token))
+    return _sprintf(node, pieces, arguments)
+
+
+def _listed(node: ast.Target, expansion: Expansion, scope: Scope) -> ast.Node:
+    """The same by debug information, which also knows what cannot be shown."""
+    pieces: list[str] = []
+    arguments: list[ast.Expr] = []
+    for listed in scope.listed():
+        if not _LISTS[node.name](listed):
+            continue
+        shown = ast.Target(f"${listed.name}", (), node.pretty, span=node.span, token=node.token)
+        if listed.mark and not node.pretty:
+            pieces.append(f"{listed.name}={listed.mark}")
+        elif isinstance(target(shown, expansion), NoAccess):
+            pieces.append(f"{listed.name}=?")
+        else:
+            pieces.append(f"{listed.name}={'%s' if node.pretty else '%#x'}")
+            arguments.append(shown)
+    return _sprintf(node, pieces, arguments)
+
+
+def _result(node: ast.Target, expansion: Expansion) -> ast.Node:
+    """`$$return`: the result of a function, or nothing."""
+    shown = ast.Target("$return", (), node.pretty, span=node.span, token=node.token)
+    if isinstance(target(shown, expansion), NoAccess):
+        return ast.String("", "", span=node.span, token=node.token)
+    return _sprintf(node, [f"return={'%s' if node.pretty else '%#x'}"], [shown])
+
+
+def _sprintf(
+    node: ast.Target, pieces: Sequence[str], arguments: Sequence[ast.Expr]
+) -> ast.Node:
     text = " ".join(pieces)
     format_ = ast.String(text, text, span=node.span, token=node.token)
     return ast.Print(

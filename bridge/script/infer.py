@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.markers import Variable
+from bridge.markers import Pretty, Variable
 from bridge.script import ast, errors
 from bridge.script.builtins import Builtin
 from bridge.script.describe import describe
@@ -68,8 +68,8 @@ class Inference:
             ast.String: self._string,
             ast.Name: self._name,
             ast.Target: self._target,
-            ast.Cast: self._untyped,
-            ast.AtVar: self._untyped,
+            ast.Cast: self._target,
+            ast.AtVar: self._target,
             ast.Unary: self._unary,
             ast.Step: self._unary,
             ast.Binary: self._binary,
@@ -277,15 +277,17 @@ class Inference:
         if declared is not None:
             self._unify(node, declared, want)
 
-    def _target(self, node: ast.Target, want: Type) -> None:
+    def _target(self, node: ast.Target | ast.AtVar | ast.Cast, want: Type) -> None:
         for component in node.path:
             if isinstance(component, ast.Element):
                 self._visit(component.index, LONG)
+        if isinstance(node, ast.Cast):
+            self._visit(node.value, LONG)
         found = self._facts.targets.get(node)
         if found is None:
             self._untyped(node, want)
             return
-        text = isinstance(found, str) or (
+        text = isinstance(found, str | Pretty) or (
             isinstance(found, Variable) and found.type.value == "string"
         )
         type_ = STRING if text else LONG

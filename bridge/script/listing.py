@@ -31,11 +31,17 @@ PROBE_TYPES = (
         for which in ("", "(number)", "(string)")
         for library in ("", ".library(string)")
         for kind in (
-            "function(string)",
-            "function(string).call",
-            "function(string).return",
+            *(
+                f"function({argument}){suffix}"
+                for argument in ("number", "string")
+                for suffix in ("", ".call", ".exported", ".inline", ".return")
+            ),
+            "function(string).label(string)",
             "mark(string)",
             "provider(string).mark(string)",
+            "statement(number)",
+            "statement(string)",
+            "statement(string).nearest",
         )
     ),
     "timer.hz(number)",

@@ -142,7 +142,7 @@ class _Sweep:
         facts = self._body.facts
         if isinstance(old, ast.Call) and isinstance(new, ast.Call) and old in facts.calls:
             facts.calls[new] = facts.calls[old]
-        if isinstance(old, ast.Target) and isinstance(new, ast.Target) and old in facts.targets:
+        if old in facts.targets and type(old) is type(new):
             facts.targets[new] = facts.targets[old]
 
     def _warn(self, message: str, node: ast.Node) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.markers import NoAccess
 from bridge.script import ast
 from bridge.script.typed import Facts, FunctionInfo, GlobalVariable, LocalVariable
 from bridge.script.types import Type
@@ -18,8 +19,15 @@ if TYPE_CHECKING:
     from bridge.diagnostics import Sink
     from bridge.script.derive import Derived, ScopedBlock, ScopedCondition
     from bridge.script.library import Library
+    from bridge.script.lookup import Structures
     from bridge.script.options import AnalyseOptions
     from bridge.source import Span
+
+
+def no_structures(name: str, module: str) -> NoAccess:
+    """What is known of types where nothing is known."""
+    return NoAccess(f"type definition '{name}' not found in '{module or 'kernel'}'")
+
 
 TYPES = {"long": Type.LONG, "string": Type.STRING, None: Type.UNKNOWN}
 
@@ -59,6 +67,7 @@ class Program:
     functions: dict[ast.Function, Body] = field(default_factory=dict)
     probes: list[Body] = field(default_factory=list)
     derived: list[Derived] = field(default_factory=list)
+    structures: Structures = no_structures
 
     def declare(self, script: ast.Script, declaration: ast.Global) -> GlobalVariable:
         """The variable of a declaration; private ones are known in their file only."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.markers import NoAccess
 from bridge.script import ast, errors
 from bridge.script.builtins import BUILTINS, Builtin
 from bridge.script.describe import describe
 from bridge.script.errors import Refused
-from bridge.script.fold import lookup
+from bridge.script.lookup import lookup
 from bridge.script.similar import similar
 from bridge.script.typed import FunctionInfo, GlobalVariable, LocalVariable
 from bridge.script.types import Type
@@ -21,6 +22,7 @@ from bridge.script.walk import children
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bridge.diagnostics import Diagnostic
     from bridge.script.program import Body, Program
 
 
@@ -70,7 +72,7 @@ class Resolver:
                 self._delete(node)
             case ast.Call():
                 self._call(node)
-            case ast.Target():
+            case ast.Target() | ast.AtVar() | ast.Cast():
                 self._target(node)
             case ast.AtOperator(op="probewrite"):
                 pass
@@ -285,22 +287,36 @@ class Resolver:
 
     # --- target variables
 
-    def _target(self, node: ast.Target) -> None:
+    def _target(self, node: ast.Target | ast.AtVar | ast.Cast) -> None:
         for child in children(node):
             self._visit(child)
         derived = self._body.derived
-        if derived is None:
+        if isinstance(node, ast.Cast):
+            if node.type is None:
+                return  # when types are known (`autocast`)
+        elif derived is None:
             return
-        found = lookup(node, derived.expansion)
-        if not isinstance(found, str):
+        place = derived.expansion if derived is not None else None
+        found = lookup(node, place, self._program.structures)
+        if not isinstance(found, NoAccess):
             self._facts.targets[node] = found
         elif not self._program.options.assume_types:
-            refused = self._refused(found, node)
-            reasons = derived.expansion.reasons
+            refused = Refused(no_access(node, found))
+            reasons = place.reasons if place is not None else ()
             raise Refused(errors.chained(refused.diagnostic, reasons)) if reasons else refused
 
     def _refused(self, message: str, node: ast.Node) -> Refused:
         return Refused(errors.semantic(message, node.token, describe(node)))
+
+
+def no_access(node: ast.Target | ast.AtVar | ast.Cast, found: NoAccess) -> Diagnostic:
+    """That there is no such thing, at the part of the path that is to blame."""
+    part = len(node.path) - 1 if found.part == -2 else found.part
+    if part < 0 or part >= len(node.path):
+        return errors.semantic(found.message, node.token, describe(node))
+    blamed = node.path[part]
+    sign = "->" if isinstance(blamed, ast.Member) else "["
+    return errors.semantic(found.message, blamed.token, f"operator '{sign}'")
 
 
 def _priority(found: tuple[ast.Script, ast.Function]) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bridge.ir.program import StatShape
-    from bridge.markers import Access, Expansion, Variable
+    from bridge.markers import Expansion, Result
     from bridge.script import ast
     from bridge.script.builtins import Builtin
     from bridge.script.types import Type
@@ -55,14 +55,15 @@ class Facts:
 
     `types`: of every expression. `names`: what a `Name` (also as array, key or catch variable)
     stands for. `calls`: the built-in, or the overloads in the order in which they are tried.
-    `targets`: the variable of a `$name`; a `str` is a constant of the place (`$$name`).
+    `targets`: what a `$name`, `@var` or `@cast` stands for; a `str` is a constant of the place
+    (`$$name`).
     `folded`: expressions known at compile time (`@defined`).
     """
 
     types: dict[ast.Expr, Type] = field(default_factory=dict)
     names: dict[ast.Name, GlobalVariable | LocalVariable] = field(default_factory=dict)
     calls: dict[ast.Call, Builtin | tuple[FunctionInfo, ...]] = field(default_factory=dict)
-    targets: dict[ast.Target, Variable | Access | str] = field(default_factory=dict)
+    targets: dict[ast.Expr, Result | str] = field(default_factory=dict)
     folded: dict[ast.Expr, int | str] = field(default_factory=dict)
     locals: dict[str, LocalVariable] = field(default_factory=dict)
 

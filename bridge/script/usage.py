@@ -137,7 +137,9 @@ class Effects:
                 return self._call(facts.calls.get(node))
             case ast.AtOperator(op=("entry" | "defined" | "enumname")):
                 return False
-            case ast.Cast() | ast.AtVar() | ast.AtOperator() | ast.AtRegister():
+            case ast.Cast() | ast.AtVar():
+                return node not in facts.targets
+            case ast.AtOperator() | ast.AtRegister():
                 return True
             case ast.EmbeddedExpr(code=code):
                 return "/* pure */" not in code

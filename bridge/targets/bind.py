@@ -11,12 +11,19 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Sink
-from bridge.markers import OWN_NAME, Expansion, Marker, MarkerAttachment, NoMatch
+from bridge.markers import (
+    OWN_NAME,
+    Expansion,
+    Marker,
+    MarkerAttachment,
+    NoAccess,
+    NoMatch,
+)
 from bridge.targets import errors, programs, sessions, tracepoints
 from bridge.targets.btf import Btf, BtfError
 from bridge.targets.elf import open_elf
 from bridge.targets.functions import function_marker
-from bridge.targets.members import TracepointMembers, raw_variables
+from bridge.targets.members import TracepointMembers, kernel_structure, raw_variables
 from bridge.targets.points import check, is_wild
 from bridge.targets.safety import SitePolicy
 from bridge.targets.sdt import read_notes
@@ -29,7 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.diagnostics import Diagnostic
-    from bridge.markers import PointPart
+    from bridge.markers import PointPart, Structure
+    from bridge.targets.dwarf.image import Image
+    from bridge.targets.dwarf.probes import Probe
     from bridge.targets.elf import ElfFile
     from bridge.targets.sdt import Note
     from bridge.world import World
@@ -70,6 +79,7 @@ class Binder:
         self._files: dict[str, tuple[ElfFile | None, tuple[Diagnostic, ...]]] = {}
         self._notes: dict[str, list[Note]] = {}
         self._btf: list[Btf | None] = []
+        self._images: dict[str, tuple[Image | None, tuple[Diagnostic, ...]]] = {}
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """All places that a probe point stands for, in a stable order."""
@@ -117,6 +127,26 @@ class Binder:
             return None
         return types
 
+    # --- types ---
+
+    def structure(self, name: str, module: str) -> Structure | NoAccess:
+        """What a pointer to a type points to: of the kernel, or of a program or library."""
+        if module == "kernel" or module.startswith("kernel<"):
+            types = self._kernel_types()
+            if types is None:
+                return NoAccess(
+                    f"type definition '{name}' not found in 'kernel': it has no BTF"
+                )
+            return kernel_structure(types, name)
+        for path in programs.program_paths(module, self._world):
+            elf, _ = self._open(path)
+            image = self._image(path, elf, []) if elf is not None else None
+            if image is not None:
+                from bridge.targets.dwarf.scope import image_structure
+
+                return image_structure(image, name)
+        return NoAccess(f"type definition '{name}' not found in '{module}'")
+
     # --- process ---
 
     def _expand_process(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
@@ -150,7 +180,7 @@ class Binder:
         near: set[str],
     ) -> list[Expansion]:
         """The places in one file that the rest of a point names."""
-        if rest[0].name == "function":
+        if rest[0].name in ("function", "statement"):
             return self._function(program, elf, rest, reasons, near)
         return self._mark(program, elf, rest, reasons, near)
 
@@ -246,7 +276,18 @@ class Binder:
         near |= {note.name for note in notes}
         return [_mark_expansion(program, marker, by_provider=by_provider) for marker in markers]
 
-    # --- process.function ---
+    # --- process.function, process.statement ---
+
+    def _image(self, path: str, elf: ElfFile, reasons: list[Diagnostic]) -> Image | None:
+        """The debug information of a file; None if it has none."""
+        if path not in self._images:
+            from bridge.targets.dwarf.image import open_image
+
+            sink = Sink()
+            self._images[path] = open_image(elf, self._world, sink), tuple(sink.items)
+        image, faults = self._images[path]
+        reasons += (fault for fault in faults if fault not in reasons)
+        return image
 
     def _function(
         self,
@@ -256,17 +297,47 @@ class Binder:
         reasons: list[Diagnostic],
         near: set[str],
     ) -> list[Expansion]:
+        """Functions and statements: by debug information where it is there, else by symbol."""
+        image = self._image(program.path, elf, reasons)
+        found: list[Expansion] = []
+        if image is not None:
+            from bridge.targets.dwarf.probes import Query
+
+            policy = SitePolicy(self._world.release, self._options.unsafe_nop5)
+            query = Query(image, rest, policy)
+            found += [_probe_expansion(program, p) for p in query.probes(reasons, near)]
+            taken = query.entries
+        else:
+            taken = frozenset()
+        if rest[0].name == "function" and isinstance(rest[0].argument, str):
+            found += self._symbols(program, elf, rest, reasons, near, taken)
+        elif image is None:
+            reasons.append(errors.no_debug_information(program.path, rest[0].name))
+        return found
+
+    def _symbols(
+        self,
+        program: _Program,
+        elf: ElfFile,
+        rest: Sequence[PointPart],
+        reasons: list[Diagnostic],
+        near: set[str],
+        taken: frozenset[int],
+    ) -> list[Expansion]:
+        """Functions by symbol; `taken` are the addresses of those that are known already."""
         functions = read_functions(elf)
-        if not functions:
+        if not functions and not taken:
             reasons.append(errors.no_symbols(program.path))
         pattern = _text(rest[0])
-        if "@" in pattern:
-            reasons.append(errors.by_source_file(program.path, pattern))
         suffix = rest[1].name if len(rest) > 1 else ""
+        if "@" in pattern or suffix in ("inline", "label"):
+            if not taken:
+                reasons.append(errors.by_source_file(program.path, pattern))
+            return []
         chosen: dict[str, list[Function]] = {}
         for function in functions:
             name = _matching(function, pattern)
-            if name is not None:
+            if name is not None and function.address not in taken:
                 chosen.setdefault(name, []).append(function)
         near |= {name for function in functions for name in function.names}
         return [
@@ -315,7 +386,7 @@ def _trace_expansion(
         f'kernel.trace("{name}")',
         {"name": marker.name, "system": marker.provider},
         members,
-        unseen,
+        reasons=unseen,
     )
 
 
@@ -328,6 +399,17 @@ def _mark_expansion(program: _Program, marker: Marker, *, by_provider: bool) -> 
         MarkerAttachment(marker, program.pid, program.follow_target),
         f'{program.prefix}{provider}.mark("{marker.name}")',
         strings,
+    )
+
+
+def _probe_expansion(program: _Program, probe: Probe) -> Expansion:
+    return Expansion(
+        MarkerAttachment(probe.marker, program.pid, program.follow_target),
+        f"{program.prefix}.{probe.point}",
+        {"name": probe.marker.name},
+        probe.scope,
+        scope=probe.scope,
+        entry=_probe_expansion(program, probe.entry) if probe.entry is not None else None,
     )
 
 
@@ -347,7 +429,8 @@ def _no_match(what: str, near: tuple[str, ...], reasons: tuple[Diagnostic, ...])
 def _none_found(
     rest: Sequence[PointPart], near: set[str], reasons: tuple[Diagnostic, ...]
 ) -> NoMatch:
-    wanted = _text(rest[0] if rest[0].name == "function" else rest[-1])
+    wanted = _text(rest[0] if rest[0].name in ("function", "statement") else rest[-1])
+    wanted = wanted.partition("@")[0]
     names = similar(wanted, near) if near and not is_wild(wanted) else ()
     if rest[0].name == "provider":
         names = ()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import BridgeError
 from bridge.formats import btf as layout
+from bridge.targets.types import Member, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,7 @@ class Kind(IntEnum):
 
 _MODIFIERS = {Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG}
 _COMPOSITES = {Kind.STRUCT, Kind.UNION}
-_SIGNED = 1 << 24
+_SIGNED, _BOOL = 1 << 24, 1 << 26
 _TRACEPOINT = "__traceiter_"
 """Before an event's name: the function that calls what is attached to it."""
 
@@ -75,17 +76,6 @@ class Parameter:
 
     name: str
     type: int
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A member of a struct or union; its offset counts from the outermost one."""
-
-    name: str
-    type: int
-    offset_bits: int
-    bits: int
-    """Width of a bit-field; 0 for an ordinary member."""
 
 
 class Btf:
@@ -202,6 +192,25 @@ class Btf:
             return bool(layout.WORD_FAST.unpack_from(self._data, record.trailer)[0] & _SIGNED)
         return record.kind in {Kind.ENUM, Kind.ENUM64} and record.flag
 
+    def is_decimal(self, number: int) -> bool:
+        """Whether it is anything but an unsigned integer."""
+        record = self.record(self.strip(number))
+        if record.kind is not Kind.INT:
+            return True
+        word = layout.WORD_FAST.unpack_from(self._data, record.trailer)[0]
+        return bool(word & (_SIGNED | _BOOL))
+
+    def shape(self, number: int) -> Shape:
+        """What a type is, below typedefs and qualifiers."""
+        record = self.record(self.strip(number))
+        if record.kind is Kind.INT and record.size_or_type == 1 and "char" in record.name:
+            return Shape.CHAR
+        return _SHAPES.get(record.kind, Shape.OTHER)
+
+    def place(self, _number: int) -> str:
+        """Where a type was declared: BTF does not tell."""
+        return ""
+
     def is_scalar(self, number: int) -> bool:
         """Whether a value of the type is a number: integer, enumeration or pointer."""
         return self.record(self.strip(number)).kind in _SCALARS
@@ -238,19 +247,6 @@ class Btf:
             yield Member(
                 self._string(name), type_, offset & 0xFFFFFF if record.flag else offset, bits
             )
-
-    def member(self, number: int, name: str) -> Member | None:
-        """A member by name, looked for in unnamed structs and unions, too."""
-        number = self.strip(number)
-        if self.record(number).kind not in _COMPOSITES:
-            return None
-        for member in self.members(number):
-            if member.name == name:
-                return member
-            if not member.name and (inner := self.member(member.type, name)):
-                offset = member.offset_bits + inner.offset_bits
-                return Member(inner.name, inner.type, offset, inner.bits)
-        return None
 
     @cached_property
     def _tracepoints(self) -> dict[str, int]:
@@ -291,3 +287,15 @@ class Btf:
 
 _SIZED = {Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.FLOAT}
 _SCALARS = {Kind.INT, Kind.ENUM, Kind.ENUM64, Kind.PTR}
+_SHAPES = {
+    Kind.VOID: Shape.VOID,
+    Kind.INT: Shape.NUMBER,
+    Kind.ENUM: Shape.NUMBER,
+    Kind.ENUM64: Shape.NUMBER,
+    Kind.FLOAT: Shape.FLOAT,
+    Kind.PTR: Shape.POINTER,
+    Kind.ARRAY: Shape.ARRAY,
+    Kind.STRUCT: Shape.STRUCT,
+    Kind.UNION: Shape.UNION,
+    Kind.FUNC_PROTO: Shape.FUNCTION,
+}

@@ -67,12 +67,44 @@ def no_symbols(path: str) -> Diagnostic:
 
 
 def by_source_file(path: str, pattern: str) -> Diagnostic:
-    """A function named with its source file, as `main@main.c`."""
-    message = f"`{pattern}`: functions by source file need debug information, which is not read"
+    """A function named with its source file, as `main@main.c`, or its copies or labels."""
+    message = (
+        f"`{pattern}` by source file, inlined copy or label: the file has no debug information"
+    )
     return _fault("needs-debug-information", path, message, 0)
+
+
+def no_debug_information(path: str, kind: str) -> Diagnostic:
+    """A statement, or a function by address, in a file that has only symbols."""
+    message = f"has no debug information, which `.{kind}(...)` needs here"
+    return _fault("needs-debug-information", path, message, 0)
+
+
+def no_line(path: str, text: str) -> Diagnostic:
+    """A line that no code comes from."""
+    message = f"no line records for {text} [man error::dwarf]"
+    return _fault("no-line-record", path, message, 0)
+
+
+def not_a_statement(path: str, address: int, begin: int) -> Diagnostic:
+    """An address in the middle of a statement."""
+    hint = f" (try {begin:#x})" if begin else ""
+    message = f"address {address:#x} does not match the beginning of a statement{hint}"
+    return _fault("not-a-statement", path, message, 0)
+
+
+def bad_specification(path: str, text: str) -> Diagnostic:
+    """What is written in `function(...)` or `statement(...)` is not of the form f@file:line."""
+    return _fault("bad-specification", path, f"`{text}` is no function@file:line", 0)
 
 
 def unmapped(path: str, what: str, address: int, byte: int) -> Diagnostic:
     """An address that no loaded segment holds."""
     message = f"{what} at {address:#x} is outside of the loaded segments"
     return _fault("elf-unmapped", path, message, byte)
+
+
+def bad_debug_information(path: str, why: str) -> Diagnostic:
+    """Its debug information contradicts the format."""
+    message = f"its debug information cannot be read ({why or 'damaged'})"
+    return _fault("bad-debug-information", path, message, 0)

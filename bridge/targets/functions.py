@@ -30,7 +30,8 @@ def _register(name: str, register: str) -> Variable:
     return Variable(name, ValueType.LONG, (Register(register, 8, signed=True),), "long")
 
 
-def _variables(machine: str, *, returns: bool) -> tuple[Variable, ...]:
+def register_arguments(machine: str, *, returns: bool) -> tuple[Variable, ...]:
+    """`$arg1`.. or `$return`, as the calling convention passes integers."""
     if returns:
         return (_register("return", RESULTS[machine]),)
     return tuple(_register(f"arg{i}", r) for i, r in enumerate(ARGUMENTS[machine], 1))
@@ -49,5 +50,5 @@ def function_marker(
         fault = instruction_fault(elf, address)
         sites.append(Site(elf.path, offset, address, unsafe=fault))
     kind = Kind.FUNCTION_RETURN if returns else Kind.FUNCTION
-    variables = _variables(elf.machine, returns=returns)
+    variables = register_arguments(elf.machine, returns=returns)
     return Marker(kind, elf.path, name, tuple(sites), variables, elf.machine)

@@ -15,7 +15,7 @@ from bridge.targets.points import check, is_wild, spellings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.markers import Expansion, PointPart, Targets
+    from bridge.markers import Expansion, NoAccess, PointPart, Structure, Targets
     from bridge.world import World
 
 
@@ -44,6 +44,10 @@ class LiveTargets:
                 return found if isinstance(found, NoMatch) else (found,)
             case _:
                 return (sessions.expand_session(parts),)
+
+    def structure(self, name: str, module: str) -> Structure | NoAccess:
+        """What a pointer to a type of a module points to."""
+        return self._markers().structure(name, module)
 
     def _wild(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """What a point with wildcards in its component names stands for."""

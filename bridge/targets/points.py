@@ -24,9 +24,15 @@ _PROCESSES = ("process", "process S", "process N")
 _PLACES = (
     "mark S",
     "provider S/mark S",
-    "function S",
-    "function S/call",
-    "function S/return",
+    *(
+        f"function {argument}{suffix}"
+        for argument in "SN"
+        for suffix in ("", "/call", "/exported", "/inline", "/return")
+    ),
+    "function S/label S",
+    "statement N",
+    "statement S",
+    "statement S/nearest",
 )
 
 SHAPES = frozenset(
@@ -46,7 +52,7 @@ SHAPES = frozenset(
 UNSUPPORTED = {
     "kernel": ("data", "function", "mark", "statement"),
     "module": (),
-    "process": ("begin", "end", "insn", "plt", "statement", "syscall", "thread"),
+    "process": ("begin", "end", "insn", "plt", "syscall", "thread"),
     "timer": ("profile",),
     "": (
         "java",

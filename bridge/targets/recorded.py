@@ -13,7 +13,15 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Diagnostic
-from bridge.markers import Expansion, Kind, Marker, MarkerAttachment, NoMatch, Variable
+from bridge.markers import (
+    Expansion,
+    Kind,
+    Marker,
+    MarkerAttachment,
+    NoAccess,
+    NoMatch,
+    Variable,
+)
 from bridge.targets import sessions
 from bridge.targets.points import check, is_wild
 from bridge.targets.similar import similar
@@ -21,7 +29,7 @@ from bridge.targets.similar import similar
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bridge.markers import Members, PointPart
+    from bridge.markers import Members, PointPart, Structure
 
 MOST_NAMES = 12
 
@@ -87,6 +95,12 @@ class RecordedTargets:
                 return self._trace(str(parts[1].argument))
             case _:
                 return (sessions.expand_session(parts),)
+
+    def structure(self, name: str, module: str) -> Structure | NoAccess:
+        """A trace holds no memory that a pointer could be followed in."""
+        return NoAccess(
+            f"type definition '{name}' not found in '{module}': this is a recording"
+        )
 
     # --- kernel.trace ---
 

@@ -11,6 +11,7 @@ from bridge.markers import (
     Marker,
     MarkerAttachment,
     Memory,
+    NoAccess,
     NoMatch,
     PointPart,
     Register,
@@ -59,6 +60,10 @@ MARKERS = {
 
 class DemoTargets:
     """`process("demo").mark("hit")` and `kernel.trace("switch")`, begin, end, error, timers."""
+
+    def structure(self, name: str, module: str) -> NoAccess:
+        """No types are known."""
+        return NoAccess(f"type definition '{name}' not found in '{module}'")
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """The expansion of one point."""

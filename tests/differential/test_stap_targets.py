@@ -34,30 +34,17 @@ CANNOT = {
 """Cases that this kernel stands against, and how."""
 
 NOT_YET: dict[str, str] = {
-    "guest_c07_process_func": "debug information",
     "guest_c09_process_begin_end": "process.begin",
     "guest_c17_ubacktrace": "back traces",
     "guest_k08_procsys": "process.syscall",
-    "up_alias_over_process": "debug information",
-    "up_array_addr": "debug information",
-    "up_atvar": "debug information",
     "up_autocast": "debug information",
-    "up_cmdline_args": "debug information",
     "up_count20": "process.end",
     "up_entry_timing": "@entry",
     "up_list_walk": "memory at computed addresses",
-    "up_parms_vars": "debug information",
-    "up_pretty": "debug information",
-    "up_rate_next": "debug information",
     "up_recursive_return": "@entry",
     "up_register": "registers",
-    "up_statement": "debug information",
-    "up_stmt_line": "debug information",
-    "up_stop_after": "debug information",
+    "up_statement": "process.end",
     "up_thread": "thread.begin",
-    "up_ubt": "debug information",
-    "up_user_funcs": "memory at computed addresses",
-    "up_wild": "debug information",
 }
 """Cases that do not work yet; who makes one work takes it out of here."""
 

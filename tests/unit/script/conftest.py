@@ -18,6 +18,7 @@ from bridge.markers import (
     Marker,
     MarkerAttachment,
     Never,
+    NoAccess,
     NoMatch,
     PointPart,
     Timer,
@@ -37,6 +38,10 @@ ARGUMENTS = (
 
 class SessionTargets:
     """begin, end, error, never, timers, and process("app").mark("hit" or "miss")."""
+
+    def structure(self, name: str, module: str) -> NoAccess:
+        """No types are known."""
+        return NoAccess(f"type definition '{name}' not found in '{module}'")
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         name, argument = parts[0].name, parts[0].argument

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kernel_types import Image
 
-from bridge.markers import Access
+from bridge.markers import Access, NoAccess
 from bridge.targets.btf import Btf, BtfError, Kind
 from bridge.targets.members import TracepointMembers, raw_variables
 
@@ -92,17 +92,24 @@ def test_address_of_a_member(members: TracepointMembers) -> None:
 @pytest.mark.parametrize(
     ("name", "path", "message"),
     [
-        ("node", ["nope"], "unable to find member 'nope' for struct node"),
-        ("node", ["id", "x"], "unable to find member 'x' for int"),
-        ("node", ["id", 1], "cannot index values of type int"),
-        ("on", ["x"], "invalid access 'x' to a value of type unsigned char"),
+        (
+            "node",
+            ["nope"],
+            "unable to find member 'nope' for struct node"
+            " (alternatives: mode, next, id, sizes, flags)",
+        ),
+        ("node", ["id", "x"], "invalid access '->x' vs. int"),
+        ("node", ["id", 1], "invalid access '[1]' vs. int"),
+        ("on", ["x"], "invalid access '->x' vs. unsigned char"),
         ("nope", ["x"], "unable to find tracepoint variable '$nope'"),
     ],
 )
 def test_what_is_not_there(
     members: TracepointMembers, name: str, path: list[str | int], message: str
 ) -> None:
-    assert members.access(name, path) == message
+    found = members.access(name, path)
+    assert isinstance(found, NoAccess)
+    assert found.message == message
 
 
 @pytest.mark.parametrize("data", [b"", b"\x7fELF" + bytes(60), Image().build()[:20]])

@@ -1,0 +1,120 @@
+"""Entries of debug information: attributes, names, children, as all the readers here see them.
+
+Comes in: pyelftools' entries. Goes out: numbers, texts and entries, or None. One rule: what an
+entry inherits from its abstract origin or its declaration counts as its own.
+Source: DWARF 5, sections 2 and 3.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+from elftools.common.exceptions import DWARFError, ELFError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Die = Any
+    """An entry of pyelftools, which has no types of its own that mypy sees."""
+
+FAULTS = (
+    DWARFError,
+    ELFError,
+    struct.error,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    ArithmeticError,
+    NotImplementedError,
+    RecursionError,
+    EOFError,
+    MemoryError,
+)
+"""What reading a damaged file can raise in pyelftools."""
+
+_INHERITS = ("DW_AT_abstract_origin", "DW_AT_specification")
+_NOT_INHERITED = frozenset({"DW_AT_sibling", "DW_AT_declaration", "DW_AT_inline"})
+MOST_LINKS = 16
+"""How long a chain of references between entries may be."""
+
+
+def own(die: Die, name: str) -> Any:  # noqa: ANN401 - an attribute of pyelftools
+    """The attribute that stands in the entry itself."""
+    return die.attributes.get(name)
+
+
+def origins(die: Die) -> Iterator[Die]:
+    """The entry and those that it inherits from."""
+    for _ in range(MOST_LINKS):
+        yield die
+        link = next((name for name in _INHERITS if name in die.attributes), None)
+        if link is None:
+            return
+        die = die.get_DIE_from_attribute(link)
+
+
+def holder(die: Die, name: str) -> Die | None:
+    """The entry that an attribute stands in: this one, or one that it inherits from."""
+    if name in _NOT_INHERITED:
+        return die if name in die.attributes else None
+    return next((one for one in origins(die) if name in one.attributes), None)
+
+
+def number(die: Die, name: str) -> int | None:
+    """A constant attribute."""
+    found = holder(die, name)
+    if found is None:
+        return None
+    value = found.attributes[name].value
+    return int(value) if isinstance(value, int) else None
+
+
+def flag(die: Die, name: str) -> bool:
+    """Whether a flag is set."""
+    found = holder(die, name)
+    return found is not None and bool(found.attributes[name].value)
+
+
+def text(die: Die, name: str) -> str:
+    """A string attribute; "" where it is not there."""
+    found = holder(die, name)
+    value = found.attributes[name].value if found is not None else b""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
+
+
+def name_of(die: Die) -> str:
+    """The name of an entry; "" if it has none."""
+    return text(die, "DW_AT_name")
+
+
+def target(die: Die, name: str) -> Die | None:
+    """The entry that an attribute refers to."""
+    found = holder(die, name)
+    return None if found is None else found.get_DIE_from_attribute(name)
+
+
+def origin(die: Die) -> Die:
+    """The entry at the end of the chain of abstract origins and declarations."""
+    return list(origins(die))[-1]
+
+
+def children(die: Die) -> Iterator[Die]:
+    """The entries below; those of an imported unit stand for it."""
+    for child in die.iter_children():
+        if child.tag == "DW_TAG_imported_unit":
+            unit = target(child, "DW_AT_import")
+            if unit is not None:
+                yield from unit.iter_children()
+        else:
+            yield child
+
+
+def decl_file(die: Die) -> tuple[Die, int] | None:
+    """Whose unit's file table, and which entry of it, says where this was declared."""
+    found = holder(die, "DW_AT_decl_file")
+    if found is None:
+        return None
+    return found, int(found.attributes["DW_AT_decl_file"].value)
