@@ -6,7 +6,7 @@ handler runs (`placement`). Code generation and engines take it from there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Sink
@@ -16,12 +16,12 @@ from bridge.lower import lower
 from bridge.placement import place
 from bridge.script.analyse import analyse
 from bridge.script.builtins import BUILTINS, Effect
+from bridge.script.options import AnalyseOptions
 
 if TYPE_CHECKING:
     from bridge.artifact import Placed
     from bridge.diagnostics import Diagnostic
     from bridge.markers import Targets
-    from bridge.script.options import AnalyseOptions
     from bridge.script.typed import Typed
     from bridge.source import Source, SourceMap
 
@@ -56,6 +56,7 @@ def compile_script(
     `main` is `sources.add(name, text)`. With `record`, every hit is captured in full.
     """
     sink = Sink()
+    options = replace(options or AnalyseOptions(), keep_idle=record)
     typed = analyse(main, sources, targets, sink, options)
     if typed is None or sink.failed:
         raise CompileError(sink.items, "script")

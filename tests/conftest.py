@@ -86,6 +86,18 @@ def reference() -> Path:
 
 
 @pytest.fixture(scope="session")
+def stap_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What stap takes for a kernel's build folder (`-r`), enough for its first two passes."""
+    folder = tmp_path_factory.mktemp("kernel")
+    (folder / "include" / "config").mkdir(parents=True)
+    (folder / "include" / "generated").mkdir()
+    (folder / "include" / "config" / "kernel.release").write_text("6.1.0-1-amd64\n")
+    for name in (".config", "Makefile", "Module.symvers"):
+        (folder / name).write_text("")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def open_checkout() -> None:
     """Tests that become another user need a checkout that other users can enter."""
     for folder in (ROOT, *ROOT.parents):

@@ -25,6 +25,7 @@ from bridge.script.resolve import Resolver
 from bridge.script.shapes import set_shapes
 from bridge.script.typed import GlobalVariable, ProbeInfo, Typed
 from bridge.script.types import Type
+from bridge.script.unassigned import warn_of_unassigned
 from bridge.script.usage import usage
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def analyse(
     if _stopped(sink):
         return None
     if not options.unoptimized:
+        warn_of_unassigned(program)
         optimise(program)
     Inference(program).run()
     if _stopped(sink):
@@ -181,7 +183,7 @@ def _display_body(program: Program, variable: GlobalVariable, place: object) -> 
     assert isinstance(place, Expansion)
     block = ScopedBlock(_owner(program, variable), autoprint.display(variable))
     at = variable.declaration.token
-    derived = Derived(place, "end", at, "keyword", (block,), ())
+    derived = Derived(place, "end", at, at, "keyword", (block,), ())
     body = Body((block,), derived=derived)
     Resolver(program, body).run()
     Inference(program).run([body])

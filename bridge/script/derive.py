@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch, PointPart
 from bridge.script import ast, errors
+from bridge.similar import among
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +47,16 @@ class ScopedCondition:
 
 @dataclass(slots=True, eq=False)
 class Derived:
-    """One probe at one place: its bodies in running order, its conditions (all must hold)."""
+    """One probe at one place: its bodies in running order, its conditions (all must hold).
+
+    Messages about the probe as a whole name `token`, which is at `at`: the word `probe`, or
+    the innermost alias by which the place was found.
+    """
 
     expansion: Expansion
     script_point: str
     span: Span
+    at: Span
     token: str
     bodies: tuple[ScopedBlock, ...]
     conditions: tuple[ScopedCondition, ...]
@@ -69,6 +75,8 @@ class _Unresolved(Exception):
 @dataclass(frozen=True, slots=True, eq=False)
 class _Handler:
     bodies: tuple[ScopedBlock, ...]
+    at: Span
+    token: str
     conditions: tuple[ScopedCondition, ...] = ()
     chain: tuple[ast.ProbePoint, ...] = ()
     written: str = ""
@@ -102,7 +110,7 @@ class Deriver:
 
     def probe(self, script: ast.Script, probe: ast.Probe) -> list[Derived]:
         """All probes of one definition; an error is in the sink."""
-        handler = _Handler((ScopedBlock(script, probe.body),))
+        handler = _Handler((ScopedBlock(script, probe.body),), probe.token, "keyword")
         try:
             return self._points(script, probe.points, handler, 0)
         except _Unresolved as problem:
@@ -153,7 +161,12 @@ class Deriver:
                 raise _Unresolved((errors.semantic(message, point.token, _named(point)),))
             suffix = point.components[len(name.components) :]
             full = str(replace(name, components=(*name.components, *suffix)))
-            inner = replace(handler, alias=handler.alias or full)
+            inner = replace(
+                handler,
+                alias=handler.alias or full,
+                at=point.components[0].token,
+                token=_named(point),
+            )
             found += self._alias(owner, alias, suffix, inner, depth)
         wild = any(_WILD.search(c.name) for c in point.components)
         if aliases and (not wild or not found):
@@ -187,13 +200,13 @@ class Deriver:
             if optional:
                 return []
             raise _Unresolved((self._mismatch(point, places), *places.reasons))
-        first = point.components[0]
         return [
             Derived(
                 place,
                 str(point),
                 point.span,
-                f"identifier '{first.name}'",
+                handler.at,
+                handler.token,
                 handler.bodies,
                 handler.conditions,
                 handler.written,
@@ -204,10 +217,8 @@ class Deriver:
 
     def _mismatch(self, point: ast.ProbePoint, problem: NoMatch) -> Diagnostic:
         part = point.components[min(problem.part, len(point.components) - 1)]
-        similar = f" (similar: {', '.join(problem.similar)})" if problem.similar else ""
-        return errors.semantic(
-            problem.message + similar, part.token, f"identifier '{part.name}'"
-        )
+        message = problem.message + among(problem.similar)
+        return errors.semantic(message, part.token, f"identifier '{part.name}'")
 
     # --- aliases
 

@@ -12,26 +12,39 @@ from typing import TYPE_CHECKING
 from bridge.script import ast, errors
 from bridge.script.derive import ScopedBlock
 from bridge.script.describe import describe
+from bridge.script.program import Arity
 from bridge.script.typed import LocalVariable
+from bridge.script.types import Type
 from bridge.script.usage import Effects, usage
-from bridge.script.walk import rebuild, walk
+from bridge.script.walk import children, rebuild, walk
 
 if TYPE_CHECKING:
     from bridge.script.program import Body, Program
-    from bridge.script.usage import Named
 
 MAX_ROUNDS = 20
+
+Beginnings = dict[ast.Node, ast.Node]
+"""What an expression statement began with before it was changed; kept for messages."""
 
 
 def optimise(program: Program) -> None:
     """Drop what has no effect, then functions that nobody calls any more."""
+    began: Beginnings | None = {}
     for _ in range(MAX_ROUNDS):
+        bodies = program.bodies()
+        _forget_globals(program)
+        for body in bodies:
+            _forget(body)
+        changed = [_Assignments(program, body, began).run() for body in bodies]
         effects = Effects(program)
-        changed = [_Sweep(program, body, effects).run() for body in program.bodies()]
+        changed += [_Statements(program, body, began, effects).run() for body in bodies]
         if not any(changed):
             break
+        began = None  # what only this made superfluous goes without a word
         drop_unused(program)
     drop_unused(program)
+    if not program.options.keep_idle:
+        _drop_idle(program)
 
 
 def drop_unused(program: Program) -> None:
@@ -60,45 +73,61 @@ def _nodes(body: Body) -> list[ast.Node]:
     return [node for tree in trees for node in walk(tree)]
 
 
-class _Sweep:
-    """One pass over one body."""
+def _forget_globals(program: Program) -> None:
+    """Globals that are gone need no type."""
+    used = usage(program.bodies())
+    for variable in program.globals.values():
+        if variable not in used.read and variable not in used.written:
+            program.arities[variable] = Arity()
 
-    def __init__(self, program: Program, body: Body, effects: Effects) -> None:
+
+def _forget(body: Body) -> None:
+    """Drop the locals that are gone."""
+    facts = body.facts
+    left = {
+        id(facts.names[n]) for n in _nodes(body) if isinstance(n, ast.Name) and n in facts.names
+    }
+    parameters = body.function.parameters if body.function else ()
+    left |= {id(p) for p in parameters}
+    facts.locals = {k: v for k, v in facts.locals.items() if id(v) in left}
+
+
+def _drop_idle(program: Program) -> None:
+    """Drop the user's probes that do nothing."""
+    kept = []
+    for body in program.probes:
+        derived = body.derived
+        own = derived is not None and not any(b.script.tapset for b in body.blocks)
+        if derived is None or not own or not all(_empty(b.block) for b in body.blocks):
+            kept.append(body)
+            continue
+        name = derived.expansion.point.partition("(")[0].partition(".")[0]
+        message = f"Probe '{name}' has been elided"
+        program.sink.report(errors.warning(message, derived.at, derived.token))
+    program.probes = kept
+    if not kept:
+        program.sink.report(errors.semantic("no probes found"))
+
+
+class _Sweep:
+    """One pass over one body; `changed` says whether there is a reason for another round."""
+
+    def __init__(self, program: Program, body: Body, began: Beginnings | None) -> None:
         self._program = program
         self._body = body
-        self._effects = effects
-        self._read: set[Named] = set()
+        self._began = began
+        self.changed = False
 
     def run(self) -> bool:
-        """Rewrite the body; whether anything changed."""
-        self._read = usage([self._body]).read
-        blocks = tuple(
-            ScopedBlock(block.script, self._block(block.block)) for block in self._body.blocks
-        )
-        changed = any(
-            new.block is not old.block
-            for new, old in zip(blocks, self._body.blocks, strict=True)
-        )
-        if not changed:
-            return False
-        self._body.blocks = blocks
-        self._forget()
-        function = self._body.function
-        if function is not None:
-            function.declaration = replace(function.declaration, body=blocks[0].block)
-        return True
-
-    def _forget(self) -> None:
-        """Drop the locals that are gone."""
-        facts = self._body.facts
-        left = {
-            id(facts.names[n])
-            for n in _nodes(self._body)
-            if isinstance(n, ast.Name) and n in facts.names
-        }
-        parameters = self._body.function.parameters if self._body.function else ()
-        left |= {id(p) for p in parameters}
-        facts.locals = {k: v for k, v in facts.locals.items() if id(v) in left}
+        """Rewrite the body; whether anything else may become superfluous by that."""
+        body = self._body
+        blocks = tuple(ScopedBlock(b.script, self._block(b.block)) for b in body.blocks)
+        if any(a.block is not b.block for a, b in zip(blocks, body.blocks, strict=True)):
+            body.blocks = blocks
+            if body.function is not None:
+                declaration = replace(body.function.declaration, body=blocks[0].block)
+                body.function.declaration = declaration
+        return self.changed
 
     def _block(self, block: ast.Block) -> ast.Block:
         changed = self._change(block)
@@ -109,34 +138,11 @@ class _Sweep:
         new = rebuild(node, self._change)
         if new is not node:
             self._move(node, new)
-        match new:
-            case ast.Assign(op="=", target=ast.Name() as target):
-                named = self._body.facts.names.get(target)
-                if isinstance(named, LocalVariable) and named not in self._read:
-                    self._warn(f"Eliding assignment to '{target.id}'", new)
-                    return new.value
-            case ast.ExprStmt(value=value) if not self._effects.of(self._body.facts, value):
-                self._warn("Eliding side-effect-free expression ", new)
-                return ast.Null(span=new.span, token=new.token)
-            case ast.Block(body=body) if any(isinstance(s, ast.Null) for s in body):
-                kept = tuple(s for s in body if not isinstance(s, ast.Null))
-                return replace(new, body=kept)
-            case ast.If() | ast.Foreach():
-                return self._idle(new)
-        return new
+        return self._replacement(node, new)
 
-    def _idle(self, node: ast.If | ast.Foreach) -> ast.Stmt:
-        """A null statement instead of one that controls nothing."""
-        parts: tuple[ast.Stmt | None, ...]
-        parts = (node.then, node.orelse) if isinstance(node, ast.If) else (node.body,)
-        if not all(part is None or _empty(part) for part in parts):
-            return node
-        # sorting an array is an effect: the order persists
-        if isinstance(node, ast.Foreach) and node.sort is not None:
-            return node
-        if self._effects.of(self._body.facts, node):
-            return node
-        return ast.Null(span=node.span, token=node.token)
+    def _replacement(self, old: ast.Node, new: ast.Node) -> ast.Node:
+        """What stands for a node whose children are done; `old` is as it was."""
+        raise NotImplementedError
 
     def _move(self, old: ast.Node, new: ast.Node) -> None:
         facts = self._body.facts
@@ -146,9 +152,85 @@ class _Sweep:
             facts.targets[new] = facts.targets[old]
 
     def _warn(self, message: str, node: ast.Node) -> None:
-        if not self._body.blocks[0].script.tapset:
+        if self._began is not None and not self._body.blocks[0].script.tapset:
             sink = self._program.sink
             sink.report(errors.warning(message, node.token, describe(node)))
+
+
+class _Assignments(_Sweep):
+    """Assignments to locals that nobody reads become their value."""
+
+    def __init__(self, program: Program, body: Body, began: Beginnings | None) -> None:
+        super().__init__(program, body, began)
+        self._read = usage([body]).read
+
+    def _replacement(self, old: ast.Node, new: ast.Node) -> ast.Node:
+        match new:
+            case ast.Assign(op="=", target=ast.Name() as target):
+                named = self._body.facts.names.get(target)
+                if isinstance(named, LocalVariable) and named not in self._read:
+                    self._warn(f"Eliding assignment to '{target.id}'", new)
+                    self.changed = True
+                    return new.value
+            case ast.ExprStmt() if isinstance(old, ast.ExprStmt) and new is not old:
+                if self._began is not None:
+                    self._began[new] = _leftmost(old.value)
+        return new
+
+
+class _Statements(_Sweep):
+    """Statements without an effect are dropped."""
+
+    def __init__(
+        self, program: Program, body: Body, began: Beginnings | None, effects: Effects
+    ) -> None:
+        super().__init__(program, body, began)
+        self._effects = effects
+
+    def _replacement(self, old: ast.Node, new: ast.Node) -> ast.Node:
+        match new:
+            case ast.ExprStmt(value=value) if not self._acts(value):
+                first = (self._began or {}).get(new) or _leftmost(value)
+                self._warn("Eliding side-effect-free expression ", first)
+                self.changed = True
+            case ast.Block(body=body) if any(map(_empty, body)):
+                return replace(new, body=tuple(s for s in body if not _empty(s)))
+            case _ if not self._idle(new):
+                return new
+        return ast.Null(span=new.span, token=new.token)
+
+    def _idle(self, node: ast.Node) -> bool:
+        """Whether a statement controls nothing, and nothing happens in its own expressions."""
+        match node:
+            case ast.If(condition=condition, then=then, orelse=orelse):
+                return (
+                    _empty(then)
+                    and (not orelse or _empty(orelse))
+                    and not self._acts(condition)
+                )
+            case ast.Foreach(body=body):
+                return _empty(body)
+            case ast.While(condition=condition, body=body):
+                return _empty(body) and not self._acts(condition)
+            case ast.For(init=init, condition=condition, step=step, body=body):
+                return _empty(body) and not any(map(self._acts, (init, condition, step)))
+            case ast.Try(body=body, variable=variable):
+                if _empty(body) and variable is not None:
+                    self._body.facts.names[variable].type = Type.STRING
+                return _empty(body)
+        return False
+
+    def _acts(self, node: ast.Node | None) -> bool:
+        return node is not None and self._effects.of(self._body.facts, node)
+
+
+def _leftmost(node: ast.Node) -> ast.Node:
+    """The innermost node at the very beginning of an expression."""
+    while True:
+        below = next((c for c in children(node) if c.span.start == node.span.start), None)
+        if below is None:
+            return node
+        node = below
 
 
 def _empty(node: ast.Stmt) -> bool:

@@ -27,6 +27,8 @@ class AnalyseOptions:
     guru: bool = False
     global_display: bool = True
     unoptimized: bool = False
+    keep_idle: bool = False
+    """Whether probes that do nothing stay, because their hits are recorded."""
     compatible: str = "5.6"
     privilege: str = "stapdev"
     conditions: Mapping[str, str] = field(default_factory=dict)

@@ -14,10 +14,10 @@ from bridge.script.builtins import BUILTINS, Builtin
 from bridge.script.describe import describe
 from bridge.script.errors import Refused
 from bridge.script.lookup import lookup
-from bridge.script.similar import similar
 from bridge.script.typed import FunctionInfo, GlobalVariable, LocalVariable
 from bridge.script.types import Type
 from bridge.script.walk import children
+from bridge.similar import among, similar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -237,9 +237,8 @@ class Resolver:
             takes = len(other.parameters) if other is not None else arities[-1]
             message = f"arity mismatch found (function '{node.name}' takes {takes} args)"
             raise self._refused(message, node)
-        near = similar(node.name, self._function_names())
-        more = f" (similar: {', '.join(near)})" if near else ""
-        raise self._refused(f"unresolved function {node.name}{more}", node)
+        near = among(similar(node.name, self._function_names()))
+        raise self._refused(f"unresolved function {node.name}{near}", node)
 
     def _privileged(self, node: ast.Call, functions: Sequence[FunctionInfo]) -> None:
         """Embedded C that asks for guru mode may be called from the library only."""

@@ -19,6 +19,7 @@ from bridge.markers import (
     NoAccess,
     NoMatch,
 )
+from bridge.similar import similar
 from bridge.targets import errors, programs, sessions, tracepoints
 from bridge.targets.btf import Btf, BtfError
 from bridge.targets.elf import open_elf
@@ -27,7 +28,6 @@ from bridge.targets.members import TracepointMembers, kernel_structure, raw_vari
 from bridge.targets.points import check, is_wild
 from bridge.targets.safety import SitePolicy
 from bridge.targets.sdt import read_notes
-from bridge.targets.similar import similar
 from bridge.targets.symbols import Function, read_functions
 from bridge.targets.tracepoints import merge_arguments
 from bridge.targets.usdt import read_markers

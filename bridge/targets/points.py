@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch
-from bridge.targets.similar import similar
+from bridge.similar import similar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,9 +22,9 @@ from bridge.markers import (
     NoMatch,
     Variable,
 )
+from bridge.similar import similar
 from bridge.targets import sessions
 from bridge.targets.points import check, is_wild
-from bridge.targets.similar import similar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

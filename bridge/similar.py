@@ -1,0 +1,33 @@
+"""A misspelt name -> the known names that are most like it, in SystemTap's order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MOST = 5
+
+
+def distance(left: str, right: str) -> int:
+    """An edit distance: 2 for a letter more, less or changed, 1 where only its case differs."""
+    row = list(range(0, 2 * len(right) + 1, 2))
+    for i, a in enumerate(left, 1):
+        diagonal, row[0] = row[0], 2 * i
+        for j, b in enumerate(right, 1):
+            changed = 0 if a == b else 1 if a.lower() == b.lower() else 2
+            diagonal, row[j] = row[j], min(row[j] + 2, row[j - 1] + 2, diagonal + changed)
+    return row[-1]
+
+
+def similar(name: str, known: Iterable[str], most: int = MOST) -> tuple[str, ...]:
+    """The nearest names; equally near ones by alphabet."""
+    ranked = sorted((distance(name, other), other) for other in set(known))
+    return tuple(other for _, other in ranked[:most])
+
+
+def among(names: Iterable[str]) -> str:
+    """The names as messages have them: ` (similar: a, b)`, or nothing."""
+    listed = ", ".join(names)
+    return f" (similar: {listed})" if listed else ""

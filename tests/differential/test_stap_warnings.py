@@ -1,0 +1,81 @@
+"""What is dropped for having no effect, and what is said about it: as `stap -p2` does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from scripts import compile_text
+
+from bridge.errors import CompileError
+
+SCRIPTS = {
+    "assignment": "probe begin { x = 1 } probe end { println(1) }",
+    "loops": "global g probe begin { g = 5; g + 1; while (g) { } for (; g;) ; println(g) }",
+    "counting loop": "probe begin { for (i = 0; i < 3; i++) ; println(1) }",
+    "call": "function f() { return 1 } probe end { f(); ; {{ }} } probe begin { exit() }",
+    "next": "probe end { next }",
+    "in an alias": "probe foo = begin { x = 1 } probe foo { y = x } probe foo { println(x) }",
+    "empty alias": "probe foo = begin { } probe foo { } probe end { println(2) }",
+    "chain": "probe timer.s(3) { if (1) x = 5; y = 3; y } probe end { println(1) }",
+    "try": "probe begin { try { } catch { println(1) } } probe end { println(1) }",
+    "unset local": "probe begin { println(xy + 1) xyz = 1 println(xyz) }",
+    "unset in function": "function f(a) { println(bb + 1); return a } probe end { f(3) }",
+    "set twice": "probe begin { x = y = 1; println(y) }",
+    "kept call": "probe begin { x = println_() } function println_() { println(1) return 1 }",
+    "foreach": "global a probe begin { a[1] = 1; z = 2; foreach (k in a) { } println(a[1]) }",
+}
+
+
+def _said(text: str) -> list[str]:
+    """The warnings, as `message: token at line:column`."""
+    compiled = compile_text(text)
+    said = []
+    for warning in compiled.warnings:
+        place = compiled.sources.place(warning.span)
+        assert place is not None
+        said.append(f"{warning.message}: {warning.token} at {place.line}:{place.column}")
+    return said
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_warnings_and_probes_are_those_of_stap(name: str, stap_folder: Path) -> None:
+    command = ["stap", "-v", "-r", str(stap_folder), "-p2", "-e", SCRIPTS[name]]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    warnings = re.findall(r"^WARNING: (.* at )\S*?(\d+:\d+)$", ran.stderr, re.MULTILINE)
+
+    assert ran.returncode == 0
+    assert [a + b for a, b in warnings] == _said(SCRIPTS[name])
+    probes = ran.stdout.partition("# probes\n")[2]
+    points = re.findall(r"^(\w+)\S* /\*", probes, re.MULTILINE)
+    placed = compile_text(SCRIPTS[name], global_display=False).placed
+    own = [handler.point.partition("(")[0] for handler in placed.program.handlers]
+    assert own == points
+
+
+def test_globals_that_nothing_sets() -> None:
+    text = "global gee, abc = 1 probe begin { println(gee + abc) exit() }"
+    message = "never-assigned global variable 'gee' (similar: abc)"
+    assert _said(text) == [f"{message}: identifier 'gee' at 1:8"]
+    assert compile_text(text, globals_={"gee": "1"}).warnings == ()
+
+
+def test_a_loop_that_is_dropped_alone_leaves_its_variable_without_a_type() -> None:
+    with pytest.raises(CompileError, match="unresolved type"):
+        compile_text(
+            "global a probe begin { a[1] = 1 } probe end { foreach (k in a) { } exit() }"
+        )
+
+
+def test_a_script_of_which_nothing_is_left_is_refused() -> None:
+    with pytest.raises(CompileError, match="no probes found"):
+        compile_text("probe timer.s(1) { }")
+
+
+def test_a_probe_that_does_nothing_stays_when_its_hits_are_recorded() -> None:
+    text = 'probe process("demo").mark("hit") { } probe begin { exit() }'
+    assert len(compile_text(text).placed.program.handlers) == 1
+    assert len(compile_text(text, record=True).placed.program.handlers) == 2

@@ -1,0 +1,15 @@
+from bridge.similar import among, distance, similar
+
+
+def test_distance_counts_changes_double_and_case_once() -> None:
+    others = ("kitten", "Kitten", "sitting", "")
+    assert [distance("kitten", other) for other in others] == [0, 1, 6, 12]
+
+
+def test_equally_near_names_are_in_the_order_of_the_alphabet() -> None:
+    assert similar("abc", ["abd", "ab", "aBC", "zzzzzz"], 3) == ("aBC", "ab", "abd")
+
+
+def test_no_names_leave_no_trace_in_a_message() -> None:
+    assert among(()) == ""
+    assert among(("a", "b")) == " (similar: a, b)"
