@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from bridge.markers import Access, Index, NoAccess
-from bridge.targets.similar import similar
+from bridge.similar import similar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -23,11 +23,11 @@ from bridge.markers import (
     ValueType,
     Variable,
 )
+from bridge.similar import similar
 from bridge.targets.dwarf import die as entries
 from bridge.targets.dwarf.die import FAULTS
 from bridge.targets.dwarf.locations import BIAS, REGISTERS, Located, Locator
 from bridge.targets.pretty import pretty_print
-from bridge.targets.similar import similar
 from bridge.targets.types import COMPOSITES, Known, NoPathError, Shape, Spot, Walker, path_text
 
 if TYPE_CHECKING:
