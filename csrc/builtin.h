@@ -24,4 +24,7 @@ static inline const char *mb_text_argument(int64_t argument)
 	return mb_slot_text(argument);
 }
 
+/* builtin_string.c */
+void mb_put_escaped(const struct mb_session *session, char *dest, const char *text, int64_t size, int64_t most, int quoted, int buffer);
+
 #endif

@@ -133,17 +133,22 @@ MB_BUILTIN(system)
 
 MB_BUILTIN(ngroups)
 {
-	return mb_give(result, session->matched ? session->matched->groups : 0);
+	if (!session->matched || session->match_failed)
+		return mb_raise(session, site, "Attempted to get subexpression count from failed match");
+	return mb_give(result, session->matched->groups);
 }
 
 MB_BUILTIN(matched)
 {
 	const regmatch_t *group;
+	int64_t number = argument[0];
 
 	*(char *)result = '\0';
-	if (!session->matched || argument[0] < 0 || argument[0] >= session->matched->groups || argument[0] >= MB_MAX_GROUPS)
-		return mb_raise_format(session, site, "Attempted to get nonexistent subexpression %lld", (long long)argument[0]);
-	group = &session->groups[session->matched->number[argument[0]]];
+	if (!session->matched || number < 0 || number >= session->matched->groups || number >= MB_MAX_GROUPS)
+		return mb_raise_format(session, site, "Attempted to get nonexistent subexpression %lld", (long long)number);
+	if (session->match_failed)
+		return mb_raise_format(session, site, "Attempted to get subexpression %lld from failed match", (long long)number);
+	group = &session->groups[session->matched->number[number]];
 	if (group->rm_so >= 0) {
 		struct mb_text text = { result, (char *)result + session->limits.maxstringlen - 1 };
 

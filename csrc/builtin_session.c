@@ -4,6 +4,8 @@
 #include "builtin.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,7 +52,7 @@ MB_BUILTIN(target)
 /* --- memory --- */
 
 #define PAGE 4096
-#define USER_FAULT "user string copy fault -14"
+#define USER_FAULT "user string copy fault -14 at " MB_FAULT_ADDRESS " [man error::fault]"
 
 /* As many bytes as there are up to a NUL, page by page, because the next page may not be there. */
 static int read_text(const struct mb_session *session, int64_t address, char *dest, size_t most)
@@ -74,50 +76,55 @@ static int read_text(const struct mb_session *session, int64_t address, char *de
 	return 0;
 }
 
+/* At most `most` bytes, and one less than fits into a string, as in SystemTap. */
 static int32_t user_text(struct mb_session *session, uint32_t site, char *dest, int64_t address, int64_t most)
 {
-	int64_t room = session->limits.maxstringlen - 1;
+	int64_t room = session->limits.maxstringlen - 2;
 
-	if (most < 0 || most > room)
-		most = room;
-	if (read_text(session, address, dest, (size_t)most))
+	*dest = '\0';
+	if (most <= 0 || most == INT64_MAX)	/* which overflows with a NUL */
+		return MB_OK;
+	if (read_text(session, address, dest, (size_t)(most < room ? most : room)))
 		return mb_raise_fault(session, site, USER_FAULT, address);
 	return MB_OK;
 }
 
 MB_BUILTIN(user_string_1)
 {
-	return user_text(session, site, result, argument[0], INT64_MAX);
+	return user_text(session, site, result, argument[0], session->limits.maxstringlen);
 }
 
-MB_BUILTIN(user_string_n)
+MB_BUILTIN(user_string_n_2)
 {
 	return user_text(session, site, result, argument[0], argument[1]);
 }
 
-MB_BUILTIN(kernel_string_1)
-{
-	return mb_raise_fault(session, site, "kernel string copy fault", argument[0]);
-}
+/* In kernel memory only the kernel reads, at the hit. */
+#define MB_KERNEL(name, words) \
+	MB_BUILTIN(kernel_##name) \
+	{ \
+		return mb_raise_fault(session, site, "kernel " words " copy fault at " MB_FAULT_ADDRESS " [man error::fault]", argument[0]); \
+	}
 
-MB_BUILTIN(kernel_string_n)
-{
-	return mb_raise_fault(session, site, "kernel string copy fault", argument[0]);
-}
+MB_KERNEL(string_1, "string")
+MB_KERNEL(string_n, "string")
+MB_KERNEL(string_utf16_1, "string")
+MB_KERNEL(string_utf32_1, "string")
+MB_KERNEL(char, "char")
+MB_KERNEL(short, "short")
+MB_KERNEL(int, "int")
+MB_KERNEL(long, "long")
+MB_KERNEL(pointer, "pointer")
 
-/* Numbers in user memory; in kernel memory only the kernel reads, at the hit. */
-#define MB_NUMBER(name, type, word) \
-	MB_BUILTIN(user_##name) \
+#define MB_NUMBER(name, type, words) \
+	MB_BUILTIN(user_##name##_error) \
 	{ \
 		type value; \
 		if (mb_read_user(session, argument[0], (char *)&value, sizeof(value))) \
-			return mb_raise_fault(session, site, "user " word " copy fault", argument[0]); \
+			return mb_raise_fault(session, site, "read fault [man error::fault] at " MB_FAULT_ADDRESS, argument[0]); \
 		return mb_give(result, (int64_t)value); \
 	} \
-	MB_BUILTIN(kernel_##name) \
-	{ \
-		return mb_raise_fault(session, site, "kernel " word " copy fault", argument[0]); \
-	}
+	MB_KERNEL(name, words)
 
 MB_NUMBER(int8, int8_t, "char")
 MB_NUMBER(uint8, uint8_t, "char")
@@ -126,7 +133,146 @@ MB_NUMBER(uint16, uint16_t, "short")
 MB_NUMBER(int32, int32_t, "int")
 MB_NUMBER(uint32, uint32_t, "int")
 MB_NUMBER(int64, int64_t, "long")
-MB_NUMBER(uint64, uint64_t, "long")
+MB_NUMBER(uint64, uint64_t, "pointer")
+
+/* --- wide characters --- */
+
+/* UTF-8 for a character, 0 if it is none. */
+static size_t encode(uint32_t code, char *bytes)
+{
+	if (code > 0x10ffff || code >> 11 == 0xd800 >> 11)
+		return 0;
+	if (code < 0x80) {
+		bytes[0] = (char)code;
+		return 1;
+	}
+	if (code < 0x800) {
+		bytes[0] = (char)(0xc0 | code >> 6);
+		bytes[1] = (char)(0x80 | (code & 0x3f));
+		return 2;
+	}
+	if (code < 0x10000) {
+		bytes[0] = (char)(0xe0 | code >> 12);
+		bytes[1] = (char)(0x80 | (code >> 6 & 0x3f));
+		bytes[2] = (char)(0x80 | (code & 0x3f));
+		return 3;
+	}
+	bytes[0] = (char)(0xf0 | code >> 18);
+	bytes[1] = (char)(0x80 | (code >> 12 & 0x3f));
+	bytes[2] = (char)(0x80 | (code >> 6 & 0x3f));
+	bytes[3] = (char)(0x80 | (code & 0x3f));
+	return 4;
+}
+
+struct wide {
+	const struct mb_session *session;
+	int64_t address;
+	size_t unit;		/* 2 or 4 bytes */
+};
+
+static int next_unit(struct wide *wide, uint32_t *code)
+{
+	*code = 0;
+	if (mb_read_user(wide->session, wide->address, (char *)code, wide->unit))
+		return -1;
+	return 0;
+}
+
+/* The character at the address, which moves on to its last unit: a surrogate that has no partner stays what it is. */
+static int next_character(struct wide *wide, uint32_t *code)
+{
+	uint32_t low;
+
+	if (next_unit(wide, code))
+		return -1;
+	if (wide->unit == 4 || *code >> 10 != 0xd800 >> 10)
+		return 0;
+	wide->address += 2;
+	if (next_unit(wide, &low))
+		return -1;
+	if (low >> 10 == 0xdc00 >> 10)
+		*code = 0x10000 + ((*code & 0x3ff) << 10) + (low & 0x3ff);
+	else
+		wide->address -= 2;
+	return 0;
+}
+
+static int32_t wide_text(struct mb_session *session, uint32_t site, char *dest, int64_t address, size_t unit)
+{
+	struct wide wide = { session, address, unit };
+	char *end = dest + session->limits.maxstringlen - 1;
+	uint32_t code;
+	char bytes[4];
+	size_t length;
+
+	for (; dest < end; wide.address += (int64_t)unit, dest += length) {
+		if (next_character(&wide, &code))
+			return mb_raise_fault(session, site, "user string copy fault at " MB_FAULT_ADDRESS " [man error::fault]",
+					      wide.address);
+		if (!code)
+			break;
+		length = encode(code, bytes);
+		if (!length)
+			return mb_raise_format(session, site, "invalid UTF-%zu character U+%X at 0x%" PRIx64, 8 * unit, code,
+					       (uint64_t)wide.address);
+		if (length > (size_t)(end - dest))
+			break;
+		memcpy(dest, bytes, length);
+	}
+	*dest = '\0';
+	return MB_OK;
+}
+
+MB_BUILTIN(user_string_utf16_1)
+{
+	return wide_text(session, site, result, argument[0], 2);
+}
+
+MB_BUILTIN(user_string_utf32_1)
+{
+	return wide_text(session, site, result, argument[0], 4);
+}
+
+/* --- buffers, quoted --- */
+
+/* As many bytes as can show: each takes one at least. -1 if they cannot be read. */
+static int quoted_buffer(struct mb_session *session, const int64_t *argument, char *dest)
+{
+	int64_t longest = session->limits.maxstringlen - 1;
+	int64_t size = argument[1] > 0 && argument[1] < longest ? argument[1] : longest;
+
+	if (mb_read_user(session, argument[0], session->scratch, (size_t)size))
+		return -1;
+	mb_put_escaped(session, dest, session->scratch, size, argument[2], 1, 1);
+	return 0;
+}
+
+MB_BUILTIN(user_buffer_quoted)
+{
+	int32_t most = (int32_t)argument[2];
+	char text[32];
+
+	*(char *)result = '\0';
+	if (most <= 0 || quoted_buffer(session, argument, result) == 0)
+		return MB_OK;
+	snprintf(text, sizeof(text), "0x%" PRIx64, (uint64_t)argument[0]);
+	if ((size_t)most <= strlen(text))
+		text[most - 1] = '\0';
+	mb_string_copy(session, result, text);
+	return MB_OK;
+}
+
+MB_BUILTIN(user_buffer_quoted_error)
+{
+	if ((int32_t)argument[2] > 0 && quoted_buffer(session, argument, result) == 0)
+		return MB_OK;
+	return mb_raise_format(session, site, "Unable to access user space data at 0x%" PRIx64, (uint64_t)argument[0]);
+}
+
+MB_BUILTIN(kernel_buffer_quoted_error)
+{
+	return mb_raise_format(session, site, "Unable to access kernel space data at 0x%" PRIx64, (uint64_t)argument[0]);
+}
 
 /* --- time --- */
 

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,11 +34,11 @@ MB_BUILTIN(substr)
 {
 	const char *text = mb_text_argument(argument[0]);
 	int64_t length = (int64_t)strlen(text), start = argument[1];
-	int64_t wanted = (int32_t)(uint32_t)((uint64_t)argument[2] + 1);	/* 32 bits, with the NUL */
+	int64_t wanted = argument[2] < INT64_MAX ? argument[2] : 0;	/* with the NUL it would overflow */
 	struct mb_text out = whole(session, result);
 
-	if (start >= 0 && start < length && wanted > 0)
-		put(&out, text + start, (size_t)clamp(wanted - 1, 0, length - start));
+	if (start >= 0 && start < length)
+		put(&out, text + start, (size_t)clamp(wanted, 0, length - start));
 	*out.at = '\0';
 	return MB_OK;
 }
@@ -163,81 +164,115 @@ MB_BUILTIN(tokenize_2)
 
 /* --- escaping --- */
 
-static size_t escape(char *piece, unsigned char c)
+#define LONGEST_ESCAPE 10	/* of one character: \U0001F600 */
+
+struct character {
+	uint32_t code;
+	uint32_t bytes;
+};
+
+/* A UTF-8 sequence (RFC 3629), or the first byte as it is if there is none. */
+static struct character decode(const char *text, int64_t size)
+{
+	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned char first = (unsigned char)text[0];
+	uint32_t bytes = first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 1;
+	uint32_t code = first & (0x7fu >> bytes);
+
+	if (bytes == 1 || bytes > size)
+		return (struct character){ first, 1 };
+	for (uint32_t i = 1; i < bytes; i++) {
+		if (((unsigned char)text[i] & 0xc0) != 0x80)
+			return (struct character){ first, 1 };
+		code = code << 6 | ((unsigned char)text[i] & 0x3f);
+	}
+	if (code < smallest[bytes] || code > 0x10ffff || code >> 11 == 0xd800 >> 11)
+		return (struct character){ first, 1 };
+	return (struct character){ code, bytes };
+}
+
+/* A character as C writes it; the length of that. */
+static size_t escape(char *piece, struct character character)
 {
 	static const char from[] = "\a\b\f\n\r\t\v\"\\", to[] = "abfnrtv\"\\";
-	const char *named = strchr(from, c);
+	char c = (char)character.code;
+	const char *named = c ? strchr(from, c) : NULL;
 
+	if (character.bytes > 1)
+		return (size_t)snprintf(piece, LONGEST_ESCAPE + 1, character.code > 0xffff ? "\\U%08X" : "\\u%04X", character.code);
 	piece[0] = '\\';
 	if (named) {
 		piece[1] = to[named - from];
 		return 2;
 	}
 	if (c >= ' ' && c < 0x7f) {
-		piece[0] = (char)c;
+		piece[0] = c;
 		return 1;
 	}
-	piece[1] = (char)('0' + (c >> 6));
-	piece[2] = (char)('0' + (c >> 3 & 7));
-	piece[3] = (char)('0' + (c & 7));
-	return 4;
+	return (size_t)snprintf(piece, LONGEST_ESCAPE + 1, "\\%03o", (unsigned int)(unsigned char)c);
 }
 
-/* Whether the escaped text has at most `room` bytes. */
-static int fits(const char *text, int64_t room)
+/*
+ * Up to `size` bytes of a text, to its NUL unless it is a buffer, escaped to `most` bytes with the quotes. A text that does not fit is cut
+ * where three dots fit behind the closing quote, never inside an escape.
+ */
+void mb_put_escaped(const struct mb_session *session, char *dest, const char *text, int64_t size, int64_t most, int quoted, int buffer)
 {
-	char piece[4];
+	int64_t longest = session->limits.maxstringlen - 1;
+	char *start = dest + (quoted != 0), *out = start, *shortened = start;
+	char piece[LONGEST_ESCAPE + 1];
+	int64_t left = size > 0 && size < longest ? size : longest;
+	int64_t room = most > 0 && most < longest ? most : longest;
+	int cut = 0;
 
-	for (; *text && room >= 0; text++)
-		room -= (int64_t)escape(piece, (unsigned char)*text);
-	return room >= 0;
-}
-
-/* Escaped text of at most `most` bytes, quotes included; if it must be cut, dots follow the closing quote and count as well. */
-static void put_escaped(const struct mb_session *session, char *dest, const char *text, int64_t most, int quoted)
-{
-	struct mb_text out = whole(session, dest);
-	int64_t room = session->limits.maxstringlen - 1;
-	char piece[4];
-	int cut;
-
-	if (most > 0 && most < room)
-		room = most;
 	if (quoted)
-		room = room > 5 ? room - 2 : 3;
-	cut = !fits(text, room);
-	if (quoted && cut)
-		room -= 3;
-	if (quoted)
-		mb_text_char(&out, '"');
-	for (; *text; text++) {
-		size_t length = escape(piece, (unsigned char)*text);
+		room = (room > 5 ? room : 5) - 2;
+	while (left > 0) {
+		struct character character = decode(text, left);
+		int64_t length;
 
-		room -= (int64_t)length;
-		if (room < 0)
+		if (!character.code && !buffer)
 			break;
-		put(&out, piece, length);
+		cut = out - start >= room;
+		if (cut)
+			break;
+		text += character.bytes;
+		left -= character.bytes;
+		length = (int64_t)escape(piece, character);
+		cut = out - start + length > room;
+		if (cut)
+			break;
+		memcpy(out, piece, (size_t)length);
+		out += length;
+		if (out - start <= room - 3)
+			shortened = out;
 	}
-	if (quoted)
-		put(&out, cut ? "\"..." : "\"", cut ? 4 : 1);
-	*out.at = '\0';
+	if (quoted) {
+		/* What was cut off at the very end of the input goes without dots, as in SystemTap. */
+		cut = cut && left > 0;
+		*dest = '"';
+		out = cut ? shortened : out;
+		memcpy(out, cut ? "\"..." : "\"", cut ? 4 : 1);
+		out += cut ? 4 : 1;
+	}
+	*out = '\0';
 }
 
 MB_BUILTIN(text_str)
 {
-	put_escaped(session, result, mb_text_argument(argument[0]), 0, 0);
+	mb_put_escaped(session, result, mb_text_argument(argument[0]), 0, 0, 0, 0);
 	return MB_OK;
 }
 
 MB_BUILTIN(text_strn)
 {
-	put_escaped(session, result, mb_text_argument(argument[0]), argument[1], argument[2] != 0);
+	mb_put_escaped(session, result, mb_text_argument(argument[0]), 0, argument[1], argument[2] != 0, 0);
 	return MB_OK;
 }
 
 MB_BUILTIN(string_quoted)
 {
-	put_escaped(session, result, mb_text_argument(argument[0]), 0, 1);
+	mb_put_escaped(session, result, mb_text_argument(argument[0]), 0, 0, 1, 0);
 	return MB_OK;
 }
 
@@ -245,13 +280,23 @@ MB_BUILTIN(string_quoted)
 
 #define LAST_NAMED_ERROR 131
 
+/* NULL for a number that is none. */
+static const char *error_name(int64_t number)
+{
+	if (number < -LAST_NAMED_ERROR || number > LAST_NAMED_ERROR || !number)
+		return NULL;
+	return strerrorname_np((int)(number < 0 ? -number : number));
+}
+
 MB_BUILTIN(errno_str)
 {
-	int64_t number = argument[0] < 0 ? -argument[0] : argument[0];
-	const char *name = NULL;
+	const char *name = error_name(argument[0]);
 
-	if (number > 0 && number <= LAST_NAMED_ERROR)
-		name = strerrorname_np((int)number);
 	mb_string_copy(session, result, name ? name : "");
 	return MB_OK;
+}
+
+MB_BUILTIN(errno_p)
+{
+	return mb_give(result, error_name(argument[0]) ? llabs(argument[0]) : 0);
 }

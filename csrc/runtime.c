@@ -68,10 +68,15 @@ void mb_caught(struct mb_session *session, char *dest)
 		mb_string_copy(session, dest, session->error.message);
 }
 
-/* `what` says what could not be read: "user string copy fault -14". */
+/* `what` says what could not be read, with MB_FAULT_ADDRESS where the address belongs. */
 int32_t mb_raise_fault(struct mb_session *session, uint32_t site, const char *what, int64_t address)
 {
-	return mb_raise_format(session, site, "%s at 0x%" PRIx64 " [man error::fault]", what, (uint64_t)address);
+	const char *place = strstr(what, MB_FAULT_ADDRESS);
+
+	if (!place)
+		return mb_raise(session, site, what);
+	return mb_raise_format(session, site, "%.*s0x%" PRIx64 "%s", (int)(place - what), what, (uint64_t)address,
+			       place + strlen(MB_FAULT_ADDRESS));
 }
 
 /* --- frames of string registers --- */
@@ -208,8 +213,8 @@ int mb_read_user(const struct mb_session *session, int64_t address, char *dest, 
 	int64_t pid = getpid();
 	ssize_t ret;
 
-	if (session->record && offset < 0)
-		return -ESRCH;
+	if (session->limits.flags & MB_TRACE_TIME || (session->record && offset < 0))
+		return -ESRCH;	/* of a recorded process there is what was recorded */
 	if (offset >= 0)
 		memcpy(&pid, (const char *)session->record + offset, sizeof(pid));
 	ret = process_vm_readv((pid_t)pid, &local, 1, &remote, 1, 0);
@@ -246,7 +251,8 @@ int64_t mb_match(struct mb_session *session, const char *text, uint32_t regex)
 	const struct mb_regex *expression = &session->regexes[regex];
 	regmatch_t groups[MB_MAX_GROUPS];
 
-	if (regexec(&expression->compiled, text, MB_MAX_GROUPS, groups, 0))
+	session->match_failed = regexec(&expression->compiled, text, MB_MAX_GROUPS, groups, 0) != 0;
+	if (session->match_failed)
 		return 0;
 	session->matched = expression;
 	memcpy(session->groups, groups, sizeof(groups));

@@ -158,7 +158,8 @@ struct mb_session {
 	uint64_t clock_ns;		/* in a replay: the time now; 0: ask the clocks */
 	uint64_t random;
 
-	const struct mb_regex *matched;
+	const struct mb_regex *matched;	/* the last one that did; its groups are told unless another failed since */
+	int match_failed;
 	char *matched_text;
 	regmatch_t groups[MB_MAX_GROUPS];
 	char *token_text, *token_next;
@@ -282,6 +283,7 @@ char *mb_enter(struct mb_session *session, uint64_t bytes, uint32_t site);
 char *mb_enter_handler(struct mb_session *session, uint64_t bytes);
 void mb_leave(struct mb_session *session, char *frame);
 const char *mb_capture_string(struct mb_session *session, const struct mb_record *record, uint32_t offset, char *buffer);
+#define MB_FAULT_ADDRESS "%#x"	/* known to bridge/ir/program.py */
 int32_t mb_raise_fault(struct mb_session *session, uint32_t site, const char *what, int64_t address);
 void mb_clear_global(struct mb_session *session, uint32_t global);
 int64_t mb_match(struct mb_session *session, const char *text, uint32_t regex);

@@ -371,6 +371,8 @@ def string_room(capture: Capture, maximum: int) -> int:
             return min(COMM_BYTES, maximum)
         case Load(limit=int(limit)):
             return min(limit + 1, maximum)
+        case Load(space="user"):
+            return maximum - 1
         case _:
             return maximum
 

@@ -24,7 +24,7 @@ from bridge.codegen.bpf_globals import (
 from bridge.codegen.bpf_object import Control, error_word
 from bridge.codegen.llvm import PREDICATES, Emitter, lower_function
 from bridge.ir import ops
-from bridge.ir.program import Array, Load, Reg, Value, capture_type
+from bridge.ir.program import Array, Load, Reg, Value, capture_type, fault_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,9 +39,6 @@ NO_EXIST = 1
 """BPF_NOEXIST: make an entry, do not replace one."""
 RACES = 8
 """How often a minimum or maximum tries again when another CPU changed it."""
-ADDRESS = b"%#x"
-"""What stands in a message for the faulting address."""
-FAULT_MESSAGE = b"%b string copy fault -14 at %b [man error::fault]"
 _WORDS = STRING_BYTES // 8
 
 
@@ -145,7 +142,7 @@ class _Backend:
             address = e.value(f"select i1 {failed}, i64 %a{op.index}, i64 0")
             pointer = _at(e, "%control", 8 * Control.ERROR_ADDRESS)
             e.value(f"cmpxchg ptr {pointer}, i64 0, i64 {address} monotonic monotonic")
-            e.fail_if(failed, op.site, FAULT_MESSAGE % (source.space.encode(), ADDRESS))
+            e.fail_if(failed, op.site, fault_text(source).encode())
         if e.type(op.dest) is Value.LONG:
             e.set(op.dest, value)
         else:

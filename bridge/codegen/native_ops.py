@@ -8,7 +8,16 @@ from bridge.codegen import runtime
 from bridge.codegen.llvm import PREDICATES, UnsupportedOperationError, signed
 from bridge.codegen.native_frame import Role, llvm_type, site_number
 from bridge.ir import ops
-from bridge.ir.program import Capture, Computed, Context, Literal, Load, Value, capture_type
+from bridge.ir.program import (
+    Capture,
+    Computed,
+    Context,
+    Literal,
+    Load,
+    Value,
+    capture_type,
+    fault_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,7 +140,7 @@ def _fail_on_fault(
     e.branch(fault, failed, on)
     e.start(failed)
     if isinstance(wanted, Load):
-        what = _fault_text(wanted)
+        what = fault_text(wanted)
         if _knows_long(b, wanted.address):
             address = _captured_long(b, e, wanted.address)
     b.call(
@@ -144,14 +153,6 @@ def _fail_on_fault(
     )
     e.jump(e.error_edge())
     e.start(on)
-
-
-def _fault_text(load: Load) -> str:
-    """SystemTap's words: `user string copy fault -14`, `kernel long copy fault`."""
-    if load.type is Value.STRING:
-        return f"{load.space} string copy fault" + (" -14" if load.space == "user" else "")
-    kind = {1: "char", 2: "short", 4: "int", 8: "long"}[load.size]
-    return f"{load.space} {kind} copy fault"
 
 
 # --- scalar globals ---------------------------------------------------------------------------

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from bridge._native import ffi, lib
 from bridge.artifact import Where
 from bridge.codegen.bpf import generate
-from bridge.codegen.bpf_handlers import ADDRESS
 from bridge.codegen.bpf_object import Control, split_error_word
 from bridge.engine import attach
 from bridge.engine.base import run_session
 from bridge.engine.drain import Drain
 from bridge.engine.native import NativeSession
 from bridge.errors import BridgeError, HostError
+from bridge.ir.program import FAULT_ADDRESS
 from bridge.placement import place
 
 if TYPE_CHECKING:
@@ -216,7 +216,9 @@ class KernelFeed:
             return
         handler, site, number = split_error_word(word)
         address = self._loaded.word(Control.ERROR_ADDRESS) & _U64
-        message = self._loaded.object.messages[number].replace(ADDRESS, b"%#x" % address)
+        message = self._loaded.object.messages[number].replace(
+            FAULT_ADDRESS.encode(), b"%#x" % address
+        )
         place = NO_SITE if site is None else site
         lib.mb_session_error(self._session.handle, handler, place, message)
         self._loaded.set_word(Control.ERROR_ADDRESS, 0)

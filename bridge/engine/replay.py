@@ -156,9 +156,9 @@ class _Binder:
         variable = self.recording.plan.assembler.variable(known)
         fault, bit = self._fault(known)
         if wants_text:
-            self.steps.append(
-                Step(lib.MB_REPLAY_TEXT, slot, variable, 0, self.longest, fault, bit)
-            )
+            user = isinstance(capture, Load) and capture.space == "user"
+            longest = self.longest - user
+            self.steps.append(Step(lib.MB_REPLAY_TEXT, slot, variable, 0, longest, fault, bit))
             return
         self.steps.append(Step(lib.MB_REPLAY_LONG, slot, variable))
         if isinstance(capture, Load):

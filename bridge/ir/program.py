@@ -159,9 +159,9 @@ class Computed:
 class Load:
     """Memory at an address: `space` is "user" or "kernel".
 
-    A string (`type` STRING) is read up to its NUL, to `limit` bytes (None: MAXSTRINGLEN - 1); a
-    LONG is `size` bytes. A fault is part of the captured value and becomes an error only where
-    the body uses it.
+    A string (`type` STRING) is read up to its NUL, to `limit` bytes (None: MAXSTRINGLEN - 1,
+    and one less in user memory, as in SystemTap); a LONG is `size` bytes. A fault is part of
+    the captured value and becomes an error only where the body uses it.
     """
 
     space: str
@@ -222,6 +222,22 @@ def capture_text(capture: Capture) -> str:
             return f"{space}_string_n({capture_text(address)}, {limit})"
         case Load(space=space, address=address, size=size, signed=signed):
             return f"{space}_{'int' if signed else 'uint'}{size * 8}({capture_text(address)})"
+
+
+FAULT_ADDRESS = "%#x"
+"""What stands in a message for the address that could not be read."""
+_NUMBERS = {1: "char", 2: "short", 4: "int", 8: "long"}
+
+
+def fault_text(load: Load) -> str:
+    """SystemTap's words when the memory cannot be read, with FAULT_ADDRESS in them."""
+    if load.type is Value.STRING:
+        code = " -14" if load.space == "user" else ""
+        return f"{load.space} string copy fault{code} at {FAULT_ADDRESS} [man error::fault]"
+    if load.space == "user":
+        return f"read fault [man error::fault] at {FAULT_ADDRESS}"
+    kind = _NUMBERS[load.size] if load.signed or load.size < 8 else "pointer"
+    return f"kernel {kind} copy fault at {FAULT_ADDRESS} [man error::fault]"
 
 
 # --- code -------------------------------------------------------------------------------------

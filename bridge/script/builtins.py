@@ -53,6 +53,10 @@ def _context(
     return Builtin(name, (), result, Effect.CONTEXT, context, scale, doc=doc)
 
 
+def _memory(name: str, doc: str, result: Type = LONG, parameters: int = 1) -> Builtin:
+    return Builtin(name, (LONG,) * parameters, result, Effect.MEMORY, can_fail=True, doc=doc)
+
+
 _TABLE = (
     _context("pid", "pid", doc="process (thread group) id"),
     _context("tid", "tid", doc="thread id"),
@@ -69,30 +73,6 @@ _TABLE = (
     _context("gettimeofday_s", "realtime_ns", scale=1_000_000_000, doc="seconds since 1970"),
     Builtin("target", (), LONG, Effect.PURE, doc="process id given by -x or started by -c"),
     Builtin(
-        "user_string",
-        (LONG,),
-        STRING,
-        Effect.MEMORY,
-        can_fail=True,
-        doc="string in user memory",
-    ),
-    Builtin(
-        "user_string_n",
-        (LONG, LONG),
-        STRING,
-        Effect.MEMORY,
-        can_fail=True,
-        doc="string in user memory, at most n bytes",
-    ),
-    Builtin(
-        "kernel_string",
-        (LONG,),
-        STRING,
-        Effect.MEMORY,
-        can_fail=True,
-        doc="string in kernel memory",
-    ),
-    Builtin(
         "ctime",
         (LONG,),
         STRING,
@@ -101,27 +81,31 @@ _TABLE = (
         doc="seconds since 1970 as text, in UTC",
     ),
     # --- memory of the traced program and of the kernel
+    _memory("user_string", "string in user memory", STRING),
+    _memory("user_string_n", "string in user memory, at most n bytes", STRING, 2),
+    _memory("kernel_string", "string in kernel memory", STRING),
+    _memory("kernel_string_n", "string in kernel memory, at most n bytes", STRING, 2),
     *(
-        Builtin(
-            f"{space}_{'int' if signed else 'uint'}{bits}",
-            (LONG,),
-            LONG,
-            Effect.MEMORY,
-            can_fail=True,
-            doc=f"{'signed' if signed else 'unsigned'} {bits}-bit number in {space} memory",
+        _memory(f"{space}_string_utf{bits}", f"UTF-{bits} in {space} memory, as UTF-8", STRING)
+        for space in ("user", "kernel")
+        for bits in (16, 32)
+    ),
+    *(
+        _memory(
+            f"{space}_{'int' if signed else 'uint'}{bits}{'_error' * (space == 'user')}",
+            f"{'signed' if signed else 'unsigned'} {bits}-bit number in {space} memory",
         )
         for space in ("user", "kernel")
         for bits in (8, 16, 32, 64)
         for signed in (True, False)
     ),
-    Builtin(
-        "kernel_string_n",
-        (LONG, LONG),
-        STRING,
-        Effect.MEMORY,
-        can_fail=True,
-        doc="string in kernel memory, at most n bytes",
+    *(
+        _memory(f"kernel_{kind}", f"{kind} in kernel memory")
+        for kind in ("char", "short", "int", "long", "pointer")
     ),
+    _memory("user_buffer_quoted", "bytes escaped: address, length, at most", STRING, 3),
+    _memory("user_buffer_quoted_error", "the same, or an error", STRING, 3),
+    _memory("kernel_buffer_quoted_error", "bytes escaped: address, length, at most", STRING, 3),
     # --- strings
     Builtin("strlen", (STRING,), LONG, Effect.PURE, doc="length in bytes"),
     Builtin("substr", (STRING, LONG, LONG), STRING, Effect.PURE, doc="part: start, length"),
@@ -132,7 +116,7 @@ _TABLE = (
     Builtin("strpos", (STRING, STRING), LONG, Effect.PURE, doc="where it contains, or -1"),
     Builtin("str_replace", (STRING, STRING, STRING), STRING, Effect.PURE, doc="replace all"),
     Builtin("strtol", (STRING, LONG), LONG, Effect.PURE, doc="number by C's rules: text, base"),
-    Builtin("isdigit", (STRING,), LONG, Effect.PURE, doc="whether all bytes are digits"),
+    Builtin("isdigit", (STRING,), LONG, Effect.PURE, doc="whether the first byte is a digit"),
     Builtin("text_str", (STRING,), STRING, Effect.PURE, doc="unprintable bytes escaped"),
     Builtin(
         "text_strn", (STRING, LONG, LONG), STRING, Effect.PURE, doc="escaped: length, quotes"
@@ -143,8 +127,11 @@ _TABLE = (
     ),
     Builtin("tokenize", (STRING,), STRING, Effect.STATE, doc="next piece: separators"),
     Builtin("matched", (LONG,), STRING, Effect.STATE, can_fail=True, doc="group of a match"),
-    Builtin("ngroups", (), LONG, Effect.STATE, doc="groups of the last match"),
+    Builtin("ngroups", (), LONG, Effect.STATE, can_fail=True, doc="groups of the last match"),
     Builtin("errno_str", (LONG,), STRING, Effect.PURE, doc="symbolic name of an error number"),
+    Builtin(
+        "errno_p", (LONG,), LONG, Effect.PURE, doc="the number of an error, 0 if it is none"
+    ),
     # --- where we are
     Builtin("pp", (), STRING, Effect.STATE, doc="probe point that is running"),
     Builtin("pn", (), STRING, Effect.STATE, doc="its name in the script"),
@@ -155,7 +142,10 @@ _TABLE = (
     Builtin("symname", (LONG,), STRING, Effect.STATE, doc="kernel symbol at an address"),
     Builtin("symdata", (LONG,), STRING, Effect.STATE, doc="it with offset, size, module"),
     # --- floating point, carried in 64 bits
-    Builtin("string_to_fp", (STRING,), LONG, Effect.PURE, doc="number in a text"),
+    Builtin(
+        "string_to_fp", (STRING,), LONG, Effect.PURE, can_fail=True, doc="number in a text"
+    ),
+    Builtin("fp32_to_fp64", (LONG,), LONG, Effect.PURE, doc="from 32 bits"),
     Builtin("long_to_fp", (LONG,), LONG, Effect.PURE, doc="from an integer"),
     Builtin("fp_to_string", (LONG, LONG), STRING, Effect.PURE, doc="text: value, decimals"),
     Builtin(
@@ -184,7 +174,7 @@ _TABLE = (
     _context("get_cycles", "monotonic_ns", doc="a steady count (nanoseconds here)"),
     Builtin("tz_gmtoff", (), LONG, Effect.STATE, doc="seconds west of UTC of the local time"),
     Builtin("tz_name", (), STRING, Effect.STATE, doc="name of the local time zone"),
-    Builtin("randint", (LONG,), LONG, Effect.STATE, doc="random number below n"),
+    Builtin("randint", (LONG,), LONG, Effect.STATE, can_fail=True, doc="random number below n"),
     # --- the session
     Builtin("stp_pid", (), LONG, Effect.STATE, doc="process id of this tool"),
     Builtin("module_name", (), STRING, Effect.STATE, doc="name of this tool"),

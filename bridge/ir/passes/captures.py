@@ -39,12 +39,23 @@ STRINGS = {
 """Built-ins that read a string, and where; a second argument is the limit."""
 
 NUMBERS = {
-    f"{space}_{word}{bits}": (space, bits // 8, word == "int")
-    for space in ("user", "kernel")
-    for word in ("int", "uint")
-    for bits in (8, 16, 32, 64)
+    **{
+        f"{space}_{word}{bits}{end}": (space, bits // 8, word == "int")
+        for space, end in (("user", "_error"), ("kernel", ""))
+        for word in ("int", "uint")
+        for bits in (8, 16, 32, 64)
+    },
+    "kernel_char": ("kernel", 1, True),
+    "kernel_short": ("kernel", 2, True),
+    "kernel_int": ("kernel", 4, True),
+    "kernel_long": ("kernel", 8, True),
+    "kernel_pointer": ("kernel", 8, False),
 }
 """Built-ins that read a number: where, how many bytes, signed."""
+
+
+_LARGEST_LIMIT = (1 << 63) - 2
+"""With the NUL that SystemTap adds, more would be negative."""
 
 
 def run(program: Program, contexts: Contexts) -> Program:
@@ -131,8 +142,11 @@ class _Forming:
         if len(arguments) == 1:
             return Load(STRINGS[name], Value.STRING, address)
         match arguments[1:]:
-            case [Literal(value=limit)] if 0 < limit < self.program.limits.maxstringlen:
-                return Load(STRINGS[name], Value.STRING, address, limit)
+            case [Literal(value=limit)] if 0 < limit <= _LARGEST_LIMIT:
+                space = STRINGS[name]
+                longest = self.program.limits.maxstringlen - (2 if space == "user" else 1)
+                kept = limit if limit < longest else None
+                return Load(space, Value.STRING, address, kept)
             case _:
                 return None
 

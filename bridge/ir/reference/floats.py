@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import struct
 from typing import TYPE_CHECKING
+
+from bridge.ir.reference.faults import ScriptError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
     from bridge.ir.reference.machine import Item, Machine
 
 _LONG, _DOUBLE = struct.Struct("<q"), struct.Struct("<d")
+_WORD, _FLOAT = struct.Struct("<I"), struct.Struct("<f")
+_NOT_A_NUMBER = 0x7FF8000000000000
 INT64_MAX, INT64_MIN = (1 << 63) - 1, -(1 << 63)
 
 
@@ -20,36 +25,83 @@ def _real(bits: int) -> float:
 
 
 def _bits(value: float) -> int:
+    if math.isnan(value):
+        return _NOT_A_NUMBER
     return int(_LONG.unpack(_DOUBLE.pack(value))[0])
 
 
+_NUMBER = re.compile(rb"([-+]?)(\d*)\.?(\d*)(?:[eE]([-+]?)(\d*))?\Z")
+_LARGEST_EXPONENT = 2000
+"""Beyond, everything is 0 or infinite."""
+
+
 def _parse(_: Machine, text: bytes) -> int:
-    try:
-        return _bits(float(text.split()[0]) if text.split() else 0.0)
-    except ValueError:
-        return _bits(0.0)
+    """The steps are SystemTap's, so that each rounds as there."""
+    found = _NUMBER.match(text)
+    if found is None:
+        raise ScriptError("invalid format")
+    sign, whole, part, exponent_sign, exponent = found.groups()
+    value, power = 0.0, 1.0
+    for digit in whole + part:
+        value = value * 10 + (digit - ord("0"))
+    for _digit in part:
+        power *= 10
+    for _step in range(min(int(exponent or 0), _LARGEST_EXPONENT)):
+        power = power * 10 if exponent_sign == b"-" else power / 10
+    value = _divide(value, power)
+    if math.isnan(value):
+        raise ScriptError("invalid format")
+    return _bits(-value if sign == b"-" else value)
 
 
-def _text(_: Machine, bits: int, digits: int) -> bytes:
-    return f"{_real(bits):.{min(max(digits, 0), 99)}f}".encode()
+def _decimals(part: float, count: int) -> str:
+    """By repeated multiplication; the last one may come out as 10."""
+    shown = ""
+    for _step in range(count - 1):
+        part *= 10
+        shown += str(int(part))
+        part -= int(part)
+    part *= 10
+    return shown + str(int(part) + ((part - int(part)) * 10 >= 5))
+
+
+def _text(machine: Machine, bits: int, digits: int) -> bytes:
+    value, digits = _real(bits), (digits + (1 << 31)) % (1 << 32) - (1 << 31)
+    if math.isnan(value):
+        return b"NaN"
+    sign = "-" if math.copysign(1.0, value) < 0 else ""
+    if math.isinf(value):
+        return f"{sign}Infinity".encode()
+    rest, scaled = abs(value), 0
+    while rest >= 1e18:
+        rest, scaled = rest / 10, scaled + 1
+    digits = min(digits, machine.session.program.limits.maxstringlen)
+    decimals = f".{_decimals(rest - int(rest), digits)}" if digits > 0 else ""
+    exponent = f"e{scaled}" if scaled else ""
+    return f"{sign}{int(rest)}{decimals}{exponent}".encode()
 
 
 _ROUNDING: dict[int, Callable[[float], float]] = {
-    1: math.trunc,
+    0: round,
     2: math.floor,
     3: math.ceil,
     4: lambda value: math.copysign(math.floor(abs(value) + 0.5), value),
 }
-"""By mode: towards 0, down, up, to the nearest with ties away from 0. Others: ties to even."""
+"""By mode: to the nearest with ties to even, down, up, ties away from 0. Others: towards 0."""
 
 
 def _to_long(_: Machine, bits: int, mode: int, __: int) -> int:
     value = _real(bits)
     if math.isnan(value):
-        return INT64_MIN
+        return 0
     if math.isinf(value):
         return INT64_MAX if value > 0 else INT64_MIN
-    return min(max(int(_ROUNDING.get(mode, round)(value)), INT64_MIN), INT64_MAX)
+    rounded = int(_ROUNDING.get(mode & 0xFF, math.trunc)(value))
+    return min(max(rounded, INT64_MIN), INT64_MAX)
+
+
+def _widen(_: Machine, bits: int) -> int:
+    return _bits(_FLOAT.unpack(_WORD.pack(bits & 0xFFFFFFFF))[0])
 
 
 def _divide(left: float, right: float) -> float:
@@ -79,6 +131,7 @@ def _test(function: Callable[[float, float], bool]) -> Callable[[Machine, int, i
 
 FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "string_to_fp": _parse,
+    "fp32_to_fp64": _widen,
     "long_to_fp": lambda _, value: _bits(float(value)),
     "fp_to_string": _text,
     "fp_to_long": _to_long,

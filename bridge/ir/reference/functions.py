@@ -15,11 +15,12 @@ import time
 from typing import TYPE_CHECKING
 
 from bridge.ir.arithmetic import MASK, wrap
+from bridge.ir.program import FAULT_ADDRESS, Literal, Load, Value, fault_text
 from bridge.ir.reference import floats
 from bridge.ir.reference.faults import AbortedError, ScriptError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bridge.ir.reference.machine import Item, Machine
 
@@ -48,13 +49,64 @@ def run_command(command: bytes) -> bytes:
     return subprocess.run(shell, check=False, stdout=subprocess.PIPE).stdout
 
 
-def _fault(what: str) -> Callable[..., Item]:
+def _fault(text: str) -> Callable[..., Item]:
     """Memory cannot be read here: it is the traced program's, and the hit is long past."""
 
     def function(_: Machine, address: int, *__: int) -> Item:
-        raise ScriptError(f"{what} at 0x{address & MASK:x} [man error::fault]")
+        raise ScriptError(text.replace(FAULT_ADDRESS, f"{address & MASK:#x}"))
 
     return function
+
+
+def _load_fault(space: str, size: int, *, signed: bool = True) -> Callable[..., Item]:
+    return _fault(fault_text(Load(space, Value.LONG, Literal(0), size=size, signed=signed)))
+
+
+_USER_STRING = fault_text(Load("user", Value.STRING, Literal(0)))
+_KERNEL_STRING = fault_text(Load("kernel", Value.STRING, Literal(0)))
+
+
+def _user_string_n(machine: Machine, address: int, most: int) -> Item:
+    if most <= 0 or most == MASK >> 1:
+        return b""
+    return _fault(_USER_STRING)(machine, address)
+
+
+def _user_buffer(machine: Machine, address: int, size: int, most: int) -> Item:
+    del machine, size
+    return f"{address & MASK:#x}"[: max(_int32(most) - 1, 0)].encode()
+
+
+def _int32(value: int) -> int:
+    return (value + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
+_MEMORY: dict[str, Callable[..., Item]] = {
+    "user_string": _fault(_USER_STRING),
+    "user_string_n": _user_string_n,
+    **{f"user_string_utf{n}": _fault(_USER_STRING.replace(" -14", "")) for n in (16, 32)},
+    **{f"kernel_string{end}": _fault(_KERNEL_STRING) for end in ("", "_n", "_utf16", "_utf32")},
+    **{
+        f"{space}_{word}{8 * size}{'_error' * (space == 'user')}": _load_fault(
+            space, size, signed=word == "int"
+        )
+        for space in ("user", "kernel")
+        for word in ("int", "uint")
+        for size in (1, 2, 4, 8)
+    },
+    **{
+        f"kernel_{kind}": _load_fault("kernel", size)
+        for kind, size in (("char", 1), ("short", 2), ("int", 4), ("long", 8))
+    },
+    "kernel_pointer": _load_fault("kernel", 8, signed=False),
+    "user_buffer_quoted": _user_buffer,
+    **{
+        f"{space}_buffer_quoted_error": _fault(
+            f"Unable to access {space} space data at {FAULT_ADDRESS}"
+        )
+        for space in ("user", "kernel")
+    },
+}
 
 
 def _speculation(machine: Machine) -> int:
@@ -86,9 +138,7 @@ def _function(machine: Machine) -> bytes:
 
 
 def _substr(_: Machine, text: bytes, start: int, length: int) -> bytes:
-    # The length with the NUL has 32 bits.
-    length = (length + 1 + (1 << 31)) % (1 << 32) - (1 << 31) - 1
-    if start < 0 or length <= 0:
+    if start < 0 or length <= 0 or length == MASK >> 1:
         return b""
     return text[start : start + length]
 
@@ -124,18 +174,35 @@ def _isdigit(_: Machine, text: bytes) -> int:
     return int(text[:1].isdigit())
 
 
-def _escape(byte: int) -> bytes:
-    if byte in _ESCAPES:
-        return b"\\" + _ESCAPES[byte]
-    if byte in b'\\"':
-        return b"\\" + bytes([byte])
-    return bytes([byte]) if 0x20 <= byte < 0x7F else b"\\%03o" % byte
+def _characters(text: bytes) -> Iterator[str | int]:
+    """The characters of UTF-8 beyond ASCII as text, everything else as bytes."""
+    at = 0
+    while at < len(text):
+        first = text[at]
+        size = next((n for n, top in ((4, 0xF0), (3, 0xE0), (2, 0xC0)) if first >= top), 1)
+        try:
+            character = text[at : at + size].decode() if size > 1 and first < 0xF8 else ""
+        except UnicodeDecodeError:
+            character = ""
+        yield character or first
+        at += size if character else 1
+
+
+def _escape(character: str | int) -> bytes:
+    if isinstance(character, str):
+        code = ord(character)
+        return b"\\U%08X" % code if code > 0xFFFF else b"\\u%04X" % code
+    if character in _ESCAPES:
+        return b"\\" + _ESCAPES[character]
+    if character in b'\\"':
+        return b"\\" + bytes([character])
+    return bytes([character]) if 0x20 <= character < 0x7F else b"\\%03o" % character
 
 
 def escaped(text: bytes, room: int | None = None) -> bytes:
     """Unprintable bytes, quotes and backslashes as C escapes; no escape is cut in two."""
     shown = b""
-    for piece in map(_escape, text):
+    for piece in map(_escape, _characters(text)):
         if room is not None and len(shown) + len(piece) > room:
             break
         shown += piece
@@ -170,23 +237,33 @@ def _matched(machine: Machine, group: int) -> bytes:
     found = machine.session.match
     if found is None or not 0 <= group <= found.re.groups:
         raise ScriptError(f"Attempted to get nonexistent subexpression {group}")
+    if machine.session.match_failed:
+        raise ScriptError(f"Attempted to get subexpression {group} from failed match")
     return found[group] or b""
 
 
 def _ngroups(machine: Machine) -> int:
     found = machine.session.match
-    return found.re.groups + 1 if found else 0
+    if found is None or machine.session.match_failed:
+        raise ScriptError("Attempted to get subexpression count from failed match")
+    return found.re.groups + 1
 
 
 _SYNONYMS = {35: "EDEADLK", 95: "EOPNOTSUPP"}
 """Names of errors that have several."""
 
 
-def _errno_str(_: Machine, number: int) -> bytes:
+def _error_name(number: int) -> str:
     number = abs(number)
-    if number > 131:
-        return b""
-    return _SYNONYMS.get(number, errno.errorcode.get(number, "")).encode()
+    return _SYNONYMS.get(number, errno.errorcode.get(number, "")) if number <= 131 else ""
+
+
+def _errno_str(_: Machine, number: int) -> bytes:
+    return _error_name(number).encode()
+
+
+def _errno_p(_: Machine, number: int) -> int:
+    return abs(number) if _error_name(number) else 0
 
 
 def _ctime(_: Machine, seconds: int) -> bytes:
@@ -197,7 +274,9 @@ def _ctime(_: Machine, seconds: int) -> bytes:
 
 
 def _randint(_: Machine, below: int) -> int:
-    return random.randrange(below) if below > 0 else 0  # noqa: S311 - as the script asked
+    if not 0 <= below <= 1 << 20:
+        raise ScriptError("range too wide")
+    return random.randrange(below) if below else 0  # noqa: S311 - as the script asked
 
 
 FUNCTIONS: dict[str, Callable[..., Item | None]] = {
@@ -229,25 +308,16 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "str_replace": _replace,
     "strtol": _strtol,
     "isdigit": _isdigit,
-    "text_str": lambda _, text: escaped(text),
+    "text_str": lambda m, text: _text_strn(m, text, 0, 0),
     "string_quoted": lambda m, text: _text_strn(m, text, 0, 1),
     "tokenize": _tokenize,
     "matched": _matched,
     "ngroups": _ngroups,
     "errno_str": _errno_str,
+    "errno_p": _errno_p,
     "ctime": _ctime,
     "randint": _randint,
-    **{name: _fault("user string copy fault -14") for name in ("user_string", "user_string_n")},
-    **{
-        name: _fault("kernel string copy fault")
-        for name in ("kernel_string", "kernel_string_n")
-    },
-    **{
-        f"{space}_{word}{bits}": _fault(f"{space} {name} copy fault")
-        for space in ("user", "kernel")
-        for word in ("int", "uint")
-        for bits, name in ((8, "char"), (16, "short"), (32, "int"), (64, "long"))
-    },
+    **_MEMORY,
     "text_strn": _text_strn,
     "tz_gmtoff": lambda _: time.timezone,
     "tz_name": lambda _: time.tzname[0].encode(),

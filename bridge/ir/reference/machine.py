@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from bridge.ir import ops
 from bridge.ir.arithmetic import MASK, calculate, compare, wrap
-from bridge.ir.program import Load, Reg, Scalar, Value
+from bridge.ir.program import FAULT_ADDRESS, Load, Reg, Scalar, Value, fault_text
 from bridge.ir.reference.arrays import OrderedArray, matches
 from bridge.ir.reference.faults import ScriptError, Unreadable
 from bridge.ir.reference.functions import FUNCTIONS
@@ -166,16 +166,12 @@ class Machine:
             frame.registers[op.value] = iteration.array.get(key)
         self._go(frame, op.body)
 
-    def fault_text(self, index: int) -> str:
-        """SystemTap's words for memory that a capture could not read."""
+    def fault(self, index: int, address: int) -> ScriptError:
+        """The error of memory that a capture could not read."""
         capture = self.handler.captures[index] if self.handler else None
         if not isinstance(capture, Load):
-            return "captured value fault"
-        if capture.type is Value.STRING:
-            number = " -14" if capture.space == "user" else ""
-            return f"{capture.space} string copy fault{number}"
-        kind = {1: "char", 2: "short", 4: "int", 8: "long"}[capture.size]
-        return f"{capture.space} {kind} copy fault"
+            return ScriptError("captured value fault")
+        return ScriptError(fault_text(capture).replace(FAULT_ADDRESS, f"{address & MASK:#x}"))
 
     # --- globals ------------------------------------------------------------------------------
 
@@ -264,6 +260,7 @@ def _concat(m: Machine, f: _Frame, op: ops.Concat) -> None:
 
 def _match(m: Machine, f: _Frame, op: ops.Match) -> None:
     found = compile_pattern(op.pattern).search(_text(f, op.text))
+    m.session.match_failed = found is None
     if found:
         m.session.match = found
     f.registers[op.dest] = int(found is not None)
@@ -272,9 +269,7 @@ def _match(m: Machine, f: _Frame, op: ops.Match) -> None:
 def _capture(m: Machine, f: _Frame, op: ops.Capture) -> None:
     value = m.captures[op.index]
     if isinstance(value, Unreadable):
-        raise ScriptError(
-            f"{m.fault_text(op.index)} at {value.address & MASK:#x} [man error::fault]"
-        )
+        raise m.fault(op.index, value.address)
     f.registers[op.dest] = m.session.cut(value) if isinstance(value, bytes) else value
 
 

@@ -66,6 +66,7 @@ class Session:
     clock_ns: int = 0
     tokens: bytes = b""
     match: re.Match[bytes] | None = None
+    match_failed: bool = False
     speculations: dict[int, bytes] = field(default_factory=dict)
     warned: set[bytes] = field(default_factory=set)
     commands: list[bytes] = field(default_factory=list)

@@ -1,0 +1,23 @@
+"""Built-in functions, case by case: the text of the real SystemTap, from both engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from functions import ENGINES, run
+
+FOLDER = Path(__file__).resolve().parents[2] / "cases" / "functions"
+CASES = sorted(path.stem for path in FOLDER.glob("*.stp"))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", CASES)
+def test_the_text_is_systemtaps(name: str, engine: str, tmp_path: Path) -> None:
+    text = (FOLDER / f"{name}.stp").read_text()
+    printed = run(engine, text, tmp_path)
+    expected = (FOLDER / f"{name}.expected").read_bytes()
+    assert printed.output == expected
+    warnings = FOLDER / f"{name}.messages"
+    known = warnings.read_text().splitlines() if warnings.exists() else []
+    assert list(printed.messages) == known
