@@ -358,4 +358,5 @@ def _called_contexts(program: Program, handler: Handler) -> set[str]:
                 found.add(builtin.context)
             elif builtin.effect is Effect.MEMORY:
                 found.add("pid")
+            found.update(builtin.reads)
     return found

@@ -4,6 +4,7 @@
 #include "runtime.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -168,6 +169,12 @@ static int64_t own_context(const struct mb_session *session, uint32_t which)
 		return getegid();
 	case MB_CPU:
 		return sched_getcpu();
+	case MB_PGRP:
+		return getpgrp();
+	case MB_SID:
+		return getsid(0);
+	case MB_TASK:
+		return 0;
 	case MB_REALTIME:
 		return session->clock_ns ? (int64_t)session->clock_ns : (int64_t)mb_now_ns(CLOCK_REALTIME);
 	default:
@@ -194,6 +201,34 @@ int64_t mb_context_long(struct mb_session *session, uint32_t which)
 	return value;
 }
 
+/* A file of /proc as a string, whose last byte ends a line or an argument. */
+static void own_file(const struct mb_session *session, const char *path, char *dest)
+{
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = file < 0 ? 0 : read(file, dest, session->limits.maxstringlen);
+
+	if (file >= 0)
+		close(file);
+	dest[length > 0 ? length - 1 : 0] = '\0';
+	for (ssize_t i = 0; i < length - 1; i++)
+		if (!dest[i])
+			dest[i] = MB_ARGUMENT_END;
+}
+
+static void own_string(const struct mb_session *session, uint32_t which, char *dest)
+{
+	char path[64];
+
+	if (which == MB_EXECNAME) {
+		mb_string_copy(session, dest, session->execname);
+	} else if (which == MB_COMMAND) {
+		own_file(session, "/proc/self/cmdline", dest);
+	} else {
+		snprintf(path, sizeof(path), "/proc/%d/comm", (int)getppid());
+		own_file(session, path, dest);
+	}
+}
+
 void mb_context_string(struct mb_session *session, uint32_t which, char *dest)
 {
 	int32_t offset = context_offset(session, which);
@@ -201,7 +236,10 @@ void mb_context_string(struct mb_session *session, uint32_t which, char *dest)
 
 	if (offset >= 0)
 		text = mb_capture_string(session, session->record, (uint32_t)offset, dest);
-	mb_string_copy(session, dest, text ? text : session->execname);
+	if (text)
+		mb_string_copy(session, dest, text);
+	else
+		own_string(session, which, dest);
 }
 
 /* Memory of the process that was hit, or our own; 0 or a negative errno. */

@@ -31,8 +31,10 @@ enum mb_kind { MB_LONG = 0, MB_STRING = 1, MB_STATISTIC = 2, MB_ARRAY = 3 };
 /* What an engine can tell of a hit, in the order of bridge.ir.program.CONTEXTS. */
 enum mb_context {
 	MB_PID, MB_TID, MB_PPID, MB_UID, MB_EUID, MB_GID, MB_EGID, MB_CPU, MB_EXECNAME,
-	MB_REALTIME, MB_MONOTONIC, MB_CONTEXTS
+	MB_REALTIME, MB_MONOTONIC, MB_PGRP, MB_SID, MB_TASK, MB_PEXECNAME, MB_COMMAND, MB_CONTEXTS
 };
+
+#define MB_ARGUMENT_END 037	/* between the arguments of MB_COMMAND */
 
 enum mb_extractor { MB_COUNT, MB_SUM, MB_MIN, MB_MAX, MB_AVG, MB_VARIANCE };
 enum mb_order { MB_BY_COUNT, MB_BY_SUM, MB_BY_MIN, MB_BY_MAX, MB_BY_AVG, MB_BY_VARIANCE, MB_BY_KEY, MB_BY_VALUE };

@@ -40,7 +40,14 @@ if TYPE_CHECKING:
 
 FAULT = 0xFFFFFFFF
 COMM_BYTES = 16
-TASK_CONTEXTS = frozenset(("ppid", "euid", "egid"))
+PID_TYPES = {"pgrp": 2, "sid": 3}
+"""enum pid_type."""
+COMMAND_BYTES = 4096
+"""The most that is kept of a command line, and always a power of two."""
+_LOW_BITS = 0x7F7F7F7F7F7F7F7F
+ARGUMENT_END = 0o37
+"""MB_ARGUMENT_END."""
+TASK_CONTEXTS = frozenset(("ppid", "euid", "egid", "pgrp", "sid", "pexecname", "command"))
 """Contexts that need offsets of struct members."""
 
 _X86 = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig rip cs eflags rsp ss"
@@ -286,8 +293,17 @@ class Captures:
             case "realtime_ns":
                 offset = text.load(self._control, 8 * Control.REALTIME_OFFSET)
                 return text.value(f"add i64 {self.value(Context('monotonic_ns'))}, {offset}")
+            case _:
+                return self._of_task(name)
+
+    def _of_task(self, name: str) -> str:
+        match name:
             case "ppid" | "euid" | "egid":
                 return self._task_member(name)
+            case "pgrp" | "sid":
+                return self._pid_of(PID_TYPES[name])
+            case "task":
+                return self._text.call(t.CURRENT_TASK)
             case _:
                 raise UnsupportedCaptureError(f"context {name}")
 
@@ -298,6 +314,18 @@ class Captures:
         inner = {"ppid": Control.TGID, "euid": Control.EUID, "egid": Control.EGID}[name]
         owner = self._read(t.READ_KERNEL, self._member(task, outer), 8, False)[0]
         return self._read(t.READ_KERNEL, self._member(owner, inner), 4, name == "ppid")[0]
+
+    def _pid_of(self, kind: int) -> str:
+        """task->signal->pids[kind]->numbers[0].nr: as the first name space counts."""
+        signal = self._follow(self._text.call(t.CURRENT_TASK), Control.SIGNAL)
+        pids = self._text.value(f"add i64 {signal}, {8 * kind}")
+        pid = self._follow(pids, Control.PIDS)
+        address = self._member(pid, Control.NUMBERS)
+        return self._read(t.READ_KERNEL, address, 4, signed=True)[0]
+
+    def _follow(self, address: str, word: Control) -> str:
+        """The pointer that is a member of a structure."""
+        return self._read(t.READ_KERNEL, self._member(address, word), 8, signed=False)[0]
 
     def _member(self, address: str, word: Control) -> str:
         offset = self._text.load(self._control, 8 * word)
@@ -319,6 +347,16 @@ class Captures:
                 return self._read_string(
                     t.READ_KERNEL_STR, destination, min(room, COMM_BYTES), address
                 )
+            case Context(name="pexecname"):
+                parent = self._follow(text.call(t.CURRENT_TASK), Control.REAL_PARENT)
+                return self._read_string(
+                    t.READ_KERNEL_STR,
+                    destination,
+                    min(room, COMM_BYTES),
+                    self._member(parent, Control.COMM),
+                )
+            case Context(name="command"):
+                return self._command(destination, room)
             case Load(type=Value.STRING, space=space, address=address_capture):
                 helper = t.READ_USER_STR if space == "user" else t.READ_KERNEL_STR
                 address = self.value(address_capture)
@@ -327,6 +365,43 @@ class Captures:
                 return self._string_argument(name, destination, room)
             case _:
                 raise UnsupportedCaptureError(capture_text(capture))
+
+    def _command(self, destination: str, room: int) -> str:
+        """The memory from mm->arg_start to arg_end, with other bytes for the NULs in it."""
+        text = self._text
+        mm = self._follow(text.call(t.CURRENT_TASK), Control.MM)
+        start = self._follow(mm, Control.ARG_START)
+        size = text.value(f"sub i64 {self._follow(mm, Control.ARG_END)}, {start}")
+        fits = text.value(f"icmp ult i64 {size}, {room}")
+        size = text.value(f"select i1 {fits}, i64 {size}, i64 {room}")
+        text.call(t.READ_USER, f"ptr {destination}", f"i64 {size}", f"i64 {start}")
+        self._mark_ends(destination, room)
+        nothing = text.value(f"icmp eq i64 {size}, 0")
+        written = text.value(f"select i1 {nothing}, i64 1, i64 {size}")
+        last = text.value(f"and i64 {text.value(f'sub i64 {written}, 1')}, {room - 1}")
+        text.emit(f"store i8 0, ptr {text.at(destination, last)}")
+        return written
+
+    def _mark_ends(self, destination: str, room: int) -> None:
+        """Eight bytes at a time and without branches, which the verifier would all follow."""
+        text = self._text
+        counter = text.stack(8)
+        text.store(0, counter)
+        head, done = text.name("word"), text.name("words")
+        text.jump(head)
+        text.open(head)
+        at = text.load(counter)
+        word = text.load(destination, at)
+        low = text.value(f"and i64 {word}, {_LOW_BITS}")
+        high = text.value(f"or i64 {text.value(f'add i64 {low}, {_LOW_BITS}')}, {word}")
+        other = text.value(f"or i64 {high}, {_LOW_BITS}")
+        ends = text.value(f"lshr i64 {text.value(f'xor i64 {other}, -1')}, 7")
+        marks = text.value(f"mul i64 {ends}, {ARGUMENT_END}")
+        text.store(text.value(f"or i64 {word}, {marks}"), destination, at)
+        following = text.value(f"add i64 {at}, 8")
+        text.store(following, counter)
+        text.branch(text.value(f"icmp ult i64 {following}, {room}"), head, done)
+        text.open(done)
 
     def _string_argument(self, name: str, destination: str, room: int) -> str:
         operand = self._operands[name]
@@ -367,6 +442,8 @@ def string_room(capture: Capture, maximum: int) -> int:
     """The bytes that a STRING capture can take, with its NUL; `maximum` is MAXSTRINGLEN."""
     assert capture_type(capture) is Value.STRING
     match capture:
+        case Context(name="command"):
+            return min(COMMAND_BYTES, 1 << maximum.bit_length() - 1)
         case Context():
             return min(COMM_BYTES, maximum)
         case Load(limit=int(limit)):

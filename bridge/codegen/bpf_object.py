@@ -77,8 +77,8 @@ class BpfProgram:
 class Control(IntEnum):
     """The words of the control map, which user space has mapped, by their index.
 
-    ARMED lets the programs run. The offsets are byte offsets in task_struct and cred; a member
-    that programs do not need is 0.
+    ARMED lets the programs run. The offsets are byte offsets in task_struct and what it points
+    to; a member that programs do not need is 0.
     """
 
     ARMED = 0
@@ -105,6 +105,13 @@ class Control(IntEnum):
     """The address that ERROR is about, where it is about memory."""
     CONTENDED = 13
     """Minima and maxima that lost too many races."""
+    COMM = 15
+    SIGNAL = 16
+    PIDS = 17
+    NUMBERS = 18
+    MM = 19
+    ARG_START = 20
+    ARG_END = 21
 
 
 CONTROL_WORDS = len(Control)

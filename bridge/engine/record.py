@@ -56,6 +56,11 @@ CONTEXT_FIELDS: dict[str, Field] = {
     "gid": Field("gid", Integer(32, signed=False)),
     "egid": Field("egid", Integer(32, signed=False)),
     "execname": Field("procname", Text()),
+    "pgrp": Field("pgid", Integer(32, signed=True)),
+    "sid": Field("sid", Integer(32, signed=True)),
+    "task": Field("task", Integer(64, signed=False, base=16)),
+    "pexecname": Field("parent_procname", Text()),
+    "command": Field("command", Text()),
 }
 """Contexts that are fields of the event context, under the names that LTTng gives them."""
 

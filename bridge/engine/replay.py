@@ -57,6 +57,11 @@ CONTEXT_NAMES: dict[str, tuple[str, ...]] = {
     "gid": ("gid", "vgid"),
     "egid": ("egid", "vegid"),
     "execname": ("procname", "comm"),
+    "pgrp": ("pgid",),
+    "sid": ("sid",),
+    "task": ("task",),
+    "pexecname": ("parent_procname",),
+    "command": ("command",),
 }
 """What tracers call the properties of a hit."""
 

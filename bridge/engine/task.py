@@ -1,4 +1,4 @@
-"""Where the kernel's task_struct and cred have what some contexts read.
+"""Where the kernel's task_struct and what it points to have what some contexts read.
 
 Comes in: the kernel's BTF. Goes out: byte offsets for the control words of kernel programs.
 """
@@ -20,8 +20,15 @@ _MEMBERS = {
     Control.CRED: (b"task_struct", b"cred"),
     Control.EUID: (b"cred", b"euid"),
     Control.EGID: (b"cred", b"egid"),
+    Control.COMM: (b"task_struct", b"comm"),
+    Control.SIGNAL: (b"task_struct", b"signal"),
+    Control.PIDS: (b"signal_struct", b"pids"),
+    Control.NUMBERS: (b"pid", b"numbers"),
+    Control.MM: (b"task_struct", b"mm"),
+    Control.ARG_START: (b"mm_struct", b"arg_start"),
+    Control.ARG_END: (b"mm_struct", b"arg_end"),
 }
-_REMEDY = "ppid(), euid() and --trace need a kernel with CONFIG_DEBUG_INFO_BTF"
+_REMEDY = "ppid(), euid(), pgrp() … and --trace need a kernel with CONFIG_DEBUG_INFO_BTF"
 
 
 def member_offsets(path: Path) -> dict[Control, int]:

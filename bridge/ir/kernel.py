@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 STRING_BYTES = 63
 """How long a string may be that the kernel compares or uses as a key."""
 
-SHORT_CONTEXTS = frozenset({"execname"})
+SHORT_CONTEXTS = frozenset({"execname", "pexecname"})
 """Contexts that are strings, all of which are short enough."""
 
 OPERATIONS = frozenset(

@@ -129,10 +129,16 @@ CONTEXTS: dict[str, Value] = {
     "execname": Value.STRING,
     "realtime_ns": Value.LONG,
     "monotonic_ns": Value.LONG,
+    "pgrp": Value.LONG,
+    "sid": Value.LONG,
+    "task": Value.LONG,
+    "pexecname": Value.STRING,
+    "command": Value.STRING,
 }
 """What an engine can tell of a hit.
 
-Times are in nanoseconds: since 1970 (UTC), and of CLOCK_MONOTONIC.
+Times are in nanoseconds: since 1970 (UTC), and of CLOCK_MONOTONIC. `task` is the address of the
+kernel's task_struct, `command` the arguments of the process with `\\037` between them.
 """
 
 

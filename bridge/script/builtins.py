@@ -45,6 +45,10 @@ class Builtin:
     scale: int = 1
     can_fail: bool = False
     doc: str = ""
+    guru: bool = False
+    """Whether a script may call it with -g only."""
+    reads: tuple[str, ...] = ()
+    """Contexts that the function itself asks for."""
 
 
 def _context(
@@ -67,6 +71,11 @@ _TABLE = (
     _context("egid", "egid", doc="effective group id"),
     _context("cpu", "cpu", doc="number of the CPU"),
     _context("execname", "execname", STRING, doc="name of the process, 15 bytes at most"),
+    _context("pexecname", "pexecname", STRING, doc="name of the parent process"),
+    _context("pgrp", "pgrp", doc="process group id"),
+    _context("sid", "sid", doc="session id"),
+    _context("task_current", "task", doc="address of the kernel's task_struct"),
+    _context("_command", "command", STRING, doc="arguments of the process, joined by \\037"),
     _context("gettimeofday_ns", "realtime_ns", doc="nanoseconds since 1970"),
     _context("gettimeofday_us", "realtime_ns", scale=1_000, doc="microseconds since 1970"),
     _context("gettimeofday_ms", "realtime_ns", scale=1_000_000, doc="milliseconds since 1970"),
@@ -185,6 +194,37 @@ _TABLE = (
     Builtin("speculate", (LONG, STRING), VOID, Effect.STATE, doc="append to a buffer"),
     Builtin("discard", (LONG,), VOID, Effect.STATE, doc="drop a buffer"),
     Builtin("commit", (LONG,), VOID, Effect.STATE, doc="print a buffer"),
+    Builtin(
+        "env_var",
+        (STRING,),
+        STRING,
+        Effect.STATE,
+        doc="variable of the process's environment",
+        reads=("pid",),
+    ),
+    Builtin(
+        "get_loadavg_index",
+        (LONG,),
+        LONG,
+        Effect.STATE,
+        can_fail=True,
+        doc="load of the machine",
+    ),
+    Builtin("sprint_loadavg", (), STRING, Effect.STATE, doc="the three loads, as a line"),
+    Builtin(
+        "printk", (LONG, STRING), VOID, Effect.STATE, doc="line in the kernel's log", guru=True
+    ),
+    Builtin("ftrace", (STRING,), VOID, Effect.STATE, doc="line in the kernel's trace"),
+    Builtin(
+        "raise",
+        (LONG,),
+        VOID,
+        Effect.STATE,
+        can_fail=True,
+        doc="send a signal to the thread",
+        guru=True,
+        reads=("pid", "tid"),
+    ),
     Builtin("exit", (), VOID, Effect.STATE, doc="end the session after this handler"),
     Builtin("error", (STRING,), VOID, Effect.STATE, can_fail=True, doc="raise an error"),
     Builtin("warn", (STRING,), VOID, Effect.STATE, doc="print a warning on standard error"),

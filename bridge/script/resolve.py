@@ -231,6 +231,7 @@ class Resolver:
             return
         if builtin is not None:
             self._facts.calls[node] = builtin
+            self._allowed(node, guru=builtin.guru)
             return
         arities = [n for name, n in BUILTINS if name == node.name]
         if other is not None or arities:
@@ -242,9 +243,11 @@ class Resolver:
 
     def _privileged(self, node: ast.Call, functions: Sequence[FunctionInfo]) -> None:
         """Embedded C that asks for guru mode may be called from the library only."""
-        if self._program.options.guru or self._script.tapset:
-            return
-        if any("/* guru */" in (f.declaration.code or "") for f in functions):
+        guru = any("/* guru */" in (f.declaration.code or "") for f in functions)
+        self._allowed(node, guru=guru)
+
+    def _allowed(self, node: ast.Call, *, guru: bool) -> None:
+        if guru and not (self._program.options.guru or self._script.tapset):
             raise self._refused("function may not be used unless -g is specified", node)
 
     def _functions(

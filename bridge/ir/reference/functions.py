@@ -6,12 +6,14 @@ shell) is as good as it gets.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
 import re
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.ir.arithmetic import MASK, wrap
@@ -279,6 +281,39 @@ def _randint(_: Machine, below: int) -> int:
     return random.randrange(below) if below else 0  # noqa: S311 - as the script asked
 
 
+# --- the system -------------------------------------------------------------------------------
+
+
+def _env_var(machine: Machine, name: bytes) -> bytes:
+    """Of ourselves: the processes that were hit are long gone."""
+    return b"" if "pid" in machine.session.hit else os.environb.get(name, b"")
+
+
+def _load(_: Machine, index: int) -> int:
+    if not 0 <= index <= 2:
+        raise ScriptError(f"Invalid loadavg index {index} specified.")
+    return int(os.getloadavg()[index])
+
+
+def _append(path: str, text: bytes) -> None:
+    with contextlib.suppress(OSError), Path(path).open("ab", buffering=0) as file:
+        file.write(text)
+
+
+def _printk(_: Machine, level: int, text: bytes) -> None:
+    _append("/dev/kmsg", b"<%d>%b\n" % (level if 0 <= level < 8 else 4, text))
+
+
+def _raise(machine: Machine, number: int) -> None:
+    """To ourselves in a handler that no hit started."""
+    if "pid" in machine.session.hit:
+        return
+    try:
+        os.kill(os.getpid(), _int32(number))
+    except OSError as error:
+        raise ScriptError(f"raise/send_sig error {-(error.errno or 0)}") from error
+
+
 FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "exit": lambda m: m.session.stop(),
     "abort": _abort,
@@ -313,6 +348,12 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "tokenize": _tokenize,
     "matched": _matched,
     "ngroups": _ngroups,
+    "env_var": _env_var,
+    "get_loadavg_index": _load,
+    "sprint_loadavg": lambda _: b"%.2f %.2f %.2f\n" % os.getloadavg(),
+    "printk": _printk,
+    "ftrace": lambda _, text: _append("/sys/kernel/tracing/trace_marker", text),
+    "raise": _raise,
     "errno_str": _errno_str,
     "errno_p": _errno_p,
     "ctime": _ctime,

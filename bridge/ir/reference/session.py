@@ -10,6 +10,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.ir.program import Array, Value
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from bridge.ir.program import Handler, Program
     from bridge.ir.reference.faults import Unreadable
     from bridge.ir.reference.machine import Item
+
+
+def _read(path: str) -> bytes:
+    """A file of /proc without the byte that ends it."""
+    return Path(path).read_bytes()[:-1]
 
 
 class State(Enum):
@@ -127,6 +133,10 @@ class Session:
             "gid": os.getgid,
             "egid": os.getegid,
             "execname": lambda: b"markbridge",
+            "pgrp": os.getpgrp,
+            "sid": lambda: os.getsid(0),
+            "pexecname": lambda: _read(f"/proc/{os.getppid()}/comm"),
+            "command": lambda: _read("/proc/self/cmdline").replace(b"\0", b"\037"),
             "realtime_ns": lambda: time.time_ns() + self.clock_ns,
             "monotonic_ns": lambda: time.monotonic_ns() + self.clock_ns,
         }
