@@ -74,10 +74,10 @@ class RecordWriter:
         self._maximum = maximum
 
     def send(self) -> None:
-        """Capture and send; execution goes on behind it in any case."""
-        for capture in self._hook.layout.captures:
-            if capture_type(capture) is Value.LONG:
-                self._captures.value(capture)
+        """Capture and send; execution goes on behind it in any case.
+
+        Each value is stored as soon as it is read: many of them would not fit on the stack.
+        """
         self._captures.value(Context("monotonic_ns"))
         if is_fixed(self._hook.layout, self._maximum):
             self._send_fixed()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch, PointPart
 from bridge.script import ast, autoprint, errors
+from bridge.script.autocast import resolve_autocasts
 from bridge.script.checks import check, check_iteration, check_patterns
 from bridge.script.derive import Derived, Deriver, ScopedBlock, ScopedCondition
 from bridge.script.describe import describe
@@ -60,6 +61,9 @@ def analyse(
     if not options.unoptimized:
         warn_of_unassigned(program)
         optimise(program)
+    resolve_autocasts(program)
+    if _stopped(sink):
+        return None
     Inference(program).run()
     if _stopped(sink):
         return None

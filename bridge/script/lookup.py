@@ -73,7 +73,7 @@ def target(node: ast.Target, expansion: Expansion | None) -> Result:
     plain = not path and not node.address_of and not node.pretty
     if plain and variable is not None and (expansion.scope is None or name.startswith("arg")):
         return variable
-    if expansion.members is not None and (expansion.scope is not None or not node.pretty):
+    if expansion.members is not None:
         return expansion.members.access(
             name, path, address_of=node.address_of, pretty=node.pretty
         )

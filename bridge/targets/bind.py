@@ -331,7 +331,7 @@ class Binder:
         pattern = _text(rest[0])
         suffix = rest[1].name if len(rest) > 1 else ""
         if "@" in pattern or suffix in ("inline", "label"):
-            if not taken:
+            if self._images[program.path][0] is None:
                 reasons.append(errors.by_source_file(program.path, pattern))
             return []
         chosen: dict[str, list[Function]] = {}

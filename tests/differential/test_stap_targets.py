@@ -37,7 +37,6 @@ NOT_YET: dict[str, str] = {
     "guest_c09_process_begin_end": "process.begin",
     "guest_c17_ubacktrace": "back traces",
     "guest_k08_procsys": "process.syscall",
-    "up_autocast": "debug information",
     "up_count20": "process.end",
     "up_entry_timing": "@entry",
     "up_list_walk": "memory at computed addresses",
