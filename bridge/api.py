@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.diagnostics import Sink
+from bridge.diagnostics import Diagnostic, Sink
 from bridge.engine.child import start
 from bridge.engine.live import LiveOptions, run_live
 from bridge.engine.native import SessionOptions
@@ -21,6 +21,7 @@ from bridge.errors import CompileError
 from bridge.pipeline import compile_script
 from bridge.script.options import AnalyseOptions
 from bridge.script.parse import parse
+from bridge.script.read import read_text, why
 from bridge.source import SourceMap
 from bridge.targets import markers_of as read_markers
 from bridge.targets.live import LiveTargets
@@ -198,12 +199,21 @@ class Session:
 def compile(script: Path | str, options: AnalyseOptions | None = None) -> Program:
     """A program from a script file (a Path) or a script's text (a str).
 
-    CompileError, if it does not parse: `diagnostics` says where and why.
+    CompileError, if it cannot be read or does not parse: `diagnostics` says where and why.
     """
     chosen = options or AnalyseOptions()
     if isinstance(script, Path):
-        return Program(str(script), script.read_bytes(), chosen)
+        return Program(str(script), _read(script), chosen)
     return Program("<input>", script.encode("utf-8", "surrogateescape"), chosen)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_text(path)
+    except (OSError, ValueError) as error:
+        message = f"input file '{path}' is missing or unreadable: {why(error)}"
+        unreadable = Diagnostic("unreadable-script", message, phase="parse")
+        raise CompileError([unreadable], "read") from error
 
 
 def markers_of(path: Path | str) -> tuple[Marker, ...]:

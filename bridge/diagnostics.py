@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+LONGEST_LINE = 400
+"""Of a longer line of a script only the part around the place is shown."""
+
+
 class Severity(Enum):
     """How bad it is. Warnings never stop a stage."""
 
@@ -100,15 +104,25 @@ def _expansions(
 def _excerpt(source: Source, place: Place, span: Span) -> list[str]:
     """The line with a caret row, in the form of the architecture's section 7."""
     number = str(place.line)
-    text = source.line(place.line)
-    width = max(1, min(span.end - span.start, len(text) - place.column + 1))
-    pad = "".join("\t" if c == "\t" else " " for c in text[: place.column - 1])
+    text, column = _window(source.line(place.line), place.column)
+    width = max(1, min(span.end - span.start, len(text) - column + 1))
+    pad = "".join("\t" if c == "\t" else " " for c in text[: column - 1])
     gutter = " " * len(number)
     return [
         f"{gutter} |",
         f"{number} | {Source.decode(text)}",
         f"{gutter} | {pad}{'^' * width}",
     ]
+
+
+def _window(line: str, column: int) -> tuple[str, int]:
+    """The part around a column of a line that is too long to be shown, and the column there."""
+    if len(line) <= LONGEST_LINE:
+        return line, column
+    start = max(0, column - 1 - LONGEST_LINE // 2)
+    end = start + LONGEST_LINE
+    before, after = "..." if start else "", "..." if end < len(line) else ""
+    return before + line[start:end] + after, column - start + len(before)
 
 
 def render(diagnostic: Diagnostic, sources: SourceMap) -> str:

@@ -59,12 +59,16 @@ def read_script(arguments: argparse.Namespace, sources: SourceMap) -> Source:
         raise UsageError("a script is needed: a file, or -e TEXT")
     name = arguments.words.pop(0)
     if name == "-":
-        return sources.add("<input>", sys.stdin.buffer.read())
+        from bridge.script.lex import MAX_BYTES
+
+        return sources.add("<input>", sys.stdin.buffer.read(MAX_BYTES + 1))
+    from bridge.script.read import read_text, why
+
     try:
-        return sources.add(name, Path(name).read_bytes())
-    except OSError as error:
+        return sources.add(name, read_text(name))
+    except (OSError, ValueError) as error:
         raise BridgeError(
-            f"input file '{name}' is missing or unreadable: {error.strerror}"
+            f"input file '{name}' is missing or unreadable: {why(error)}"
         ) from error
 
 

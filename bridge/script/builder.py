@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bridge.source import Span
 
 Children = list[Any]  # what Lark hands over: tokens, nodes, lists of nodes
-MAX_DEPTH = 1000
 
 
 def number(token: Token, negative: bool = False) -> int:
@@ -61,6 +60,23 @@ def _over(first: Any, last: Any) -> Span:  # noqa: ANN401 - what Lark hands over
     return start.to(last.span)
 
 
+def _grown(c: Children) -> Children:
+    """A list, begun or with one more item at its end; nobody else has the list."""
+    if len(c) == 1:
+        return c
+    items: Children = c[0]
+    items.append(c[-1])
+    return items
+
+
+class _Parameters(list[ast.Parameter]):
+    """Parameters with the names that are taken."""
+
+    def __init__(self, first: Sequence[ast.Parameter]) -> None:
+        super().__init__(first)
+        self.names = {parameter.name for parameter in first}
+
+
 def _nodes(c: Children) -> Children:
     return [x for x in c if not isinstance(x, Token)]
 
@@ -94,7 +110,7 @@ class Expressions:
         return None
 
     def slices(self, c: Children) -> Children:
-        return [*c[0], c[2]] if len(c) > 1 else [c[0]]
+        return _grown(c)
 
     keys = slices
     arguments = slices
@@ -170,7 +186,7 @@ class Expressions:
         return ast.AtVar(text_of(c[2]), module, span=_over(c[0], c[-1]), token=c[0].span)
 
     def members(self, c: Children) -> Children:
-        return [*c[0], c[1]] if len(c) > 1 else [c[0]]
+        return _grown(c)
 
     def member(self, c: Children) -> Children:
         return c
@@ -347,11 +363,7 @@ class Statements(Expressions):
         return ast.Block(tuple(c[1]), span=_over(c[0], c[2]), token=c[0].span)
 
     def statements(self, c: Children) -> Children:
-        if not c:
-            return []
-        body: Children = c[0]
-        body.append(c[1])
-        return body
+        return _grown(c) if c else []
 
     def expr_statement(self, c: Children) -> ast.Stmt:
         return ast.ExprStmt(c[0], span=c[0].span, token=c[0].token)
@@ -378,7 +390,7 @@ class Statements(Expressions):
         return c
 
     def foreach_list(self, c: Children) -> Children:
-        return [*c[0], c[2]] if len(c) > 1 else [c[0]]
+        return _grown(c)
 
     def foreach_one(self, c: Children) -> tuple[Any, Children]:
         return None, [c[0]]
@@ -479,10 +491,17 @@ class Builder(Statements):
             raise Refused(errors.parse(errors.PROBE_POINT_SPECIFIER, op))
         if points[0].optional:
             raise Refused(errors.parse(errors.ALIAS_SUFFIX, points[0].components[0]))
-        return [*(c[0] if len(c) > 2 else []), (points[0], op)]
+        names: Children = c[0] if len(c) > 2 else []
+        names.append((points[0], op))
+        return names
 
     def points(self, c: Children) -> Children:
-        return [*c[0], *c[2]] if len(c) > 1 else c[0]
+        points: Children = c[0]
+        if len(c) > 1:
+            points += c[2]
+        if len(points) > MAX_POINTS:
+            raise Refused(errors.parse(errors.TOO_MANY_POINTS, c[1]))
+        return points
 
     def suffix(self, c: Children) -> Token:
         return cast("Token", c[0])
@@ -540,7 +559,7 @@ class Builder(Statements):
         )
 
     def gvars(self, c: Children) -> Children:
-        return [*c[0], c[2]] if len(c) > 1 else [c[0]]
+        return _grown(c)
 
     def gwrap(self, c: Children) -> tuple[str, Any]:
         return "wrap", c[0]
@@ -592,10 +611,13 @@ class Builder(Statements):
 
     def parameters(self, c: Children) -> Children:
         if len(c) == 1:
-            return [c[0]]
-        if any(old.name == c[2].name for old in c[0]):
-            raise Refused(errors.parse(errors.DUPLICATE_PARAMETER, c[2]))
-        return [*c[0], c[2]]
+            return _Parameters(c)
+        declared, added = c[0], c[2]
+        if added.name in declared.names:
+            raise Refused(errors.parse(errors.DUPLICATE_PARAMETER, added))
+        declared.names.add(added.name)
+        declared.append(added)
+        return cast("Children", declared)
 
     def priority(self, c: Children) -> ast.Number:
         if not isinstance(c[1], ast.Number):

@@ -39,13 +39,18 @@ def compare_versions(left: str, right: str) -> int:
     """Negative, 0 or positive, digits by value, as strverscmp does for version numbers."""
 
     def key(text: str) -> list[tuple[int, int, str]]:
-        return [
-            (1, int(p), "") if p[0].isdigit() else (2 if p[0] > "9" else 0, 0, p)
-            for p in _PIECES.findall(text)
-        ]
+        return [_by_value(p) for p in _PIECES.findall(text)]
 
     a, b = key(left), key(right)
     return (a > b) - (a < b)
+
+
+def _by_value(piece: str) -> tuple[int, int, str]:
+    """What orders a run of digits by its value, and other characters around it."""
+    if piece[0].isdigit():
+        digits = piece.lstrip("0")
+        return 1, len(digits), digits
+    return (2 if piece[0] > "9" else 0), 0, piece
 
 
 @cache

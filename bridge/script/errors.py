@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from bridge.diagnostics import Diagnostic, Severity
-from bridge.script.tokens import Token
+from bridge.script.tokens import LONGEST_SHOWN, Token
 from bridge.source import NOWHERE, Span
 
 if TYPE_CHECKING:
@@ -81,10 +81,16 @@ def code_of(message: str) -> str:
     return "-".join(fixed.lower().split()[:5]) or "error"
 
 
+def _shown(text: str) -> str:
+    """A text with names of the script in it, cut where nobody reads on."""
+    return text if len(text) <= 2 * LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
 def parse(message: str, at: Placed | None) -> Diagnostic:
     """A parse error at a token (or node)."""
     span = NOWHERE if at is None else at.span
     described = at.describe() if isinstance(at, Token) else ""
+    message = _shown(message)
     return Diagnostic(code_of(message), message, span, described, phase="parse")
 
 
@@ -96,11 +102,13 @@ def semantic(
     hint: str = "",
 ) -> Diagnostic:
     """A semantic error; `token` is the description of the token at `span`."""
+    message, token = _shown(message), _shown(token)
     return Diagnostic(code_of(message), message, span, token, hint=hint, chain=tuple(chain))
 
 
 def warning(message: str, span: Span = NOWHERE, token: str = "") -> Diagnostic:
     """A warning."""
+    message, token = _shown(message), _shown(token)
     return Diagnostic(code_of(message), message, span, token, severity=Severity.WARNING)
 
 

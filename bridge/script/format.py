@@ -14,6 +14,8 @@ from bridge.script.types import Type
 _CONVERSION = re.compile(r"%([0+\-\ \#]?)(\*|[0-9]*)(?:\.(\*|[0-9]*))?l?([diuoxXpcsbmM])")
 _PREFIX = re.compile(r"%[0+\-\ \#]?(?:\*|[0-9]*)(?:\.(?:\*|[0-9]*))?l?")
 
+MAX_SIZE = (1 << 31) - 1
+"""The largest width or precision; at run time the size of the buffer is the limit."""
 TRAILING = "trailing incomplete print format conversion"
 INVALID = "invalid or missing conversion specifier"
 
@@ -21,7 +23,10 @@ INVALID = "invalid or missing conversion specifier"
 def _size(text: str | None) -> int | str | None:
     if text == "*":
         return "*"
-    return int(text) if text else None
+    if not text:
+        return None
+    digits = text.lstrip("0")
+    return min(int(digits or "0"), MAX_SIZE) if len(digits) <= len(str(MAX_SIZE)) else MAX_SIZE
 
 
 def _pieces(raw: str) -> list[str | Conversion] | str:

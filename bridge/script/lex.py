@@ -28,15 +28,16 @@ if TYPE_CHECKING:
 
     from bridge.source import Source
 
-_SPACE = re.compile(r"(?:[ \t\n\v\f\r]+|(?:\#|//)[^\n]*\n?|/\*(?:(?s:.*?)\*/|(?s:.*)))+")
+# repetitions are possessive (`++`): to be able to go back takes memory for every round
+_SPACE = re.compile(r"(?:[ \t\n\v\f\r]++|(?:\#|//)[^\n]*+\n?|/\*(?:(?s:.*?)\*/|(?s:.*)))++")
 _TOKEN = re.compile(
     r"""
     (?P<argument>[$@](?:[0-9]+|\#))
   | (?P<word>[A-Za-z_$@][A-Za-z0-9_$]*)
   | (?P<number>[0-9][A-Za-z0-9]*)
-  | (?P<string>"(?:[^"\\\n]|\\[\s\S])*")
+  | (?P<string>"(?:[^"\\\n]++|\\[\s\S])*+")
   | (?P<embedded>%\{(?s:.*?)%\})
-  | (?P<open_string>"(?:[^"\\\n]|\\[\s\S])*(?:\n|\\?\Z))
+  | (?P<open_string>"(?:[^"\\\n]++|\\[\s\S])*+(?:\n|\\?\Z))
   | (?P<open_embedded>%\{(?s:.*)\Z)
   | (?P<operator><<<|>>>|<<=|>>=|==|!=|<=|>=|=~|!~|\+=|-=|\*=|/=|%=|&=|\^=|\|=|\.=|&&|\|\||\+\+
       |--|->|<<|>>|%\(|%\?|%:|%\)|[!-/:-@\[-`{-~])
@@ -47,6 +48,9 @@ _TOKEN = re.compile(
 _QUOTED = re.compile(r"\\(?:([xabtnvfr0-7\\])|([\s\S]))")
 _KINDS = {"number": NUMBER, "operator": OPERATOR}
 MAX_BYTES = 8 << 20
+"""Of a text, and of all that arguments put into it."""
+_WINDOW = 256
+"""So much of the text is looked at behind a pasted argument, at first."""
 
 
 class Lexer:
@@ -64,25 +68,28 @@ class Lexer:
     ) -> None:
         self.used: set[int] = set()
         self.saw_tokens = False
+        self._source = source.text
+        self._base = source.base
+        self._arguments = arguments
+        self._report = report
+        self._pasted = 0
+        self._pasted_until = 0
+        self._pasted_at = Span(0, 0)
+        # what is lexed: the text, or an argument and as much of the text behind it as needed
         self._text = source.text
         self._shift = source.base
         self._at = 0
-        self._arguments = arguments
-        self._report = report
-        self._pasted_until = 0
-        self._pasted_at = Span(0, 0)
 
     def next(self) -> Token | None:
         """The next token; None at the end of the text."""
         glued = True
         while True:
-            if space := _SPACE.match(self._text, self._at):
+            if space := self._match(_SPACE):
                 self._at = space.end()
                 glued = False
-            if self._at >= len(self._text):
+            found = self._match(_TOKEN)
+            if found is None:
                 return None
-            found = _TOKEN.match(self._text, self._at)
-            assert found is not None
             if found.lastgroup != "argument":
                 self.saw_tokens = True
                 return self._token(found, glued)
@@ -91,7 +98,19 @@ class Lexer:
 
     def stop(self) -> None:
         """Give no more tokens."""
-        self._at = len(self._text)
+        self._source = self._text = ""
+        self._at = self._pasted_until = 0
+
+    def _match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """The pattern at the place in the text; behind a pasted argument that goes on."""
+        while self._pasted_until:
+            if self._at >= self._pasted_until:
+                self._unpaste()
+                break
+            found = pattern.match(self._text, self._at)
+            if found is None or found.end() < len(self._text) or not self._widen():
+                return found
+        return pattern.match(self._text, self._at)
 
     def _span(self, start: int, end: int) -> Span:
         if start < self._pasted_until:
@@ -135,12 +154,38 @@ class Lexer:
             return Token(JUNK, "", span, problem=errors.NESTED_ARGUMENT)
         if text[0] == "@":
             value = quote(value)
-        self._text = value + self._text[end:]
+        self._pasted += len(value)
+        if self._pasted > MAX_BYTES:
+            self.stop()
+            return Token(JUNK, "", span, problem=errors.TOO_LARGE)
+        self._at = end
+        if value:
+            self._paste_text(value, span)
+        self.saw_tokens = True
+        return None
+
+    def _paste_text(self, value: str, span: Span) -> None:
+        """Lex a value in place of what ends here in the text."""
+        end = self._at
+        self._text = value + self._source[end : end + _WINDOW]
         self._shift += end - len(value)
         self._at = 0
         self._pasted_until, self._pasted_at = len(value), span
-        self.saw_tokens = True
-        return None
+
+    def _widen(self) -> bool:
+        """See twice as much of the text behind the argument; False if there is no more."""
+        behind = len(self._text) - self._pasted_until
+        start = self._pasted_until + self._shift - self._base
+        more = self._source[start + behind : start + 2 * behind + _WINDOW]
+        self._text += more
+        return bool(more)
+
+    def _unpaste(self) -> None:
+        """Go on in the text itself, behind the argument."""
+        if self._pasted_until:
+            self._at += self._shift - self._base
+            self._text, self._shift = self._source, self._base
+            self._pasted_until = 0
 
     def _out_of_range(self) -> str:
         return errors.ARGUMENT_RANGE.format(len(self._arguments))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from importlib import resources
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Severity, Sink
@@ -17,14 +18,15 @@ from bridge.script import ast, conditions
 from bridge.script.lex import Lexer
 from bridge.script.parse import parse
 from bridge.script.preprocess import Macro, Preprocessor
+from bridge.script.read import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from bridge.script.options import AnalyseOptions
     from bridge.source import SourceMap
 
+OWN_TAPSET = Path(__file__).resolve().parent.parent / "tapset"
 _DEFINITION = re.compile(
     r"^[ \t]*(?:(?:private|@\w+)[ \t]+)*(?:"
     r"function[ \t]+(?P<function>\w+)"
@@ -33,6 +35,7 @@ _DEFINITION = re.compile(
     re.MULTILINE,
 )
 _MORE_NAMES = re.compile(r"\w+")
+_WILD = re.compile(r"[*?\[]")
 
 
 @dataclass(slots=True, eq=False)
@@ -87,10 +90,12 @@ class Library:
             if isinstance(definition, ast.Function) and definition.name == name
         ]
 
-    def aliases(self, matches: re.Pattern[str]) -> list[tuple[ast.Script, ast.Alias]]:
-        """The aliases in files that define one whose first component matches."""
+    def aliases(self, first: str) -> list[tuple[ast.Script, ast.Alias]]:
+        """The aliases in files that define one whose first component fits the pattern."""
         table = self._indexed().aliases
-        files = {id(f): f for name in table if matches.match(name) for f in table[name]}
+        if first not in table and not _WILD.search(first):
+            return []
+        files = {id(f): f for name in table if fnmatchcase(name, first) for f in table[name]}
         return [
             (script, definition)
             for script in self._scripts(list(files.values()))
@@ -126,15 +131,12 @@ class Library:
 
     def _texts(self, suffix: str) -> Iterator[tuple[str, str]]:
         if self._options.own_tapset:
-            for entry in sorted(
-                resources.files("bridge.tapset").iterdir(), key=lambda e: e.name
-            ):
-                if entry.name.endswith(suffix):
-                    yield f"tapset/{entry.name}", entry.read_bytes().decode("latin-1")
+            for path in sorted(OWN_TAPSET.glob(f"*{suffix}")):
+                yield f"tapset/{path.name}", path.read_bytes().decode("latin-1")
         for folder in self._options.include:
             for path in _library_files(folder, suffix, self._options):
                 try:
-                    yield str(path), path.read_bytes().decode("latin-1")
+                    yield str(path), read_text(path).decode("latin-1")
                 except OSError:
                     continue
 

@@ -274,17 +274,22 @@ class _Parser:
         return self._grammar.terminals.get(token.text, "UNKNOWN")
 
     def _join_wildcards(self, token: Token) -> None:
+        pieces = [token.text]
         while (after := self._stream.peek()) is not None and after.glued:
             if after.kind not in {IDENTIFIER, KEYWORD} and not after.is_operator("*"):
-                return
-            token.text += after.text
-            token.kind = IDENTIFIER if token.kind == KEYWORD else token.kind
+                break
+            pieces.append(after.text)
             self._stream.next()
+        if len(pieces) > 1:
+            token.text = "".join(pieces)
+            token.kind = IDENTIFIER if token.kind == KEYWORD else token.kind
 
     def _join_strings(self, token: Token) -> None:
+        pieces = [token.text]
         while (after := self._stream.peek()) is not None and after.kind == STRING:
-            token.text += after.text
+            pieces.append(after.text)
             self._stream.next()
+        token.text = "".join(pieces)
 
     def _unexpected(self, token: Token) -> Diagnostic:
         if token.kind == JUNK:

@@ -68,6 +68,7 @@ class Preprocessor:
         self._stack: list[_Activation] = []
         self._expansions = 0
         self._expanded = 0
+        self._spent = False
         # open conditionals: their "%(" and whether we are in the "else" part / skipping
         self._open: list[tuple[Token, bool, bool]] = []
 
@@ -126,6 +127,8 @@ class Preprocessor:
             try:
                 token = self._expand(define=False)
             except errors.Refused:
+                if self._spent:
+                    raise
                 continue
             if token is None:
                 return None
@@ -182,7 +185,9 @@ class Preprocessor:
         return self._library().get(name)
 
     def _too_much(self, token: Token) -> errors.Refused:
+        self._spent = True
         self._stack.clear()
+        self._open.clear()
         self._lexer.stop()
         return self._refused(errors.TOO_MANY_ACTIONS, token)
 

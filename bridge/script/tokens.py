@@ -6,7 +6,7 @@ is where messages point, which for a pasted script argument is the `$1` that it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Token:
 
     `kind` is SystemTap's word for it, `type` the terminal that the grammar sees (set by the
     parser), `glued` whether it follows the last token without white space, `problem` what is
-    wrong with junk. `calls` are the macro invocations it came through, innermost first.
+    wrong with junk. `call` is the innermost macro invocation that it came out of; that token
+    has its own, and so on outwards.
     """
 
     kind: str
@@ -82,7 +83,7 @@ class Token:
     glued: bool = False
     problem: str = ""
     type: str = ""
-    calls: tuple[Token, ...] = ()
+    call: Token | None = None
 
     def is_operator(self, text: str) -> bool:
         """Whether it is this operator."""
@@ -95,10 +96,16 @@ class Token:
         return f"{self.kind} '{printable(self.text)}'"
 
     def called(self, call: Token) -> Token:
-        """A copy that came through one more macro invocation."""
-        return replace(self, calls=(*self.calls, call))
+        """A copy that came out of a macro invocation."""
+        return Token(self.kind, self.text, self.span, self.glued, self.problem, call=call)
+
+
+LONGEST_SHOWN = 2000
+"""Characters of a token that messages show; a script can have strings of megabytes."""
 
 
 def printable(text: str) -> str:
     """The text with a question mark for every byte that is not printable ASCII."""
+    if len(text) > LONGEST_SHOWN:
+        return printable(text[:LONGEST_SHOWN]) + "..."
     return "".join(c if " " <= c <= "~" else "?" for c in text)
