@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST = 5
+LONGEST = 200
+"""Names that are longer are not compared, which takes time by the square."""
 
 
 def distance(left: str, right: str) -> int:
@@ -23,7 +25,10 @@ def distance(left: str, right: str) -> int:
 
 def similar(name: str, known: Iterable[str], most: int = MOST) -> tuple[str, ...]:
     """The nearest names; equally near ones by alphabet."""
-    ranked = sorted((distance(name, other), other) for other in set(known))
+    if len(name) > LONGEST:
+        return ()
+    short = {other for other in known if len(other) <= LONGEST}
+    ranked = sorted((distance(name, other), other) for other in short)
     return tuple(other for _, other in ranked[:most])
 
 

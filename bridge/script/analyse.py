@@ -31,7 +31,7 @@ from bridge.script.usage import usage
 
 if TYPE_CHECKING:
     from bridge.diagnostics import Sink
-    from bridge.markers import Targets
+    from bridge.markers import Expansion, Targets
     from bridge.source import Source, SourceMap
 
 
@@ -133,24 +133,20 @@ def _add_probe(program: Program, derived: Derived) -> None:
 
 
 def _resolve(program: Program, deriver: Deriver) -> None:
-    """Resolve probes, the functions that they call, and the library's probes that come along."""  # noqa: E501 - one case per kind
-    done: set[int] = set()
+    """Resolve probes, what they call, and the library's probes that come along."""
     scripts = sum(not script.tapset for script in program.scripts)
-    pending = [*program.probes]
-    while pending:
-        body = pending.pop(0)
-        if id(body) in done:
-            continue
-        done.add(id(body))
-        if body.function is not None:
+    probes = 0
+    while probes < len(program.probes) or program.called:
+        if probes < len(program.probes):
+            body = program.probes[probes]
+            probes += 1
+        else:
+            body = program.called.popleft()
             _fold_function(program, body)
         Resolver(program, body).run()
         while scripts < len(program.scripts):
             _derive_script(program, deriver, program.scripts[scripts])
             scripts += 1
-        pending = [
-            b for b in (*program.probes, *program.functions.values()) if id(b) not in done
-        ]
 
 
 def _fold_function(program: Program, body: Body) -> None:
@@ -172,32 +168,27 @@ def _display(program: Program, targets: Targets) -> list[Body]:
     place = targets.expand([PointPart("end")])
     if isinstance(place, NoMatch):
         return []
+    owners = {d: script for script in program.scripts for d in script.definitions}
     displays = []
     for variable in program.globals.values():
         variable.read = variable in used.read
         variable.written = variable in used.written
         if variable.user and variable.written and not variable.read:
-            displays.append(_display_body(program, variable, place[0]))
+            owner = owners[variable.declaration]
+            displays.append(_display_body(program, variable, owner, place[0]))
     return displays
 
 
-def _display_body(program: Program, variable: GlobalVariable, place: object) -> Body:
-    from bridge.markers import Expansion
-
-    assert isinstance(place, Expansion)
-    block = ScopedBlock(_owner(program, variable), autoprint.display(variable))
+def _display_body(
+    program: Program, variable: GlobalVariable, owner: ast.Script, place: Expansion
+) -> Body:
+    block = ScopedBlock(owner, autoprint.display(variable))
     at = variable.declaration.token
     derived = Derived(place, "end", at, at, "keyword", (block,), ())
     body = Body((block,), derived=derived)
     Resolver(program, body).run()
     Inference(program).run([body])
     return body
-
-
-def _owner(program: Program, variable: GlobalVariable) -> ast.Script:
-    return next(
-        script for script in program.scripts if variable.declaration in script.definitions
-    )
 
 
 def _typed(program: Program, displays: list[Body]) -> Typed:

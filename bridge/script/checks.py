@@ -5,6 +5,7 @@ SystemTap finds these when it generates code (its pass 3). Spec: sections 3, 4 a
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bridge.script import ast, errors
@@ -12,9 +13,12 @@ from bridge.script.describe import describe
 from bridge.script.regex import regex_problem
 from bridge.script.typed import FunctionInfo, GlobalVariable
 from bridge.script.types import Type
+from bridge.script.usage import callers, reaching
 from bridge.script.walk import children, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from bridge.script.program import Body, Program
 
 
@@ -24,31 +28,39 @@ MOST_KEYS = 9
 
 def check_iteration(program: Program) -> None:
     """Report arrays that are modified while a `foreach` goes over them."""
-    writes = _Writes(program)
+    writers = _Writers(program)
     for body in program.bodies():
         for block in body.blocks:
-            _iterate(program, body, writes, block.block, ())
+            _iterate(program, body, writers, block.block, ())
 
 
-class _Writes:
-    """The globals that a function modifies, itself or by what it calls."""
+class _Writers:
+    """The functions that modify a global, themselves or by what they call."""
 
     def __init__(self, program: Program) -> None:
-        self.of: dict[FunctionInfo, set[object]] = {}
-        calls: dict[FunctionInfo, set[FunctionInfo]] = {}
-        for body in program.functions.values():
+        self._program = program
+        self._known: dict[object, frozenset[FunctionInfo]] = {}
+
+    def of(self, variable: object) -> frozenset[FunctionInfo]:
+        """The functions that modify the global."""
+        if variable not in self._known:
+            own = self._direct.get(variable, ())
+            self._known[variable] = reaching(own, self._callers)
+        return self._known[variable]
+
+    @cached_property
+    def _callers(self) -> Mapping[FunctionInfo, Sequence[FunctionInfo]]:
+        return callers(self._program)
+
+    @cached_property
+    def _direct(self) -> Mapping[object, Sequence[FunctionInfo]]:
+        found: dict[object, list[FunctionInfo]] = {}
+        for body in self._program.functions.values():
             if body.function is not None:
-                nodes = [n for b in body.blocks for n in walk(b.block)]
-                self.of[body.function] = {v for n in nodes if (v := written(body, n))}
-                found = (body.facts.calls.get(n) for n in nodes if isinstance(n, ast.Call))
-                calls[body.function] = {f for t in found if isinstance(t, tuple) for f in t}
-        changed = True
-        while changed:
-            before = sum(map(len, self.of.values()))
-            for function, callees in calls.items():
-                for callee in callees:
-                    self.of[function] |= self.of.get(callee, set())
-            changed = before != sum(map(len, self.of.values()))
+                nodes = (n for b in body.blocks for n in walk(b.block))
+                for variable in {v for n in nodes if (v := written(body, n))}:
+                    found.setdefault(variable, []).append(body.function)
+        return found
 
 
 def written(body: Body, node: ast.Node) -> object:
@@ -64,7 +76,7 @@ def written(body: Body, node: ast.Node) -> object:
 def _iterate(
     program: Program,
     body: Body,
-    writes: _Writes,
+    writers: _Writers,
     node: ast.Node,
     arrays: tuple[object, ...],
 ) -> None:
@@ -81,7 +93,7 @@ def _iterate(
             found = body.facts.calls.get(node)
             for function in found if isinstance(found, tuple) else ():
                 for variable in arrays:
-                    if variable in writes.of.get(function, ()):
+                    if function in writers.of(variable):
                         assert isinstance(variable, GlobalVariable)
                         message = (
                             f"function call modifies var '{variable.name}'"
@@ -89,7 +101,7 @@ def _iterate(
                         )
                         _refuse(program, message, node)
     for child in children(node):
-        _iterate(program, body, writes, child, arrays)
+        _iterate(program, body, writers, child, arrays)
 
 
 def _modified(

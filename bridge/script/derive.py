@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from fnmatch import translate
+from fnmatch import fnmatchcase
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch, PointPart
 from bridge.script import ast, errors
+from bridge.script.walk import walk
 from bridge.similar import among
 
 if TYPE_CHECKING:
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
     from bridge.source import Span
 
 MAX_ALIAS_DEPTH = 100
-MAX_PROBES = 100_000
+MAX_WORK = 3_000_000
+"""How many nodes the bodies of all probes of a program may have together."""
+_PER_PLACE = 20
+"""What a place costs besides its bodies, in nodes."""
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -72,6 +77,10 @@ class _Unresolved(Exception):
         super().__init__()
 
 
+class _TooMany(_Unresolved):
+    """There are more probes than can be dealt with; optional points do not hide it."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Handler:
     bodies: tuple[ScopedBlock, ...]
@@ -103,10 +112,11 @@ class Deriver:
     def __init__(
         self, scripts: Sequence[ast.Script], library: Library, targets: Targets, sink: Sink
     ) -> None:
-        self._scripts = scripts
-        self._library = library
         self._targets = targets
         self._sink = sink
+        self._index = _Aliases(scripts, library)
+        self._work = 0
+        self._sizes: dict[ast.Block, int] = {}
 
     def probe(self, script: ast.Script, probe: ast.Probe) -> list[Derived]:
         """All probes of one definition; an error is in the sink."""
@@ -132,16 +142,14 @@ class Deriver:
             try:
                 here = self._point(script, point, handler.under(script, point), depth)
             except _Unresolved as problem:
-                if point.optional:
+                if point.optional and not isinstance(problem, _TooMany):
                     continue
                 first = point.components[0]
                 outer = errors.semantic(
                     "while resolving probe point", first.token, f"identifier '{first.name}'"
                 )
-                raise _Unresolved((outer, *problem.diagnostics)) from None
+                raise type(problem)((outer, *problem.diagnostics)) from None
             found += here
-            if len(found) > MAX_PROBES:
-                raise _Unresolved((errors.semantic("too many probes", point.token),))
             if point.sufficient and here:
                 break
         return found
@@ -153,7 +161,8 @@ class Deriver:
             message = "recursive loop in alias expansion"
             raise _Unresolved((errors.semantic(message, point.token, _named(point)),))
         found: list[Derived] = []
-        aliases = self._aliases(point)
+        self._spend(point, _PER_PLACE)
+        aliases = self._index.named(point)
         seen = {id(p) for p in handler.chain}
         for owner, alias, name in aliases:
             if any(id(p) in seen for p in alias.points):
@@ -200,6 +209,8 @@ class Deriver:
             if optional:
                 return []
             raise _Unresolved((self._mismatch(point, places), *places.reasons))
+        each = _PER_PLACE + sum(map(self._size, handler.bodies))
+        self._spend(point, each * len(places))
         return [
             Derived(
                 place,
@@ -220,41 +231,84 @@ class Deriver:
         message = problem.message + among(problem.similar)
         return errors.semantic(message, part.token, f"identifier '{part.name}'")
 
-    # --- aliases
+    # --- bounds
 
-    def _aliases(
-        self, point: ast.ProbePoint
-    ) -> list[tuple[ast.Script, ast.Alias, ast.ProbePoint]]:
+    def _spend(self, point: ast.ProbePoint, work: int) -> None:
+        self._work += work
+        if self._work > MAX_WORK:
+            raise _TooMany((errors.semantic("too many probes", point.token, _named(point)),))
+
+    def _size(self, body: ScopedBlock) -> int:
+        """How many nodes a body has."""
+        known = self._sizes.get(body.block)
+        if known is None:
+            known = self._sizes[body.block] = sum(1 for _ in walk(body.block))
+        return known
+
+
+_NamedAlias = tuple[ast.Script, ast.Alias, ast.ProbePoint]
+"""An alias by one of its names."""
+
+
+class _Aliases:
+    """The aliases of the scripts and the library, by the first component of their names."""
+
+    def __init__(self, scripts: Sequence[ast.Script], library: Library) -> None:
+        self._scripts = scripts
+        self._library = library
+        self._indexed = 0
+        self._count = 0
+        self._known: set[ast.Alias] = set()
+        self._own: dict[str, list[tuple[int, _NamedAlias]]] = {}
+
+    def named(self, point: ast.ProbePoint) -> list[_NamedAlias]:
         """The aliases that a point names, each with the name that the point begins with."""
-        first = re.compile(translate(point.components[0].name))
-        own = [
-            (script, definition)
-            for script in self._scripts
-            for definition in script.definitions
-            if isinstance(definition, ast.Alias)
+        self._catch_up()
+        first = point.components[0].name
+        if _WILD.search(first):
+            fitting = [
+                x for name in self._own if fnmatchcase(name, first) for x in self._own[name]
+            ]
+            candidates = [named for _, named in sorted(fitting, key=itemgetter(0))]
+        else:
+            candidates = [named for _, named in self._own.get(first, ())]
+        candidates += [
+            (script, alias, name)
+            for script, alias in self._library.aliases(first)
+            if alias not in self._known
+            for name in alias.names
         ]
-        known = {id(alias) for _, alias in own}
-        candidates = own + [x for x in self._library.aliases(first) if id(x[1]) not in known]
-        found = []
-        for script, alias in candidates:
-            for name in alias.names:
-                length = len(name.components)
-                if length <= len(point.components) and _matches(
-                    name.components, point.components[:length]
-                ):
-                    found.append((script, alias, name))
+        found = [named for named in candidates if _begins(point.components, named[2])]
         # `a.b.return` means the alias of that name, and not `a.b` with a suffix
         longest = max((len(name.components) for _, _, name in found), default=0)
         return [one for one in found if len(one[2].components) == longest]
 
+    def _catch_up(self) -> None:
+        """Take in the scripts that have come since."""
+        for script in self._scripts[self._indexed :]:
+            for definition in script.definitions:
+                if isinstance(definition, ast.Alias):
+                    self._add(script, definition)
+        self._indexed = len(self._scripts)
 
-def _matches(
-    names: Sequence[ast.PointComponent], components: Sequence[ast.PointComponent]
-) -> bool:
-    return all(
-        component.argument is None and re.match(translate(component.name), name.name)
-        for name, component in zip(names, components, strict=True)
+    def _add(self, script: ast.Script, alias: ast.Alias) -> None:
+        self._known.add(alias)
+        for name in alias.names:
+            self._count += 1
+            first = name.components[0].name
+            self._own.setdefault(first, []).append((self._count, (script, alias, name)))
+
+
+def _begins(components: Sequence[ast.PointComponent], name: ast.ProbePoint) -> bool:
+    """Whether a point begins with a name; wildcards are in the point."""
+    return len(name.components) <= len(components) and all(
+        component.argument is None and _fits(known.name, component.name)
+        for known, component in zip(name.components, components, strict=False)
     )
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 def _extended(point: ast.ProbePoint, suffix: Sequence[ast.PointComponent]) -> ast.ProbePoint:

@@ -30,6 +30,9 @@ _VALUES = (LONG, STRING)
 ARITHMETIC_ASSIGNMENTS = frozenset(
     {"+=", "-=", "*=", "/=", "%=", "&=", "^=", "|=", "<<=", ">>="}
 )
+MAX_WORK = 10_000_000
+"""How many expressions are visited, all passes together; a chain of types needs many."""
+_PER_BODY = 10
 COMPARISONS = frozenset({"<", ">", "<=", ">=", "==", "!="})
 
 
@@ -60,6 +63,8 @@ class Inference:
         self._point = ""
         self._new = 0
         self._left = 0
+        self._open = 0
+        self._work = 0
         self._final = False
         self._seen: set[str] = set()
         self._origins: dict[tuple[Declared, int], ast.Node] = {}
@@ -99,19 +104,32 @@ class Inference:
 
     def run(self, bodies: Sequence[Body] | None = None) -> None:
         """Infer everything; errors go to the sink."""
-        while True:
-            self._new = self._left = 0
-            for body in self._program.bodies() if bodies is None else bodies:
+        open_ = list(self._program.bodies() if bodies is None else bodies)
+        while self._work < MAX_WORK:
+            new, left, unsettled = 0, 0, []
+            for body in open_:
                 self._body(body)
+                new, left = new + self._new, left + self._left
+                if not self._settled(body):
+                    unsettled.append(body)
             if bodies is None:
-                self._globals()
-            if self._new:
-                continue
-            if not self._left or self._final:
+                left += self._globals()
+            if not new and (not left or self._final):
                 return
-            self._final = True
+            self._final = self._final or not new
+            open_ = unsettled
+        too_long = errors.semantic("the types of this script take too long to infer")
+        self._report("too-long", too_long)
+
+    def _settled(self, body: Body) -> bool:
+        """Whether the last visit found all types known, so that no other can change any."""
+        function = body.function
+        known = function is None or function.result is not UNKNOWN
+        return known and not (self._new or self._left or self._open)
 
     def _body(self, body: Body) -> None:
+        self._new = self._left = self._open = 0
+        self._work += _PER_BODY + len(body.facts.types)
         self._facts, self._function = body.facts, body.function
         derived = body.derived
         self._point = derived.script_point if derived else ""
@@ -138,7 +156,9 @@ class Inference:
                 message = "stat locals not supported, missing global declaration? "
                 self._report("stat-local", _at(message, first))
 
-    def _globals(self) -> None:
+    def _globals(self) -> int:
+        """Look at the declarations; how many have no type yet."""
+        self._left = 0
         for variable in self._program.globals.values():
             if self._program.arities[variable].count < 0:
                 continue
@@ -147,6 +167,7 @@ class Inference:
             if variable.keys is None and variable.wrap:
                 message = "wrapping not supported for scalars"
                 self._report("wrap", _at(message, variable.declaration))
+        return self._left
 
     def _visit(self, node: ast.Node, want: Type) -> None:
         visitor = self._visitors.get(type(node))
@@ -256,6 +277,7 @@ class Inference:
                 _declare(declared, own)
                 self._resolved(node, declared)
             else:
+                self._open += 1
                 if not accept_unknown:
                     self._unresolved(node)
                 return None

@@ -5,6 +5,7 @@ Rule: one object per declared thing; the trees stay as they are and facts are ke
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ def no_structures(name: str, module: str) -> NoAccess:
     return NoAccess(f"type definition '{name}' not found in '{module or 'kernel'}'")
 
 
+Named = tuple[ast.Script, ast.Function]
+"""A function and the file that it is in."""
 TYPES = {"long": Type.LONG, "string": Type.STRING, None: Type.UNKNOWN}
 
 
@@ -65,9 +68,14 @@ class Program:
     globals: dict[tuple[str, str], GlobalVariable] = field(default_factory=dict)
     arities: dict[GlobalVariable, Arity] = field(default_factory=dict)
     functions: dict[ast.Function, Body] = field(default_factory=dict)
+    called: deque[Body] = field(default_factory=deque)
+    """Functions that are called and whose own names are still to be resolved."""
     probes: list[Body] = field(default_factory=list)
-    derived: list[Derived] = field(default_factory=list)
     structures: Structures = no_structures
+    suggested: int = 0
+    """How many unknown functions were looked up among the known ones."""
+    _named: dict[str, list[Named]] = field(default_factory=dict)
+    _indexed: int = 0
 
     def declare(self, script: ast.Script, declaration: ast.Global) -> GlobalVariable:
         """The variable of a declaration; private ones are known in their file only."""
@@ -88,15 +96,23 @@ class Program:
             self.arities[variable] = Arity()
         return self.globals[key]
 
-    def choose(self, script: ast.Script) -> bool:
-        """Take a library file into the program; whether it was new."""
+    def choose(self, script: ast.Script) -> None:
+        """Take a library file into the program."""
         if any(known is script for known in self.scripts):
-            return False
+            return
         self.scripts.append(script)
         for definition in script.definitions:
             if isinstance(definition, ast.Global):
                 self.declare(script, definition)
-        return True
+
+    def functions_named(self, name: str) -> Sequence[Named]:
+        """The functions of the program's files that have a name, in their order."""
+        for script in self.scripts[self._indexed :]:
+            for definition in script.definitions:
+                if isinstance(definition, ast.Function):
+                    self._named.setdefault(definition.name, []).append((script, definition))
+        self._indexed = len(self.scripts)
+        return self._named.get(name, ())
 
     def function(self, script: ast.Script, declaration: ast.Function) -> Body:
         """The body of a function that is called."""
@@ -111,7 +127,8 @@ class Program:
                 declaration.name, declaration, parameters, TYPES[declaration.result], facts
             )
             blocks = (ScopedBlock(script, declaration.body),) if declaration.body else ()
-            self.functions[declaration] = Body(blocks, facts=facts, function=info)
+            body = self.functions[declaration] = Body(blocks, facts=facts, function=info)
+            self.called.append(body)
         return self.functions[declaration]
 
     def bodies(self) -> Sequence[Body]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from bridge.diagnostics import Diagnostic
     from bridge.script.program import Body, Program
 
+MOST_SUGGESTED = 50
+"""So many unknown functions of a program get suggestions, which take their time."""
+
 
 class Resolver:
     """Resolves one body."""
@@ -238,7 +241,7 @@ class Resolver:
             takes = len(other.parameters) if other is not None else arities[-1]
             message = f"arity mismatch found (function '{node.name}' takes {takes} args)"
             raise self._refused(message, node)
-        near = among(similar(node.name, self._function_names()))
+        near = among(self._similar(node.name))
         raise self._refused(f"unresolved function {node.name}{near}", node)
 
     def _privileged(self, node: ast.Call, functions: Sequence[FunctionInfo]) -> None:
@@ -255,16 +258,9 @@ class Resolver:
     ) -> tuple[Sequence[tuple[ast.Script, ast.Function]], ast.Function | None]:
         """The functions that a call may run, in order; one of another arity for the message."""
         count = len(node.arguments)
-        known = [
-            (script, definition)
-            for script in self._program.scripts
-            for definition in script.definitions
-            if isinstance(definition, ast.Function) and definition.name == node.name
-        ]
-        seen = {id(definition) for _, definition in known}
-        library = [
-            x for x in self._program.library.functions(node.name) if id(x[1]) not in seen
-        ]
+        known = self._program.functions_named(node.name)
+        seen = {definition for _, definition in known}
+        library = [x for x in self._program.library.functions(node.name) if x[1] not in seen]
         visible = [
             (script, function)
             for script, function in (*known, *library)
@@ -275,6 +271,13 @@ class Resolver:
             self._program.choose(script)
         other = next((function for _, function in reversed(visible)), None)
         return sorted(found, key=_priority), other
+
+    def _similar(self, name: str) -> Sequence[str]:
+        """Functions of a like name, for the first few of the unknown ones."""
+        self._program.suggested += 1
+        if self._program.suggested > MOST_SUGGESTED:
+            return ()
+        return similar(name, self._function_names())
 
     def _function_names(self) -> set[str]:
         names = {

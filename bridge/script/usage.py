@@ -15,7 +15,7 @@ from bridge.script.typed import Facts, FunctionInfo, GlobalVariable, LocalVariab
 from bridge.script.walk import children, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bridge.script.program import Body, Program
 
@@ -96,20 +96,47 @@ def usage(bodies: Iterable[Body]) -> Usage:
     return found
 
 
+def called(body: Body) -> set[FunctionInfo]:
+    """The functions of the script that a body calls."""
+    tables = (found for found in body.facts.calls.values() if isinstance(found, tuple))
+    return {function for table in tables for function in table}
+
+
+def callers(program: Program) -> dict[FunctionInfo, list[FunctionInfo]]:
+    """Which functions call a function."""
+    found: dict[FunctionInfo, list[FunctionInfo]] = {}
+    for body in program.functions.values():
+        if body.function is not None:
+            for callee in called(body):
+                found.setdefault(callee, []).append(body.function)
+    return found
+
+
+def reaching(
+    goals: Iterable[FunctionInfo], calling: Mapping[FunctionInfo, Sequence[FunctionInfo]]
+) -> frozenset[FunctionInfo]:
+    """The goals and all functions that call one of them, directly or not."""
+    pending = list(goals)
+    found = set(pending)
+    while pending:
+        for caller in calling.get(pending.pop(), ()):
+            if caller not in found:
+                found.add(caller)
+                pending.append(caller)
+    return frozenset(found)
+
+
 class Effects:
     """Which functions and expressions have an effect besides their value."""
 
     def __init__(self, program: Program) -> None:
-        self._impure: set[FunctionInfo] = set()
-        bodies = [b for b in program.bodies() if b.function is not None]
-        changed = True
-        while changed:
-            changed = False
-            for body in bodies:
-                function = body.function
-                if function is not None and function not in self._impure and self._acts(body):
-                    self._impure.add(function)
-                    changed = True
+        self._impure: frozenset[FunctionInfo] = frozenset()
+        acting = {
+            body.function
+            for body in program.functions.values()
+            if body.function is not None and self._acts(body)
+        }
+        self._impure = reaching(acting, callers(program)) if acting else frozenset()
 
     def _acts(self, body: Body) -> bool:
         if not body.blocks:
