@@ -45,6 +45,26 @@ static int32_t give_real(void *result, double value)
 	return MB_OK;
 }
 
+#define NAN_DEFAULT 0x7ff8000000000000
+#define NAN_QUIET 0x0008000000000000
+
+static int is_signalling(int64_t bits)
+{
+	return isnan(real(bits)) && !(bits & NAN_QUIET);
+}
+
+/* What is not a number is so in SystemTap's way, not in the processor's: an operand that is none, else a positive one. */
+static int32_t give_result(void *result, double value, int64_t a, int64_t b)
+{
+	if (!isnan(value))
+		return give_real(result, value);
+	if (is_signalling(a) || is_signalling(b))
+		return mb_give(result, (is_signalling(a) ? a : b) | NAN_QUIET);
+	if (isnan(real(a)) || isnan(real(b)))
+		return mb_give(result, isnan(real(a)) ? a : b);
+	return mb_give(result, NAN_DEFAULT);
+}
+
 MB_BUILTIN(long_to_fp)
 {
 	return give_real(result, (double)argument[0]);
@@ -187,32 +207,32 @@ MB_BUILTIN(fp32_to_fp64)
 
 MB_BUILTIN(fp_add)
 {
-	return give_real(result, real(argument[0]) + real(argument[1]));
+	return give_result(result, real(argument[0]) + real(argument[1]), argument[0], argument[1]);
 }
 
 MB_BUILTIN(fp_sub)
 {
-	return give_real(result, real(argument[0]) - real(argument[1]));
+	return give_result(result, real(argument[0]) - real(argument[1]), argument[0], argument[1]);
 }
 
 MB_BUILTIN(fp_mul)
 {
-	return give_real(result, real(argument[0]) * real(argument[1]));
+	return give_result(result, real(argument[0]) * real(argument[1]), argument[0], argument[1]);
 }
 
 MB_BUILTIN(fp_div)
 {
-	return give_real(result, real(argument[0]) / real(argument[1]));
+	return give_result(result, real(argument[0]) / real(argument[1]), argument[0], argument[1]);
 }
 
 MB_BUILTIN(fp_rem)
 {
-	return give_real(result, remainder(real(argument[0]), real(argument[1])));
+	return give_result(result, remainder(real(argument[0]), real(argument[1])), argument[0], argument[1]);
 }
 
 MB_BUILTIN(fp_sqrt)
 {
-	return give_real(result, sqrt(real(argument[0])));
+	return give_result(result, sqrt(real(argument[0])), argument[0], 0);
 }
 
 MB_BUILTIN(fp_eq)

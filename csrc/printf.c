@@ -5,6 +5,7 @@
  */
 #include "runtime.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,8 +161,20 @@ static void put_binary(struct mb_text *text, const struct conversion *how, int64
 		pad(text, '\0', fill);
 }
 
-/* Memory of the traced process; what cannot be read gives 0 and ends the text. */
-static int put_memory(const struct mb_session *session, struct mb_text *text, const struct conversion *how, int64_t address)
+#define PAGE 4096
+
+/* The first byte of unreadable memory. */
+static int64_t faulty_address(const struct mb_session *session, int64_t address)
+{
+	char byte;
+
+	while (!mb_read_user(session, address, &byte, 1))
+		address = (int64_t)(((uint64_t)address & ~(uint64_t)(PAGE - 1)) + PAGE);
+	return address;
+}
+
+/* Memory of the traced process; what cannot be read is an error. The kernel's is never read here. */
+static int32_t put_memory(struct mb_session *session, struct mb_text *text, const struct conversion *how, int64_t address, uint32_t site)
 {
 	int64_t length = how->precision > 0 ? how->precision : 1, shown = how->letter == 'M' ? 2 * length : length;
 	char bytes[MB_PRINT_BYTES];
@@ -169,7 +182,8 @@ static int put_memory(const struct mb_session *session, struct mb_text *text, co
 	if (length > (int64_t)sizeof(bytes))
 		length = (int64_t)sizeof(bytes);
 	if (!how->special || mb_read_user(session, address, bytes, (size_t)length))
-		return -1;
+		return mb_raise_format(session, site, "read fault [man error::fault] at 0x%" PRIx64,
+				       (uint64_t)(how->special ? faulty_address(session, address) : address));
 	if (!how->left)
 		pad(text, ' ', how->width - shown);
 	for (int64_t i = 0; i < length; i++) {
@@ -182,7 +196,7 @@ static int put_memory(const struct mb_session *session, struct mb_text *text, co
 	}
 	if (how->left)
 		pad(text, ' ', how->width - shown);
-	return 0;
+	return MB_OK;
 }
 
 /* --- whole formats --- */
@@ -210,40 +224,35 @@ static const int64_t *read_conversion(const struct mb_piece *piece, const int64_
 	return argument;
 }
 
-static int put_conversion(struct mb_session *session, struct mb_text *text, const struct conversion *how, int64_t argument)
+static void put_value(struct mb_session *session, struct mb_text *text, const struct conversion *how, int64_t argument)
 {
 	switch (how->letter) {
 	case 's':
 		put_string(text, how, mb_slot_text(argument), session->limits.maxstringlen - 1);
-		return 0;
+		break;
 	case 'c':
 		put_char(text, how, (char)argument);
-		return 0;
+		break;
 	case 'b':
 		put_binary(text, how, argument);
-		return 0;
-	case 'm':
-	case 'M':
-		return put_memory(session, text, how, argument);
+		break;
 	case 'o':
 		put_number(text, how, (uint64_t)argument, 8);
-		return 0;
+		break;
 	case 'x':
 	case 'X':
 	case 'p':
 		put_number(text, how, (uint64_t)argument, 16);
-		return 0;
+		break;
 	default:
 		put_number(text, how, (uint64_t)argument, 10);
-		return 0;
 	}
 }
 
 /* A width is at most the room that is left, `nul` included: what does not fit is cut in front of the digits, not behind. */
-void mb_format_text(struct mb_session *session, const struct mb_format *format, const int64_t *arguments, struct mb_text *text, int nul)
+int32_t mb_format_text(struct mb_session *session, const struct mb_format *format, const int64_t *arguments, struct mb_text *text, int nul,
+		       uint32_t site)
 {
-	char *start = text->at;
-
 	for (uint32_t i = 0; i < format->count; i++) {
 		const struct mb_piece *piece = &format->pieces[i];
 		struct conversion how;
@@ -253,28 +262,33 @@ void mb_format_text(struct mb_session *session, const struct mb_format *format, 
 			continue;
 		}
 		arguments = read_conversion(piece, arguments, text->end - text->at + nul, &how);
-		if (put_conversion(session, text, &how, *arguments++)) {
-			text->at = start;
-			return;
-		}
+		if (piece->letter != 'm' && piece->letter != 'M')
+			put_value(session, text, &how, *arguments);
+		else if (put_memory(session, text, &how, *arguments, site))
+			return MB_RAISED;
+		arguments++;
 	}
+	return MB_OK;
 }
 
-void mb_print(struct mb_session *session, uint32_t format, const int64_t *arguments)
+int32_t mb_print(struct mb_session *session, uint32_t format, const int64_t *arguments, uint32_t site)
 {
 	char *room = mb_output_room(session, MB_PRINT_BYTES);
 	struct mb_text text = { room, room + MB_PRINT_BYTES };
+	int32_t ret = mb_format_text(session, &session->formats[format], arguments, &text, 0, site);
 
-	mb_format_text(session, &session->formats[format], arguments, &text, 0);
-	session->out.used += (size_t)(text.at - room);
+	if (!ret)
+		session->out.used += (size_t)(text.at - room);
+	return ret;
 }
 
-void mb_sprint(struct mb_session *session, char *dest, uint32_t format, const int64_t *arguments)
+int32_t mb_sprint(struct mb_session *session, char *dest, uint32_t format, const int64_t *arguments, uint32_t site)
 {
 	size_t room = session->limits.maxstringlen - 1;
 	struct mb_text text = { session->scratch, session->scratch + room };
+	int32_t ret = mb_format_text(session, &session->formats[format], arguments, &text, 1, site);
 
-	mb_format_text(session, &session->formats[format], arguments, &text, 1);
 	*text.at = '\0';
 	mb_string_copy(session, dest, session->scratch);
+	return ret;
 }

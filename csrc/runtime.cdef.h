@@ -30,5 +30,5 @@ int32_t mb_stat_get(void *session, uint32_t global, const int64_t *keys, uint32_
 int32_t mb_histogram_get(void *session, uint32_t global, const int64_t *keys, int64_t bucket, int64_t *result, uint32_t site);
 int32_t mb_histogram_print(void *session, uint32_t global, const int64_t *keys, uint32_t site);
 int32_t mb_histogram_string(void *session, uint32_t global, const int64_t *keys, char *dest, uint32_t site);
-void mb_print(void *session, uint32_t format, const int64_t *arguments);
-void mb_sprint(void *session, char *dest, uint32_t format, const int64_t *arguments);
+int32_t mb_print(void *session, uint32_t format, const int64_t *arguments, uint32_t site);
+int32_t mb_sprint(void *session, char *dest, uint32_t format, const int64_t *arguments, uint32_t site);

@@ -266,9 +266,10 @@ int32_t mb_histogram_string(struct mb_session *session, uint32_t global, const i
 void mb_histogram_text(const struct mb_stat_shape *shape, const struct mb_stat *stat, int32_t elision, struct mb_text *text);
 
 /* printf.c */
-void mb_print(struct mb_session *session, uint32_t format, const int64_t *arguments);
-void mb_sprint(struct mb_session *session, char *dest, uint32_t format, const int64_t *arguments);
-void mb_format_text(struct mb_session *session, const struct mb_format *format, const int64_t *arguments, struct mb_text *text, int nul);
+int32_t mb_print(struct mb_session *session, uint32_t format, const int64_t *arguments, uint32_t site);
+int32_t mb_sprint(struct mb_session *session, char *dest, uint32_t format, const int64_t *arguments, uint32_t site);
+int32_t mb_format_text(struct mb_session *session, const struct mb_format *format, const int64_t *arguments, struct mb_text *text, int nul,
+		       uint32_t site);
 
 /* builtin_symbols.c */
 void mb_symbols_free(struct mb_symbols *symbols);

@@ -75,8 +75,8 @@ static const char *site_text(const struct mb_session *session, uint32_t site)
 	return site < session->site_count ? session->sites[site] : "";
 }
 
-/* "near TOKEN at FILE:L:C (called from TOKEN at FILE:L:C)..."; returns whether all of it fits into a string. */
-static int describe(const struct mb_session *session, struct mb_text *text)
+/* "MESSAGE near TOKEN at FILE:L:C (called from TOKEN at FILE:L:C)... in probe POINT", as far as it fits into a string. */
+static void describe(const struct mb_session *session, const struct mb_handler *handler, struct mb_text *text)
 {
 	const struct mb_error *error = &session->error;
 
@@ -90,19 +90,19 @@ static int describe(const struct mb_session *session, struct mb_text *text)
 		put(text, site_text(session, error->chain[i]));
 		put(text, ")");
 	}
-	return !error->dropped && text->at < text->end;
+	if (error->dropped)
+		return;
+	put(text, " in probe ");
+	put(text, handler->point);
 }
 
 static void report(struct mb_session *session, const struct mb_handler *handler)
 {
 	struct mb_text text = { session->scratch, session->scratch + session->limits.maxstringlen - 1 };
-	int whole = describe(session, &text);
 
+	describe(session, handler, &text);
 	*text.at = '\0';
-	if (whole)
-		mb_session_message(session, "ERROR", "%s in probe %s", session->scratch, handler->point);
-	else
-		mb_session_message(session, "ERROR", "%s", session->scratch);
+	mb_session_message(session, "ERROR", "%s", session->scratch);
 }
 
 /* --- handlers --- */

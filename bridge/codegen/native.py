@@ -80,8 +80,11 @@ class _Unit:
         return "\n".join([*declarations, "", *self.parts])
 
 
-def compile_native(what: Placed | Program) -> NativeCode:
-    """Compile what runs in user space; a Program alone is compiled as a whole."""
+def compile_native(what: Placed | Program, level: int | None = None) -> NativeCode:
+    """Compile what runs in user space; a Program alone is compiled as a whole.
+
+    `level` is how far to optimise, by the size of the program if it is not given.
+    """
     program = what.program if isinstance(what, Placed) else what
     unit = _Unit(program)
     handlers = list(_user_handlers(what))
@@ -95,7 +98,9 @@ def compile_native(what: Placed | Program) -> NativeCode:
     for number, function in enumerate(program.functions):
         unit.add(f"function_{number}", Role.FUNCTION, function)
     text = unit.text()
-    engine = _compile(text, unit.used, len(unit.parts))
+    if level is None:
+        level = 2 if len(unit.parts) <= _INLINED else 1
+    engine = _compile(text, unit.used, level)
     return NativeCode(
         {n: engine.get_function_address(f"handler_{n}") for n, _ in handlers},
         {n: engine.get_function_address(f"condition_{n}") for n in conditions},
@@ -133,13 +138,12 @@ def _add_symbol(name: str) -> None:
     _llvm().add_symbol(name, runtime.address_of(name))
 
 
-def _compile(text: str, used: set[str], functions: int) -> Any:  # noqa: ANN401 - as above
+def _compile(text: str, used: set[str], level: int) -> Any:  # noqa: ANN401 - as above
     llvm = _llvm()
     for name in used - set(_LIBC):
         _add_symbol(name)
     module = llvm.parse_assembly(text)
     module.verify()
-    level = 2 if functions <= _INLINED else 1
     machine = llvm.Target.from_default_triple().create_target_machine(opt=level)
     options = llvm.create_pipeline_tuning_options(level)
     options.loop_vectorization = False

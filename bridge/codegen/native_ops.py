@@ -301,13 +301,23 @@ def _call_context(b: NativeBackend, e: Emitter, op: ops.CallBuiltin, builtin: Bu
 def print_format(b: NativeBackend, e: Emitter, op: ops.PrintFormat) -> None:
     """Print a format."""
     arguments = b.arguments(e, op.arguments)
-    b.call(e, "mb_print", "%session", str(op.format), arguments)
+    site = site_number(op.site)
+    status = b.call(e, "mb_print", "%session", str(op.format), arguments, site)
+    _leave_if_failed(e, op, status)
 
 
 def format_string(b: NativeBackend, e: Emitter, op: ops.FormatString) -> None:
     """Dest = the text of a format."""
     arguments = b.arguments(e, op.arguments)
-    b.call(e, "mb_sprint", "%session", b.buffer(op.dest), str(op.format), arguments)
+    number, site = str(op.format), site_number(op.site)
+    dest = b.buffer(op.dest)
+    status = b.call(e, "mb_sprint", "%session", dest, number, arguments, site)
+    _leave_if_failed(e, op, status)
+
+
+def _leave_if_failed(e: Emitter, op: ops.PrintFormat | ops.FormatString, status: str) -> None:
+    if op.site is not None:
+        e.leave_if(e.value(f"icmp ne i32 {status}, 0"))
 
 
 def tick(b: NativeBackend, e: Emitter, op: ops.Tick) -> None:

@@ -56,8 +56,8 @@ SIGNATURES: dict[str, tuple[str, tuple[str, ...]]] = {
     "mb_histogram_get": ("i32", ("ptr", "i32", "ptr", "i64", "ptr", "i32")),
     "mb_histogram_print": ("i32", ("ptr", "i32", "ptr", "i32")),
     "mb_histogram_string": ("i32", ("ptr", "i32", "ptr", "ptr", "i32")),
-    "mb_print": ("void", ("ptr", "i32", "ptr")),
-    "mb_sprint": ("void", ("ptr", "ptr", "i32", "ptr")),
+    "mb_print": ("i32", ("ptr", "i32", "ptr", "i32")),
+    "mb_sprint": ("i32", ("ptr", "ptr", "i32", "ptr", "i32")),
 }
 """Result and parameter types of each function of csrc/runtime.cdef.h."""
 

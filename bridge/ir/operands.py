@@ -107,6 +107,8 @@ _CAN_FAIL = (
     ops.HistogramText,
     ops.Call,
     ops.CallBuiltin,
+    ops.PrintFormat,
+    ops.FormatString,
     ops.Tick,
 )
 

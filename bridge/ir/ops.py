@@ -297,19 +297,21 @@ class CallBuiltin:
 
 @dataclass(frozen=True, slots=True)
 class PrintFormat:
-    """Print format number `format` with its arguments."""
+    """Print format number `format` with its arguments; `site` is set if it reads memory."""
 
     format: int
     arguments: tuple[Reg, ...]
+    site: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FormatString:
-    """dest = the text of format number `format`, cut to MAXSTRINGLEN - 1."""
+    """dest = the text of format number `format`, cut to MAXSTRINGLEN - 1; `site` as above."""
 
     dest: Reg
     format: int
     arguments: tuple[Reg, ...]
+    site: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

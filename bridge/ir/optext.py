@@ -44,8 +44,8 @@ TEMPLATES: dict[type, str] = {
     ops.IterDelete: "iterate.drop {iterator}",
     ops.Call: "{dest} = call {overloads} {arguments} {site}",
     ops.CallBuiltin: "{dest} = builtin {name} {arguments} {site}",
-    ops.PrintFormat: "print {format} {arguments}",
-    ops.FormatString: "{dest} = format {format} {arguments}",
+    ops.PrintFormat: "print {format} {arguments}{site}",
+    ops.FormatString: "{dest} = format {format} {arguments}{site}",
     ops.Tick: "tick {count} {site}",
     ops.Caught: "{dest} = caught",
     ops.Jump: "jump {target}",
@@ -128,6 +128,12 @@ _SITE = _Kind(
     lambda v, _: "!none" if v is None else f"!{v}",
     lambda t: None if t == "!none" else _tail(t),
 )
+_SELDOM_SITE = _Kind(
+    r"(?: !\d+)?",
+    lambda v, _: "" if v is None else f" !{v}",
+    lambda t: _tail(t.lstrip()) if t else None,
+)
+"""Of operations that hardly ever fail."""
 _KINDS: dict[str, _Kind] = {
     "Reg": _Kind(_REG, _reg, _tail),
     "Reg | None": _Kind(f"{_REG}|_", _optional(_reg, "_"), _read_optional(_tail, "_")),
@@ -158,6 +164,8 @@ _HOLE = re.compile(r"\{(\w+)\}")
 
 
 def _kind(class_: type, name: str) -> _Kind:
+    if name == "site" and class_ in {ops.PrintFormat, ops.FormatString}:
+        return _SELDOM_SITE
     if name in _BY_NAME:
         return _BY_NAME[name]
     return next(_KINDS[str(field.type)] for field in fields(class_) if field.name == name)

@@ -64,7 +64,7 @@ class _Checker:
     captures: tuple[Capture, ...] | None
     problems: list[str] = field(default_factory=list)
     iterators: dict[int, Array] = field(default_factory=dict)
-    where: str = ""
+    where: tuple[str, object] = ("", "")
 
     def run(self) -> list[str]:
         """What is wrong with the function."""
@@ -73,7 +73,7 @@ class _Checker:
         self._collect_iterators()
         for number, block in enumerate(self.function.blocks):
             for op in (*block.ops, block.terminator):
-                self.where = f"{self.function.name} b{number} {op}"
+                self.where = f"b{number}", op
                 self._check(op)
             labels = successors(block.terminator)
             for label in (*labels, *(() if block.on_error is None else (block.on_error,))):
@@ -82,13 +82,14 @@ class _Checker:
 
     def _want(self, condition: bool, message: str) -> bool:
         if not condition:
-            self.problems.append(f"{self.where}: {message}")
+            block, op = self.where
+            self.problems.append(f"{self.function.name} {block} {op}: {message}")
         return condition
 
     def _collect_iterators(self) -> None:
         for op in (op for block in self.function.blocks for op in block.ops):
             if isinstance(op, ops.IterBegin):
-                self.where = f"{self.function.name} {op}"
+                self.where = "", op
                 self._want(op.iterator not in self.iterators, "iteration begun twice")
                 array = self._global(op.variable)
                 if isinstance(array, Array):

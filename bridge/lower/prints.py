@@ -21,13 +21,19 @@ def lower_print(b: Builder, node: ast.Print) -> Reg | None:
     if node.arguments and isinstance(node.arguments[0], ast.Histogram):
         return _histogram(b, node.arguments[0], stores=stores)
     arguments = expr.lower_all(b, node.arguments)
-    number = b.shared.format(_format(b, node, arguments))
+    format_ = _format(b, node, arguments)
+    number = b.shared.format(format_)
+    site = b.site(node) if _reads_memory(format_) else None
     if not stores:
-        b.emit(ops.PrintFormat(number, arguments))
+        b.emit(ops.PrintFormat(number, arguments, site))
         return None
     dest = b.reg(Value.STRING)
-    b.emit(ops.FormatString(dest, number, arguments))
+    b.emit(ops.FormatString(dest, number, arguments, site))
     return dest
+
+
+def _reads_memory(format_: Format) -> bool:
+    return any(isinstance(p, Conversion) and p.letter in {"m", "M"} for p in format_.pieces)
 
 
 def _format(b: Builder, node: ast.Print, arguments: tuple[Reg, ...]) -> Format:

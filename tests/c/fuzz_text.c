@@ -50,9 +50,9 @@ static void fuzz_format(struct mb_session *session, struct input *input)
 		arguments[next++] = pieces[i].letter == 's' ? word(string) : (int64_t)take(input, 8);
 	}
 	format = mb_session_add_format(session, pieces, 3);
-	mb_sprint(session, text, (uint32_t)format, arguments);
+	mb_sprint(session, text, (uint32_t)format, arguments, 0);
 	CHECK(strlen(text) < CAPACITY);
-	mb_print(session, (uint32_t)format, arguments);
+	mb_print(session, (uint32_t)format, arguments, 0);
 	CHECK(session->out.used <= MB_OUTPUT_BYTES);
 	session->out.used = 0;
 }

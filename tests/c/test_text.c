@@ -13,7 +13,7 @@ static const char *formatted(struct mb_session *session, struct mb_piece piece, 
 	int format = mb_session_add_format(session, &piece, 1);
 
 	CHECK(format >= 0);
-	mb_sprint(session, text, (uint32_t)format, arguments);
+	mb_sprint(session, text, (uint32_t)format, arguments, 0);
 	return text;
 }
 
@@ -76,7 +76,7 @@ static void test_capacity(void)
 		struct mb_piece piece = conversion('d', 0, (int32_t)length, -1);
 
 		CHECK(mb_session_add_format(session, &piece, 1) == 0);
-		mb_sprint(session, text, 0, &argument);
+		mb_sprint(session, text, 0, &argument, 0);
 		CHECK(strlen(text) == (length < 511 ? length : 511));
 		memset(half, 'x', length - 1);
 		parts[0] = word(half);

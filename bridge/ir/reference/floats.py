@@ -116,13 +116,26 @@ def _remainder(left: float, right: float) -> float:
     return math.remainder(left, right) if right and math.isfinite(left) else math.nan
 
 
+_QUIET = 1 << 51
+_NOT_A_NUMBER = 0x7FF8 << 48
+
+
+def _result(value: float, *operands: int) -> int:
+    """The bits; what is not a number is an operand that is none, signalling ones first."""
+    if not math.isnan(value):
+        return _bits(value)
+    none = [bits for bits in operands if math.isnan(_real(bits))]
+    found = [bits for bits in none if not bits & _QUIET] + none
+    return found[0] | _QUIET if found else _NOT_A_NUMBER
+
+
 def _root(_: Machine, bits: int) -> int:
     value = _real(bits)
-    return _bits(math.sqrt(value) if value >= 0 else math.nan)
+    return _result(math.sqrt(value) if value >= 0 else math.nan, bits)
 
 
 def _binary(function: Callable[[float, float], float]) -> Callable[[Machine, int, int], int]:
-    return lambda _, left, right: _bits(function(_real(left), _real(right)))
+    return lambda _, left, right: _result(function(_real(left), _real(right)), left, right)
 
 
 def _test(function: Callable[[float, float], bool]) -> Callable[[Machine, int, int], int]:

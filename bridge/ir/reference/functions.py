@@ -112,14 +112,13 @@ _MEMORY: dict[str, Callable[..., Item]] = {
 
 
 def _speculation(machine: Machine) -> int:
-    number = len(machine.session.speculations) + 1
-    machine.session.speculations[number] = b""
-    return number
+    machine.session.speculated += 1
+    return machine.session.speculated
 
 
 def _speculate(machine: Machine, number: int, text: bytes) -> None:
-    if number in machine.session.speculations:
-        machine.session.speculations[number] += text
+    held = machine.session.speculations
+    held[number] = held.get(number, b"") + text
 
 
 def _commit(machine: Machine, number: int) -> None:

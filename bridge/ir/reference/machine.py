@@ -383,7 +383,7 @@ def _print(m: Machine, f: _Frame, op: ops.PrintFormat) -> None:
 def _format(m: Machine, f: _Frame, op: ops.FormatString) -> None:
     format_ = m.session.program.formats[op.format]
     widest = m.session.program.limits.maxstringlen - 1
-    text = format_bytes(format_, _values(f, op.arguments), widest)
+    text = format_bytes(format_, _values(f, op.arguments), widest, nul=True)
     f.registers[op.dest] = m.session.cut(text)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.ir.arithmetic import MASK
 from bridge.ir.program import Conversion
+from bridge.ir.reference.faults import ScriptError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,16 +36,23 @@ class _How:
         return self.flag == "-"
 
 
-def format_bytes(format_: Format, arguments: Sequence[Item], widest: int) -> bytes:
-    """The text; widths and precisions, and the whole, are at most `widest`."""
+def format_bytes(
+    format_: Format, arguments: Sequence[Item], capacity: int, *, nul: bool = False
+) -> bytes:
+    """The text, cut to `capacity`. Widths and precisions are at most the room that is left.
+
+    With `nul` that includes the one which ends a string.
+    """
     left = iter(arguments)
-    text = b"".join(
-        _convert(_how(piece, left, widest), next(left), widest)
-        if isinstance(piece, Conversion)
-        else piece
-        for piece in format_.pieces
-    )
-    return text[:widest]
+    text = b""
+    for piece in format_.pieces:
+        if isinstance(piece, Conversion):
+            how = _how(piece, left, capacity + nul - len(text))
+            text += _convert(how, next(left), capacity)
+        else:
+            text += piece
+        text = text[:capacity]
+    return text
 
 
 def _how(piece: Conversion, arguments: Iterator[Item], widest: int) -> _How:
@@ -85,7 +93,9 @@ def _convert(how: _How, value: Item, widest: int) -> bytes:
             prefix = "0x" if how.flag == "#" or how.letter == "p" else ""
             return _number(how, prefix, f"{value & MASK:x}")
         case _:
-            raise NotImplementedError(f"%{how.letter} reads memory")
+            # the memory is the traced program's, and the hit is long past
+            fault = f"read fault [man error::fault] at 0x{value & MASK:x}"
+            raise ScriptError(fault)
 
 
 def _string(how: _How, value: bytes, widest: int) -> bytes:

@@ -74,6 +74,7 @@ class Session:
     match: re.Match[bytes] | None = None
     match_failed: bool = False
     speculations: dict[int, bytes] = field(default_factory=dict)
+    speculated: int = 0
     warned: set[bytes] = field(default_factory=set)
     commands: list[bytes] = field(default_factory=list)
     """Shell commands of the running handler, which run when it is done."""

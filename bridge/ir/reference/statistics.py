@@ -102,7 +102,8 @@ class Statistic:
             squares = wrap(wrap(self.count * off) * off)
             total = wrap(squares + wrap((self.count - 1) * variance))
             variance = _quotient(total, self.count - 1)
-        return variance >> (2 * self.shape.variance_bits)
+        # the count of a shift has 6 bits, as on the processor
+        return variance >> (2 * self.shape.variance_bits & 63)
 
 
 def bucket_of(buckets: Buckets, value: int) -> int:

@@ -20,7 +20,7 @@ from bridge.ir.program import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bridge.artifact import Placed
     from bridge.ir.program import Capture
@@ -63,8 +63,13 @@ class Event:
 
     def hits(self, placed: Placed) -> list[Hit]:
         """The same for the interpreter, handler by handler."""
+        contexts = {
+            c.name: self.values[capture_text(c)]
+            for c in self.hook.layout.captures
+            if isinstance(c, Context)
+        }
         return [
-            Hit(number, [self._seen(capture) for capture in handler.captures])
+            Hit(number, [self._seen(c) for c in handler.captures], contexts)
             for number in self.hook.user
             for handler in [placed.program.handlers[number]]
         ]
@@ -98,23 +103,29 @@ def _words(low: int, high: int) -> bytes:
     return low.to_bytes(4, "little") + high.to_bytes(4, "little")
 
 
-def random_events(placed: Placed, seed: int, count: int) -> list[Event]:
+def random_events(
+    placed: Placed, seed: int, count: int, times: Sequence[int] = TIMES
+) -> list[Event]:
     """Some hits of every hook."""
     chance = random.Random(seed)
     return [
-        Event(hook, _values(hook.layout, chance)) for hook in placed.hooks for _ in range(count)
+        Event(hook, _values(hook.layout, chance, times))
+        for hook in placed.hooks
+        for _ in range(count)
     ]
 
 
-def _values(layout: RecordLayout, chance: random.Random) -> dict[str, Item | None]:
-    return {capture_text(capture): _value(capture, chance) for capture in layout.captures}
+def _values(
+    layout: RecordLayout, chance: random.Random, times: Sequence[int]
+) -> dict[str, Item | None]:
+    return {capture_text(c): _value(c, chance, times) for c in layout.captures}
 
 
-def _value(capture: Capture, chance: random.Random) -> Item | None:
+def _value(capture: Capture, chance: random.Random, times: Sequence[int]) -> Item | None:
     if isinstance(capture, Load) and chance.random() < 0.2:
         return None
     if capture == Context("realtime_ns"):
-        return chance.choice(TIMES)
+        return chance.choice(times)
     if capture_type(capture) is Value.LONG:
         return chance.choice(NUMBERS)
     return chance.choice(TEXTS)
