@@ -10,14 +10,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.script.builtins import BUILTINS
 from bridge.script.listing import PROBE_TYPES
-from bridge.script.types import Type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from bridge.script.builtins import Builtin
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +123,8 @@ def _constructs() -> Iterator[str]:
         yield f"| {construct.name} | `{example}` | {state} |"
 
 
-def _signature(builtin: Builtin) -> str:
-    result = "" if builtin.result is Type.UNKNOWN else f":{builtin.result.value}"
-    return f"{builtin.name}{result}({', '.join(t.value for t in builtin.parameters)})"
-
-
 def language_manual() -> str:
     """The whole page."""
-    functions = (f"| `{_signature(b)}` | {b.doc} |" for b in BUILTINS.values())
     return "\n".join(
         (
             "# The language",
@@ -151,13 +141,9 @@ def language_manual() -> str:
             "",
             *(f"- `{point}`" for point in PROBE_TYPES),
             "",
-            "## Built-in functions",
+            "## Functions",
             "",
-            "The library adds more; `markbridge check --dump-functions` lists all.",
-            "",
-            "| function | |",
-            "|---|---|",
-            *sorted(functions),
+            "`functions.md` lists the built-in functions and those of the library.",
             "",
         )
     )

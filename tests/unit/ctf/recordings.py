@@ -20,6 +20,11 @@ TEXT = Load("user", Value.STRING, NAME)
 CONTEXTS = tuple(
     Context(name) for name in ("pid", "tid", "ppid", "uid", "cpu", "execname", "realtime_ns")
 )
+TEXTS = {
+    Context("execname"): b"shop",
+    Context("pexecname"): b"mall",
+    Context("command"): b"shop\037-v",
+}
 
 
 def usdt(name: str, path: str = SHOP) -> Marker:
@@ -67,7 +72,7 @@ class Recording:
         start = 16 + 8 * self.layout.slot_count
         slots, tail = b"", b""
         for capture in self.layout.captures:
-            content = {TEXT: text, Context("execname"): b"shop"}.get(capture)
+            content = {TEXT: text, **TEXTS}.get(capture)
             if capture == TEXT and text is None:
                 slots += struct.pack("<II", 0, FAULT)
             elif content is not None:
