@@ -48,6 +48,16 @@ Written in the language itself (`bridge/tapset/`), so they run wherever the buil
 they call.
 """
 
+_ALIASES = """\
+## Probe aliases
+
+Points of the library, what they stand for, and the variables that they set.
+
+| alias | point | variables |
+|---|---|---|"""
+
+_ALIAS = re.compile(r"^probe ([a-z_][\w.]*) = ([^{]*?)\s*\{(.*?)^\}", re.MULTILINE | re.DOTALL)
+_VARIABLE = re.compile(r"^\s+(\w+) = ", re.MULTILINE)
 _FUNCTION = re.compile(r"((?:^//.*\n)*)^function (\w+)(:\w+)?\s*\(([^)]*)\)", re.MULTILINE)
 _HEAD = re.compile(r"\A(?:(?:#|//).*\n)+")
 
@@ -121,9 +131,19 @@ def _heading(file: str) -> str:
     return re.sub(r"\s*See .*", "", words)
 
 
+def _aliases() -> Iterator[str]:
+    for entry in sorted(resources.files("bridge.tapset").iterdir(), key=lambda e: e.name):
+        if not entry.name.endswith(".stp"):
+            continue
+        for name, point, body in _ALIAS.findall(entry.read_text()):
+            variables = ", ".join(dict.fromkeys(_VARIABLE.findall(body)))
+            yield f"| `{name}` | `{point}` | {variables} |"
+
+
 def function_manual() -> str:
     """The whole page."""
-    return "\n".join((_INTRODUCTION, *_builtins(), "", _LIBRARY.rstrip("\n"), *_library(), ""))
+    library = (_LIBRARY.rstrip("\n"), *_library())
+    return "\n".join((_INTRODUCTION, *_builtins(), "", *library, "", _ALIASES, *_aliases(), ""))
 
 
 if __name__ == "__main__":
