@@ -126,7 +126,7 @@ class _Way:
     def _read(self, space: str, address: Reg, size: int, *, signed: bool) -> Reg:
         b = self._b
         dest = b.reg(Value.LONG)
-        name = f"{space}_{'int' if signed else 'uint'}{8 * size}"
+        name = f"{space}_{'int' if signed else 'uint'}{8 * size}{'_error' * (space == 'user')}"
         b.emit(ops.CallBuiltin(dest, name, (address,), b.site(self._node)))
         return dest
 

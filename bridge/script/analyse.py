@@ -15,6 +15,7 @@ from bridge.script.autocast import resolve_autocasts
 from bridge.script.checks import check, check_iteration, check_patterns
 from bridge.script.derive import Derived, Deriver, ScopedBlock, ScopedCondition
 from bridge.script.describe import describe
+from bridge.script.entry import save_entries
 from bridge.script.fold import Folder
 from bridge.script.infer import Inference
 from bridge.script.library import Library
@@ -114,7 +115,8 @@ def _derive_script(program: Program, deriver: Deriver, script: ast.Script) -> No
             for derived in deriver.probe(script, definition):
                 for owner in {id(b.script): b.script for b in derived.bodies}.values():
                     program.choose(owner)
-                _add_probe(program, derived)
+                for one in save_entries(program, derived):
+                    _add_probe(program, one)
 
 
 def _add_probe(program: Program, derived: Derived) -> None:

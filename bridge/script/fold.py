@@ -326,6 +326,15 @@ def _number(value: int, node: ast.Expr) -> ast.Number:
     return ast.Number(value, span=node.span, token=node.token)
 
 
+def is_there(node: ast.Target, expansion: Expansion) -> bool:
+    """Whether a target variable is a value at a place, and no constant of it."""
+    if _constant(node, expansion) is not None:
+        return False
+    if node.name in _LISTS and not node.path:
+        return True
+    return not isinstance(target(node, expansion), NoAccess)
+
+
 def _constant(node: ast.Target, expansion: Expansion) -> str | None:
     """The text of a `$$name` that the place offers as a constant."""
     if not node.name.startswith("$$") or node.path:

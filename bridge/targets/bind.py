@@ -341,9 +341,7 @@ class Binder:
                 chosen.setdefault(name, []).append(function)
         near |= {name for function in functions for name in function.names}
         return [
-            _function_expansion(
-                program, function_marker(elf, name, places, returns=suffix == "return"), suffix
-            )
+            _symbol_expansion(program, elf, name, places, suffix)
             for name, places in chosen.items()
         ]
 
@@ -411,6 +409,18 @@ def _probe_expansion(program: _Program, probe: Probe) -> Expansion:
         scope=probe.scope,
         entry=_probe_expansion(program, probe.entry) if probe.entry is not None else None,
     )
+
+
+def _symbol_expansion(
+    program: _Program, elf: ElfFile, name: str, places: list[Function], suffix: str
+) -> Expansion:
+    """A function by symbol; its return knows where it is entered."""
+    entered = function_marker(elf, name, places, returns=False)
+    if suffix != "return":
+        return _function_expansion(program, entered, suffix)
+    returned = function_marker(elf, name, places, returns=True)
+    entry = _function_expansion(program, entered, "call")
+    return replace(_function_expansion(program, returned, suffix), entry=entry)
 
 
 def _function_expansion(program: _Program, marker: Marker, suffix: str) -> Expansion:
