@@ -93,6 +93,8 @@ class Hook:
     handlers: tuple[int, ...]
     user: tuple[int, ...]
     layout: RecordLayout
+    held: str = ""
+    """Why the process stands still until its user handlers are done; "" if it does not."""
 
 
 @dataclass(frozen=True, slots=True)

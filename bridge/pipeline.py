@@ -14,6 +14,7 @@ from bridge.errors import CompileError
 from bridge.ir.passes import optimise
 from bridge.lower import lower
 from bridge.placement import place
+from bridge.reads import refused
 from bridge.script.analyse import analyse
 from bridge.script.builtins import BUILTINS, Effect
 from bridge.script.options import AnalyseOptions
@@ -61,4 +62,7 @@ def compile_script(
     if typed is None or sink.failed:
         raise CompileError(sink.items, "script")
     program = optimise(lower(typed, sources), CONTEXTS)
+    wrong = tuple(refused(program, record=record))
+    if wrong:
+        raise CompileError(wrong, "script")
     return Compiled(typed, place(program, record=record), sources, tuple(sink.warnings))

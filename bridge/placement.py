@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge import reads
 from bridge.artifact import Hook, Placed, Placement, RecordLayout, Where
 from bridge.ir import ops
 from bridge.ir.kernel import mergeable, obstacle, operations
@@ -21,6 +22,7 @@ from bridge.ir.program import (
     capture_text,
     variables,
 )
+from bridge.ir.reach import all_operations
 from bridge.ir.values import State, analyse
 from bridge.markers import Kind, MarkerAttachment, RawArgument, Timer, ValueType
 from bridge.script.builtins import BUILTINS, Effect
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bridge.ir.ops import Op
-    from bridge.ir.program import Capture, Function, Handler, Program
+    from bridge.ir.program import Capture, Handler, Program
     from bridge.markers import Variable
 
 RECORDED_CONTEXTS = ("pid", "tid", "ppid", "uid", "cpu", "execname", "realtime_ns")
@@ -77,25 +79,6 @@ def place(program: Program, *, record: bool = False, kernel: bool = True) -> Pla
 # --- what code touches ------------------------------------------------------------------------
 
 
-def reachable(program: Program, function: Function) -> Iterator[Function]:
-    """A function and all that it calls, directly or not."""
-    seen: set[int] = set()
-    pending = [function]
-    while pending:
-        current = pending.pop()
-        yield current
-        for op in operations(current):
-            if isinstance(op, ops.Call):
-                fresh = [number for number in op.overloads if number not in seen]
-                seen.update(fresh)
-                pending += [program.functions[number] for number in fresh]
-
-
-def _all_operations(program: Program, handler: Handler) -> Iterator[Op]:
-    tops = [handler.body] + ([handler.condition] if handler.condition else [])
-    return (op for top in tops for f in reachable(program, top) for op in operations(f))
-
-
 def _on_globals(found: Iterable[Op]) -> Iterator[tuple[int, Op]]:
     for op in found:
         if isinstance(op, VARIABLES):
@@ -124,7 +107,7 @@ class _Decision:
             reason = _user_reason(self.program, handler)
             if reason:
                 self.user.setdefault(number, reason)
-            for variable, op in _on_globals(_all_operations(self.program, handler)):
+            for variable, op in _on_globals(all_operations(self.program, handler)):
                 self.uses.setdefault(variable, {}).setdefault(number, []).append(op)
         self._stop_together()
         changed = True
@@ -137,7 +120,7 @@ class _Decision:
         for number in enders:
             calls = {
                 op.name
-                for op in _all_operations(self.program, self.program.handlers[number])
+                for op in all_operations(self.program, self.program.handlers[number])
                 if isinstance(op, ops.CallBuiltin)
             }
             if calls & ENDING:
@@ -285,7 +268,9 @@ def _hooks(
         captures = _layout(
             program, attachment, tuple(numbers) if record else user, record=record
         )
-        yield Hook(hook, attachment, tuple(numbers), user, RecordLayout(captures))
+        held = reads.why_held(program, attachment, user)
+        layout = RecordLayout(captures)
+        yield Hook(hook, attachment, tuple(numbers), user, layout, held)
 
 
 def _in_order(program: Program, numbers: list[int]) -> list[int]:
@@ -349,7 +334,7 @@ def _is_only_raw(variable: Variable) -> bool:
 def _called_contexts(program: Program, handler: Handler) -> set[str]:
     """The contexts that built-ins need which run in user space."""
     found: set[str] = set()
-    for op in _all_operations(program, handler):
+    for op in all_operations(program, handler):
         if isinstance(op, ops.CallBuiltin):
             builtin = BUILTINS.get((op.name, len(op.arguments)))
             if builtin is None:

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "bpf.h"
+#include "hold.h"
 #include "recorder.h"
 #include "runtime.h"
 #include "session.h"
@@ -67,6 +68,32 @@ void mb_live_free(struct mb_live *live)
 	live->moved_bytes = 0;
 }
 
+static int is_held(const struct mb_live *live, const struct mb_record *record)
+{
+	const struct mb_session *session = live->session;
+
+	return live->held_map >= 0 && session && record->hook < session->hook_count &&
+	       session->hooks[record->hook].held && session->hooks[record->hook].context[MB_PID] >= 0;
+}
+
+/* The handlers of a hit whose process waits for them. */
+static int consume_held(struct mb_live *live, const struct mb_record *record)
+{
+	struct mb_session *session = live->session;
+	int64_t pid;
+	int stop = 0;
+
+	memcpy(&pid, (const char *)record + session->hooks[record->hook].context[MB_PID], sizeof(pid));
+	if (live->beat)
+		*live->beat = (int64_t)mb_hold_now();
+	if (!mb_hold_wait(live->held_map, pid))
+		live->unheld++;
+	if (!live->only_record)
+		stop = mb_session_dispatch(session, record) != MB_RUNNING;
+	mb_hold_release(live->held_map, pid);
+	return stop;
+}
+
 int mb_live_consume(void *context, const struct mb_record *record)
 {
 	struct mb_live *live = context;
@@ -80,6 +107,8 @@ int mb_live_consume(void *context, const struct mb_record *record)
 		if (ret && !live->failure)
 			live->failure = ret;
 	}
+	if (is_held(live, record))
+		return consume_held(live, record);
 	if (live->only_record)
 		return 0;
 	return mb_session_dispatch(live->session, record) != MB_RUNNING;

@@ -6,6 +6,9 @@ struct mb_live {
 	uint64_t last_ns;
 	void *moved;
 	uint64_t moved_bytes;
+	int32_t held_map;
+	int64_t *beat;
+	int32_t unheld;
 };
 
 struct mb_kernel_map {

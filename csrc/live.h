@@ -16,6 +16,9 @@ struct mb_live {
 	uint64_t last_ns;	/* the time of the last record, once in order */
 	struct mb_record *moved;	/* a copy of one record, to change its time */
 	uint64_t moved_bytes;
+	int32_t held_map;	/* of mb_hold; -1: no hook holds */
+	int64_t *beat;		/* where programs see that somebody takes care */
+	int32_t unheld;	/* out: hits whose process did not stand still */
 };
 
 /* A global in a kernel map: see bridge/codegen/bpf_globals.py for its entries. */

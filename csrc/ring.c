@@ -132,7 +132,8 @@ int mb_ring_consume(struct mb_ring *ring, mb_record_handler handler, void *conte
 	turn->stop = 0;
 	turn->reached = 0;
 	for (;;) {
-		struct timespec pause = { 0, POLL_NS };
+		const uint64_t poll_ns = turn->poll_ns ? turn->poll_ns : POLL_NS;
+		struct timespec pause = duration(poll_ns);
 		uint64_t before = turn->records, now;
 
 		if (ring)
@@ -144,7 +145,7 @@ int mb_ring_consume(struct mb_ring *ring, mb_record_handler handler, void *conte
 			return 0;
 		if (turn->records != before)
 			continue;
-		if (!ring || turn->until_ns - now < POLL_NS)
+		if (!ring || turn->until_ns - now < poll_ns)
 			pause = duration(turn->until_ns - now);
 		if (nanosleep(&pause, NULL) < 0 && errno == EINTR)
 			return -EINTR;

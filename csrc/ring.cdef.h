@@ -5,6 +5,7 @@ typedef int (*mb_record_handler)(void *context, const struct mb_record *record);
 struct mb_ring_turn {
 	uint64_t limit;
 	uint64_t until_ns;
+	uint64_t poll_ns;
 	uint64_t before_ns;
 	uint64_t records;
 	uint64_t malformed;

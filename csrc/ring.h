@@ -15,6 +15,7 @@ typedef int (*mb_record_handler)(void *context, const struct mb_record *record);
 struct mb_ring_turn {
 	uint64_t limit;		/* at most so many records */
 	uint64_t until_ns;	/* CLOCK_MONOTONIC: wait for records no longer than this */
+	uint64_t poll_ns;	/* how often to look at an empty buffer; 0: every millisecond */
 	uint64_t before_ns;	/* stop in front of the first record that is not older; 0 for none */
 	uint64_t records;	/* out: how many were taken */
 	uint64_t malformed;	/* out: how many were no records */

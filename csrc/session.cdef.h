@@ -51,6 +51,7 @@ int mb_session_add_regex(void *session, const char *pattern);
 int mb_session_add_handler(void *session, uintptr_t run, uintptr_t condition, int interruptible,
 			   const char *point, const char *script_point);
 int mb_session_add_hook(void *session, const uint32_t *handlers, uint32_t count, const int32_t *context);
+void mb_session_hold(struct mb_session *session, uint32_t hook);
 int mb_session_add_timer(void *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns);
 void mb_session_outputs(void *session, int out, int messages);
 int mb_session_set_output_path(void *session, const char *path);

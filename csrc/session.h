@@ -108,6 +108,7 @@ int mb_session_add_regex(struct mb_session *session, const char *pattern);
 int mb_session_add_handler(struct mb_session *session, uintptr_t run, uintptr_t condition, int interruptible,
 			   const char *point, const char *script_point);
 int mb_session_add_hook(struct mb_session *session, const uint32_t *handlers, uint32_t count, const int32_t *context);
+void mb_session_hold(struct mb_session *session, uint32_t hook);	/* see hold.h */
 int mb_session_add_timer(struct mb_session *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns);
 void mb_session_outputs(struct mb_session *session, int out, int messages);
 int mb_session_set_output_path(struct mb_session *session, const char *path);	/* for switch_file() */

@@ -68,6 +68,8 @@ def _handler(placed: Placed, number: int) -> Iterator[str]:
     if handler.captures:
         yield f"  captures: {', '.join(map(capture_text, handler.captures))}"
     for hook in placed.hooks:
+        if number in hook.user and hook.held:
+            yield f"  holds the process at the hit: {hook.held}"
         if number in hook.handlers and (placed.recorded or number in hook.user):
             fields = ", ".join(map(capture_text, hook.layout.captures))
             yield f"  record: {fields or 'no fields'}"

@@ -24,6 +24,7 @@ from bridge.codegen.bpf_compile import compile_programs
 from bridge.codegen.bpf_follow import current_target, follow_programs
 from bridge.codegen.bpf_globals import GlobalMaps, handler_variables
 from bridge.codegen.bpf_handlers import call_handler, handler_text
+from bridge.codegen.bpf_hold import HELD_BYTES, HELD_ENTRIES, HELD_KEY_BYTES
 from bridge.codegen.bpf_object import (
     CONTROL_WORDS,
     MAPPABLE,
@@ -74,6 +75,7 @@ class _Plan:
     ring: int = 0
     scratch: int = 0
     targets: int | None = None
+    held: int | None = None
 
     def add(self, spec: MapSpec) -> int:
         """Add a map; returns its number."""
@@ -93,6 +95,10 @@ def generate(placed: Placed, ring_bytes: int) -> BpfObject:
         _plan_scratch(plan, sending)
     if any(hook.attachment.follow_target for hook in placed.hooks):
         plan.targets = plan.add(MapSpec("targets", MapType.HASH, 4, 8, TARGETS_ENTRIES))
+    if any(hook.held for hook in sending):
+        plan.held = plan.add(
+            MapSpec("held", MapType.HASH, HELD_KEY_BYTES, HELD_BYTES, HELD_ENTRIES)
+        )
     globals_ = GlobalMaps(placed, plan.add)
     texts: dict[str, str] = {}
     unfinished: list[BpfProgram] = []
@@ -113,6 +119,7 @@ def generate(placed: Placed, ring_bytes: int) -> BpfObject:
         programs=tuple(replace(program, code=code[program.name]) for program in unfinished),
         control=plan.control,
         ring=plan.ring if sending else None,
+        held=plan.held,
         targets=plan.targets,
         globals=globals_.all(),
         messages=tuple(globals_.messages),
@@ -239,7 +246,7 @@ def _program_text(
         bodies += handler_text(placed.program, handler, name, globals_)
         call_handler(text, captures, placed.program.handlers[handler], name, control)
     if _sends(placed, hook):
-        maps = RecordMaps(plan.ring, plan.scratch, control)
+        maps = RecordMaps(plan.ring, plan.scratch, control, plan.held if hook.held else None)
         maximum = placed.program.limits.maxstringlen
         RecordWriter(text, captures, hook, maps, maximum).send()
     text.jump("out")

@@ -113,6 +113,9 @@ class Control(IntEnum):
     ARG_START = 20
     ARG_END = 21
 
+    BEAT = 15
+    """When user space last took care of held processes, by CLOCK_MONOTONIC."""
+
 
 CONTROL_WORDS = len(Control)
 _SITE_BITS, _HANDLER_BITS = 24, 20
@@ -162,7 +165,8 @@ class BpfObject:
     """Everything that the kernel engine loads.
 
     `control`, `ring` and `targets` are map numbers; `ring` is None when no record is ever sent,
-    `targets` (thread ids of the target and its descendants) when no program asks.
+    `held` (processes that stand still) when no hook holds, `targets` (thread ids of the target
+    and its descendants) when no program asks.
     `task_members` says whether the offsets of the control map are needed.
     """
 
@@ -170,6 +174,7 @@ class BpfObject:
     programs: tuple[BpfProgram, ...]
     control: int
     ring: int | None = None
+    held: int | None = None
     targets: int | None = None
     globals: tuple[KernelGlobal, ...] = ()
     task_members: bool = False

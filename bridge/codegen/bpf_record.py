@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bridge.artifact import HEADER_BYTES, SLOT_BYTES
 from bridge.codegen import bpf_text as t
 from bridge.codegen.bpf_captures import FAULT, string_room
+from bridge.codegen.bpf_hold import Hold
 from bridge.codegen.bpf_object import Control
 from bridge.ir.program import Capture, Context, Load, Value, capture_type
 
@@ -35,6 +36,8 @@ class RecordMaps:
     ring: int
     scratch: int
     control: str
+    held: int | None = None
+    """The map of processes that stand still, if the process of the hit has to."""
 
 
 def _padded(size: int) -> int:
@@ -72,6 +75,9 @@ class RecordWriter:
         self._hook = hook
         self._maps = maps
         self._maximum = maximum
+        self._hold = (
+            None if maps.held is None else Hold(text, captures, maps.held, maps.control)
+        )
 
     def send(self) -> None:
         """Capture and send; execution goes on behind it in any case.
@@ -79,6 +85,8 @@ class RecordWriter:
         Each value is stored as soon as it is read: many of them would not fit on the stack.
         """
         self._captures.value(Context("monotonic_ns"))
+        if self._hold is not None:
+            self._hold.begin()
         if is_fixed(self._hook.layout, self._maximum):
             self._send_fixed()
         else:
@@ -144,6 +152,8 @@ class RecordWriter:
     def _count_lost(self, label: str, word: Control, on: str) -> None:
         self._text.open(label)
         self._text.add(self._text.at(self._maps.control, 8 * word), 1)
+        if self._hold is not None:
+            self._hold.undo()
         self._text.jump(on)
 
     def _send_variable(self) -> None:

@@ -17,6 +17,7 @@ from bridge.codegen.bpf_object import Control, split_error_word
 from bridge.engine import attach
 from bridge.engine.base import run_session
 from bridge.engine.drain import Drain
+from bridge.engine.hold import POLL_NS, Guard
 from bridge.engine.native import NativeSession
 from bridge.errors import BridgeError, HostError
 from bridge.ir.program import FAULT_ADDRESS
@@ -97,12 +98,14 @@ class KernelFeed:
         self._reached: int | None = None
         self._flushed = 0
         self._disarmed = False
+        self._guard: Guard | None = None
 
     # --- around the session -------------------------------------------------------------------
 
     def open(self, trace: Path | None) -> None:
         """Get everything ready that needs no attached program."""
         self._live.session = self._session.handle
+        self._live.held_map = -1
         number = self._loaded.object.ring
         if number is not None:
             size = self._loaded.object.maps[number].entries
@@ -117,7 +120,11 @@ class KernelFeed:
             self._recorder = Recorder(self._session.placed, trace, offset, target)
 
     def close(self) -> None:
-        """Release the ring buffer, finish the recording."""
+        """Release the ring buffer and whom we hold, finish the recording."""
+        if self._guard is not None:
+            self._end_hits()
+            self._guard.close()
+            self._guard = None
         lib.mb_ring_close(self._ring)
         lib.mb_live_free(self._live)
         self._ring = ffi.NULL
@@ -143,6 +150,12 @@ class KernelFeed:
 
     def arm(self) -> int:
         """Attach everything, then let all programs run at once, then let the command run."""
+        held = self._loaded.object.held
+        if held is not None:
+            self._guard = Guard(self._loaded, held)
+            self._live.held_map = self._loaded.maps[held]
+            self._turn.poll_ns = POLL_NS
+            self._live.beat = self._loaded.control + int(Control.BEAT)
         self._drain.fill()
         attach.attach(self._loaded)
         self._follow_target()
@@ -150,6 +163,7 @@ class KernelFeed:
         if self._recorder is not None:
             self._recorder.start(start)
             self._live.recorder = self._recorder.handle
+        self._loaded.set_word(Control.BEAT, start)
         self._loaded.set_word(Control.ARMED, 1)
         self._outside.begin()
         return start
@@ -168,6 +182,7 @@ class KernelFeed:
     def turn(self, until_ns: int) -> bool:
         """Deliver records up to the next timer; False after a stop from outside."""
         self._reached = None
+        self._loaded.set_word(Control.BEAT, time.monotonic_ns())
         stopped = self._outside.stopped()
         if stopped:
             self._end_hits()
@@ -193,6 +208,8 @@ class KernelFeed:
         self._end_hits()
         self._live.only_record = 1
         self._take(_U64, 0, 0)
+        if self._guard is not None:
+            self._guard.release()
         self._report_error()
         self._drain.drain_all()
         self._report_lost()
@@ -244,6 +261,11 @@ class KernelFeed:
         unreadable = self._loaded.word(Control.UNREADABLE)
         if unreadable:
             self._session.warn(f"{unreadable} arguments could not be read and counted as 0")
+        if self._live.unheld:
+            self._session.warn(
+                f"{self._live.unheld} hits could not hold their process; what was read there is"
+                " of a later moment"
+            )
         contended = self._loaded.word(Control.CONTENDED)
         if contended:
             self._session.warn(f"{contended} minima or maxima may be missing")

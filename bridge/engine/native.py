@@ -21,7 +21,7 @@ from bridge.markers import Timer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bridge.artifact import Placed, RecordLayout
+    from bridge.artifact import Hook, Placed
     from bridge.ir.program import Conversion, Format, Global, Handler, Program, StatShape
 
 _KINDS = {Value.LONG: 0, Value.STRING: 1, None: 2}
@@ -84,7 +84,7 @@ class NativeSession:
         for number, handler in enumerate(program.handlers):
             self._add_handler(number, handler)
         for hook in self.placed.hooks:
-            _add_hook(self.handle, hook.user, hook.layout)
+            _add_hook(self.handle, hook)
         lib.mb_session_outputs(self.handle, self.options.output, self.options.messages)
         if self.options.output_path:
             path = os.fsencode(self.options.output_path)
@@ -301,9 +301,11 @@ def _fill_conversion(piece: Any, source: Conversion) -> None:  # noqa: ANN401 - 
     piece.precision = source.precision if isinstance(source.precision, int) else -1
 
 
-def _add_hook(session: Any, handlers: Sequence[int], layout: RecordLayout) -> None:  # noqa: ANN401 - cffi
+def _add_hook(session: Any, hook: Hook) -> None:  # noqa: ANN401 - cffi
     offsets = [-1] * len(CONTEXT_NUMBERS)
-    for capture in layout.captures:
+    for capture in hook.layout.captures:
         if isinstance(capture, Context):
-            offsets[CONTEXT_NUMBERS[capture.name]] = layout.offset(capture)
-    lib.mb_session_add_hook(session, list(handlers), len(handlers), offsets)
+            offsets[CONTEXT_NUMBERS[capture.name]] = hook.layout.offset(capture)
+    number = lib.mb_session_add_hook(session, list(hook.user), len(hook.user), offsets)
+    if hook.held:
+        lib.mb_session_hold(session, number)

@@ -13,6 +13,7 @@ from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, NewType
 
+from bridge.source import NOWHERE
 from bridge.values import dataclass
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from bridge.ir.ops import Op, Terminator
     from bridge.markers import Expansion
+    from bridge.source import Span
 
 Reg = NewType("Reg", int)
 """A virtual register of one function.
@@ -257,6 +259,7 @@ class ErrorSite:
     """
 
     text: str
+    span: Span = field(default=NOWHERE, compare=False)
 
 
 @dataclass(slots=True)

@@ -69,7 +69,7 @@ class Shared:
         text = f"{describe(self.sources.text(node.token))} at {self._place(node.token)}"
         if text not in self.sites:
             self.sites[text] = len(self.program.sites)
-            self.program.sites.append(ErrorSite(text))
+            self.program.sites.append(ErrorSite(text, node.token))
         return self.sites[text]
 
     def _place(self, span: Span) -> str:

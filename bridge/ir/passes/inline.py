@@ -171,7 +171,7 @@ class _Inlining:
         text = _called(sites[inner].text, sites[call].text)
         known = {site.text: number for number, site in enumerate(sites)}
         if text not in known:
-            sites.append(ErrorSite(text))
+            sites.append(ErrorSite(text, sites[inner].span))
             return len(sites) - 1
         return known[text]
 

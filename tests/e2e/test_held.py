@@ -1,0 +1,234 @@
+"""Memory at addresses that only the handler knows: the process waits, and goes on."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Runner
+
+pytestmark = pytest.mark.bpf
+
+SOURCE = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sdt.h>
+#include <sys/wait.h>
+#include <unistd.h>
+struct node { int value; struct node *next; const char *name; };
+static int rounds;
+static void __attribute__((noinline)) walk(struct node *n) { DTRACE_PROBE1(held, walk, n); }
+static void *work(void *unused)
+{
+	struct node c = { 3, 0, "three" }, b = { 2, &c, "two" }, a = { 1, &b, "one" };
+	for (int i = 0; i < rounds; i++) {
+		walk(&a);
+		a.value++;
+		b.value += 2;
+	}
+	a.next = NULL;
+	a.value = -1;
+	return unused;
+}
+int main(int count, char **words)
+{
+	rounds = atoi(words[1]);
+	if (count > 2 && !strcmp(words[2], "threads")) {
+		pthread_t threads[4];
+		for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, work, NULL);
+		for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+	} else if (count > 2 && !strcmp(words[2], "fork")) {
+		int status = 0;
+		for (int i = 0; i < 3; i++)
+			if (!fork()) { work(NULL); _exit(0); }
+		while (wait(&status) > 0) if (status) return 1;
+	} else if (count > 2 && !strcmp(words[2], "exec")) {
+		work(NULL);
+		execl(words[0], words[0], words[1], NULL);
+	} else
+		work(NULL);
+	puts("done");
+	return 0;
+}
+"""
+SCRIPT = r"""
+global hits, seen, wrong
+function sum(p) {
+    while (p) { s = s * 100000 + user_int32(p); p = user_uint64(p + 8) }
+    return s
+}
+probe process("%s").mark("walk") {
+    n = hits[tid(), execname()]++ %% %d
+    s = sum($arg1)
+    if (s != ((1 + n) * 100000 + 2 + 2 * n) * 100000 + 3) wrong++
+    name = $arg1
+    for (i = 0; i < 2; i++) name = user_uint64(name + 8)
+    seen[user_string(user_uint64(name + 16))]++
+}
+probe end { foreach (k in seen) println(k, " ", seen[k], " wrong ", wrong) }
+"""
+
+
+@pytest.fixture(scope="module")
+def walker(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("held")
+    (folder / "walker.c").write_text(SOURCE)
+    command = ["gcc", "-g", "-O0", "-pthread", "walker.c", "-o", "walker"]
+    subprocess.run(command, cwd=folder, check=True)
+    return folder / "walker"
+
+
+@pytest.mark.parametrize(
+    ("way", "hits"), [("", 200), ("threads", 800), ("fork", 600), ("exec", 400)]
+)
+def test_every_hit_reads_the_memory_of_its_moment(
+    run: Runner, walker: Path, way: str, hits: int
+) -> None:
+    done = run("run", "-e", SCRIPT % (walker, 200), "-c", f"{walker} 200 {way}")
+
+    assert done.out.replace("done\n", "") == f"three {hits} wrong 0\n", done.err
+    assert (done.code, done.err) == (0, "")
+
+
+def test_explain_says_who_is_held_and_why(run: Runner, walker: Path) -> None:
+    done = run("explain", "-e", SCRIPT % (walker, 1))
+
+    assert re.search(
+        r"holds the process at the hit: user_\w+\(\) at <input>:\d+:\d+ reads", done.out
+    )
+
+
+def test_a_hit_that_ends_the_session_lets_the_target_go(run: Runner, walker: Path) -> None:
+    script = f'probe process("{walker}").mark("walk") {{ p = $arg1; while (p) '
+    script += "{ println(user_int32(p)); p = user_uint64(p + 8) } exit() }"
+
+    with subprocess.Popen([walker, "2000000000"], stdout=subprocess.PIPE, text=True) as target:
+        done = run("run", "-e", script, "-x", target.pid)
+        time.sleep(0.2)
+        state = _state(target.pid)
+        target.kill()
+
+    assert len(done.out.splitlines()) == 3
+    assert state != "T"
+
+
+def test_an_error_in_a_held_handler_lets_the_target_go(run: Runner, walker: Path) -> None:
+    script = f'probe process("{walker}").mark("walk") {{ for (i = 8; i < 9; i++) '
+    script += "println(user_int32(i)) }"
+
+    done = run("run", "-e", script, "-c", f"{walker} 100")
+
+    assert done.out == "done\n"
+    assert done.code == 1
+    assert "ERROR: user int copy fault" in done.err
+
+
+def _state(pid: int) -> str:
+    with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - one letter
+        return file.read().rpartition(")")[2].split()[0]
+
+
+def _until(holds: Callable[[], bool], seconds: float = 15) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _stopped_in_the_middle(walker: Path) -> tuple[subprocess.Popen[str], subprocess.Popen[str]]:
+    """A target that is held, by a tool that is stopped itself."""
+    target = subprocess.Popen([walker, "2000000000"], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "bridge", "run", "-e", SCRIPT % (walker, 1), "-v"]
+    tool = subprocess.Popen(
+        [*command, "-x", str(target.pid)], stderr=subprocess.PIPE, text=True
+    )
+    assert tool.stderr is not None
+    for line in tool.stderr:
+        if line.startswith("Pass 5"):
+            break
+    time.sleep(0.3)
+    tool.send_signal(signal.SIGSTOP)
+    assert _until(lambda: _state(target.pid) == "T")
+    return target, tool
+
+
+def _end(*processes: subprocess.Popen[str]) -> None:
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_a_killed_tool_leaves_nobody_stopped(walker: Path) -> None:
+    target, tool = _stopped_in_the_middle(walker)
+    tool.kill()
+    tool.wait()
+
+    assert _until(lambda: _state(target.pid) != "T", 5)
+    time.sleep(0.5)
+    assert _state(target.pid) != "T"
+    _end(target, tool)
+
+
+def test_a_tool_that_is_stopped_itself_holds_nobody_for_long(walker: Path) -> None:
+    target, tool = _stopped_in_the_middle(walker)
+
+    assert _until(lambda: _state(target.pid) != "T", 14)
+    time.sleep(0.5)
+    assert _state(target.pid) != "T"
+    _end(target, tool)
+
+
+def test_a_target_that_is_killed_while_it_is_held(walker: Path) -> None:
+    target, tool = _stopped_in_the_middle(walker)
+    target.kill()
+    target.communicate()
+    tool.send_signal(signal.SIGCONT)
+    _, messages = tool.communicate(timeout=20)
+
+    assert tool.returncode in {0, 1}  # an error if it had not read everything yet
+    assert tool.returncode == int("ERROR: user" in messages)
+    assert not _until(lambda: os.path.exists(f"/proc/{target.pid}"), 0.1)  # noqa: PTH110 - as above
+
+
+@pytest.mark.parametrize(
+    ("options", "script", "reason"),
+    [
+        (["--trace", "DIR"], 'process("WALKER").mark("walk")', "a trace cannot hold it"),
+        ([], 'kernel.trace("sched_switch")', "a process cannot be held at a tracepoint"),
+    ],
+)
+def test_what_cannot_be_read_at_the_hit_is_refused(
+    run: Runner, walker: Path, tmp_path: Path, options: list[str], script: str, reason: str
+) -> None:
+    text = f"probe {script} {{ for (i = 0; i < 9; i++) println(user_int8(i)) }}"
+    words = [word.replace("DIR", str(tmp_path / "trace")) for word in options]
+
+    done = run("run", *words, "-e", text.replace("WALKER", str(walker)))
+
+    assert done.code == 1
+    assert "error[computed-address]: user_int8() cannot read here: " in done.err
+    assert reason in done.err
+
+
+def test_kernel_memory_at_computed_addresses_is_refused(run: Runner) -> None:
+    text = 'probe kernel.trace("sched_switch") { for (i = 0; i < 9; i++) kernel_int(i) }'
+
+    done = run("run", "-e", text.replace("kernel_int(", "s += kernel_int32("))
+
+    assert done.code == 1
+    assert "error[computed-address]: kernel_int32() cannot read here" in done.err
