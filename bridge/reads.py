@@ -45,7 +45,7 @@ def why_held(program: Program, attachment: MarkerAttachment, handlers: tuple[int
         for op in _reads(program, program.handlers[number]):
             if not _is_kernel(op):
                 place = program.sites[op.site].text.partition(" at ")[2].partition(" ")[0]
-                return f"{op.name}() at {place} reads what only the handler knows"
+                return f"{op.name.removesuffix('_error')}() at {place} reads what only the handler knows"
     return ""
 
 
@@ -82,7 +82,7 @@ def _diagnostic(program: Program, op: ops.CallBuiltin, reason: str) -> Diagnosti
     site = program.sites[op.site]
     return Diagnostic(
         "computed-address",
-        f"{op.name}() cannot read here: {reason}",
+        f"{op.name.removesuffix('_error')}() cannot read here: {reason}",
         site.span,
         site.text.partition(" at ")[0],
     )

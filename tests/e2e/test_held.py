@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -106,9 +105,8 @@ def test_every_hit_reads_the_memory_of_its_moment(
 def test_explain_says_who_is_held_and_why(run: Runner, walker: Path) -> None:
     done = run("explain", "-e", SCRIPT % (walker, 1))
 
-    assert re.search(
-        r"holds the process at the hit: user_\w+\(\) at <input>:\d+:\d+ reads", done.out
-    )
+    assert "holds the process at the hit: user_" in done.out
+    assert "() reads what" not in done.out  # it says where
 
 
 def test_a_hit_that_ends_the_session_lets_the_target_go(run: Runner, walker: Path) -> None:
@@ -127,13 +125,13 @@ def test_a_hit_that_ends_the_session_lets_the_target_go(run: Runner, walker: Pat
 
 def test_an_error_in_a_held_handler_lets_the_target_go(run: Runner, walker: Path) -> None:
     script = f'probe process("{walker}").mark("walk") {{ for (i = 8; i < 9; i++) '
-    script += "println(user_int32(i)) }"
+    script += "println(user_string_n(i, i)) }"
 
     done = run("run", "-e", script, "-c", f"{walker} 100")
 
     assert done.out == "done\n"
     assert done.code == 1
-    assert "ERROR: user int copy fault" in done.err
+    assert "ERROR: user string copy fault -14" in done.err
 
 
 def _state(pid: int) -> str:
@@ -215,13 +213,13 @@ def test_a_target_that_is_killed_while_it_is_held(walker: Path) -> None:
 def test_what_cannot_be_read_at_the_hit_is_refused(
     run: Runner, walker: Path, tmp_path: Path, options: list[str], script: str, reason: str
 ) -> None:
-    text = f"probe {script} {{ for (i = 0; i < 9; i++) println(user_int8(i)) }}"
+    text = f"probe {script} {{ for (i = 0; i < 9; i++) println(user_string_n(i, i)) }}"
     words = [word.replace("DIR", str(tmp_path / "trace")) for word in options]
 
     done = run("run", *words, "-e", text.replace("WALKER", str(walker)))
 
     assert done.code == 1
-    assert "error[computed-address]: user_int8() cannot read here: " in done.err
+    assert "error[computed-address]: user_string_n() cannot read here: " in done.err
     assert reason in done.err
 
 

@@ -136,7 +136,7 @@ def test_one_hook_for_one_place() -> None:
     placed = _placed(
         "global n probe HIT { n++ } probe HIT { println($arg1) } probe SWITCH { n++ }"
     )
-    assert [(hook.handlers, hook.user) for hook in placed.hooks] == [((0, 1), (1,)), ((2,), ())]
+    assert [(hook.handlers, hook.user) for hook in placed.hooks] == [((1, 0), (1,)), ((2,), ())]
 
 
 def test_everything_can_be_asked_to_run_in_user_space() -> None:
