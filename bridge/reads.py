@@ -37,6 +37,11 @@ def _is_kernel(op: ops.CallBuiltin) -> bool:
     return op.name.startswith("kernel_")
 
 
+def _name(op: ops.CallBuiltin) -> str:
+    """As scripts call it: the tapset's functions are made of these."""
+    return op.name.removesuffix("_error")
+
+
 def why_held(program: Program, attachment: MarkerAttachment, handlers: tuple[int, ...]) -> str:
     """Why the process stands still at the hits of these handlers; "" if it does not."""
     if attachment.marker.kind not in PLACES:
@@ -45,7 +50,7 @@ def why_held(program: Program, attachment: MarkerAttachment, handlers: tuple[int
         for op in _reads(program, program.handlers[number]):
             if not _is_kernel(op):
                 place = program.sites[op.site].text.partition(" at ")[2].partition(" ")[0]
-                return f"{op.name.removesuffix('_error')}() at {place} reads what only the handler knows"
+                return f"{_name(op)}() at {place} reads what only the handler knows"
     return ""
 
 
@@ -82,7 +87,7 @@ def _diagnostic(program: Program, op: ops.CallBuiltin, reason: str) -> Diagnosti
     site = program.sites[op.site]
     return Diagnostic(
         "computed-address",
-        f"{op.name.removesuffix('_error')}() cannot read here: {reason}",
+        f"{_name(op)}() cannot read here: {reason}",
         site.span,
         site.text.partition(" at ")[0],
     )
