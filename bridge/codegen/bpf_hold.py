@@ -42,12 +42,13 @@ class Hold:
         self._key, fresh = text.stack(HELD_KEY_BYTES), text.stack(HELD_BYTES)
         beat = text.load(self._control, 8 * Control.BEAT)
         now = self._captures.value(Context("monotonic_ns"))
+        pid = self._captures.value(Context("pid"))
         recent, alone = text.name("recent"), text.name("alone")
         quiet = text.value(f"sub i64 {now}, {beat}")
         text.store(0, self._key)
         text.branch(text.value(f"icmp slt i64 {quiet}, {CARELESS_NS}"), recent, alone)
         text.open(recent)
-        text.store(self._captures.value(Context("pid")), self._key)
+        text.store(pid, self._key)
         text.zero(fresh, HELD_BYTES)
         text.call(
             t.UPDATE,
