@@ -6,11 +6,13 @@ read); a group is what a probe point binds to.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.errors import TraceError
-from bridge.markers import Kind, RecordedField, ValueType, Variable
+from bridge.markers import Kind, NoAccess, RecordedField, ValueType, Variable
 from bridge.targets.recorded import RecordedClass, RecordedTargets
 from bridge.trace.ctf.layout import Known, Scope, is_text
 from bridge.trace.ctf.origin import PREFIX, Origin, parse
@@ -19,10 +21,10 @@ from bridge.trace.model import Enumeration, FixedArray, Integer, Sequence, Text
 from bridge.trace.open import ctf_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from bridge.markers import Members
+    from bridge.markers import Members, Structure
+    from bridge.targets.btf import Btf
     from bridge.trace.ctf.cursor import Plan
     from bridge.trace.ctf.description import CtfEvent
     from bridge.trace.model import FieldType
@@ -147,33 +149,48 @@ def targets_of(recording: Recording) -> RecordedTargets:
 
     classes = [_class(n, g, recording.plan) for n, g in enumerate(recording.groups)]
     release = recording.plan.description.environment.get("kernel_release")
+    types = _KernelTypes(str(release))
     return RecordedTargets(
-        classes, str(recording.folder), LiveWorld().user_hz, _members_for(str(release))
+        classes, str(recording.folder), LiveWorld().user_hz, types.members, types.structure
     )
 
 
-def _members_for(release: str) -> Callable[[str], Members | None]:
+class _KernelTypes:
     """Types of the kernel are known if this machine runs the one that was recorded on."""
-    import os
 
-    from bridge.targets.bind import VMLINUX_BTF
-    from bridge.targets.btf import Btf, BtfError
-    from bridge.targets.members import TracepointMembers
-    from bridge.world import LiveWorld
+    def __init__(self, release: str) -> None:
+        self._release = release
+        self._known: list[Btf | None] = []
 
-    known: list[Btf | None] = []
+    def _types(self) -> Btf | None:
+        from bridge.targets.bind import VMLINUX_BTF
+        from bridge.targets.btf import Btf, BtfError
+        from bridge.world import LiveWorld
 
-    def members(event: str) -> Members | None:
-        if not known:
-            known.append(None)
-            if os.uname().release == release:
-                try:
-                    known[0] = Btf(LiveWorld().read_file(VMLINUX_BTF))
-                except (OSError, BtfError):
-                    known[0] = None
-        return TracepointMembers(known[0], event) if known[0] is not None else None
+        if not self._known:
+            self._known.append(None)
+            if os.uname().release == self._release:
+                with contextlib.suppress(OSError, BtfError):
+                    self._known[0] = Btf(LiveWorld().read_file(VMLINUX_BTF))
+        return self._known[0]
 
-    return members
+    def members(self, event: str) -> Members | None:
+        """The types of a tracepoint's arguments."""
+        from bridge.targets.members import TracepointMembers
+
+        types = self._types()
+        return TracepointMembers(types, event) if types is not None else None
+
+    def structure(self, name: str) -> Structure | NoAccess:
+        """A type by its name."""
+        from bridge.targets.members import kernel_structure
+
+        types = self._types()
+        if types is None:
+            return NoAccess(
+                f"type definition '{name}' not found in 'kernel': it was recorded on another"
+            )
+        return kernel_structure(types, name)
 
 
 # --- to capture -------------------------------------------------------------------------------

@@ -67,18 +67,24 @@ def _no_members(_event: str) -> Members | None:
     return None
 
 
+def _no_structure(name: str) -> Structure | NoAccess:
+    return NoAccess(f"type definition '{name}' not found in 'kernel': this is a recording")
+
+
 @dataclass(slots=True)
 class RecordedTargets:
     """Expands probe points over the classes of the trace `name`.
 
-    `hz` is what a jiffy is; `members` gives the types of a tracepoint's arguments, where they
-    are known to be those of the machine that recorded.
+    `hz` is what a jiffy is; `members` gives the types of a tracepoint's arguments, `kernel` a
+    type of the kernel by its name, where they are known to be those of the machine that
+    recorded.
     """
 
     classes: Sequence[RecordedClass]
     name: str
     hz: int = 250
     members: Callable[[str], Members | None] = _no_members
+    kernel: Callable[[str], Structure | NoAccess] = _no_structure
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """All places that a probe point stands for, in a stable order."""
@@ -97,7 +103,9 @@ class RecordedTargets:
                 return (sessions.expand_session(parts),)
 
     def structure(self, name: str, module: str) -> Structure | NoAccess:
-        """A trace holds no memory that a pointer could be followed in."""
+        """What was read through a pointer at the hit is in the trace: in the kernel's types."""
+        if module == "kernel" or module.startswith("kernel<"):
+            return self.kernel(name)
         return NoAccess(
             f"type definition '{name}' not found in '{module}': this is a recording"
         )

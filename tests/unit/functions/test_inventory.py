@@ -150,12 +150,9 @@ MISSING = {
         ubacktrace backtrace usymname print_backtrace print_ustack print_ubacktrace print_stack
         sprint_ubacktrace print_syms ustack sprint_backtrace usymdata symfileline
     """,
-    "needs members of kernel structures": """
-        task_pid task_execname task_tid task_state task_utime task_stime pid2task pid2execname
-        task_parent task_cpu task_rlimit_nofile task_dentry_path d_name reverse_path_walk
-        inode_name inet_get_ip_source inet_get_local_port tcp_get_info_rto
-        tcp_ts_get_info_state tcpmib_local_addr tcpmib_remote_addr tcpmib_remote_port
-        tcpmib_local_port
+    "needs lists or trees of kernel structures": """
+        pid2task pid2execname task_dentry_path d_name reverse_path_walk inode_name
+        tcpmib_local_addr tcpmib_remote_addr tcpmib_remote_port tcpmib_local_port
     """,
     "tells what a procfs file gives": """
         json_add_array_numeric_metric json_add_array json_set_prefix cve_count_metric
@@ -176,4 +173,4 @@ def test_functions_that_scripts_call(name: str) -> None:
 def test_most_calls_are_served() -> None:
     known = _known()
     served = sum(count for name, count in SCRIPTS.items() if name in known)
-    assert served / sum(SCRIPTS.values()) > 0.8
+    assert served / sum(SCRIPTS.values()) > 0.85
