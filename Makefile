@@ -7,12 +7,13 @@ CSRC := $(wildcard csrc/*.c csrc/*.h csrc/include/markbridge/*.h)
 DEBIAN_TOOLS := systemtap systemtap-doc systemtap-sdt-dev bpftrace babeltrace2 binutils \
 	lttng-tools postgresql-15 mawk gdb python3-venv gcc make libc6-dev
 
-.PHONY: help demo test random bench lint types layers pytest sanitize wheel docs tools format clean
+.PHONY: help demo test random fuzz-c bench lint types layers pytest sanitize wheel docs tools format clean
 
 help:
 	@echo "make demo      set up, build the example program, trace it, replay the recording"
 	@echo "make test      set up, then all checks and tests"
 	@echo "make random    20,000 random programs: interpreter against native code"
+	@echo "make fuzz-c    the printers in C under libFuzzer (clang), half an hour"
 	@echo "make bench     measure beside other tracers and print a table (root)"
 	@echo "make tools     install the Debian packages that the comparisons use (root)"
 	@echo "make format    format the sources"
@@ -46,6 +47,11 @@ test: lint layers types sanitize pytest wheel
 PROGRAMS ?= 20000
 random: $(VENV)/.dev
 	@$(BIN)/python -m tests.properties.ir $(PROGRAMS)
+
+# The printers of formats, strings and histograms under libFuzzer, for half an hour.
+SECONDS ?= 1800
+fuzz-c:
+	sh tests/c/fuzz.sh $(SECONDS)
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench

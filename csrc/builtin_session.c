@@ -10,15 +10,23 @@
 #include <time.h>
 #include <unistd.h>
 
-MB_BUILTIN(exit)
+/* In an error probe, those that follow are left out. */
+static void leave(struct mb_session *session)
 {
 	mb_session_stop(session);
+	if (session->state == MB_FAILED)
+		session->state = MB_STOPPING;
+}
+
+MB_BUILTIN(exit)
+{
+	leave(session);
 	return MB_OK;
 }
 
 MB_BUILTIN(abort)
 {
-	mb_session_stop(session);
+	leave(session);
 	mb_raise(session, MB_NO_SITE, "");
 	session->raised = MB_ABORTED;
 	return MB_ABORTED;

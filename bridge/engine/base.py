@@ -206,4 +206,5 @@ def _end(session: Session) -> None:
                 break
     if session.state is State.FAILED:
         for number in _by_priority(session, Error):
-            session.run(number)
+            if session.run(number) is not State.FAILED:
+                break

@@ -37,7 +37,7 @@ def _error(_: Machine, message: bytes) -> None:
 
 
 def _abort(machine: Machine) -> None:
-    machine.session.stop()
+    machine.session.leave()
     raise AbortedError
 
 
@@ -314,7 +314,7 @@ def _raise(machine: Machine, number: int) -> None:
 
 
 FUNCTIONS: dict[str, Callable[..., Item | None]] = {
-    "exit": lambda m: m.session.stop(),
+    "exit": lambda m: m.session.leave(),
     "abort": _abort,
     "error": _error,
     "warn": lambda m, text: m.session.warn(text),

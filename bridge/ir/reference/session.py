@@ -118,6 +118,12 @@ class Session:
         if self.state is State.RUNNING:
             self.state = State.STOPPING
 
+    def leave(self) -> None:
+        """exit(): the same, and in an error probe those that follow are left out."""
+        self.stop()
+        if self.state is State.FAILED:
+            self.state = State.STOPPING
+
     def context(self, builtin: str) -> Item:
         """What a built-in says of the current hit, or of ourselves if there is none."""
         name, scale = self.contexts[builtin]
@@ -200,12 +206,9 @@ class Session:
         return int(self.errors > 0)
 
     def _ending(self, kind: type[End | Error]) -> None:
-        errors = self.errors
         for handler in self._by_priority(kind):
-            if kind is Error or self.state is not State.FAILED:
+            if (self.state is State.FAILED) is (kind is Error):
                 self.run_handler(handler)
-            if kind is Error and self.errors > errors:
-                break
 
     def _by_priority(self, kind: type[Begin | End | Error]) -> list[Handler]:
         found = [
