@@ -290,6 +290,38 @@ class Scope(Members, Protocol):
         ...
 
 
+REGISTER_NAMES = {
+    "x86_64": (
+        *("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip"),
+        *(f"r{number}" for number in range(8, 16)),
+    ),
+    "aarch64": (*(f"x{number}" for number in range(31)), "sp"),
+}
+"""The registers of each machine that a script can read by name."""
+REGISTER = "register_"
+"""What the name of the hidden variable starts with that is a register."""
+RESULT_REGISTERS = {"x86_64": "rax", "aarch64": "x0"}
+
+
+def registers(machine: str) -> tuple[Variable, ...]:
+    """A variable for each register of a place in a program."""
+    return tuple(
+        Variable(REGISTER + name, ValueType.LONG, (Register(name, 8, signed=True),), "long")
+        for name in REGISTER_NAMES.get(machine, ())
+    )
+
+
+def full_register(name: str) -> tuple[str, int]:
+    """The full name of a register, and how many of its bits are meant: `eax` -> `rax`, 32."""
+    if name.startswith("e"):
+        return f"r{name[1:]}", 32
+    if name.startswith("r") and name[1:-1].isdigit() and name.endswith("d"):
+        return name[:-1], 32
+    if name.startswith("w") and name[1:].isdigit():
+        return f"x{name[1:]}", 32
+    return name, 64
+
+
 # --- markers ----------------------------------------------------------------------------------
 
 
@@ -334,7 +366,8 @@ class Marker:
     def readable(self) -> tuple[Variable, ...]:
         """The variables and what is hidden, each name once."""
         names = {variable.name for variable in self.variables}
-        return (*self.variables, *(v for v in self.hidden if v.name not in names))
+        more = (*self.hidden, *(registers(self.machine) if self.sites else ()))
+        return (*self.variables, *(v for v in more if v.name not in names))
 
     @property
     def arguments(self) -> tuple[Variable, ...]:

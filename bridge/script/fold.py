@@ -9,7 +9,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, cast
 
-from bridge.markers import Enumerator, NoAccess, ValueType, Variable
+from bridge.markers import (
+    REGISTER,
+    RESULT_REGISTERS,
+    Enumerator,
+    MarkerAttachment,
+    NoAccess,
+    ValueType,
+    Variable,
+    full_register,
+)
 from bridge.script import ast, errors
 from bridge.script.lex import evaluate, quote
 from bridge.script.lookup import lookup, target
@@ -229,6 +238,11 @@ class Folder:
             text = quote(_POINT_NAMES.get(node.name, str)(own))[1:-1]
             return ast.String(evaluate(text), text, span=node.span, token=node.token)
         match node.arguments:
+            case () if node.name == "returnval":
+                return self._result(node)
+            case (ast.String(value=name),) if node.name in _REGISTERS:
+                full, bits = full_register(name)
+                return self._register(node, full, (bits, _REGISTERS[node.name]))
             case (ast.Number(value=index),) if node.name in _ARGUMENTS:
                 argument = ast.Target(f"$arg{index}", span=node.span, token=node.token)
                 if isinstance(target(argument, self._expansion), NoAccess):
@@ -240,6 +254,22 @@ class Folder:
                 if isinstance(found, Variable) and found.type is ValueType.STRING:
                     return argument
         return node
+
+    def _result(self, node: ast.Call) -> ast.Node:
+        """`returnval()`."""
+        assert self._expansion is not None
+        match self._expansion.attachment:
+            case MarkerAttachment(marker=marker) if marker.sites:
+                return self._register(node, RESULT_REGISTERS[marker.machine], (64, True))
+            case _:
+                return node
+
+    def _register(self, node: ast.Call, name: str, width: tuple[int, bool]) -> ast.Node:
+        """A register of the place; the call itself where it has none of the name."""
+        value = ast.Target(f"${REGISTER}{name}", span=node.span, token=node.token)
+        if isinstance(target(value, self._expansion), NoAccess):
+            return node
+        return _narrowed(value, width)
 
     def _target(self, node: ast.Target) -> ast.Node:
         if self._expansion is None:
@@ -256,6 +286,8 @@ class Folder:
 
 _FUNCTION = re.compile(r'(?:function|statement)\("([^"@]*)')
 _READERS = frozenset({"kernel_string", "user_string", "kernel_string_n", "user_string_n"})
+_REGISTERS = {"register": True, "u_register": False}
+"""Whether the function extends the sign of half a register."""
 _ARGUMENTS = {
     **dict.fromkeys(("int_arg", "s32_arg"), (32, True)),
     **dict.fromkeys(("uint_arg", "u32_arg"), (32, False)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.markers import MarkerAttachment, NoAccess
+from bridge.markers import REGISTER, MarkerAttachment, NoAccess
 from bridge.script import ast
 
 if TYPE_CHECKING:
@@ -71,7 +71,11 @@ def target(node: ast.Target, expansion: Expansion | None) -> Result:
     known = (*expansion.variables, *_registers(expansion))
     variable = next((v for v in known if v.name == name), None)
     plain = not path and not node.address_of and not node.pretty
-    if plain and variable is not None and (expansion.scope is None or name.startswith("arg")):
+    if (
+        plain
+        and variable is not None
+        and (expansion.scope is None or name.startswith(_BY_CONVENTION))
+    ):
         return variable
     if expansion.members is not None:
         return expansion.members.access(
@@ -80,11 +84,14 @@ def target(node: ast.Target, expansion: Expansion | None) -> Result:
     return NoAccess(_missing(node, expansion, known=variable is not None))
 
 
+_BY_CONVENTION = ("arg", REGISTER)
+
+
 def _registers(expansion: Expansion) -> tuple[Variable, ...]:
     """`$arg1` and so on, which a function has by the calling convention."""
     match expansion.attachment:
         case MarkerAttachment(marker=marker):
-            return tuple(v for v in marker.hidden if v.name.startswith("arg"))
+            return tuple(v for v in marker.readable if v.name.startswith(_BY_CONVENTION))
         case _:
             return ()
 

@@ -38,8 +38,6 @@ NOT_YET: dict[str, str] = {
     "guest_c17_ubacktrace": "back traces",
     "guest_k08_procsys": "process.syscall",
     "up_count20": "process.end",
-    "up_list_walk": "memory at computed addresses",
-    "up_register": "registers",
     "up_statement": "process.end",
     "up_thread": "thread.begin",
 }
