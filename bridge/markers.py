@@ -264,6 +264,10 @@ class Listed:
 class Scope(Members, Protocol):
     """The variables that debug information tells of at a place."""
 
+    def result(self) -> Sequence[Listed]:
+        """`$return`, where a function that has a result returns."""
+        ...
+
     def listed(self) -> Sequence[Listed]:
         """What `$$vars` shows, in its order."""
         ...

@@ -82,6 +82,10 @@ def _derived(
 
 def line(expansion: Expansion, alias: str = "") -> str:
     """`process("x").mark("hit") $arg1:long`; an alias stands for the point, as in stap."""
+    if expansion.scope is not None:
+        scope = expansion.scope
+        listed = (f"${one.name}:{one.ctype}" for one in (*scope.result(), *scope.listed()))
+        return " ".join((alias or expansion.point, *listed))
     attachment = expansion.attachment
     traced = (
         isinstance(attachment, MarkerAttachment) and attachment.marker.kind is Kind.TRACEPOINT

@@ -25,7 +25,7 @@ class Construct:
     missing: str = ""
 
 
-_NO_TYPES = "needs type information, which is not read; parsed and checked only"
+_NO_TYPES = "at places with debug information; `@cast` of types of the kernel anywhere"
 _NO_C = "parsed only (with -g); running C code is refused"
 
 CONSTRUCTS = (
@@ -99,7 +99,9 @@ CONSTRUCTS = (
     Construct("@var", 'probe begin { println(@var("x")) }', _NO_TYPES),
     Construct("autocast", "probe begin { p = 1; println(p->x) }", _NO_TYPES),
     Construct(
-        "@entry", 'probe process("app").mark("hit") { println(@entry($arg1)) }', "parsed only"
+        "@entry",
+        'probe process("app").mark("hit") { println(@entry($arg1)) }',
+        "in the probe of a function's return",
     ),
     Construct("@enum, @enumname", 'probe begin { println(@enum("E")) }', _NO_TYPES),
     Construct("@perf", 'probe begin { println(@perf("c")) }', "parsed only"),

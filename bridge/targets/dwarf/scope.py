@@ -329,7 +329,7 @@ class FunctionScope:
         for scope in (*self._scopes, self._unit.top):
             for child in entries.children(scope):
                 if child.tag == "DW_TAG_enumeration_type":
-                    yield child
+                    yield self._types.die(self._types.strip(self._types.number(child)))
 
 
 def image_structure(image: Image, name: str) -> Structure | NoAccess:

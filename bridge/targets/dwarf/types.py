@@ -101,6 +101,8 @@ class DwarfTypes:
 
     def _defined(self, number: int) -> int:
         die = self.die(number)
+        if entries.own(die, "DW_AT_signature") is not None:  # it is in a type unit
+            return self.number(entries.target(die, "DW_AT_signature"))
         name = entries.name_of(die)
         if die.tag not in _WORDS or not name or not entries.flag(die, "DW_AT_declaration"):
             return number
