@@ -7,7 +7,7 @@ where the kernel wants a file descriptor; the engine creates the maps and puts t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, unique
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class BpfProgram:
     sleepable: bool = False
 
 
+@unique
 class Control(IntEnum):
     """The words of the control map, which user space has mapped, by their index.
 
@@ -113,7 +114,7 @@ class Control(IntEnum):
     ARG_START = 20
     ARG_END = 21
 
-    BEAT = 15
+    BEAT = 22
     """When user space last took care of held processes, by CLOCK_MONOTONIC."""
 
 

@@ -230,3 +230,13 @@ def test_kernel_memory_at_computed_addresses_is_refused(run: Runner) -> None:
 
     assert done.code == 1
     assert "error[computed-address]: kernel_int32() cannot read here" in done.err
+
+
+def test_a_held_process_and_its_parent_are_told_apart(run: Runner, walker: Path) -> None:
+    script = f'probe process("{walker}").mark("walk") {{ p = $arg1; while (p) '
+    script += "{ n += user_int32(p); p = user_uint64(p + 8) } "
+    script += 'printf("%d %s %d\\n", n > 0, pexecname(), ppid() > 0) exit() }'
+
+    done = run("run", "-e", script.replace("pexecname", "execname"), "-c", f"{walker} 3")
+
+    assert done.out.splitlines()[0] == "1 walker 1"
