@@ -23,7 +23,6 @@ NESTED_ARGUMENT = "invalid nested substitution of command line arguments"
 ARGUMENT_RANGE = "command line argument out of range [1-{}]"
 UNCLOSED_QUOTE = "Could not find matching closing quote"
 UNCLOSED_EMBEDDED = "Could not find matching '%}' to close embedded function block"
-UNKNOWN_JUNK = "unknown junk token"
 
 # --- parser
 END_OF_FILE = "unexpected end-of-file"

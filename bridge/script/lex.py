@@ -68,7 +68,8 @@ class Lexer:
     ) -> None:
         self.used: set[int] = set()
         self.saw_tokens = False
-        self._source = source.text
+        # SystemTap's own way to read a file
+        self._source = source.text.partition("\0")[0]
         self._base = source.base
         self._arguments = arguments
         self._report = report
@@ -76,7 +77,7 @@ class Lexer:
         self._pasted_until = 0
         self._pasted_at = Span(0, 0)
         # what is lexed: the text, or an argument and as much of the text behind it as needed
-        self._text = source.text
+        self._text = self._source
         self._shift = source.base
         self._at = 0
 

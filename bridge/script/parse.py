@@ -21,7 +21,6 @@ from bridge.script.preprocess import Preprocessor
 from bridge.script.tokens import (
     EMBEDDED,
     IDENTIFIER,
-    JUNK,
     KEYWORD,
     NUMBER,
     OPERATOR,
@@ -292,8 +291,8 @@ class _Parser:
         token.text = "".join(pieces)
 
     def _unexpected(self, token: Token) -> Diagnostic:
-        if token.kind == JUNK:
-            return errors.parse(token.problem or errors.UNKNOWN_JUNK, token)
+        if token.problem:
+            return errors.parse(token.problem, token)
         opener = self._brackets[-1][1] if self._brackets else None
         if token.is_operator(")") and opener is not None and opener.type == "PRINTD":
             # SystemTap takes the bracket for a comma and stumbles over what follows

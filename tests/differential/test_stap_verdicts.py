@@ -1,89 +1,89 @@
-"""Verdicts and places of `stap -p1`: over its examples, its library, and recorded cases."""
+"""Verdicts, places and texts of `stap -p1`: over all its examples, its library, and more."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
+from stap_front_end import (
+    EXAMPLES,
+    LIBRARY,
+    OPTIONS,
+    Parsed,
+    Stap,
+    macros_only,
+    make_kernel,
+    parse_here,
+)
+from trees import prints_back
 
 from bridge.diagnostics import Sink
 from bridge.script.analyse import analyse
 from bridge.script.assumed import AssumedTargets
-from bridge.script.library import Library
 from bridge.script.options import AnalyseOptions
-from bridge.script.parse import parse
 from bridge.source import SourceMap
 from bridge.targets.live import LiveTargets
 from bridge.world import LiveWorld
 
-LIBRARY = Path("/usr/share/systemtap/tapset")
-EXAMPLES = Path("/usr/share/systemtap/examples")
-_PLACE = re.compile(r"(?:saw|at): .* at (?:.*?):(\d+):(\d+)$", re.MULTILINE)
+ARGUMENTS = ("1", "2", "3", "4")
 
 
-@pytest.fixture(scope="session")
-def kernel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What stap takes for a kernel's build folder."""
-    folder = tmp_path_factory.mktemp("kernel")
-    (folder / "include" / "config").mkdir(parents=True)
-    (folder / "include" / "generated").mkdir()
-    (folder / "include" / "config" / "kernel.release").write_text("6.1.0-1-amd64\n")
-    for name in (".config", "Makefile", "Module.symvers"):
-        (folder / name).write_text("")
-    return folder
+@pytest.fixture(scope="module")
+def stap(tmp_path_factory: pytest.TempPathFactory) -> Stap:
+    return Stap(
+        make_kernel(tmp_path_factory.mktemp("kernel")),
+        macros_only(tmp_path_factory.mktemp("macros")),
+    )
 
 
-def theirs(folder: Path, path: Path) -> tuple[bool, tuple[int, int] | None]:
-    """stap's verdict, and the place of its first error."""
-    command = ["stap", "-g", "-r", str(folder), "-p1", str(path), "1", "2", "3", "4"]
-    ran = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if ran.returncode == 0:
-        return True, None
-    found = _PLACE.search(ran.stderr)
-    return False, (int(found[1]), int(found[2])) if found else None
+def files() -> list[Path]:
+    """All files of the examples (manuals and pictures, too), all scripts of the library."""
+    examples = sorted(path for path in EXAMPLES.rglob("*") if path.is_file())
+    return [*examples, *sorted(LIBRARY.rglob("*.stp")), *sorted(LIBRARY.rglob("*.stpm"))]
 
 
-def ours(path: Path, options: AnalyseOptions) -> tuple[bool, tuple[int, int] | None]:
-    sources, sink = SourceMap(), Sink()
-    library = Library(sources, sink, options)
-    source = sources.add(str(path), path.read_bytes())
-    if parse(source, sources, sink, options, macros=library.macros) is not None:
-        return True, None
-    place = sources.place(sink.errors[0].span)
-    return False, (place.line, place.column) if place else None
+@cache
+def ours(path: Path) -> Parsed:
+    return parse_here(path.read_bytes(), *ARGUMENTS)
 
 
 @pytest.mark.tools
-def test_parse_verdicts_equal_on_examples_and_library(
-    kernel_folder: Path, tmp_path: Path
+def test_all_files_of_stap_have_the_same_errors_at_the_same_places(
+    stap: Stap, tmp_path: Path
 ) -> None:
-    found = [*sample(EXAMPLES, 14), *sample(LIBRARY, 60)]
-    assert len(found) > 20
-    conditions = {"arch": "x86_64", "kernel_v": "6.1.0", "kernel_vr": "6.1.0-1-amd64"}
-    options = AnalyseOptions(
-        guru=True,
-        arguments=("1", "2", "3", "4"),
-        include=(LIBRARY,),
-        conditions=conditions,
-        compatible="4.8",
-    )
-    different = []
-    for number, path in enumerate(found):
+    paths = files()
+    scripts = sum(path.suffix == ".stp" for path in paths)
+    assert scripts > 700
+
+    def theirs(path: Path) -> object:
         # a copy: stap does not want to be given what it loads by itself
-        copy = tmp_path / f"{number}.stp"
+        copy = tmp_path / "_".join(path.parts[1:])
         copy.write_bytes(path.read_bytes())
-        expected, own = theirs(kernel_folder, copy), ours(copy, options)
-        if expected != own:
-            different.append((str(path), expected, own))
-    assert different == []
+        return stap.parse(copy, *ARGUMENTS)
+
+    # stap runs beside us
+    with ThreadPoolExecutor(2) as pool:
+        expected = pool.map(theirs, paths)
+        own = [ours(path).verdict for path in paths]
+        compared = list(zip(paths, expected, own, strict=True))
+    refused = sum(not verdict.accepted for verdict in own)
+    errors = sum(len(verdict.errors) for verdict in own)
+    print(f"{len(paths)} files, {scripts} scripts; {refused} refused with {errors} errors")
+    assert [(str(path), a, b) for path, a, b in compared if a != b] == []
 
 
-def sample(folder: Path, step: int) -> list[Path]:
-    """Every so-manieth file: a run of stap takes a third of a second."""
-    return sorted(folder.rglob("*.stp"))[::step]
+@pytest.mark.tools
+def test_all_scripts_of_stap_print_back() -> None:
+    options = replace(OPTIONS, guru=True)
+    scripts = [(path, script) for path in files() if (script := ours(path).script) is not None]
+    print(f"{len(scripts)} scripts")
+    assert len(scripts) > 700
+    assert [str(p) for p, script in scripts if not prints_back(script, options)] == []
 
 
 @pytest.mark.shared

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from importlib import resources
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trees import prints_back
 
 from bridge.diagnostics import Sink
 from bridge.script import ast
@@ -16,7 +16,6 @@ from bridge.script.lex import Lexer
 from bridge.script.library import Library
 from bridge.script.options import AnalyseOptions
 from bridge.script.parse import parse
-from bridge.script.print_tree import script_text
 from bridge.script.walk import children, walk
 from bridge.source import SourceMap
 
@@ -30,14 +29,6 @@ continue string long try catch begin x y a f printf print println printd @count 
 WORDS = _TEXT.split()
 
 
-def plain(node: object) -> object:
-    """The tree without its places."""
-    if isinstance(node, ast.Node):
-        names = [f.name for f in fields(node) if f.name not in {"span", "token"}]
-        return (type(node).__name__, *(plain(getattr(node, name)) for name in names))
-    return tuple(map(plain, node)) if isinstance(node, tuple) else node
-
-
 def parsed(text: str | bytes, options: AnalyseOptions = OPTIONS) -> ast.Script | None:
     sources, sink = SourceMap(), Sink()
     library = Library(sources, sink, options)
@@ -47,9 +38,7 @@ def parsed(text: str | bytes, options: AnalyseOptions = OPTIONS) -> ast.Script |
 
 
 def assert_prints_back(script: ast.Script) -> None:
-    again = parsed(script_text(script))
-    assert again is not None
-    assert plain(script.definitions) == plain(again.definitions)
+    assert prints_back(script, OPTIONS)
 
 
 @settings(max_examples=400, deadline=None)

@@ -81,3 +81,7 @@ def test_missing_and_nested_arguments_are_junk() -> None:
 def test_quote_and_read_back(text: str) -> None:
     (token,) = tokens(quote(text))
     assert evaluate(token.text) == text
+
+
+def test_a_text_ends_at_its_first_nul() -> None:
+    assert texts("a b\0c d") == ["i:a", "i:b"]

@@ -1,0 +1,142 @@
+"""The front ends of stap and of this project, asked the same: a script -> a verdict of each.
+
+stap wants the build folder of a kernel, which is made here of a few files. Its library is
+parsed anew in every run; where a script is only parsed, nothing but the library's macros can
+matter, so a library folder with those alone is shown to it (20 times as fast).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bridge.diagnostics import Diagnostic, Sink
+from bridge.script import ast
+from bridge.script.library import Library
+from bridge.script.options import AnalyseOptions
+from bridge.script.parse import parse
+from bridge.source import Source, SourceMap
+
+LIBRARY = Path("/usr/share/systemtap/tapset")
+EXAMPLES = Path("/usr/share/systemtap/examples")
+RELEASE = "6.1.0-1-amd64"
+OPTIONS = AnalyseOptions(
+    include=(LIBRARY,),
+    conditions={"arch": "x86_64", "kernel_v": "6.1.0", "kernel_vr": RELEASE},
+    compatible="4.8",
+)
+"""What the stap of these tests is told, and what it is."""
+
+_ERROR = re.compile(
+    r"^(?:parse|semantic) error: (?P<message>.*)\n"
+    r"(?P<rest>(?:(?!^(?:parse|semantic) error: |^\d+ parse error|^WARNING|^Pass ).*\n)*)",
+    re.MULTILINE,
+)
+_PLACE = re.compile(r"^ +(?:saw|at): .* at .*?:(\d+):(\d+)$", re.MULTILINE)
+_FILE = re.compile(r"^Input file '.*' (is empty.*)$", re.MULTILINE)
+
+Place = tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Said:
+    """One error: its first line, and its line and column (None: the end, or no place)."""
+
+    message: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a script is accepted, and the errors in order."""
+
+    accepted: bool
+    errors: tuple[Said, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Stap:
+    """The real one, with its kernel and its library."""
+
+    kernel: Path
+    tapset: Path
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """One run; -v, because it hides repeated errors otherwise."""
+        return subprocess.run(
+            ["stap", "-v", "-r", str(self.kernel), *words],
+            capture_output=True,
+            encoding="latin-1",
+            env={**os.environ, "SYSTEMTAP_TAPSET": str(self.tapset)},
+            check=False,
+        )
+
+    def parse(self, path: Path, *arguments: str, guru: bool = True) -> Verdict:
+        """The verdict of `-p1`."""
+        ran = self.run(*(["-g"] if guru else []), "-p1", str(path), *arguments)
+        return Verdict(ran.returncode == 0, tuple(_parse_errors(ran.stderr)))
+
+
+def _parse_errors(text: str) -> list[Said]:
+    found = []
+    for error in _ERROR.finditer(text):
+        place = _PLACE.search(error["rest"])
+        found.append(Said(error["message"], (int(place[1]), int(place[2])) if place else None))
+    return found + [Said(empty[1], None) for empty in _FILE.finditer(text)]
+
+
+def make_kernel(folder: Path, configuration: str = "") -> Path:
+    """What stap takes for a kernel's build folder."""
+    for name in ("include/config/kernel.release", "include/generated/utsrelease.h"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / "include/config/kernel.release").write_text(f"{RELEASE}\n")
+    (folder / "include/generated/utsrelease.h").write_text(f'#define UTS_RELEASE "{RELEASE}"\n')
+    (folder / ".config").write_text(configuration)
+    for name in ("Makefile", "Module.symvers"):
+        (folder / name).touch()
+    return folder
+
+
+def macros_only(folder: Path) -> Path:
+    """A copy of stap's library without all that is no macro."""
+    for path in LIBRARY.rglob("*.stpm"):
+        copy = folder / path.relative_to(LIBRARY)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    return folder
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Our verdict, and the tree."""
+
+    verdict: Verdict
+    script: ast.Script | None
+    name: str
+
+
+def parse_here(
+    data: bytes, *arguments: str, guru: bool = True, options: AnalyseOptions = OPTIONS
+) -> Parsed:
+    """What our parser says about a text."""
+    sources, sink = SourceMap(), Sink()
+    options = replace(options, guru=guru, arguments=arguments)
+    source = sources.add("script.stp", data)
+    script = parse(
+        source, sources, sink, options, macros=Library(sources, sink, options).macros
+    )
+    errors = tuple(_said(error, source, sources) for error in sink.errors)
+    return Parsed(Verdict(script is not None, errors), script, source.name)
+
+
+def _said(error: Diagnostic, source: Source, sources: SourceMap) -> Said:
+    place = sources.place(error.span)
+    at_end = error.span.start >= source.base + len(source.text.partition("\0")[0])
+    message = error.message.partition("\n")[0].removeprefix(f"Input file '{source.name}' ")
+    if place is None or (place.name == source.name and at_end):
+        return Said(message, None)
+    return Said(message, (place.line, place.column))
