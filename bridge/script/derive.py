@@ -10,19 +10,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch, PointPart
 from bridge.script import ast, errors
+from bridge.script.aliases import Aliases, is_wild
+from bridge.script.listing import BUILT_IN_FAMILIES
 from bridge.script.walk import walk
-from bridge.similar import among
+from bridge.similar import among, similar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bridge.diagnostics import Diagnostic, Sink
     from bridge.markers import Expansion, Targets
+    from bridge.script.aliases import NamedAlias
     from bridge.script.library import Library
     from bridge.source import Span
 
@@ -31,7 +33,8 @@ MAX_WORK = 3_000_000
 """How many nodes the bodies of all probes of a program may have together."""
 _PER_PLACE = 20
 """What a place costs besides its bodies, in nodes."""
-_WILD = re.compile(r"[*?\[]")
+MAX_COMPONENTS = 8
+"""How many parts a point with `**` is tried with."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +117,7 @@ class Deriver:
     ) -> None:
         self._targets = targets
         self._sink = sink
-        self._index = _Aliases(scripts, library)
+        self._aliases = Aliases(scripts, library)
         self._work = 0
         self._sizes: dict[ast.Block, int] = {}
 
@@ -160,11 +163,82 @@ class Deriver:
         if depth > MAX_ALIAS_DEPTH:
             message = "recursive loop in alias expansion"
             raise _Unresolved((errors.semantic(message, point.token, _named(point)),))
+        if any("**" in c.name for c in point.components):
+            return self._any_depth(script, point, handler, depth)
+        first = point.components[0]
+        named = self._aliases.beginning(first)
+        wild = any(map(is_wild, point.components))
+        if not named:
+            return self._places(point, handler, optional=False)
+        try:
+            found = self._by_name(point, 0, named, handler, depth)
+        except _Unresolved as problem:
+            other = wild or first.name in BUILT_IN_FAMILIES
+            if not other or isinstance(problem, _TooMany):
+                raise
+            found = []
+        if found and not wild:
+            return found
+        return found + self._places(point, handler, optional=bool(found))
+
+    def _any_depth(
+        self, script: ast.Script, point: ast.ProbePoint, handler: _Handler, depth: int
+    ) -> list[Derived]:
+        """What a point with `**` stands for, at whatever depth."""
+        at = next(i for i, c in enumerate(point.components) if "**" in c.name)
+        found: list[Derived] = []
+        for spelled in _spellings(point, at):
+            try:
+                found += self._point(script, spelled, handler, depth)
+            except _TooMany:
+                raise
+            except _Unresolved:
+                continue
+        if not found:
+            words = self._aliases.first_words()
+            raise _Unresolved((_no_wildcard(point.components[at], words),))
+        return found
+
+    def _by_name(
+        self,
+        point: ast.ProbePoint,
+        at: int,
+        named: Sequence[NamedAlias],
+        handler: _Handler,
+        depth: int,
+    ) -> list[Derived]:
+        """Follow the names of aliases from component `at` on; the longest name wins."""
+        ends = [n for n in named if len(n.name.components) == at]
+        longer = [n for n in named if len(n.name.components) > at]
+        words = sorted({n.name.components[at].name for n in longer})
+        if at == len(point.components):
+            if not ends:
+                raise _Unresolved((_truncated(point.components[-1], words),))
+            return self._replaced(point, ends, handler, depth)
+        component = point.components[at]
+        found: list[Derived] = []
+        for word in words:
+            if component.argument is not None or not fnmatchcase(word, component.name):
+                continue
+            further = [n for n in longer if n.name.components[at].name == word]
+            try:
+                found += self._by_name(point, at + 1, further, handler, depth)
+            except _Unresolved as problem:
+                if not is_wild(component) or isinstance(problem, _TooMany):
+                    raise
+        found = found or self._replaced(point, ends, handler, depth)
+        if not found:
+            raise _Unresolved((_no_name(component, words),))
+        return found
+
+    def _replaced(
+        self, point: ast.ProbePoint, named: Sequence[NamedAlias], handler: _Handler, depth: int
+    ) -> list[Derived]:
+        """The probes of all aliases of a name, with what follows the name in the point."""
         found: list[Derived] = []
         self._spend(point, _PER_PLACE)
-        aliases = self._index.named(point)
         seen = {id(p) for p in handler.chain}
-        for owner, alias, name in aliases:
+        for owner, alias, name in named:
             if any(id(p) in seen for p in alias.points):
                 message = "recursive loop in alias expansion of"
                 raise _Unresolved((errors.semantic(message, point.token, _named(point)),))
@@ -177,10 +251,7 @@ class Deriver:
                 token=_named(point),
             )
             found += self._alias(owner, alias, suffix, inner, depth)
-        wild = any(_WILD.search(c.name) for c in point.components)
-        if aliases and (not wild or not found):
-            return found
-        return found + self._places(point, handler, bool(found))
+        return found
 
     def _alias(
         self,
@@ -228,6 +299,8 @@ class Deriver:
 
     def _mismatch(self, point: ast.ProbePoint, problem: NoMatch) -> Diagnostic:
         part = point.components[min(problem.part, len(point.components) - 1)]
+        if problem.part == 0 and problem.message == "probe point mismatch":
+            return _no_name(part, self._aliases.first_words())
         message = problem.message + among(problem.similar)
         return errors.semantic(message, part.token, f"identifier '{part.name}'")
 
@@ -246,69 +319,43 @@ class Deriver:
         return known
 
 
-_NamedAlias = tuple[ast.Script, ast.Alias, ast.ProbePoint]
-"""An alias by one of its names."""
+def _no_name(component: ast.PointComponent, words: Iterable[str]) -> Diagnostic:
+    """A component that nothing has."""
+    if is_wild(component):
+        return _no_wildcard(component, words)
+    return _unknown("probe point mismatch", component, component.name, words)
 
 
-class _Aliases:
-    """The aliases of the scripts and the library, by the first component of their names."""
-
-    def __init__(self, scripts: Sequence[ast.Script], library: Library) -> None:
-        self._scripts = scripts
-        self._library = library
-        self._indexed = 0
-        self._count = 0
-        self._known: set[ast.Alias] = set()
-        self._own: dict[str, list[tuple[int, _NamedAlias]]] = {}
-
-    def named(self, point: ast.ProbePoint) -> list[_NamedAlias]:
-        """The aliases that a point names, each with the name that the point begins with."""
-        self._catch_up()
-        first = point.components[0].name
-        if _WILD.search(first):
-            fitting = [
-                x for name in self._own if fnmatchcase(name, first) for x in self._own[name]
-            ]
-            candidates = [named for _, named in sorted(fitting, key=itemgetter(0))]
-        else:
-            candidates = [named for _, named in self._own.get(first, ())]
-        candidates += [
-            (script, alias, name)
-            for script, alias in self._library.aliases(first)
-            if alias not in self._known
-            for name in alias.names
-        ]
-        found = [named for named in candidates if _begins(point.components, named[2])]
-        # `a.b.return` means the alias of that name, and not `a.b` with a suffix
-        longest = max((len(name.components) for _, _, name in found), default=0)
-        return [one for one in found if len(one[2].components) == longest]
-
-    def _catch_up(self) -> None:
-        """Take in the scripts that have come since."""
-        for script in self._scripts[self._indexed :]:
-            for definition in script.definitions:
-                if isinstance(definition, ast.Alias):
-                    self._add(script, definition)
-        self._indexed = len(self._scripts)
-
-    def _add(self, script: ast.Script, alias: ast.Alias) -> None:
-        self._known.add(alias)
-        for name in alias.names:
-            self._count += 1
-            first = name.components[0].name
-            self._own.setdefault(first, []).append((self._count, (script, alias, name)))
+def _no_wildcard(component: ast.PointComponent, words: Iterable[str]) -> Diagnostic:
+    message = "probe point mismatch: didn't find any wildcard matches"
+    return _unknown(message, component, component.name.partition("*")[0], words)
 
 
-def _begins(components: Sequence[ast.PointComponent], name: ast.ProbePoint) -> bool:
-    """Whether a point begins with a name; wildcards are in the point."""
-    return len(name.components) <= len(components) and all(
-        component.argument is None and _fits(known.name, component.name)
-        for known, component in zip(name.components, components, strict=False)
-    )
+def _truncated(component: ast.PointComponent, words: Iterable[str]) -> Diagnostic:
+    message = f"probe point truncated (follow:  {' '.join(words)})"
+    return _unknown(message, component, "", ())
 
 
-def _fits(name: str, pattern: str) -> bool:
-    return name == pattern or fnmatchcase(name, pattern)
+def _unknown(
+    message: str, component: ast.PointComponent, name: str, words: Iterable[str]
+) -> Diagnostic:
+    """`name` is what the words are compared with."""
+    near = among(similar(name, words) if name else ())
+    return errors.semantic(message + near, component.token, f"identifier '{component.name}'")
+
+
+def _spellings(point: ast.ProbePoint, at: int) -> Iterator[ast.ProbePoint]:
+    """The point with `a**b` as component `at`: as `a*b`, `a*.*b`, `a*.*.*b` and so on."""
+    component = point.components[at]
+    before, after = re.split(r"\*\*+", component.name, maxsplit=1)
+    for more in range(MAX_COMPONENTS - len(point.components) + 1):
+        names = (
+            [f"{before}*", *["*"] * (more - 1), f"*{after}"] if more else [f"{before}*{after}"]
+        )
+        spelled = [replace(component, name=name, argument=None) for name in names[:-1]]
+        spelled.append(replace(component, name=names[-1]))
+        parts = (*point.components[:at], *spelled, *point.components[at + 1 :])
+        yield replace(point, components=parts)
 
 
 def _extended(point: ast.ProbePoint, suffix: Sequence[ast.PointComponent]) -> ast.ProbePoint:

@@ -51,6 +51,25 @@ PROBE_TYPES = (
 """Every kind of probe point, as `stap --dump-probe-types` writes them."""
 
 
+BUILT_IN_FAMILIES = frozenset(
+    [
+        "begin",
+        "end",
+        "error",
+        "kernel",
+        "kprobe",
+        "module",
+        "netfilter",
+        "never",
+        "perf",
+        "process",
+        "procfs",
+        "timer",
+    ]
+)
+"""What points begin with that are no aliases, in SystemTap."""
+
+
 def _builtin(builtin: Builtin) -> str:
     result = "" if builtin.result is Type.UNKNOWN else f":{builtin.result.value}"
     parameters = ", ".join(

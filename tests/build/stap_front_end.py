@@ -16,10 +16,14 @@ from pathlib import Path
 
 from bridge.diagnostics import Diagnostic, Sink
 from bridge.script import ast
+from bridge.script.analyse import analyse
+from bridge.script.assumed import AssumedTargets
 from bridge.script.library import Library
 from bridge.script.options import AnalyseOptions
 from bridge.script.parse import parse
 from bridge.source import Source, SourceMap
+from bridge.targets.live import LiveTargets
+from bridge.world import LiveWorld
 
 LIBRARY = Path("/usr/share/systemtap/tapset")
 EXAMPLES = Path("/usr/share/systemtap/examples")
@@ -133,10 +137,24 @@ def parse_here(
     return Parsed(Verdict(script is not None, errors), script, source.name)
 
 
-def _said(error: Diagnostic, source: Source, sources: SourceMap) -> Said:
+def _said(
+    error: Diagnostic, source: Source, sources: SourceMap, *, token: bool = False
+) -> Said:
     place = sources.place(error.span)
     at_end = error.span.start >= source.base + len(source.text.partition("\0")[0])
     message = error.message.partition("\n")[0].removeprefix(f"Input file '{source.name}' ")
+    if token and error.token:
+        message += f": {error.token}"
     if place is None or (place.name == source.name and at_end):
         return Said(message, None)
     return Said(message, (place.line, place.column))
+
+
+def analyse_here(data: bytes, options: AnalyseOptions) -> Verdict:
+    """What our front end says about a script, with the kernel's types taken for there."""
+    sources, sink = SourceMap(), Sink()
+    targets = AssumedTargets(LiveTargets(LiveWorld(), "", 0))
+    source = sources.add("script.stp", data)
+    typed = analyse(source, sources, targets, sink, options)
+    errors = (_said(error, source, sources, token=True) for error in sink.errors)
+    return Verdict(typed is not None, tuple(errors))

@@ -47,6 +47,8 @@ class SessionTargets:
         name, argument = parts[0].name, parts[0].argument
         number = argument if isinstance(argument, int) else 0
         point = name if argument is None else f"{name}({argument})"
+        if len(parts) > 1 and name in {"begin", "end", "error", "never"}:
+            return NoMatch(1, "invalid suffix for probe")
         match name:
             case "begin":
                 return (Expansion(Begin(number), point),)

@@ -260,3 +260,17 @@ def test_deep_nesting_is_refused(check, text: str) -> None:
 def test_moderate_nesting_is_fine(check) -> None:
     text = "probe begin { println(y" + "+y" * 400 + ") }"
     assert check(text).typed is not None
+
+
+def test_the_longest_alias_name_wins(check) -> None:
+    text = "probe a = never { x = 1 } probe a.b = end { x = 2 } probe a.b { println(x) }"
+    found = check(text)
+    assert found.typed is not None, found.errors
+    assert [probe.point for probe in found.typed.probes] == ["end"]
+
+
+def test_two_stars_cross_the_parts_of_a_name(check) -> None:
+    text = "probe uno.two.three = begin { x = 1 } probe u**ee { println(x) }"
+    found = check(text)
+    assert found.typed is not None, found.errors
+    assert [probe.point for probe in found.typed.probes] == ["begin"]
