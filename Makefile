@@ -1,19 +1,22 @@
 # markbridge: one make target per job. Everything happens in a private virtual environment.
 PYTHON ?= python3
 VENV ?= .venv
+SECONDS ?= 60
+FUZZ ?= build/fuzz
 BIN := $(VENV)/bin
 CHECKOUT := $(abspath .)
 CSRC := $(wildcard csrc/*.c csrc/*.h csrc/include/markbridge/*.h)
 DEBIAN_TOOLS := systemtap systemtap-doc systemtap-sdt-dev bpftrace babeltrace2 binutils \
 	lttng-tools postgresql-15 mawk gawk gdb python3-venv gcc make libc6-dev
 
-.PHONY: help demo test random fuzz-c bench lint types layers pytest sanitize wheel docs tools format clean
+.PHONY: help demo test fuzz random fuzz-c bench lint types layers pytest sanitize wheel docs tools format clean
 
 help:
 	@echo "make demo      set up, build the example program, trace it, replay the recording"
 	@echo "make test      set up, then all checks and tests"
 	@echo "make random    20,000 random programs: interpreter against native code"
 	@echo "make fuzz-c    the printers in C under libFuzzer (clang), half an hour"
+	@echo "make fuzz      fuzz the front end, SECONDS=60, keeping inputs and findings in FUZZ=build/fuzz"
 	@echo "make bench     measure beside other tracers and print a table (root)"
 	@echo "make tools     install the Debian packages that the comparisons use (root)"
 	@echo "make format    format the sources"
@@ -26,6 +29,7 @@ $(VENV)/.base: pyproject.toml setup.py csrc/build.py $(CSRC) $(wildcard csrc/*.c
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --config-settings editable_mode=compat -e .
+	@$(BIN)/python -m compileall -q bridge grammars formats
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
@@ -52,6 +56,10 @@ random: $(VENV)/.dev
 SECONDS ?= 1800
 fuzz-c:
 	sh tests/c/fuzz.sh $(SECONDS)
+# The fuzzer is an extra of its own: Atheris is a large wheel that not every Python has.
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check 'atheris>=3.0'
+	@PYTHON=$(CHECKOUT)/$(BIN)/python sh tests/fuzz/run.sh $(SECONDS) $(FUZZ)
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench

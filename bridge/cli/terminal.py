@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bridge.diagnostics import Diagnostic
     from bridge.source import SourceMap
 
+MOST_TOLD = 500
 _RED, _YELLOW, _PLAIN = "\x1b[1;31m", "\x1b[1;33m", "\x1b[0m"
 
 
@@ -42,7 +43,10 @@ def say(message: str) -> None:
 
 
 def say_diagnostics(diagnostics: Iterable[Diagnostic], sources: SourceMap) -> None:
-    """Diagnostics on standard error, rendered with their places."""
-    for diagnostic in diagnostics:
+    """Diagnostics on standard error, rendered with their places; not too many."""
+    told = list(diagnostics)
+    for diagnostic in told[:MOST_TOLD]:
         colour = _RED if diagnostic.severity is Severity.ERROR else _YELLOW
         print(_coloured(render(diagnostic, sources), colour), file=sys.stderr)
+    if len(told) > MOST_TOLD:
+        say(f"{len(told) - MOST_TOLD} more messages are not shown")

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 MAX_ALIAS_DEPTH = 100
 MAX_WORK = 3_000_000
 """How many nodes the bodies of all probes of a program may have together."""
-_PER_PLACE = 20
-"""What a place costs besides its bodies, in nodes."""
+_PER_POINT, _PER_PLACE = 100, 20
+"""What a point and a place cost besides their bodies, in nodes."""
 MAX_COMPONENTS = 8
 """How many parts a point with `**` is tried with."""
 
@@ -236,7 +236,10 @@ class Deriver:
     ) -> list[Derived]:
         """The probes of all aliases of a name, with what follows the name in the point."""
         found: list[Derived] = []
-        self._spend(point, _PER_PLACE)
+_PER_POINT, _PER_PLACE = 100, 20
+"""What a point and a place cost besides their bodies, in nodes."""
+MAX_COMPONENTS = 8
+"""How many parts a point with `**` is tried with."""
         seen = {id(p) for p in handler.chain}
         for owner, alias, name in named:
             if any(id(p) in seen for p in alias.points):

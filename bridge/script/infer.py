@@ -30,7 +30,7 @@ _VALUES = (LONG, STRING)
 ARITHMETIC_ASSIGNMENTS = frozenset(
     {"+=", "-=", "*=", "/=", "%=", "&=", "^=", "|=", "<<=", ">>="}
 )
-MAX_WORK = 10_000_000
+MAX_WORK, ALWAYS_PASSES = 3_000_000, 20
 """How many expressions are visited, all passes together; a chain of types needs many."""
 _PER_BODY = 10
 COMPARISONS = frozenset({"<", ">", "<=", ">=", "==", "!="})
@@ -105,7 +105,9 @@ class Inference:
     def run(self, bodies: Sequence[Body] | None = None) -> None:
         """Infer everything; errors go to the sink."""
         open_ = list(self._program.bodies() if bodies is None else bodies)
-        while self._work < MAX_WORK:
+        passes = 0
+        while self._work < MAX_WORK or passes < ALWAYS_PASSES:
+            passes += 1
             new, left, unsettled = 0, 0, []
             for body in open_:
                 self._body(body)
