@@ -30,7 +30,7 @@ _VALUES = (LONG, STRING)
 ARITHMETIC_ASSIGNMENTS = frozenset(
     {"+=", "-=", "*=", "/=", "%=", "&=", "^=", "|=", "<<=", ">>="}
 )
-MAX_WORK, ALWAYS_PASSES = 3_000_000, 20
+MAX_WORK, ALWAYS_PASSES = 1_000_000, 20
 """How many expressions are visited, all passes together; a chain of types needs many."""
 _PER_BODY = 10
 COMPARISONS = frozenset({"<", ">", "<=", ">=", "==", "!="})
