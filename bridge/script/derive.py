@@ -236,10 +236,7 @@ class Deriver:
     ) -> list[Derived]:
         """The probes of all aliases of a name, with what follows the name in the point."""
         found: list[Derived] = []
-_PER_POINT, _PER_PLACE = 100, 20
-"""What a point and a place cost besides their bodies, in nodes."""
-MAX_COMPONENTS = 8
-"""How many parts a point with `**` is tried with."""
+        self._spend(point, _PER_POINT)
         seen = {id(p) for p in handler.chain}
         for owner, alias, name in named:
             if any(id(p) in seen for p in alias.points):

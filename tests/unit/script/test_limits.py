@@ -249,7 +249,7 @@ UNDERSTOOD = {
     "chain of functions": chain(
         "function fI(x) { return fJ(x) }\n",
         "function fI(x) { return x } " + body("print(f0(1))"),
-        N // 10,
+        N // 200,
     ),
     "overloads": "function f(x) { return x }\n" * 300 + body("f(1) " * 300),
     "globals": "global " + ", ".join(f"g{i}" for i in range(100_000)) + "\n" + body(""),
