@@ -65,6 +65,12 @@ def test_lifegame_follows_the_rule(interrupt_after: Interrupter) -> None:
     ("name", "shown"),
     [
         ("process/sched-latency", r"pid:\d+ prio:\d+\nvalue \|-+ count"),
+        ("process/sig_by_proc", r"SENDER +RECEIVER +SIGNAL +COUNT"),
+        ("process/sig_by_pid", r"SPID +SENDER +RPID +RECEIVER +SIGNAME +COUNT"),
+        ("process/syscalls_by_proc", r"#SysCalls +Process Name\n\d+ +\w+"),
+        ("process/syscalls_by_pid", r"#SysCalls +PID\n\d+ +\d+"),
+        ("process/schedtimes", r"execname: +pid +run\(us\)"),
+        ("general/stopwatches", r"wall clock in user-space +\d+us"),
         ("process/cycle_thief", r"^task \d+ migrated: \d+"),
         ("lwtools/bitesize-nd", r"Tracing block I/O\.\.\. Hit Ctrl-C to end\.\n\nI/O size"),
         ("memory/mmfilepage", r"Command +Pid +Alloc +Free"),
