@@ -38,7 +38,7 @@ strlen substr stringat isinstr strpos str_replace strtol isdigit text_str text_s
 string_quoted tokenize matched ngroups errno_str ctime pp pn user_mode is_return
 string_to_fp long_to_fp fp_to_string fp_to_long fp_add fp_sub fp_mul fp_div fp_rem fp_eq fp_le
 fp_lt target exit abort error warn log speculation speculate commit discard
-user_string user_string_n kernel_string pid execname gettimeofday_ms
+user_string user_string_n pid execname gettimeofday_ms
 """
 BUILTINS = tuple(_BUILTIN_NAMES.split())
 """Built-ins whose result does not depend on the machine or the moment."""

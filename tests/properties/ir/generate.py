@@ -161,7 +161,7 @@ class Generator:
         globals_ = list(_used(GLOBALS, "\n".join([body, *functions])))
         shown = "\n  ".join(ALL_SHOWN[name].format(**values) for name in globals_)
         declared = [GLOBALS[name].format(**values) for name in globals_]
-        end = f"probe end {{\n  {shown}\n}}"
+        end = f"probe end {{\n  println(\"end\")\n  {shown}\n}}"
         return "\n".join([*declared, *functions, body, end, ""])
 
     def defines(self) -> dict[str, str]:
@@ -282,7 +282,7 @@ class Generator:
             f"fp_to_long(long_to_fp({self.long(0)}), {self._pick('0', '1', '2', '3', '4')}, 0)",
             f"fp_{self._pick('add', 'sub', 'mul', 'div', 'eq', 'le', 'lt')}({self._real()}, "
             f"{self._real()})",
-            f"user_{number}({self.long(0)})", f"kernel_{number}({self.long(0)})",
+            f"user_{number}({self.long(0)})",
         )  # fmt: skip
 
     def _real(self) -> str:
@@ -370,7 +370,7 @@ class Generator:
             f"errno_str({self._pick('2', '-13')})", f"errno_str({self.long(0)})",
             f"ctime({self.long(0)})", "pp()", "pn()", "ppfunc()",
             f"fp_to_string({self._real()}, {self._pick('0', '2', '6')})",
-            f"user_string_n({self.long(0)}, 5)", f"kernel_string({self.long(0)})",
+            f"user_string_n({self.long(0)}, 5)",
         )  # fmt: skip
 
     def _conversion(self, depth: int) -> tuple[str, list[str]]:
