@@ -53,9 +53,9 @@ random: $(VENV)/.dev
 	@$(BIN)/python -m tests.properties.ir $(PROGRAMS)
 
 # The printers of formats, strings and histograms under libFuzzer, for half an hour.
-SECONDS ?= 1800
+FUZZ_C_SECONDS ?= 1800
 fuzz-c:
-	sh tests/c/fuzz.sh $(SECONDS)
+	sh tests/c/fuzz.sh $(FUZZ_C_SECONDS)
 # The fuzzer is an extra of its own: Atheris is a large wheel that not every Python has.
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check 'atheris>=3.0'
