@@ -161,7 +161,7 @@ class Generator:
         globals_ = list(_used(GLOBALS, "\n".join([body, *functions])))
         shown = "\n  ".join(ALL_SHOWN[name].format(**values) for name in globals_)
         declared = [GLOBALS[name].format(**values) for name in globals_]
-        end = f"probe end {{\n  println(\"end\")\n  {shown}\n}}"
+        end = f'probe end {{\n  println("end")\n  {shown}\n}}'
         return "\n".join([*declared, *functions, body, end, ""])
 
     def defines(self) -> dict[str, str]:
