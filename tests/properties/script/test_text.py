@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -27,6 +29,10 @@ continue string long try catch begin x y a f printf print println printd @count 
 & && | || << >>> =~ "s" "%d" 0 1 0x9 %( %? %: %) %{ %} # /* */ //
 """
 WORDS = _TEXT.split()
+
+
+def _joined(words: list[str]) -> bytes:
+    return " ".join(words).encode()
 
 
 def parsed(text: str | bytes, options: AnalyseOptions = OPTIONS) -> ast.Script | None:
@@ -69,6 +75,91 @@ def test_any_bytes_are_lexed_to_the_end(data: bytes) -> None:
         assert token.span.start >= at or "argument" in token.problem or "1" in source.text
         at = max(at, token.span.start)
     assert at <= source.base + len(data)
+
+
+_BETWEEN = re.compile(r"(?s)(?:\s|\x00.*|#[^\n]*|//[^\n]*|/\*(?:.*?\*/|.*))*")
+"""What may lie between two tokens: white space, comments, all behind a NUL."""
+
+
+def assert_tiled(data: bytes) -> None:
+    """Tokens, white space and comments are the text, without a gap and without an overlap."""
+    source = SourceMap().add("t.stp", data)
+    at = 0
+    for token in iter(Lexer(source).next, None):
+        start, end = token.span.start - source.base, token.span.end - source.base
+        assert _BETWEEN.fullmatch(source.text[at:start]), source.text[at : start + 20]
+        assert start < end or token.problem
+        at = end
+    assert _BETWEEN.fullmatch(source.text[at:])
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.one_of(st.binary(max_size=60), st.lists(st.sampled_from(WORDS)).map(_joined)))
+def test_tokens_cover_every_byte(data: bytes) -> None:
+    assert_tiled(data)
+
+
+@pytest.mark.tools
+def test_tokens_cover_every_byte_of_systemtaps_scripts() -> None:
+    paths = systemtaps()
+    assert len(paths) > 700
+    for path in paths:
+        assert_tiled(path.read_bytes())
+
+
+def systemtaps() -> list[Path]:
+    """All scripts that Debian's packages bring."""
+    folder = Path("/usr/share/systemtap")
+    return [*sorted(folder.rglob("*.stp")), *sorted(folder.rglob("*.stpm"))]
+
+
+def uses_macros(data: bytes) -> bool:
+    """Whether any `@name` is no operator of the language."""
+    tokens = iter(Lexer(SourceMap().add("t.stp", data)).next, None)
+    names = {token.text for token in tokens if token.text.startswith("@") and token.text[1:]}
+    return not names <= AT_WORDS
+
+
+AT_WORDS = {
+    f"@{word}"
+    for word in [
+        "avg",
+        "cast",
+        "const",
+        "count",
+        "defined",
+        "entry",
+        "enum",
+        "enumname",
+        "hist_linear",
+        "hist_log",
+        "kderef",
+        "kregister",
+        "max",
+        "min",
+        "perf",
+        "probewrite",
+        "sum",
+        "uderef",
+        "uregister",
+        "var",
+        "variance",
+    ]
+}
+
+
+@pytest.mark.tools
+def test_nodes_nest_in_systemtaps_scripts() -> None:
+    """Where no macro is used: the tokens of one stand where it was defined."""
+    options = replace(OPTIONS, compatible="4.8")
+    count = 0
+    for path in systemtaps():
+        if not uses_macros(path.read_bytes()):
+            script = parsed(path.read_bytes(), options)
+            if script is not None:
+                count += 1
+                assert_nested(script)
+    assert count > 200
 
 
 def own_library() -> list[Path]:
