@@ -131,7 +131,7 @@ class Inference:
 
     def _body(self, body: Body) -> None:
         self._new = self._left = self._open = 0
-        self._work += _PER_BODY + len(body.facts.types)
+        self._work += _PER_BODY + len(body.facts.types) + len(body.facts.names)
         self._facts, self._function = body.facts, body.function
         derived = body.derived
         self._point = derived.script_point if derived else ""

@@ -319,6 +319,12 @@ def test_types_that_come_from_behind_are_found(tmp_path: Path) -> None:
     assert found.code == 0
 
 
+def test_a_long_chain_of_types_ends_in_time(tmp_path: Path) -> None:
+    found = checked(written(tmp_path, body(chain("xI = xJ\n", "xI = 1 print(x0)", N))))
+    assert found.code == 1
+    assert "take too long to infer" in found.messages
+
+
 def test_an_argument_that_is_used_everywhere_ends_in_time(tmp_path: Path) -> None:
     found = checked(written(tmp_path, body("x = $1 " * 1000)), '"' + "a" * 100_000 + '"')
     assert found.code == 1
