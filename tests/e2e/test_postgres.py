@@ -101,8 +101,8 @@ def test_every_statement_live_and_replayed(
     live = run("run", script, "-c", f"sh -c '{command}'", "--trace", trace)
 
     assert live.code == 0, live.err
-    # A string of the language holds 511 bytes.
-    expected = [s.encode()[:511].decode() for s in STATEMENTS]
+    # user_string() reads 510 bytes at most.
+    expected = [s.encode()[:510].decode() for s in STATEMENTS]
     sent, counted = _split(live.out)
     assert sent == expected
     assert counted == dict(Counter(expected))
