@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NESTED_ARGUMENT = "invalid nested substitution of command line arguments"
 ARGUMENT_RANGE = "command line argument out of range [1-{}]"
 UNCLOSED_QUOTE = "Could not find matching closing quote"
+ENDS_AT_NUL = "the text ends at a NUL byte; what is behind it is not read"
 UNCLOSED_EMBEDDED = "Could not find matching '%}' to close embedded function block"
 
 # --- parser

@@ -323,6 +323,9 @@ def parse(
         start = Span(source.base, source.base + 1)
         sink.report(Diagnostic("text-too-large", errors.TOO_LARGE, start, phase="parse"))
         return None
+    if (nul := source.text.find("\0")) >= 0:
+        at = Span(source.base + nul, source.base + nul + 1)
+        sink.report(errors.warning(errors.ENDS_AT_NUL, at))
     lexer = Lexer(source, options.arguments, closing)
     tokens = Preprocessor(lexer, options, sink, macros or dict)
     end = Span(source.base + len(source.text), source.base + len(source.text))
