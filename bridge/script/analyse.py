@@ -27,7 +27,7 @@ from bridge.script.resolve import Resolver
 from bridge.script.shapes import set_shapes
 from bridge.script.typed import GlobalVariable, ProbeInfo, Typed
 from bridge.script.types import Type
-from bridge.script.unassigned import warn_of_unassigned
+from bridge.script.unassigned import warn_of_unassigned, warn_of_unused_arguments
 from bridge.script.usage import usage
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def analyse(
         return None
     check_patterns(program)
     check(program)
+    warn_of_unused_arguments(program)
     displays = _display(program, targets) if options.global_display else []
     set_shapes(program, [*program.bodies(), *displays])
     if _stopped(sink):

@@ -520,8 +520,10 @@ class Script:
     """One file:
 
     its definitions in order, by the name of its source; `tapset` for library files.
+    `arguments` are the numbers of the script arguments (`$1 @1`) that it uses.
     """
 
     name: str
     definitions: tuple[Definition, ...]
     tapset: bool = False
+    arguments: frozenset[int] = frozenset()

@@ -343,4 +343,4 @@ def parse(
         message = f"Input file '{source.name}'{what}"
         sink.report(Diagnostic("empty-file", message, NOWHERE, phase="parse"))
         return None
-    return ast.Script(source.name, tuple(definitions), tapset)
+    return ast.Script(source.name, tuple(definitions), tapset, frozenset(lexer.used))

@@ -1,4 +1,4 @@
-"""Resolved bodies -> warnings about variables that are read and never set.
+"""Resolved bodies -> warnings about variables never set, and about arguments never used.
 
 Rule: this is looked at once, before anything is dropped for having no effect (as in SystemTap).
 """
@@ -43,3 +43,14 @@ def _warn_of_locals(program: Program, body: Body, globals_: set[str]) -> None:
         message = f"never-assigned local variable '{name}'{near}"
         at = body.declared[name].token
         program.sink.report(errors.warning(message, at, f"identifier '{name}'"))
+
+
+def warn_of_unused_arguments(program: Program) -> None:
+    """Warn of script arguments that no text uses; `argc` and `argv` use them all."""
+    if any(variable.name in {"argc", "argv"} for variable in program.globals.values()):
+        return
+    used = {number for script in program.scripts for number in script.arguments}
+    for number in range(1, len(program.options.arguments) + 1):
+        if number not in used:
+            message = f"unused command line option ${number}/@{number}"
+            program.sink.report(errors.warning(message))

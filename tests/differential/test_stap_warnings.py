@@ -56,6 +56,20 @@ def test_warnings_and_probes_are_those_of_stap(name: str, stap_folder: Path) -> 
     assert own == points
 
 
+@pytest.mark.tools
+@pytest.mark.parametrize("used", ["1", "$2", "argc", "argv[1]", "@1, $2"])
+def test_arguments_that_nothing_uses(used: str, stap_folder: Path) -> None:
+    text = f"probe begin {{ println({used}) exit() }}"
+    command = ["stap", "-v", "-r", str(stap_folder), "-p2", "-e", text, "5", "6"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    expected = re.findall(r"^WARNING: (unused .*)$", ran.stderr, re.MULTILINE)
+
+    warnings = compile_text(text, arguments=("5", "6")).warnings
+
+    assert ran.returncode == 0
+    assert [w.message for w in warnings] == expected
+
+
 def test_globals_that_nothing_sets() -> None:
     text = "global gee, abc = 1 probe begin { println(gee + abc) exit() }"
     message = "never-assigned global variable 'gee' (similar: abc)"
