@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from bench.table import Row
 from bridge._native import lib
-from bridge.engine.native import NativeSession, SessionOptions
+from bridge.engine.base import SessionOptions
+from bridge.engine.native import NativeSession
 from bridge.pipeline import compile_script
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Diagnostic, Sink
+from bridge.engine.base import SessionOptions
 from bridge.engine.child import start
 from bridge.engine.live import LiveOptions, run_live
-from bridge.engine.native import SessionOptions
 from bridge.engine.target import Target
 from bridge.errors import CompileError
 from bridge.pipeline import compile_script

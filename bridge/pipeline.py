@@ -16,7 +16,7 @@ from bridge.lower import lower
 from bridge.placement import place
 from bridge.reads import refused
 from bridge.script.analyse import analyse
-from bridge.script.builtins import BUILTINS, Effect
+from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 
 if TYPE_CHECKING:
@@ -25,13 +25,6 @@ if TYPE_CHECKING:
     from bridge.markers import Targets
     from bridge.script.typed import Typed
     from bridge.source import Source, SourceMap
-
-CONTEXTS = {
-    builtin.name: (builtin.context, builtin.scale)
-    for builtin in BUILTINS.values()
-    if builtin.effect is Effect.CONTEXT
-}
-"""What the built-ins mean that describe a hit."""
 
 
 @dataclass(frozen=True, slots=True)

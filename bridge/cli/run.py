@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from bridge.artifact import Placed
-    from bridge.engine.native import SessionOptions
+    from bridge.engine.base import SessionOptions
     from bridge.engine.target import Target
     from bridge.markers import Targets
 
@@ -54,6 +54,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--replay", type=Path, metavar="DIR", help="run over the trace there")
     add(
+        "--engine",
+        choices=("native", "interpreter"),
+        default="native",
+        help="what runs the handlers: machine code, or the reference interpreter (slow)",
+    )
+    add(
         "--suppress-handler-errors",
         action="store_true",
         help="go on after errors in handlers, and only count them",
@@ -77,6 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
     gc.disable()  # compiling makes many objects and drops few
     if arguments.replay is not None and (arguments.command or arguments.trace):
         raise UsageError("--replay takes neither -c nor --trace")
+    if arguments.engine == "interpreter" and (arguments.replay or arguments.trace):
+        raise UsageError("--engine=interpreter takes neither --replay nor --trace")
     placed = _placed(arguments)
     if placed is None:
         return EXIT_ERROR
@@ -159,7 +167,7 @@ def _switchable(name: str | None) -> str:
 
 
 def _session_options(arguments: argparse.Namespace, output: int) -> SessionOptions:
-    from bridge.engine.native import SessionOptions
+    from bridge.engine.base import SessionOptions
 
     return SessionOptions(
         output=output,
@@ -221,6 +229,7 @@ def _run_live(arguments: argparse.Namespace, placed: Placed, output: int) -> int
                     seconds=arguments.seconds,
                     ring_bytes=_power_of_two(arguments.megabytes * MEGABYTE),
                     trace=arguments.trace,
+                    interpret=arguments.engine == "interpreter",
                     armed=_say_started if arguments.verbose else lambda: None,
                 ),
             )

@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge.markers import Begin, End, Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from bridge.artifact import Placed
     from bridge.ir.program import Handler
 
 TURN_NS = 100_000_000
@@ -47,8 +48,29 @@ class RunResult:
     lost: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How a session behaves.
+
+    `output` and `messages` are file descriptors; `output_path` is the file that `output` is, if
+    switch_file() may go on to the next one. `replay`: time is what the records say.
+    `realtime_offset_ns` is what to add to a record's time to get nanoseconds since 1970.
+    `overrides` are -G values by global name.
+    """
+
+    output: int = 1
+    messages: int = 2
+    target: int = 0
+    replay: bool = False
+    realtime_offset_ns: int = 0
+    quiet: bool = False
+    repeat_warnings: bool = False
+    suppress_errors: bool = False
+    output_path: str = ""
+
+
 class Session(Protocol):
-    """What the life cycle needs of a running script (`bridge.engine.native.NativeSession`)."""
+    """What the life cycle needs of a running script: machine code, or the interpreter."""
 
     @property
     def state(self) -> State:
@@ -93,6 +115,37 @@ class Session(Protocol):
 
     def result(self) -> RunResult:
         """Counts and exit code."""
+        ...
+
+
+class LiveSession(Session, Protocol):
+    """What a feed of live hits needs besides."""
+
+    @property
+    def placed(self) -> Placed:
+        """The program, and where its handlers run."""
+        ...
+
+    @property
+    def options(self) -> SessionOptions:
+        """How it behaves."""
+        ...
+
+    @property
+    def handle(self) -> Any:  # noqa: ANN401 - cffi
+        """The C session; NULL if there is none, and then the kernel holds no globals."""
+        ...
+
+    def consumer(self, live: Any) -> tuple[Any, Any]:  # noqa: ANN401 - cffi
+        """A function that takes records out of the ring buffer, and its context."""
+        ...
+
+    def blame(self, handler: int, site: int | None, message: bytes) -> None:
+        """Count an error that a handler had elsewhere."""
+        ...
+
+    def note_lost(self, records: int) -> None:
+        """Count records that did not arrive."""
         ...
 
 
@@ -161,7 +214,10 @@ def run_session(
             feed.disarm()
     _end(session)
     session.flush()
-    return session.result()
+    result = session.result()
+    if result.errors or result.skipped:
+        session.warn(f"Number of errors: {result.errors}, skipped probes: {result.skipped}")
+    return result
 
 
 def _by_priority(session: Session, kind: type[Begin] | type[End] | type[Error]) -> list[int]:

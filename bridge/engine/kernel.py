@@ -18,7 +18,7 @@ from bridge.engine import attach
 from bridge.engine.base import run_session
 from bridge.engine.drain import Drain
 from bridge.engine.hold import POLL_NS, Guard
-from bridge.engine.native import NativeSession
+from bridge.engine.live import open_session
 from bridge.errors import BridgeError, HostError
 from bridge.ir.program import FAULT_ADDRESS
 from bridge.placement import place
@@ -28,14 +28,12 @@ if TYPE_CHECKING:
 
     from bridge.artifact import Placed
     from bridge.engine.attach import Loaded
-    from bridge.engine.base import RunResult
+    from bridge.engine.base import LiveSession, RunResult, SessionOptions
     from bridge.engine.live import Outside
-    from bridge.engine.native import SessionOptions
     from bridge.engine.record import Recorder
 
 RECORDS_PER_TURN = 200_000
 FLUSH_NS = 1_000_000_000
-NO_SITE = 0xFFFFFFFF
 _U64 = (1 << 64) - 1
 
 
@@ -44,7 +42,8 @@ def run_kernel(placed: Placed, session_options: SessionOptions, outside: Outside
     _refuse_unsafe(placed)
     loaded, placed = _load(placed, outside, session_options.realtime_offset_ns)
     try:
-        with NativeSession.open(placed, session_options) as session:
+        interpret = outside.options.interpret
+        with open_session(placed, session_options, interpret=interpret) as session:
             feed = KernelFeed(loaded, session, outside)
             try:
                 feed.open(outside.options.trace)
@@ -85,7 +84,7 @@ def _refuse_unsafe(placed: Placed) -> None:
 class KernelFeed:
     """Hits of the running kernel, for one session."""
 
-    def __init__(self, loaded: Loaded, session: NativeSession, outside: Outside) -> None:
+    def __init__(self, loaded: Loaded, session: LiveSession, outside: Outside) -> None:
         self._loaded = loaded
         self._session = session
         self._outside = outside
@@ -93,7 +92,7 @@ class KernelFeed:
         self._ring: Any = ffi.NULL
         self._live = ffi.new("struct mb_live *")
         self._turn = ffi.new("struct mb_ring_turn *")
-        self._consume = ffi.addressof(lib, "mb_live_consume")
+        self._consumer = session.consumer(self._live)
         self._recorder: Recorder | None = None
         self._reached: int | None = None
         self._flushed = 0
@@ -104,7 +103,6 @@ class KernelFeed:
 
     def open(self, trace: Path | None) -> None:
         """Get everything ready that needs no attached program."""
-        self._live.session = self._session.handle
         self._live.held_map = -1
         number = self._loaded.object.ring
         if number is not None:
@@ -224,7 +222,7 @@ class KernelFeed:
         turn = self._turn
         turn.records = turn.reached = 0
         turn.limit, turn.until_ns, turn.before_ns = limit, until_ns, before_ns
-        lib.mb_ring_consume(self._ring, self._consume, self._live, turn)
+        lib.mb_ring_consume(self._ring, *self._consumer, turn)
 
     def _report_error(self) -> None:
         """An error of a handler in the kernel becomes one of the session."""
@@ -236,8 +234,7 @@ class KernelFeed:
         message = self._loaded.object.messages[number].replace(
             FAULT_ADDRESS.encode(), b"%#x" % address
         )
-        place = NO_SITE if site is None else site
-        lib.mb_session_error(self._session.handle, handler, place, message)
+        self._session.blame(handler, site, message)
         self._loaded.set_word(Control.ERROR_ADDRESS, 0)
         self._loaded.set_word(Control.ERROR, 0)
 

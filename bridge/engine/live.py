@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from bridge._native import ffi, lib
 from bridge.engine.base import run_session
-from bridge.engine.native import NativeSession, SessionOptions
+from bridge.engine.native import NativeSession
+from bridge.placement import place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from bridge.artifact import Placed
-    from bridge.engine.base import RunResult
+    from bridge.engine.base import LiveSession, RunResult, SessionOptions
+    from bridge.engine.interpreted import InterpretedSession
     from bridge.engine.target import Target
 
 RING_BYTES = 1 << 24
@@ -30,7 +32,8 @@ class LiveOptions:
 
     `stopped` is asked every turn whether something outside ends the session; `seconds` is how
     long it lasts at most. `trace` is the folder to record into. `armed` is called when all
-    probes are in place, before the command runs.
+    probes are in place, before the command runs. `interpret`: the handlers are run by the
+    reference interpreter.
     """
 
     session: SessionOptions
@@ -39,6 +42,7 @@ class LiveOptions:
     ring_bytes: int = RING_BYTES
     trace: Path | None = None
     armed: Callable[[], None] = lambda: None
+    interpret: bool = False
 
 
 def run_live(placed: Placed, target: Target, options: LiveOptions) -> RunResult:
@@ -46,12 +50,25 @@ def run_live(placed: Placed, target: Target, options: LiveOptions) -> RunResult:
     offset = time.time_ns() - time.monotonic_ns()
     session_options = replace(options.session, target=target.pid, realtime_offset_ns=offset)
     outside = Outside(target, options)
+    if options.interpret:
+        placed = place(placed.program, kernel=False)
     if placed.hooks or options.trace is not None:
         from bridge.engine.kernel import run_kernel
 
         return run_kernel(placed, session_options, outside)
-    with NativeSession.open(placed, session_options) as session:
+    with open_session(placed, session_options, interpret=options.interpret) as session:
         return run_session(session, TimerFeed(session, outside))
+
+
+def open_session(
+    placed: Placed, options: SessionOptions, *, interpret: bool
+) -> NativeSession | InterpretedSession:
+    """What runs the handlers."""
+    if interpret:
+        from bridge.engine.interpreted import InterpretedSession
+
+        return InterpretedSession(placed, options)
+    return NativeSession.open(placed, options)
 
 
 class Outside:
@@ -79,7 +96,7 @@ class Outside:
         """The earlier of a time and the end."""
         return until_ns if self._deadline_ns is None else min(until_ns, self._deadline_ns)
 
-    def warn(self, session: NativeSession) -> None:
+    def warn(self, session: LiveSession) -> None:
         """Say that the command failed."""
         warning = self.target.warning() if self.target.ended() else ""
         if warning:
@@ -89,7 +106,7 @@ class Outside:
 class TimerFeed:
     """No hits: begin, end and timers only; nothing is loaded into the kernel."""
 
-    def __init__(self, session: NativeSession, outside: Outside) -> None:
+    def __init__(self, session: LiveSession, outside: Outside) -> None:
         self._session = session
         self._outside = outside
 

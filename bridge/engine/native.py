@@ -7,13 +7,12 @@ it. The rule: the C session copies what it is given, and outlives the code that 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.codegen.native import NativeCode, compile_native
 from bridge.codegen.runtime import CONTEXT_NUMBERS
-from bridge.engine.base import EmptyFeed, RunResult, State, run_session
+from bridge.engine.base import EmptyFeed, RunResult, SessionOptions, State, run_session
 from bridge.errors import HostError
 from bridge.ir.program import Array, Context, Scalar, Value
 from bridge.markers import Timer
@@ -27,27 +26,7 @@ if TYPE_CHECKING:
 _KINDS = {Value.LONG: 0, Value.STRING: 1, None: 2}
 _HISTOGRAMS = {"log": 1, "linear": 2}
 _OUT_OF_RANGE = -34
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """How a session behaves.
-
-    `output` and `messages` are file descriptors; `output_path` is the file that `output` is, if
-    switch_file() may go on to the next one. `replay`: time is what the records say.
-    `realtime_offset_ns` is what to add to a record's time to get nanoseconds since 1970.
-    `overrides` are -G values by global name.
-    """
-
-    output: int = 1
-    messages: int = 2
-    target: int = 0
-    replay: bool = False
-    realtime_offset_ns: int = 0
-    quiet: bool = False
-    repeat_warnings: bool = False
-    suppress_errors: bool = False
-    output_path: str = ""
+_NO_SITE = 0xFFFFFFFF
 
 
 class NativeSession:
@@ -161,16 +140,24 @@ class NativeSession:
         """Print a warning on the messages' file descriptor."""
         lib.mb_session_warn(self.handle, message.encode())
 
+    def blame(self, handler: int, site: int | None, message: bytes) -> None:
+        """Count an error that a handler had in the kernel."""
+        place = _NO_SITE if site is None else site
+        lib.mb_session_error(self.handle, handler, place, message)
+
+    def consumer(self, live: Any) -> tuple[Any, Any]:  # noqa: ANN401 - cffi
+        """The C consumer of records, and its context."""
+        live.session = self.handle
+        return ffi.addressof(lib, "mb_live_consume"), live
+
     def note_lost(self, records: int) -> None:
         """Count records that did not arrive."""
         lib.mb_session_note_lost(self.handle, records)
 
     def result(self) -> RunResult:
-        """Counts and exit code; prints the warning that counts errors."""
+        """Counts and exit code."""
         summary = ffi.new("struct mb_summary *")
         lib.mb_session_summary(self.handle, summary)
-        if summary.errors or summary.skipped:
-            self.warn(f"Number of errors: {summary.errors}, skipped probes: {summary.skipped}")
         return RunResult(
             int(bool(summary.any_error)), summary.errors, summary.skipped, summary.lost
         )

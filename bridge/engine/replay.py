@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge._native import ffi, lib
 from bridge.diagnostics import Diagnostic
-from bridge.engine.base import RunResult, State, run_session
-from bridge.engine.native import NativeSession, SessionOptions
+from bridge.engine.base import RunResult, SessionOptions, State, run_session
+from bridge.engine.native import NativeSession
 from bridge.engine.record import START, TARGET, WORD_BITS, fault_field
 from bridge.engine.recording import (
     Fields,

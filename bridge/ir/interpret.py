@@ -34,8 +34,8 @@ class Outcome:
 class Interpreter:
     """One run of a program.
 
-    `contexts` says what the built-ins mean that describe a hit (`pipeline.CONTEXTS`); `hit`
-    gives values to contexts by name, for handlers that are run by hand.
+    `contexts` says what the built-ins mean that describe a hit (`script.builtins.CONTEXTS`);
+    `hit` gives values to contexts by name, for handlers that are run by hand.
     """
 
     def __init__(

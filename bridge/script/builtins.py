@@ -233,3 +233,10 @@ _TABLE = (
 
 BUILTINS: dict[tuple[str, int], Builtin] = {(b.name, len(b.parameters)): b for b in _TABLE}
 """By name and number of parameters."""
+
+CONTEXTS = {
+    builtin.name: (builtin.context, builtin.scale)
+    for builtin in BUILTINS.values()
+    if builtin.effect is Effect.CONTEXT
+}
+"""What the built-ins mean that describe a hit: a context of the IR, and what divides it."""

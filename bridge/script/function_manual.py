@@ -12,7 +12,6 @@ from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.ir.passes.captures import NUMBERS, STRINGS
-from bridge.ir.reference.functions import FUNCTIONS
 from bridge.script.builtins import BUILTINS, Effect
 from bridge.script.types import Type
 
@@ -78,8 +77,8 @@ def engines(builtin: Builtin) -> tuple[str, ...]:
         return (KERNEL, NATIVE, INTERPRETER, REPLAY)
     if builtin.effect is Effect.MEMORY:
         captured = builtin.name in STRINGS or builtin.name in NUMBERS
-        return (KERNEL, NATIVE, INTERPRETER, REPLAY) if captured else (NATIVE,)
-    return (NATIVE, *([INTERPRETER] if builtin.name in FUNCTIONS else []), REPLAY)
+        return (KERNEL, NATIVE, INTERPRETER, REPLAY) if captured else (NATIVE, INTERPRETER)
+    return (NATIVE, INTERPRETER, REPLAY)
 
 
 def library_functions() -> Iterator[LibraryFunction]:

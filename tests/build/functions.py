@@ -6,9 +6,11 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from bridge.engine.native import SessionOptions, run_native
+from bridge.engine.base import SessionOptions
+from bridge.engine.native import run_native
 from bridge.ir.interpret import Interpreter
-from bridge.pipeline import CONTEXTS, compile_script
+from bridge.pipeline import compile_script
+from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
 from bridge.targets.bind import Binder

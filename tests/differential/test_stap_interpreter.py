@@ -8,7 +8,8 @@ import pytest
 
 from bridge.errors import CompileError
 from bridge.ir.interpret import Interpreter, Outcome
-from bridge.pipeline import CONTEXTS, compile_script
+from bridge.pipeline import compile_script
+from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
 from bridge.targets.bind import Binder

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from bridge.engine.native import SessionOptions, run_native
+from bridge.engine.base import SessionOptions
+from bridge.engine.native import run_native
 from bridge.errors import CompileError, HostError
 from bridge.pipeline import compile_script
 from bridge.script.options import AnalyseOptions

@@ -1,6 +1,7 @@
 """The recorded cases that need a target or the command line, run as a user would.
 
-Each runs in a folder with the reference programs, freshly compiled, by the installed command.
+Each runs in a folder with the reference programs, freshly compiled, by the installed command,
+once with machine code and once in the reference interpreter.
 What the target itself prints goes to the same place as the script's output, at a time that
 depends on its buffers: it is taken out of both sides, and has to be in both or in neither.
 """
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.shared, pytest.mark.bpf]
 
 COMMAND = Path(sys.executable).with_name("markbridge")
+ENGINES = ("native", "interpreter")
 CANNOT = {
     "guest_k01_kprobe": "no kprobes in this kernel",
     "guest_k02_kprobe_ret": "no kprobes in this kernel",
@@ -118,13 +120,13 @@ def _words(name: str, known: dict[str, Any], folder: Path) -> list[str]:
     return [*options, script, "--", *given] if given else [*options, script]
 
 
-def _run(name: str, known: dict[str, Any], folder: Path) -> Outcome:
+def _run(name: str, known: dict[str, Any], folder: Path, engine: str) -> Outcome:
     script = (reference_case(name).with_suffix(".stp")).read_bytes()
     if "kernel runtime" in known["made_by"]:
         script = b"\n" + script  # the recorded scripts had a line of comment in front
     (folder / f"{name.removeprefix('guest_')}.stp").write_bytes(script)
     done = subprocess.run(
-        [COMMAND, "run", *_words(name, known, folder)],
+        [COMMAND, "run", f"--engine={engine}", *_words(name, known, folder)],
         cwd=folder,
         capture_output=True,
         timeout=60,
@@ -194,8 +196,11 @@ def _expected_own(name: str, own: str) -> str:
     return "vm\n" if "_k0" in name else own
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", [name for name in CASES if needs_target(name)])
-def test_same_as_systemtap(name: str, folder: Path, request: pytest.FixtureRequest) -> None:
+def test_same_as_systemtap(
+    name: str, engine: str, folder: Path, request: pytest.FixtureRequest
+) -> None:
     if name in CANNOT:
         pytest.skip(CANNOT[name])
     if name in DIFFERENT:
@@ -205,7 +210,7 @@ def test_same_as_systemtap(name: str, folder: Path, request: pytest.FixtureReque
     known = json.loads(reference_case(name).read_text())
     own = OWN.get(name) or _own_output(known, folder)
 
-    done = _run(name, known, folder)
+    done = _run(name, known, folder, engine)
 
     recorded = _expected_own(name, own)
     assert (own in done.stdout) == (recorded in known["stdout"])

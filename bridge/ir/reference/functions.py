@@ -11,23 +11,19 @@ import errno
 import os
 import random
 import re
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.ir.arithmetic import MASK, wrap
-from bridge.ir.program import FAULT_ADDRESS, Literal, Load, Value, fault_text
-from bridge.ir.reference import floats
+from bridge.ir.reference import floats, memory, symbols
 from bridge.ir.reference.faults import AbortedError, ScriptError
+from bridge.ir.reference.text import escaped, int32
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from bridge.ir.reference.machine import Item, Machine
-
-_ESCAPES = {7: b"a", 8: b"b", 9: b"t", 10: b"n", 11: b"v", 12: b"f", 13: b"r"}
-
 
 # --- the session ------------------------------------------------------------------------------
 
@@ -43,72 +39,6 @@ def _abort(machine: Machine) -> None:
 
 def _system(machine: Machine, command: bytes) -> None:
     machine.session.commands.append(command)
-
-
-def run_command(command: bytes) -> bytes:
-    """What a shell command prints."""
-    shell = ["sh", "-c", command.decode("latin-1")]
-    return subprocess.run(shell, check=False, stdout=subprocess.PIPE).stdout
-
-
-def _fault(text: str) -> Callable[..., Item]:
-    """Memory cannot be read here: it is the traced program's, and the hit is long past."""
-
-    def function(_: Machine, address: int, *__: int) -> Item:
-        raise ScriptError(text.replace(FAULT_ADDRESS, f"{address & MASK:#x}"))
-
-    return function
-
-
-def _load_fault(space: str, size: int, *, signed: bool = True) -> Callable[..., Item]:
-    return _fault(fault_text(Load(space, Value.LONG, Literal(0), size=size, signed=signed)))
-
-
-_USER_STRING = fault_text(Load("user", Value.STRING, Literal(0)))
-_KERNEL_STRING = fault_text(Load("kernel", Value.STRING, Literal(0)))
-
-
-def _user_string_n(machine: Machine, address: int, most: int) -> Item:
-    if most <= 0 or most == MASK >> 1:
-        return b""
-    return _fault(_USER_STRING)(machine, address)
-
-
-def _user_buffer(machine: Machine, address: int, size: int, most: int) -> Item:
-    del machine, size
-    return f"{address & MASK:#x}"[: max(_int32(most) - 1, 0)].encode()
-
-
-def _int32(value: int) -> int:
-    return (value + (1 << 31)) % (1 << 32) - (1 << 31)
-
-
-_MEMORY: dict[str, Callable[..., Item]] = {
-    "user_string": _fault(_USER_STRING),
-    "user_string_n": _user_string_n,
-    **{f"user_string_utf{n}": _fault(_USER_STRING.replace(" -14", "")) for n in (16, 32)},
-    **{f"kernel_string{end}": _fault(_KERNEL_STRING) for end in ("", "_n", "_utf16", "_utf32")},
-    **{
-        f"{space}_{word}{8 * size}{'_error' * (space == 'user')}": _load_fault(
-            space, size, signed=word == "int"
-        )
-        for space in ("user", "kernel")
-        for word in ("int", "uint")
-        for size in (1, 2, 4, 8)
-    },
-    **{
-        f"kernel_{kind}": _load_fault("kernel", size)
-        for kind, size in (("char", 1), ("short", 2), ("int", 4), ("long", 8))
-    },
-    "kernel_pointer": _load_fault("kernel", 8, signed=False),
-    "user_buffer_quoted": _user_buffer,
-    **{
-        f"{space}_buffer_quoted_error": _fault(
-            f"Unable to access {space} space data at {FAULT_ADDRESS}"
-        )
-        for space in ("user", "kernel")
-    },
-}
 
 
 def _speculation(machine: Machine) -> int:
@@ -131,7 +61,7 @@ def _discard(machine: Machine, number: int) -> None:
 
 def _function(machine: Machine) -> bytes:
     """The function in the name of the probe point."""
-    found = re.search(rb'function\("([^"@]*)', machine.point)
+    found = re.search(rb'(?:function|statement)\("([^"@]*)', machine.point)
     return found[1] if found else b""
 
 
@@ -173,41 +103,6 @@ def _strtol(_: Machine, text: bytes, base: int) -> int:
 def _isdigit(_: Machine, text: bytes) -> int:
     # only the first byte counts, as in SystemTap
     return int(text[:1].isdigit())
-
-
-def _characters(text: bytes) -> Iterator[str | int]:
-    """The characters of UTF-8 beyond ASCII as text, everything else as bytes."""
-    at = 0
-    while at < len(text):
-        first = text[at]
-        size = next((n for n, top in ((4, 0xF0), (3, 0xE0), (2, 0xC0)) if first >= top), 1)
-        try:
-            character = text[at : at + size].decode() if size > 1 and first < 0xF8 else ""
-        except UnicodeDecodeError:
-            character = ""
-        yield character or first
-        at += size if character else 1
-
-
-def _escape(character: str | int) -> bytes:
-    if isinstance(character, str):
-        code = ord(character)
-        return b"\\U%08X" % code if code > 0xFFFF else b"\\u%04X" % code
-    if character in _ESCAPES:
-        return b"\\" + _ESCAPES[character]
-    if character in b'\\"':
-        return b"\\" + bytes([character])
-    return bytes([character]) if 0x20 <= character < 0x7F else b"\\%03o" % character
-
-
-def escaped(text: bytes, room: int | None = None) -> bytes:
-    """Unprintable bytes, quotes and backslashes as C escapes; no escape is cut in two."""
-    shown = b""
-    for piece in map(_escape, _characters(text)):
-        if room is not None and len(shown) + len(piece) > room:
-            break
-        shown += piece
-    return shown
 
 
 def _text_strn(machine: Machine, text: bytes, length: int, quotes: int) -> bytes:
@@ -284,8 +179,14 @@ def _randint(_: Machine, below: int) -> int:
 
 
 def _env_var(machine: Machine, name: bytes) -> bytes:
-    """Of ourselves: the processes that were hit are long gone."""
-    return b"" if "pid" in machine.session.hit else os.environb.get(name, b"")
+    pid = machine.session.pid
+    if pid is None:
+        return os.environb.get(name, b"")
+    for line in machine.session.host.environment(pid).split(b"\0"):
+        found, equals, value = line.partition(b"=")
+        if found == name and equals:
+            return value
+    return b""
 
 
 def _load(_: Machine, index: int) -> int:
@@ -304,13 +205,22 @@ def _printk(_: Machine, level: int, text: bytes) -> None:
 
 
 def _raise(machine: Machine, number: int) -> None:
-    """To ourselves in a handler that no hit started."""
-    if "pid" in machine.session.hit:
-        return
+    session = machine.session
     try:
-        os.kill(os.getpid(), _int32(number))
+        if session.pid is None:
+            os.kill(os.getpid(), int32(number))
+        else:
+            session.host.signal(session.pid, session.tid, int32(number))
     except OSError as error:
         raise ScriptError(f"raise/send_sig error {-(error.errno or 0)}") from error
+
+
+def _switch_file(machine: Machine) -> None:
+    try:
+        machine.session.host.switch_file()
+    except OSError as error:
+        path, why = os.fsencode(error.filename), os.strerror(error.errno or 0)
+        machine.session.warn(b"cannot switch the output to %b: %b" % (path, why.encode()))
 
 
 FUNCTIONS: dict[str, Callable[..., Item | None]] = {
@@ -320,6 +230,7 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "warn": lambda m, text: m.session.warn(text),
     "log": lambda m, text: m.session.write(text + b"\n"),
     "system": _system,
+    "switch_file": _switch_file,
     "speculation": _speculation,
     "speculate": _speculate,
     "commit": _commit,
@@ -357,7 +268,8 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "errno_p": _errno_p,
     "ctime": _ctime,
     "randint": _randint,
-    **_MEMORY,
+    **memory.FUNCTIONS,
+    **symbols.FUNCTIONS,
     "text_strn": _text_strn,
     "tz_gmtoff": lambda _: time.timezone,
     "tz_name": lambda _: time.tzname[0].encode(),

@@ -377,13 +377,15 @@ def _builtin(m: Machine, f: _Frame, op: ops.CallBuiltin) -> None:
 
 def _print(m: Machine, f: _Frame, op: ops.PrintFormat) -> None:
     format_ = m.session.program.formats[op.format]
-    m.session.write(format_bytes(format_, _values(f, op.arguments), PRINT_BYTES))
+    m.session.write(
+        format_bytes(format_, _values(f, op.arguments), PRINT_BYTES, m.session.read)
+    )
 
 
 def _format(m: Machine, f: _Frame, op: ops.FormatString) -> None:
     format_ = m.session.program.formats[op.format]
     widest = m.session.program.limits.maxstringlen - 1
-    text = format_bytes(format_, _values(f, op.arguments), widest, nul=True)
+    text = format_bytes(format_, _values(f, op.arguments), widest, m.session.read, nul=True)
     f.registers[op.dest] = m.session.cut(text)
 
 

@@ -10,14 +10,17 @@ from bridge.ir.program import Conversion
 from bridge.ir.reference.faults import ScriptError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bridge.ir.program import Format
+
+    Read = Callable[[int, int], bytes]
 
 Item = int | bytes
 PRINT_BYTES = 8192
 """The size of the print buffer."""
 _NAMED = {7: "a", 8: "b", 12: "f", 10: "n", 13: "r", 9: "t", 11: "v", 39: "'", 92: "\\"}
+_BASES = {"u": ("", "d"), "o": ("0", "o"), "X": ("0X", "X"), "x": ("0x", "x"), "p": ("0x", "x")}
 _BINARY = {1, 2, 4, 8}
 
 
@@ -37,18 +40,23 @@ class _How:
 
 
 def format_bytes(
-    format_: Format, arguments: Sequence[Item], capacity: int, *, nul: bool = False
+    format_: Format,
+    arguments: Sequence[Item],
+    capacity: int,
+    read: Read,
+    *,
+    nul: bool = False,
 ) -> bytes:
     """The text, cut to `capacity`. Widths and precisions are at most the room that is left.
 
-    With `nul` that includes the one which ends a string.
+    With `nul` that includes the one which ends a string. `read` gives memory at an address.
     """
     left = iter(arguments)
     text = b""
     for piece in format_.pieces:
         if isinstance(piece, Conversion):
             how = _how(piece, left, capacity + nul - len(text))
-            text += _convert(how, next(left), capacity)
+            text += _convert(how, next(left), capacity, read)
         else:
             text += piece
         text = text[:capacity]
@@ -72,7 +80,7 @@ def _size(size: int | str | None, arguments: Iterator[Item]) -> int:
     return max(0, ((value + (1 << 31)) & 0xFFFFFFFF) - (1 << 31))
 
 
-def _convert(how: _How, value: Item, widest: int) -> bytes:
+def _convert(how: _How, value: Item, widest: int, read: Read) -> bytes:
     if isinstance(value, bytes):
         return _string(how, value, widest)
     match how.letter:
@@ -80,22 +88,32 @@ def _convert(how: _How, value: Item, widest: int) -> bytes:
             return _padded(how, _char(how, value & 0xFF), b" ")
         case "b":
             return _binary(how, value)
-        case "d" | "i":
-            sign = "-" if value < 0 else how.flag if how.flag in {"+", " "} else ""
-            return _number(how, sign, str(abs(value)))
-        case "u":
-            return _number(how, "", str(value & MASK))
-        case "o":
-            return _number(how, "0" if how.flag == "#" else "", f"{value & MASK:o}")
-        case "X":
-            return _number(how, "0X" if how.flag == "#" else "", f"{value & MASK:X}")
-        case "x" | "p":
-            prefix = "0x" if how.flag == "#" or how.letter == "p" else ""
-            return _number(how, prefix, f"{value & MASK:x}")
+        case "m" | "M":
+            return _memory(how, value, read)
         case _:
-            # the memory is the traced program's, and the hit is long past
-            fault = f"read fault [man error::fault] at 0x{value & MASK:x}"
-            raise ScriptError(fault)
+            return _integer(how, value)
+
+
+def _integer(how: _How, value: int) -> bytes:
+    """Signed only as %d; `#` shows the base."""
+    if how.letter in {"d", "i"}:
+        sign = "-" if value < 0 else how.flag if how.flag in {"+", " "} else ""
+        return _number(how, sign, str(abs(value)))
+    prefix, base = _BASES[how.letter]
+    shown = prefix if how.flag == "#" or how.letter == "p" else ""
+    return _number(how, shown, format(value & MASK, base))
+
+
+def _memory(how: _How, address: int, read: Read) -> bytes:
+    """User memory with `#`; the kernel's is never read here."""
+    size = max(how.precision, 1)
+    wanted = min(size, PRINT_BYTES)
+    data = read(address, wanted) if how.flag == "#" else b""
+    if len(data) < wanted:
+        fault = f"read fault [man error::fault] at {address + len(data) & MASK:#x}"
+        raise ScriptError(fault)
+    shown = data.hex().encode() if how.letter == "M" else data
+    return b" " * (how.width - size * len(shown) // len(data)) + shown
 
 
 def _string(how: _How, value: bytes, widest: int) -> bytes:

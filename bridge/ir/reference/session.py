@@ -13,10 +13,11 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.ir.arithmetic import MASK
 from bridge.ir.program import Array, Value
 from bridge.ir.reference.arrays import OrderedArray
 from bridge.ir.reference.faults import AbortedError, ScriptError
-from bridge.ir.reference.functions import run_command
+from bridge.ir.reference.host import Host, NoHost
 from bridge.ir.reference.machine import Machine
 from bridge.ir.reference.statistics import Statistic
 from bridge.markers import Begin, End, Error, Timer
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bridge.ir.program import Handler, Program
     from bridge.ir.reference.faults import Unreadable
     from bridge.ir.reference.machine import Item
+    from bridge.ir.reference.symbols import Symbol
 
 
 def _read(path: str) -> bytes:
@@ -52,12 +54,21 @@ class Hit:
     contexts: Mapping[str, Item] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What a session tells: no warnings, warnings again and again, errors only as a count."""
+
+    quiet: bool = False
+    repeat_warnings: bool = False
+    suppress_errors: bool = False
+
+
 @dataclass(slots=True)
 class Session:
     """One run.
 
     `contexts` maps built-ins to what they read of a hit and what divides it; `hit` is that of
-    the current one.
+    the current one, empty if there is none. `manner` says what is told.
     """
 
     program: Program
@@ -65,6 +76,8 @@ class Session:
     output: Callable[[bytes], object]
     message: Callable[[str], object]
     target: int = 0
+    host: Host = field(default_factory=NoHost)
+    manner: Manner = field(default_factory=Manner)
     globals: list[Item | Statistic | OrderedArray] = field(default_factory=list)
     hit: dict[str, Item] = field(default_factory=dict)
     state: State = State.RUNNING
@@ -76,6 +89,7 @@ class Session:
     speculations: dict[int, bytes] = field(default_factory=dict)
     speculated: int = 0
     warned: set[bytes] = field(default_factory=set)
+    symbols: list[Symbol] | None = None
     commands: list[bytes] = field(default_factory=list)
     """Shell commands of the running handler, which run when it is done."""
 
@@ -109,7 +123,7 @@ class Session:
 
     def warn(self, text: bytes) -> None:
         """Print a warning, once."""
-        if text not in self.warned:
+        if not self.manner.quiet and (self.manner.repeat_warnings or text not in self.warned):
             self.warned.add(text)
             self.message(f"WARNING: {text.decode('latin-1')}")
 
@@ -123,6 +137,23 @@ class Session:
         self.stop()
         if self.state is State.FAILED:
             self.state = State.STOPPING
+
+    @property
+    def pid(self) -> int | None:
+        """The process that was hit, or None."""
+        pid = self.hit.get("pid")
+        return pid if isinstance(pid, int) else None
+
+    @property
+    def tid(self) -> int:
+        """The thread that was hit."""
+        tid = self.hit["tid"]
+        assert isinstance(tid, int)
+        return tid
+
+    def read(self, address: int, size: int) -> bytes:
+        """Memory of the process that was hit, or our own; fewer bytes where it ends."""
+        return self.host.memory(self.pid, address & MASK, size)
 
     def context(self, builtin: str) -> Item:
         """What a built-in says of the current hit, or of ourselves if there is none."""
@@ -167,14 +198,17 @@ class Session:
             if handler.condition is None or Machine(self).run(handler.condition):
                 machine.run(handler.body)
         except ScriptError as error:
-            self._failed(handler, error)
+            self.failed(handler, error)
         except AbortedError:
             pass
         while self.commands:
-            self.write(run_command(self.commands.pop(0)))
+            self.write(self.host.command(self.commands.pop(0)))
 
-    def _failed(self, handler: Handler, error: ScriptError) -> None:
+    def failed(self, handler: Handler, error: ScriptError) -> None:
+        """Tell of an error, and count it."""
         self.errors += 1
+        if self.manner.suppress_errors:
+            return
         sites = self.program.sites
         near = f" near {sites[error.site].text}" if error.site is not None else ""
         chain = "".join(f" (called from {sites[site].text})" for site in error.chain)

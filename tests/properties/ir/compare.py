@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from scripts import compile_text
 
 from bridge.codegen.native import compile_native
-from bridge.engine.base import EmptyFeed, run_session
-from bridge.engine.native import NativeSession, SessionOptions
+from bridge.engine.base import EmptyFeed, SessionOptions, run_session
+from bridge.engine.native import NativeSession
 from bridge.ir.interpret import MINUTE_NS, Interpreter
 from bridge.markers import Timer
-from bridge.pipeline import CONTEXTS
 from bridge.placement import place
+from bridge.script.builtins import CONTEXTS
 from tests.properties.ir.generate import defines, script
 from tests.properties.ir.hits import TIMES, Event, random_events
 

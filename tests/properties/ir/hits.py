@@ -7,22 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.artifact import FAULT, HEADER_BYTES, SLOT_BYTES, Hook, RecordLayout
-from bridge.ir.arithmetic import calculate
-from bridge.ir.interpret import Hit, Unreadable
-from bridge.ir.program import (
-    Computed,
-    Context,
-    Literal,
-    Load,
-    Value,
-    capture_text,
-    capture_type,
-)
+from bridge.engine.hits import hits_of
+from bridge.ir.program import Context, Load, Value, capture_text, capture_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge.artifact import Placed
+    from bridge.ir.interpret import Hit
     from bridge.ir.program import Capture
 
 Item = int | bytes
@@ -63,40 +55,7 @@ class Event:
 
     def hits(self, placed: Placed) -> list[Hit]:
         """The same for the interpreter, handler by handler."""
-        contexts = {
-            c.name: self.values[capture_text(c)]
-            for c in self.hook.layout.captures
-            if isinstance(c, Context)
-        }
-        return [
-            Hit(number, [self._seen(c) for c in handler.captures], contexts)
-            for number in self.hook.user
-            for handler in [placed.program.handlers[number]]
-        ]
-
-    def _seen(self, capture: Capture) -> Item | Unreadable:
-        value = self.values[capture_text(capture)]
-        if value is not None:
-            return value
-        assert isinstance(capture, Load)
-        return Unreadable(self._address(capture.address) or 0)
-
-    def _address(self, capture: Capture) -> int | None:
-        """The address is told if all of it is part of the record."""
-        match capture:
-            case Literal(value=value):
-                return value
-            case Context("realtime_ns"):
-                # that is the time of the record itself
-                value = self.values.get(capture_text(capture), 0)
-                return value if isinstance(value, int) else None
-            case Computed(op=op, left=left, right=right):
-                sides = self._address(left), self._address(right)
-                known = sides[0] is not None and sides[1] is not None
-                return calculate(op, sides[0] or 0, sides[1] or 0) if known else None
-            case _:
-                found = self.values.get(capture_text(capture))
-                return found if isinstance(found, int) else None
+        return list(hits_of(placed, self.hook, self.values))
 
 
 def _words(low: int, high: int) -> bytes:

@@ -16,8 +16,9 @@ from bridge.ir.arithmetic import calculate
 from bridge.ir.interpret import Hit, Interpreter
 from bridge.ir.program import Argument, Computed, Context, Literal
 from bridge.markers import MarkerAttachment
-from bridge.pipeline import CONTEXTS, compile_script
+from bridge.pipeline import compile_script
 from bridge.placement import place
+from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
 from bridge.targets.bind import Binder

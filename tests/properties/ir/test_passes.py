@@ -21,8 +21,8 @@ from bridge.ir.program import (
 from bridge.ir.verify import verify
 from bridge.lower import lower
 from bridge.markers import MarkerAttachment
-from bridge.pipeline import CONTEXTS
 from bridge.script.analyse import analyse
+from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
 from tests.properties.ir.generate import script

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bridge.engine.base import RunResult
-from bridge.engine.native import SessionOptions, run_native
+from bridge.engine.base import RunResult, SessionOptions
+from bridge.engine.native import run_native
 from bridge.pipeline import compile_script
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap

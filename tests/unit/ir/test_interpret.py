@@ -4,7 +4,7 @@ import pytest
 from scripts import compile_text
 
 from bridge.ir.interpret import Hit, Interpreter, Outcome, Unreadable
-from bridge.pipeline import CONTEXTS
+from bridge.script.builtins import CONTEXTS
 
 
 def _run(text: str, **options: object) -> Outcome:

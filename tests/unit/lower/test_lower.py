@@ -8,7 +8,7 @@ from bridge.ir.program import Argument, Computed, Limits, Literal, Load, Program
 from bridge.lower.builder import describe
 from bridge.lower.targets import access_capture
 from bridge.markers import Access, RawArgument, ValueType, Variable
-from bridge.pipeline import CONTEXTS
+from bridge.script.builtins import CONTEXTS
 
 
 def _program(text: str, **options: object) -> Program:

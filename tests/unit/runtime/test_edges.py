@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 from scripts import compile_text
 
-from bridge.engine.native import SessionOptions, run_native
+from bridge.engine.base import SessionOptions
+from bridge.engine.native import run_native
 from bridge.ir.interpret import Interpreter
-from bridge.pipeline import CONTEXTS
+from bridge.script.builtins import CONTEXTS
 
 if TYPE_CHECKING:
     from bridge.artifact import Placed

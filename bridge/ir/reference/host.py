@@ -1,0 +1,64 @@
+"""What handlers reach beyond their record: processes, the kernel's symbols, the shell.
+
+One rule: hits that are not live have no host, so that a run over them depends on no machine.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Protocol
+
+
+class Host(Protocol):
+    """The machine of a session; `pid` is the process that was hit, None for ourselves."""
+
+    def memory(self, pid: int | None, address: int, size: int) -> bytes:
+        """The bytes at an address; fewer where what can be read ends."""
+        ...
+
+    def environment(self, pid: int) -> bytes:
+        """The environment of a process, `NAME=VALUE` with a NUL behind each."""
+        ...
+
+    def signal(self, pid: int, tid: int, number: int) -> None:
+        """Send a signal to a thread, or raise OSError."""
+        ...
+
+    def command(self, text: bytes) -> bytes:
+        """Run a shell command; what it printed, unless that went to the output by itself."""
+        ...
+
+    def symbols(self) -> str:
+        """The lines of /proc/kallsyms."""
+        ...
+
+    def switch_file(self) -> None:
+        """Go on to the next output file; OSError says why not."""
+        ...
+
+
+class NoHost:
+    """Nothing can be read: the processes are long gone, if there were any."""
+
+    def memory(self, _pid: int | None, _address: int, _size: int) -> bytes:
+        """Nothing."""
+        return b""
+
+    def environment(self, _pid: int) -> bytes:
+        """Nothing."""
+        return b""
+
+    def signal(self, _pid: int, _tid: int, _number: int) -> None:
+        """To nobody."""
+
+    def command(self, text: bytes) -> bytes:
+        """To its end; what it printed."""
+        shell = ["sh", "-c", text.decode("latin-1")]
+        return subprocess.run(shell, check=False, stdout=subprocess.PIPE).stdout
+
+    def symbols(self) -> str:
+        """None: addresses would be those of another kernel."""
+        return ""
+
+    def switch_file(self) -> None:
+        """There is one output only."""
