@@ -363,6 +363,8 @@ class Marker:
     id: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
     """Arguments that exist but cannot be read: (name, why), told when one is used."""
+    syscall: int | None = None
+    """The number of the system call that a tracepoint is about, where it is about one."""
     hidden: tuple[Variable, ...] = ()
     """What values are computed from and nobody sees: registers, where the file is loaded."""
 

@@ -41,6 +41,7 @@ from bridge.codegen.bpf_record import (
     is_fixed,
     scratch_bytes,
 )
+from bridge.codegen.bpf_syscalls import Dispatchers
 from bridge.codegen.bpf_text import Text
 from bridge.errors import BridgeError
 from bridge.ir.program import variables
@@ -102,9 +103,10 @@ def generate(placed: Placed, ring_bytes: int) -> BpfObject:
     globals_ = GlobalMaps(placed, plan.add)
     texts: dict[str, str] = {}
     unfinished: list[BpfProgram] = []
+    dispatchers = Dispatchers(plan.add)
     for hook in placed.hooks:
         for number, group in enumerate(_groups(placed, hook)):
-            program = _program(hook, number, group)
+            program = dispatchers.placed(_program(hook, number, group), hook.attachment.marker)
             if program.sites and _may_sleep(placed, hook, globals_):
                 program = replace(program, sleepable=True)
             texts[program.name] = _program_text(plan, globals_, hook, group, program)
@@ -113,6 +115,10 @@ def generate(placed: Placed, ring_bytes: int) -> BpfObject:
         for program, text in follow_programs(plan.control, plan.targets):
             texts[program.name] = text
             unfinished.append(program)
+    dispatching = dict(dispatchers.programs(plan.control))
+    for program, text in dispatching.items():
+        texts[program.name] = text
+        unfinished.append(program)
     code = compile_programs(texts)
     return BpfObject(
         maps=tuple(plan.maps),
@@ -123,6 +129,7 @@ def generate(placed: Placed, ring_bytes: int) -> BpfObject:
         targets=plan.targets,
         globals=globals_.all(),
         messages=tuple(globals_.messages),
+        dispatches=bool(dispatching),
         task_members=any(contexts(_captures(placed, h)) & TASK_CONTEXTS for h in placed.hooks),
     )
 

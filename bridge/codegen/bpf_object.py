@@ -20,6 +20,7 @@ class MapType(IntEnum):
 
     HASH = 1
     ARRAY = 2
+    PROGRAM_ARRAY = 3
     PERCPU_ARRAY = 6
     ARRAY_OF_MAPS = 12
     RINGBUF = 27
@@ -61,6 +62,8 @@ class BpfProgram:
     """A program and where it goes: the sites of a marker, or a kernel tracepoint.
 
     `pid` restricts uprobes to one process (0: all). A `sleepable` program may bring in pages.
+    With a `slot` (map number, index) the program is not attached but put there, for another to
+    go on with.
     """
 
     name: str
@@ -72,6 +75,9 @@ class BpfProgram:
     tracepoint_id: int = 0
     pid: int = 0
     sleepable: bool = False
+    slot: tuple[int, int] | None = None
+    dispatches: bool = False
+    """Whether it is one that goes on with those in slots."""
 
 
 @unique
@@ -116,6 +122,10 @@ class Control(IntEnum):
 
     BEAT = 22
     """When user space last took care of held processes, by CLOCK_MONOTONIC."""
+    COMPAT_WORD = 23
+    """Where task_struct has a flag that is set in system calls of another word size."""
+    COMPAT_FLAG = 24
+    """That flag, as a mask of the 32-bit word."""
 
 
 CONTROL_WORDS = len(Control)
@@ -179,5 +189,7 @@ class BpfObject:
     targets: int | None = None
     globals: tuple[KernelGlobal, ...] = ()
     task_members: bool = False
+    dispatches: bool = False
+    """Whether programs ask for COMPAT_WORD and COMPAT_FLAG."""
     messages: tuple[bytes, ...] = ()
     """Messages of errors in kernel handlers, by number."""

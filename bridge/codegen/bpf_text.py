@@ -15,6 +15,7 @@ attributes #0 = { nounwind "no-jump-tables"="true" }
 """
 
 LOOKUP, UPDATE, DELETE = 1, 2, 3
+TAIL_CALL = 12
 KTIME, PID_TGID, UID_GID, COMM, CPU = 5, 14, 15, 16, 8
 CURRENT_TASK = 35
 COPY_FROM_USER = 148

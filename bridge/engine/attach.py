@@ -73,6 +73,8 @@ class Loaded:
     """The second map of each global that is moved while programs run."""
     programs: list[int] = field(default_factory=list)
     links: list[int] = field(default_factory=list)
+    dispatching: bool = False
+    """Whether programs in slots are reached through others, rather than attached."""
     control: Any = None
 
     def word(self, word: Control) -> int:
@@ -192,6 +194,13 @@ def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
         loaded.set_word(Control.FORK_CHILD, _field_offset(FORK, "child_pid"))
     if loaded.object.task_members:
         _set_task_members(loaded)
+    if loaded.object.dispatches and BTF.exists():
+        from bridge.engine.task import compat_flag
+
+        loaded.dispatching = True
+        word, flag = compat_flag(BTF)
+        loaded.set_word(Control.COMPAT_WORD, word)
+        loaded.set_word(Control.COMPAT_FLAG, flag)
 
 
 def _set_task_members(loaded: Loaded) -> None:
@@ -232,6 +241,11 @@ def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # 
 def attach(loaded: Loaded) -> None:
     """Attach all programs. They do nothing before ARMED is set."""
     for program, descriptor in zip(loaded.object.programs, loaded.programs, strict=True):
+        if program.slot is not None and loaded.dispatching:
+            _put(loaded, program.slot, descriptor)
+            continue
+        if program.dispatches and not loaded.dispatching:
+            continue
         match program.attach:
             case Attach.UPROBE | Attach.UPROBE_RETURN:
                 _attach_uprobes(loaded, program, descriptor)
@@ -248,6 +262,15 @@ def attach(loaded: Loaded) -> None:
                     lib.mb_bpf_attach_raw(descriptor, program.tracepoint.encode()),
                     f"attach to the tracepoint `{program.tracepoint}`",
                 )
+
+
+def _put(loaded: Loaded, slot: tuple[int, int], program: int) -> None:
+    """Make a program one that another goes on with."""
+    map_, index = slot
+    key, value = ffi.new("uint32_t *", index), ffi.new("uint32_t *", program)
+    code = lib.mb_bpf_map_update(loaded.maps[map_], key, value, 0)
+    if code < 0:
+        raise host_error("put a BPF program into an array", code)
 
 
 def _keep(loaded: Loaded, link: int, doing: str) -> None:
@@ -277,9 +300,10 @@ def _attach_uprobes(loaded: Loaded, program: BpfProgram, descriptor: int) -> Non
 
 
 def tracepoint_id(name: str) -> int:
-    """The id of a scheduler tracepoint."""
+    """The id of a tracepoint, of the scheduler if `name` has no subsystem in front."""
+    subsystem, _, event = name.rpartition(":")
     try:
-        return int((EVENTS / "sched" / name / "id").read_text())
+        return int((EVENTS / (subsystem or "sched") / event / "id").read_text())
     except OSError as error:
         raise HostError(f"cannot read the tracepoint `{name}`: {error}", _ROOT) from error
 

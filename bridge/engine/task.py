@@ -5,6 +5,7 @@ Comes in: the kernel's BTF. Goes out: byte offsets for the control words of kern
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from bridge._native import ffi, lib
@@ -28,21 +29,38 @@ _MEMBERS = {
     Control.ARG_START: (b"mm_struct", b"arg_start"),
     Control.ARG_END: (b"mm_struct", b"arg_end"),
 }
+_COMPAT = {"x86_64": (b"status", 0x2), "aarch64": (b"flags", 1 << 22)}
+"""What tells a system call of a 32-bit program: a member of thread_info, and the bit that is
+set (TS_COMPAT in arch/x86/include/asm/thread_info.h, TIF_32BIT in that of arch/arm64)."""
 _REMEDY = "ppid(), euid(), pgrp() … and --trace need a kernel with CONFIG_DEBUG_INFO_BTF"
 
 
 def member_offsets(path: Path) -> dict[Control, int]:
     """The offset of each member, by its control word."""
+    data = _types(path)
+    return {word: _offset(data, *member) for word, member in _MEMBERS.items()}
+
+
+def compat_flag(path: Path) -> tuple[int, int]:
+    """What tells that a 32-bit program makes a system call: offset in task_struct, mask."""
+    data = _types(path)
+    member, mask = _COMPAT[os.uname().machine]
+    inner = _offset(data, b"thread_info", member)
+    return _offset(data, b"task_struct", b"thread_info") + inner, mask
+
+
+def _types(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise HostError(f"cannot read the kernel's types: {error}", _REMEDY) from error
-    image = ffi.from_buffer("char[]", data)
-    offsets = {}
-    for word, (structure, member) in _MEMBERS.items():
-        offset = lib.mb_btf_member(image, len(data), structure, member)
-        if offset < 0:
-            name = f"{structure.decode()}.{member.decode()}"
-            raise HostError(f"the kernel's types have no {name}", _REMEDY)
-        offsets[word] = int(offset)
-    return offsets
+
+
+def _offset(data: bytes, structure: bytes, member: bytes) -> int:
+    offset: int = lib.mb_btf_member(
+        ffi.from_buffer("char[]", data), len(data), structure, member
+    )
+    if offset < 0:
+        name = f"{structure.decode()}.{member.decode()}"
+        raise HostError(f"the kernel's types have no {name}", _REMEDY)
+    return offset

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Diagnostic, FileOffset
 from bridge.markers import Field, Kind, Marker, RawArgument, ValueType, Variable
+from bridge.targets import syscalls
 from bridge.targets.points import is_wild
 from bridge.world import tracefs
 
@@ -122,8 +123,8 @@ def _merged(argument: Variable, field: Variable) -> Variable:
     return argument
 
 
-def marker(subsystem: str, form: Format) -> Marker:
-    """The marker of a tracepoint."""
+def marker(subsystem: str, form: Format, machine: str = "") -> Marker:
+    """The marker of a tracepoint; `machine` (uname -m) tells the numbers of system calls."""
     found = [variable(layout) for layout in form.fields]
     return Marker(
         Kind.TRACEPOINT,
@@ -132,6 +133,7 @@ def marker(subsystem: str, form: Format) -> Marker:
         variables=tuple(v for v in found if isinstance(v, Variable)),
         unreadable=tuple(v for v in found if isinstance(v, tuple)),
         id=form.id,
+        syscall=syscalls.number(subsystem, form.name, machine),
     )
 
 
@@ -202,7 +204,7 @@ def find(pattern: str, world: World, sink: Sink) -> list[Marker]:
                 place = FileOffset(path, 0)
                 sink.report(Diagnostic("tracefs-format", f"{path}: {message}", file=place))
             else:
-                markers.append(marker(subsystem, form))
+                markers.append(marker(subsystem, form, world.machine))
     except OSError as error:
         place = FileOffset(str(error.filename or folder), 0)
         message = f"{place.path}: {error.strerror}; reading tracefs needs root"

@@ -296,3 +296,41 @@ def test_the_kernel_takes_comparisons_of_strings(op: str) -> None:
             body,
         )
     )
+
+
+def _on_syscalls(*markers: Marker) -> Placed:
+    hooks = tuple(
+        Hook(number, MarkerAttachment(one), (number,), (number,), RecordLayout(()))
+        for number, one in enumerate(markers)
+    )
+    handlers = [handler(one, (), [], []) for one in markers]
+    placements = tuple(Placement(Where.USER, "") for _ in markers)
+    return Placed(Program(handlers=handlers), placements, hooks)
+
+
+def test_programs_of_single_system_calls_are_put_into_arrays() -> None:
+    names = [("sys_enter_close", 3), ("sys_enter_close", 3), ("sys_exit_close", 3), ("x", None)]
+    close, again, left, other = (
+        replace(marker(kind=Kind.TRACEPOINT), name=name, id=number, syscall=call)
+        for number, (name, call) in enumerate(names, 1)
+    )
+
+    compiled = generate(_on_syscalls(close, again, left, other), RING)
+
+    arrays = {
+        spec.name: number
+        for number, spec in enumerate(compiled.maps)
+        if spec.type is MapType.PROGRAM_ARRAY
+    }
+    slots = [program.slot for program in compiled.programs if program.hook >= 0]
+    assert slots == [(arrays["sys_enter"], 3), None, (arrays["sys_exit"], 3), None]
+    dispatching = [program for program in compiled.programs if program.dispatches]
+    names = [program.tracepoint for program in dispatching]
+    assert names == ["raw_syscalls:sys_enter", "raw_syscalls:sys_exit"]
+
+
+@pytest.mark.bpf
+def test_the_kernel_takes_programs_that_dispatch() -> None:
+    close = replace(marker(kind=Kind.TRACEPOINT), name="sys_enter_close", syscall=3)
+
+    _load(_on_syscalls(close))

@@ -18,6 +18,7 @@ from bridge.markers import (
     ValueType,
     Variable,
 )
+from bridge.targets import syscalls
 from bridge.targets.bind import Binder
 from bridge.targets.btf import Kind as TypeKind
 from bridge.targets.tracepoints import merge_arguments, parse_format
@@ -218,3 +219,20 @@ def test_every_format_of_this_kernel_is_understood() -> None:
 
     assert len(files) > 500
     assert unknown == []
+
+
+@pytest.mark.parametrize(
+    ("subsystem", "event", "machine", "number"),
+    [
+        ("syscalls", "sys_enter_openat", "x86_64", 257),
+        ("syscalls", "sys_exit_openat", "aarch64", 56),
+        ("syscalls", "sys_enter_newstat", "x86_64", 4),
+        ("syscalls", "sys_enter_nothing", "x86_64", None),
+        ("raw_syscalls", "sys_enter", "x86_64", None),
+        ("syscalls", "sys_enter_openat", "vax", None),
+    ],
+)
+def test_numbers_of_system_calls(
+    subsystem: str, event: str, machine: str, number: int | None
+) -> None:
+    assert syscalls.number(subsystem, event, machine) == number
