@@ -344,4 +344,6 @@ def _called_contexts(program: Program, handler: Handler) -> set[str]:
             elif builtin.effect is Effect.MEMORY:
                 found.add("pid")
             found.update(builtin.reads)
+        elif isinstance(op, ops.PrintFormat | ops.FormatString) and op.site is not None:
+            found.add("pid")
     return found

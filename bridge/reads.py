@@ -8,10 +8,11 @@ the hit without saying so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.diagnostics import Diagnostic
 from bridge.ir import ops
+from bridge.ir.program import Conversion
 from bridge.ir.reach import all_operations
 from bridge.markers import Kind, MarkerAttachment
 from bridge.script.builtins import BUILTINS, Effect
@@ -19,27 +20,42 @@ from bridge.script.builtins import BUILTINS, Effect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.ir.program import Handler, Program
+    from bridge.ir.program import Format, Handler, Program
 
 PLACES = frozenset({Kind.USDT, Kind.FUNCTION, Kind.FUNCTION_RETURN})
 """Kinds of markers at which a process can be held: it is in its own code there."""
 
 
-def _reads(program: Program, handler: Handler) -> Iterator[ops.CallBuiltin]:
+class _Read(NamedTuple):
+    """A read: `name` as scripts call it, its error site, whose memory it is."""
+
+    name: str
+    site: int
+    is_kernel: bool
+
+
+def _reads(program: Program, handler: Handler) -> Iterator[_Read]:
     for op in all_operations(program, handler):
-        if isinstance(op, ops.CallBuiltin):
-            builtin = BUILTINS.get((op.name, len(op.arguments)))
-            if builtin is not None and builtin.effect is Effect.MEMORY:
-                yield op
+        match op:
+            case ops.CallBuiltin(name=name, arguments=arguments, site=site):
+                builtin = BUILTINS.get((name, len(arguments)))
+                if builtin is not None and builtin.effect is Effect.MEMORY:
+                    # the library's functions are made of those that end in _error
+                    called = name.removesuffix("_error")
+                    yield _Read(called, site, name.startswith("kernel_"))
+            case ops.PrintFormat(format=number, site=int(site)):
+                yield from _printed("printf", program.formats[number], site)
+            case ops.FormatString(format=number, site=int(site)):
+                yield from _printed("sprintf", program.formats[number], site)
+            case _:
+                pass
 
 
-def _is_kernel(op: ops.CallBuiltin) -> bool:
-    return op.name.startswith("kernel_")
-
-
-def _name(op: ops.CallBuiltin) -> str:
-    """As scripts call it: the tapset's functions are made of these."""
-    return op.name.removesuffix("_error")
+def _printed(name: str, format_: Format, site: int) -> Iterator[_Read]:
+    """`%#m` and `%#M` read user memory, `%m` and `%M` the kernel's."""
+    for piece in format_.pieces:
+        if isinstance(piece, Conversion) and piece.letter in {"m", "M"}:
+            yield _Read(name, site, piece.flag != "#")
 
 
 def why_held(program: Program, attachment: MarkerAttachment, handlers: tuple[int, ...]) -> str:
@@ -47,10 +63,10 @@ def why_held(program: Program, attachment: MarkerAttachment, handlers: tuple[int
     if attachment.marker.kind not in PLACES:
         return ""
     for number in handlers:
-        for op in _reads(program, program.handlers[number]):
-            if not _is_kernel(op):
-                place = program.sites[op.site].text.partition(" at ")[2].partition(" ")[0]
-                return f"{_name(op)}() at {place} reads what only the handler knows"
+        for read in _reads(program, program.handlers[number]):
+            if not read.is_kernel:
+                place = program.sites[read.site].text.partition(" at ")[2].partition(" ")[0]
+                return f"{read.name}() at {place} reads what only the handler knows"
     return ""
 
 
@@ -61,17 +77,17 @@ def refused(program: Program, *, record: bool) -> Iterator[Diagnostic]:
         attachment = handler.expansion.attachment
         if not isinstance(attachment, MarkerAttachment):
             continue
-        for op in _reads(program, handler):
-            reason = _reason(attachment.marker.kind, op, record=record)
-            if reason and op.site not in told:
-                told.add(op.site)
-                yield _diagnostic(program, op, reason)
+        for read in _reads(program, handler):
+            reason = _reason(attachment.marker.kind, read, record=record)
+            if reason and read.site not in told:
+                told.add(read.site)
+                yield _diagnostic(program, read, reason)
 
 
-def _reason(kind: Kind, op: ops.CallBuiltin, *, record: bool) -> str:
+def _reason(kind: Kind, read: _Read, *, record: bool) -> str:
     if kind is Kind.RECORDED:
         return "its address is known only while the handler runs, so the trace does not have it"
-    if _is_kernel(op):
+    if read.is_kernel:
         return "its address is known only while the handler runs, after the hit"
     if kind not in PLACES:
         return (
@@ -83,11 +99,11 @@ def _reason(kind: Kind, op: ops.CallBuiltin, *, record: bool) -> str:
     return ""
 
 
-def _diagnostic(program: Program, op: ops.CallBuiltin, reason: str) -> Diagnostic:
-    site = program.sites[op.site]
+def _diagnostic(program: Program, read: _Read, reason: str) -> Diagnostic:
+    site = program.sites[read.site]
     return Diagnostic(
         "computed-address",
-        f"{_name(op)}() cannot read here: {reason}",
+        f"{read.name}() cannot read here: {reason}",
         site.span,
         site.text.partition(" at ")[0],
     )

@@ -232,6 +232,23 @@ def test_kernel_memory_at_computed_addresses_is_refused(run: Runner) -> None:
     assert "error[computed-address]: kernel_int32() cannot read here" in done.err
 
 
+def test_memory_that_only_a_format_reads(run: Runner, walker: Path) -> None:
+    text = f'probe process("{walker}").mark("walk") {{ printf("%#.4M\\n", $arg1) exit() }}'
+
+    explained, done = run("explain", "-e", text), run("run", "-e", text, "-c", f"{walker} 3")
+
+    assert "printf() at <input>:1:" in explained.out
+    assert done.out.startswith("01000000\n")
+
+
+@pytest.mark.parametrize("call", ['printf("%.4m", $arg1)', 'print(sprintf("%M", $arg1))'])
+def test_kernel_memory_in_a_format_is_refused(run: Runner, walker: Path, call: str) -> None:
+    done = run("run", "-e", f'probe process("{walker}").mark("walk") {{ {call} }}')
+
+    assert done.code == 1
+    assert "printf() cannot read here: its address is known only while" in done.err
+
+
 def test_a_held_process_and_its_parent_are_told_apart(run: Runner, walker: Path) -> None:
     script = f'probe process("{walker}").mark("walk") {{ p = $arg1; while (p) '
     script += "{ n += user_int32(p); p = user_uint64(p + 8) } "

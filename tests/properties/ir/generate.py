@@ -382,6 +382,8 @@ class Generator:
         arguments = [self._pick(*STARS, "l2") for _ in stars]
         arguments.append(self.string(depth) if letter == "s" else self.long(depth))
         flag = self._pick(*FLAGS)
+        if self.on_hit and letter in "mM":
+            flag = "#"  # the kernel's memory cannot be read there
         if not flag and width == "0":
             width = ""
         return f"%{flag}{width}{precision}{letter}", arguments
