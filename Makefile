@@ -15,7 +15,7 @@ help:
 	@echo "make demo      set up, build the example program, trace it, replay the recording"
 	@echo "make test      set up, then all checks and tests"
 	@echo "make random    20,000 random programs: interpreter against native code"
-	@echo "make fuzz-c    the printers in C under libFuzzer (clang), half an hour"
+	@echo "make fuzz-c    the printers and the matcher in C under libFuzzer (clang)"
 	@echo "make fuzz      fuzz the front end, SECONDS=60, keeping inputs and findings in FUZZ=build/fuzz"
 	@echo "make bench     measure beside other tracers and print a table (root)"
 	@echo "make tools     install the Debian packages that the comparisons use (root)"

@@ -135,26 +135,28 @@ MB_BUILTIN(ngroups)
 {
 	if (!session->matched || session->match_failed)
 		return mb_raise(session, site, "Attempted to get subexpression count from failed match");
-	return mb_give(result, session->matched->groups);
+	return mb_give(result, mb_regex_groups(session->matched));
 }
 
 MB_BUILTIN(matched)
 {
-	const regmatch_t *group;
 	int64_t number = argument[0];
+	size_t start, end, length;
 
 	*(char *)result = '\0';
-	if (!session->matched || number < 0 || number >= session->matched->groups || number >= MB_MAX_GROUPS)
+	if (!session->matched || number < 0 || number >= mb_regex_groups(session->matched))
 		return mb_raise_format(session, site, "Attempted to get nonexistent subexpression %lld", (long long)number);
 	if (session->match_failed)
 		return mb_raise_format(session, site, "Attempted to get subexpression %lld from failed match", (long long)number);
-	group = &session->groups[session->matched->number[number]];
-	if (group->rm_so >= 0) {
-		struct mb_text text = { result, (char *)result + session->limits.maxstringlen - 1 };
-
-		for (regoff_t at = group->rm_so; at < group->rm_eo; at++)
-			mb_text_char(&text, session->matched_text[at]);
-		*text.at = '\0';
+	if (session->groups[2 * number] < 0 || session->groups[2 * number + 1] < 0)
+		return MB_OK;
+	length = strlen(session->matched_text);		/* `$` is one past it */
+	start = (size_t)session->groups[2 * number];
+	end = (size_t)session->groups[2 * number + 1];
+	end = end < length ? end : length;
+	if (start < end) {
+		memcpy(result, session->matched_text + start, end - start);
+		((char *)result)[end - start] = '\0';
 	}
 	return MB_OK;
 }

@@ -286,14 +286,13 @@ void mb_clear_global(struct mb_session *session, uint32_t global)
 
 int64_t mb_match(struct mb_session *session, const char *text, uint32_t regex)
 {
-	const struct mb_regex *expression = &session->regexes[regex];
-	regmatch_t groups[MB_MAX_GROUPS];
+	struct mb_regex *expression = session->regexes[regex];
 
-	session->match_failed = regexec(&expression->compiled, text, MB_MAX_GROUPS, groups, 0) != 0;
+	session->match_failed = !mb_regex_match(expression, text, session->groups);
 	if (session->match_failed)
 		return 0;
 	session->matched = expression;
-	memcpy(session->groups, groups, sizeof(groups));
-	mb_string_copy(session, session->matched_text, text);
+	if (mb_regex_groups(expression))
+		mb_string_copy(session, session->matched_text, text);
 	return 1;
 }

@@ -7,7 +7,6 @@
 #ifndef MB_RUNTIME_H
 #define MB_RUNTIME_H
 
-#include <regex.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,7 +19,8 @@
 #define MB_OUTPUT_BYTES 65536
 #define MB_PRINT_BYTES 8192	/* the most that one printf gives */
 #define MB_MAX_BUCKETS 128
-#define MB_MAX_GROUPS 32
+#define MB_MAX_GROUPS 128	/* known to bridge/ir/patterns/tree.py, like MB_REGEX_OPS */
+#define MB_REGEX_OPS 4096
 #define MB_NO_SITE UINT32_MAX
 
 struct mb_pool {
@@ -99,11 +99,7 @@ struct mb_speculation {
 	struct mb_speculation *next;
 };
 
-struct mb_regex {
-	regex_t compiled;
-	uint32_t groups;		/* with number 0, the whole match */
-	uint32_t number[MB_MAX_GROUPS];	/* what regexec() calls each */
-};
+struct mb_regex;
 
 struct mb_output {
 	int fd;
@@ -146,7 +142,7 @@ struct mb_session {
 	uint32_t site_count;
 	struct mb_format *formats;
 	uint32_t format_count;
-	struct mb_regex *regexes;
+	struct mb_regex **regexes;
 	uint32_t regex_count;
 	struct mb_timer *timers;
 	uint32_t timer_count;
@@ -162,7 +158,7 @@ struct mb_session {
 	const struct mb_regex *matched;	/* the last one that did; its groups are told unless another failed since */
 	int match_failed;
 	char *matched_text;
-	regmatch_t groups[MB_MAX_GROUPS];
+	int32_t groups[2 * MB_MAX_GROUPS];	/* where each starts and ends, -1: it took no part */
 	char *token_text, *token_next;
 
 	struct mb_speculation *speculations;
@@ -299,7 +295,11 @@ int mb_read_user(const struct mb_session *session, int64_t address, char *dest, 
 void mb_run_commands(struct mb_session *session);
 
 /* regex.c */
-int mb_regex_compile(struct mb_regex *regex, const char *pattern);
+int mb_regex_new(struct mb_regex **result, const struct mb_regex_op *ops, uint32_t count, const uint8_t *sets, uint32_t set_count,
+		 uint32_t groups);
+void mb_regex_free(struct mb_regex *regex);
+uint32_t mb_regex_groups(const struct mb_regex *regex);
+int mb_regex_match(struct mb_regex *regex, const char *text, int32_t *groups);
 
 /* output.c */
 void mb_session_message(struct mb_session *session, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -31,6 +31,9 @@ struct mb_piece {
 	uint32_t length;
 	const char *text;
 };
+struct mb_regex_op {
+	uint32_t op, x, y;
+};
 struct mb_summary {
 	int64_t errors, skipped, lost;
 	int32_t state;
@@ -47,7 +50,8 @@ int mb_session_set_array(void *session, uint32_t global, const struct mb_array_s
 			 const struct mb_stat_shape *stat);
 int mb_session_add_site(void *session, const char *text);
 int mb_session_add_format(void *session, const struct mb_piece *pieces, uint32_t count);
-int mb_session_add_regex(void *session, const char *pattern);
+int mb_session_add_regex(void *session, const struct mb_regex_op *ops, uint32_t count, const uint8_t *sets,
+			 uint32_t set_count, uint32_t groups);
 int mb_session_add_handler(void *session, uintptr_t run, uintptr_t condition, int interruptible,
 			   const char *point, const char *script_point);
 int mb_session_add_hook(void *session, const uint32_t *handlers, uint32_t count, const int32_t *context);

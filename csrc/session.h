@@ -85,6 +85,17 @@ struct mb_piece {
 	const char *text;
 };
 
+/* Operations of a regular expression, see csrc/regex.c: consume a byte of set x; go on at x, else at y; at x; note position x; ... */
+enum mb_regex_operation {
+	MB_REGEX_BYTE, MB_REGEX_SPLIT, MB_REGEX_JUMP, MB_REGEX_SAVE, MB_REGEX_START, MB_REGEX_ACCEPT
+};
+
+#define MB_REGEX_SET_BYTES 32	/* one bit for each byte; that of 0 is the end of the text */
+
+struct mb_regex_op {
+	uint32_t op, x, y;
+};
+
 struct mb_summary {
 	int64_t errors, skipped, lost;
 	int32_t state;
@@ -104,7 +115,8 @@ int mb_session_set_array(struct mb_session *session, uint32_t global, const stru
 			 const struct mb_stat_shape *stat);
 int mb_session_add_site(struct mb_session *session, const char *text);
 int mb_session_add_format(struct mb_session *session, const struct mb_piece *pieces, uint32_t count);
-int mb_session_add_regex(struct mb_session *session, const char *pattern);
+int mb_session_add_regex(struct mb_session *session, const struct mb_regex_op *ops, uint32_t count, const uint8_t *sets,
+			 uint32_t set_count, uint32_t groups);
 int mb_session_add_handler(struct mb_session *session, uintptr_t run, uintptr_t condition, int interruptible,
 			   const char *point, const char *script_point);
 int mb_session_add_hook(struct mb_session *session, const uint32_t *handlers, uint32_t count, const int32_t *context);

@@ -107,7 +107,7 @@ static void free_texts(struct mb_session *session)
 	for (uint32_t i = 0; i < session->warning_count; i++)
 		free(session->warnings[i]);
 	for (uint32_t i = 0; i < session->regex_count; i++)
-		regfree(&session->regexes[i].compiled);
+		mb_regex_free(session->regexes[i]);
 	for (uint32_t i = 0; i < session->command_count; i++)
 		free(session->commands[i]);
 	free(session->commands);
@@ -284,15 +284,16 @@ int mb_session_add_format(struct mb_session *session, const struct mb_piece *pie
 	return (int)session->format_count - 1;
 }
 
-int mb_session_add_regex(struct mb_session *session, const char *pattern)
+int mb_session_add_regex(struct mb_session *session, const struct mb_regex_op *ops, uint32_t count, const uint8_t *sets,
+			 uint32_t set_count, uint32_t groups)
 {
-	struct mb_regex *regexes = grow(session->regexes, session->regex_count, sizeof(*regexes));
+	struct mb_regex **regexes = grow(session->regexes, session->regex_count, sizeof(*regexes));
 	int ret;
 
 	if (!regexes)
 		return -ENOMEM;
 	session->regexes = regexes;
-	ret = mb_regex_compile(&regexes[session->regex_count], pattern);
+	ret = mb_regex_new(&regexes[session->regex_count], ops, count, sets, set_count, groups);
 	return ret ? ret : (int)session->regex_count++;
 }
 

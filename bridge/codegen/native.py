@@ -14,12 +14,14 @@ from bridge.artifact import Placed, RecordLayout
 from bridge.codegen import native_arrays, native_ops, runtime
 from bridge.codegen.llvm import lower_function
 from bridge.codegen.native_frame import NativeBackend, Role
+from bridge.codegen.patterns import compile_pattern
 from bridge.markers import MarkerAttachment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bridge.codegen.native_frame import Emit
+    from bridge.codegen.patterns import PatternCode
     from bridge.ir.program import Capture, Function, Program
 
 _TABLE: Mapping[type, Emit] = {
@@ -27,6 +29,7 @@ _TABLE: Mapping[type, Emit] = {
     **native_arrays.TABLE,
 }
 _LIBC = {"strcmp": "declare i32 @strcmp(ptr, ptr) nounwind readonly"}
+_ASK_FOR_GROUPS = frozenset({"mb_do_matched", "mb_do_ngroups"})
 _INLINED = 200
 """Functions of a program up to which all optimisations are worth their time."""
 
@@ -41,7 +44,7 @@ class NativeCode:
 
     handlers: dict[int, int]
     conditions: dict[int, int]
-    patterns: tuple[bytes, ...]
+    patterns: tuple[PatternCode, ...]
     engine: object = field(repr=False)
     text: str = field(repr=False, default="")
 
@@ -79,6 +82,10 @@ class _Unit:
         declarations = [_LIBC.get(n) or runtime.declaration(n) for n in sorted(self.used)]
         return "\n".join([*declarations, "", *self.parts])
 
+    def pattern_code(self) -> tuple[PatternCode, ...]:
+        grouped = not self.used.isdisjoint(_ASK_FOR_GROUPS)
+        return tuple(compile_pattern(pattern, grouped=grouped) for pattern in self.patterns)
+
 
 def compile_native(what: Placed | Program, level: int | None = None) -> NativeCode:
     """Compile what runs in user space; a Program alone is compiled as a whole.
@@ -104,7 +111,7 @@ def compile_native(what: Placed | Program, level: int | None = None) -> NativeCo
     return NativeCode(
         {n: engine.get_function_address(f"handler_{n}") for n, _ in handlers},
         {n: engine.get_function_address(f"condition_{n}") for n in conditions},
-        tuple(unit.patterns),
+        unit.pattern_code(),
         engine,
         text,
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge.artifact import Hook, Placed
+    from bridge.codegen.patterns import PatternCode
     from bridge.ir.program import Conversion, Format, Global, Handler, Program, StatShape
 
 _KINDS = {Value.LONG: 0, Value.STRING: 1, None: 2}
@@ -58,8 +59,7 @@ class NativeSession:
         for form in program.formats:
             _add_format(self.handle, form)
         for pattern in self.code.patterns:
-            if lib.mb_session_add_regex(self.handle, pattern) < 0:
-                raise HostError(f"malformed regular expression: {pattern!r}")
+            _add_pattern(self.handle, pattern)
         for number, handler in enumerate(program.handlers):
             self._add_handler(number, handler)
         for hook in self.placed.hooks:
@@ -277,6 +277,14 @@ def _add_format(session: Any, form: Format) -> None:  # noqa: ANN401 - cffi
         else:
             _fill_conversion(piece, source)
     lib.mb_session_add_format(session, pieces, len(form.pieces))
+
+
+def _add_pattern(session: Any, pattern: PatternCode) -> None:  # noqa: ANN401 - cffi
+    operations = ffi.new("struct mb_regex_op[]", pattern.operations)
+    sets = ffi.from_buffer("uint8_t[]", b"".join(pattern.sets))
+    counts = len(pattern.operations), sets, len(pattern.sets), pattern.groups
+    if lib.mb_session_add_regex(session, operations, *counts) < 0:
+        raise HostError("no memory for a regular expression")
 
 
 def _fill_conversion(piece: Any, source: Conversion) -> None:  # noqa: ANN401 - cffi

@@ -12,6 +12,7 @@ from bridge.ir.program import Value
 from bridge.lower import aggregates, assign, calls, prints, targets
 from bridge.lower.builder import VALUES
 from bridge.script import ast
+from bridge.script.regex import pattern_bytes
 from bridge.script.typed import GlobalVariable, LocalVariable
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _combine(b: Builder, node: ast.Binary, left: Reg, right: Reg) -> Reg:
 def _regex(b: Builder, node: ast.Regex) -> Reg:
     text = lower_expr(b, node.left)
     found = b.reg(Value.LONG)
-    b.emit(ops.Match(found, text, node.pattern.value.encode("latin-1")))
+    b.emit(ops.Match(found, text, pattern_bytes(node.pattern.raw)))
     if node.op == "=~":
         return found
     dest = b.reg(Value.LONG)

@@ -124,7 +124,7 @@ def check_patterns(program: Program) -> None:
                 if isinstance(node, ast.Regex):
                     problem = regex_problem(node.pattern.raw)
                     if problem:
-                        _refuse(program, f"regex compilation error {problem}", node.pattern)
+                        _refuse(program, f"regex compilation error{problem}", node.pattern)
 
 
 def check(program: Program) -> None:

@@ -1,166 +1,77 @@
-"""The syntax of SystemTap's regular expressions: what is wrong with a pattern.
+"""A string literal as a regular expression: escapes first, then the pattern.
 
-POSIX extended ones with `(?:…)`. Rule: only the syntax is known here; matching is the run
-time's. Spec: section 3 and regex matching in the language reference.
+In goes the literal's text with its escapes; out come bytes, or what is wrong. The rule: escapes
+here are those of SystemTap's pattern reader, which are fewer than C's, and positions count in
+the literal's text. Spec: section 3 and regex matching in the language reference.
 """
 
 from __future__ import annotations
 
-from bridge.script.lex import evaluate
+from typing import TYPE_CHECKING
 
-CLASSES = frozenset(
-    [
-        "alpha",
-        "alnum",
-        "blank",
-        "cntrl",
-        "d",
-        "digit",
-        "xdigit",
-        "graph",
-        "l",
-        "lower",
-        "print",
-        "punct",
-        "s",
-        "space",
-        "u",
-        "upper",
-    ]
-)
-MAX_REPEAT = 12345
+from bridge.ir.patterns.parse import PatternError, Unit, parse
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-class _Problem(Exception):
-    pass
-
-
-class _Pattern:
-    """A reader over a pattern, one byte at a time."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-        self._depth = 0
-
-    def peek(self) -> str:
-        return self._text[self._at : self._at + 1]
-
-    def next(self) -> str:
-        c = self.peek()
-        self._at += 1
-        return c
-
-    def problem(self, message: str, back: int = 0) -> _Problem:
-        return _Problem(f"(at position {max(self._at - back, 0)}): {message}")
-
-    def run(self) -> None:
-        self._alternatives()
-        if self.peek() == ")":
-            raise self.problem("unbalanced ')'")
-
-    def _alternatives(self) -> None:
-        self._depth += 1
-        if self._depth > 200:
-            raise self.problem("nesting too deep")
-        while True:
-            while self.peek() not in {"", "|", ")"}:
-                self._factor()
-            if self.peek() != "|":
-                break
-            self._at += 1
-        self._depth -= 1
-
-    def _factor(self) -> None:
-        c = self.next()
-        if c in {"*", "+", "?", "{"}:
-            raise self.problem(f"unexpected '{c}'", 1)
-        if c == "[":
-            self._range()
-        elif c == "(":
-            self._group()
-        elif c == "\\" and not self.next():
-            raise self.problem("unexpected end of regex")
-        while self.peek() and self.peek() in "*+?{":
-            sign = self.next()
-            if c in {"^", "$"}:
-                raise self.problem(f"postfix closure '{sign}' applied to anchoring operator", 1)
-            if sign == "{":
-                self._count()
-
-    def _group(self) -> None:
-        if self.peek() == "?":
-            self._at += 1
-            if self.peek() != ":":
-                raise self.problem(f"unexpected '(?{self.peek()}'", 1)
-            self._at += 1
-        opened = self._at
-        self._alternatives()
-        if not self.peek():
-            self._at = opened
-            raise self.problem("expected ), found end of regex", 1)
-        self._at += 1
-
-    def _count(self) -> None:
-        self._number()
-        c = self.next()
-        if c == "," and self.peek() != "}":
-            if not self.peek().isdigit():
-                raise self.problem("expected '}' or number")
-            self._number()
-        if c == ",":
-            c = self.next()
-        if c != "}":
-            raise self.problem("expected ',' or '}'", 1)
-
-    def _number(self) -> None:
-        start = self._at
-        while self.peek().isdigit():
-            self._at += 1
-        digits = self._text[start : self._at]
-        if not digits:
-            raise self.problem("expected number")
-        if len(digits) > len(str(MAX_REPEAT)) or int(digits) >= MAX_REPEAT:
-            raise self.problem(f"{digits} is too large")
-
-    def _range(self) -> None:
-        if self.peek() == "^":
-            self._at += 1
-        first = True
-        while first or self.peek() != "]":
-            if not self.peek():
-                raise self.problem("unclosed character class", 2)
-            self._member()
-            first = False
-        self._at += 1
-
-    def _member(self) -> None:
-        if self._text.startswith("[:", self._at):
-            end = self._text.find(":]", self._at)
-            if end < 0:
-                name = self._text[self._at + 2 :]
-                raise self.problem(f"unclosed character class '[:{name}'")
-            name = self._text[self._at + 2 : end]
-            if name not in CLASSES:
-                raise _Problem(f"unknown character class '{name}'")
-            self._at = end + 2
-            return
-        low = self._one()
-        if self.peek() == "-" and self._text[self._at + 1 : self._at + 2] not in {"", "]"}:
-            self._at += 1
-            high = self._one()
-            if high < low:
-                raise self.problem(f"Inverted character range {low}-{high}", 1)
-
-    def _one(self) -> str:
-        c = self.next()
-        return self.next() if c == "\\" else c
+_SIMPLE = dict(zip("abtnvfr", b"\a\b\t\n\v\f\r", strict=True))
+_HEXADECIMAL = "0123456789abcdef"
+_OCTAL = "01234567"
 
 
 def regex_problem(raw: str) -> str:
     """What is wrong with a pattern (escapes kept); empty if nothing."""
     try:
-        _Pattern(evaluate(raw)).run()
-    except _Problem as problem:
-        return str(problem)
+        parse(list(_units(raw)))
+    except PatternError as problem:
+        place = "" if problem.position is None else f" (at position {problem.position})"
+        return f"{place}: {problem.message}"
     return ""
+
+
+def pattern_bytes(raw: str) -> bytes:
+    """The pattern (one that has no problem) without escapes."""
+    return bytes(unit.byte for unit in _units(raw))
+
+
+def _units(raw: str) -> Iterator[Unit]:
+    at = 0
+    while at < len(raw):
+        unit = _unit(raw, at)
+        if not unit.byte and not unit.problem:
+            return  # a NUL ends a pattern, as any string
+        yield unit
+        if unit.problem:
+            return
+        at = unit.end
+
+
+def _unit(raw: str, at: int) -> Unit:
+    if raw[at] != "\\":
+        return Unit(ord(raw[at]), at, at + 1)
+    sign = raw[at + 1 : at + 2]
+    if not sign:
+        return _bad(at, at + 1, "unexpected end of regex")
+    if sign == "x":
+        return _number(raw, at, at + 2, _HEXADECIMAL, 2)
+    if sign in "4567":
+        return _bad(at, at + 1, "octal escape sequence out of range")
+    if sign in "0123":
+        return _number(raw, at, at + 1, _OCTAL, 3)
+    return Unit(_SIMPLE.get(sign, ord(sign)), at, at + 2)
+
+
+def _number(raw: str, at: int, first: int, digits: str, count: int) -> Unit:
+    """A number of so many digits; at the literal's end SystemTap wants one character more."""
+    kind = "two hex" if digits is _HEXADECIMAL else "three octal"
+    problem = f"{kind} digits required in escape sequence"
+    if at + 1 >= len(raw) - 2:
+        return _bad(at, at + 1, problem)
+    text = raw[first : first + count].lower()
+    if any(digit not in digits for digit in text):
+        return _bad(at, at + 2 + (raw[at + 2].lower() not in digits), problem)
+    return Unit(int(text, len(digits)) & 0xFF, at, first + count)
+
+
+def _bad(start: int, position: int, problem: str) -> Unit:
+    return Unit(0, start, position, PatternError(problem, position))

@@ -131,18 +131,18 @@ def _tokenize(machine: Machine, *arguments: bytes) -> bytes:
 
 def _matched(machine: Machine, group: int) -> bytes:
     found = machine.session.match
-    if found is None or not 0 <= group <= found.re.groups:
+    if found is None or not 0 <= group < found.groups:
         raise ScriptError(f"Attempted to get nonexistent subexpression {group}")
     if machine.session.match_failed:
         raise ScriptError(f"Attempted to get subexpression {group} from failed match")
-    return found[group] or b""
+    return found.group(group)
 
 
 def _ngroups(machine: Machine) -> int:
     found = machine.session.match
     if found is None or machine.session.match_failed:
         raise ScriptError("Attempted to get subexpression count from failed match")
-    return found.re.groups + 1
+    return found.groups
 
 
 _SYNONYMS = {35: "EDEADLK", 95: "EOPNOTSUPP"}

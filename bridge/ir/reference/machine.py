@@ -11,7 +11,7 @@ from bridge.ir.program import FAULT_ADDRESS, Load, Reg, Scalar, Value, fault_tex
 from bridge.ir.reference.arrays import OrderedArray, matches
 from bridge.ir.reference.faults import ScriptError, Unreadable
 from bridge.ir.reference.functions import FUNCTIONS
-from bridge.ir.reference.patterns import compile_pattern
+from bridge.ir.reference.patterns import search
 from bridge.ir.reference.printf import PRINT_BYTES, format_bytes
 from bridge.ir.reference.statistics import Statistic, histogram_text
 
@@ -259,7 +259,7 @@ def _concat(m: Machine, f: _Frame, op: ops.Concat) -> None:
 
 
 def _match(m: Machine, f: _Frame, op: ops.Match) -> None:
-    found = compile_pattern(op.pattern).search(_text(f, op.text))
+    found = search(op.pattern, _text(f, op.text))
     m.session.match_failed = found is None
     if found:
         m.session.match = found

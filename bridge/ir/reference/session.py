@@ -23,12 +23,12 @@ from bridge.ir.reference.statistics import Statistic
 from bridge.markers import Begin, End, Error, Timer
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bridge.ir.program import Handler, Program
     from bridge.ir.reference.faults import Unreadable
     from bridge.ir.reference.machine import Item
+    from bridge.ir.reference.patterns import Found
     from bridge.ir.reference.symbols import Symbol
 
 
@@ -84,7 +84,7 @@ class Session:
     errors: int = 0
     clock_ns: int = 0
     tokens: bytes = b""
-    match: re.Match[bytes] | None = None
+    match: Found | None = None
     match_failed: bool = False
     speculations: dict[int, bytes] = field(default_factory=dict)
     speculated: int = 0

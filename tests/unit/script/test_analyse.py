@@ -6,6 +6,7 @@ import pytest
 
 from bridge.script import ast
 from bridge.script.print_typed import typed_text
+from bridge.script.regex import regex_problem
 from bridge.script.types import Type
 
 
@@ -274,3 +275,56 @@ def test_two_stars_cross_the_parts_of_a_name(check) -> None:
     found = check(text)
     assert found.typed is not None, found.errors
     assert [probe.point for probe in found.typed.probes] == ["begin"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("a[b-d}+", " (at position 6): unclosed character class"),
+        ("a)", ""),
+        ("a)b", " (at position 2): unbalanced ')'"),
+        ("(a", " (at position 1): expected ), found end of regex"),
+        ("(?", " (at position 1): unexpected '(?"),
+        ("(?a)", " (at position 2): unexpected '(?a'"),
+        ("a|*", " (at position 2): unexpected '*'"),
+        ("^*", " (at position 1): postfix closure '*' applied to anchoring operator"),
+        ("(^)*", ""),
+        ("a{", " (at position 2): expected number"),
+        ("a{1", " (at position 3): unexpected end of regex"),
+        ("a{1a", " (at position 3): expected ',' or '}'"),
+        ("a{1,a}", " (at position 5): expected '}' or number"),
+        ("a{1,2", " (at position 4): expected }, found end of regex"),
+        ("a{12345}", " (at position 8): 12345 is too large"),
+        ("[[:alpha]", " (at position 9): unclosed character class '[:alpha'"),
+        ("[[:alpha:]", " (at position 10): unclosed character class '[:alpha:'"),
+        ("[[:x:]]", ": unknown character class 'x'"),
+        ("[b-a]", " (at position 4): Inverted character range b-a"),
+        ("[a-]", ""),
+        ("[]]", ""),
+        ("[]", " (at position 1): unclosed character class"),
+        (r"\\", " (at position 2): unexpected end of regex"),
+        (r"[a-\\]]", " (at position 5): Inverted character range a-\\"),
+        (r"\x4g", " (at position 2): two hex digits required in escape sequence"),
+        (r"\x4gz", " (at position 2): two hex digits required in escape sequence"),
+        (r"\400", " (at position 1): octal escape sequence out of range"),
+        (r"a\09z", " (at position 4): three octal digits required in escape sequence"),
+        (r"\n(\101", " (at position 3): expected ), found end of regex"),
+    ],
+)
+def test_patterns_are_refused_as_by_systemtap(pattern: str, problem: str) -> None:
+    assert regex_problem(pattern) == problem
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("a{3,1}", " (at position 5): 3 to 1 times"),
+        ("((a{999}){999}){999}", ": too large: "),
+        ("()" * 128, ": too large: "),
+        ("(" * 101, " (at position 100): nesting too deep"),
+        ("a" + "?" * 101, " (at position 100): nesting too deep"),
+        (r"[a\000]", " (at position 1): unclosed character class"),
+    ],
+)
+def test_patterns_without_a_meaning_or_a_bound_are_refused(pattern: str, problem: str) -> None:
+    assert regex_problem(pattern).startswith(problem)

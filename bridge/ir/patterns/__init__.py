@@ -1,0 +1,1 @@
+"""Regular expressions: a pattern's bytes -> its tree, by SystemTap's grammar."""
