@@ -29,6 +29,8 @@ class Kind(Enum):
     FUNCTION = "function"
     FUNCTION_RETURN = "function-return"
     TRACEPOINT = "tracepoint"
+    PROCESS = "process"
+    """Processes and threads begin, end, and make system calls."""
     RECORDED = "recorded"
 
 
@@ -124,7 +126,25 @@ class LoadBias:
     returns: bool = False
 
 
-Operand = Register | Constant | Memory | Field | RawArgument | RecordedField | LoadBias
+@dataclass(frozen=True, slots=True)
+class SavedRegister:
+    """A register of a program in a system call, where the kernel saved it (struct pt_regs).
+
+    `name` is the full name, or that of a word beside the registers (`orig`, `syscallno`), of
+    `size` bytes. `forgotten` is what -1 stands for: returning from a signal handler puts that
+    where the number of the system call was. `compat` is the register of a 32-bit program, where
+    that is another one.
+    """
+
+    name: str
+    size: int = 8
+    forgotten: int | None = None
+    compat: str = ""
+
+
+_InProgram = Register | Constant | Memory | LoadBias
+_OfEvent = Field | RawArgument | SavedRegister | RecordedField
+Operand = _InProgram | _OfEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +211,10 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A value in a pretty print. `form` is "d", "u", "x" (`%p`), "c" or "text" (quoted)."""
+    """A value in a pretty print.
+
+    `form` is "d", "u", "x" (`%p`), "#x" (`%#x`), "c" or "text" (quoted).
+    """
 
     access: Access | Variable
     form: str
@@ -350,8 +373,9 @@ class Marker:
     """A traceable place: USDT note, function, kernel tracepoint, recorded event class.
 
     `provider` and `name` are its two-part name (function: path and symbol; tracepoint:
-    subsystem and event). `machine` is the ELF machine of its sites ("x86_64", "aarch64"), ""
-    where it has none. `id` is the kernel's tracepoint id, or the class id of a trace.
+    subsystem and event; process: path of the program or "" for all, and `thread.begin` or so).
+    `machine` is the ELF machine of its sites ("x86_64", "aarch64"), "" where it has none. `id`
+    is the kernel's tracepoint id, or the class id of a trace.
     """
 
     kind: Kind
@@ -464,6 +488,8 @@ class Expansion:
     """For the return of a function: the same function where it is entered."""
     reasons: tuple[Diagnostic, ...] = field(default=(), compare=False)
     """Why it may have more variables than are known here."""
+    members_list: bool = field(default=False, compare=False)
+    """Whether `$$parms` and so on are asked of `members`, too."""
 
     @property
     def own_name(self) -> str:

@@ -214,6 +214,10 @@ def _user_reason(program: Program, handler: Handler) -> str:
     match handler.expansion.attachment:
         case MarkerAttachment(marker=marker) if marker.kind is Kind.RECORDED:
             return "its hits come from a trace"
+        case MarkerAttachment(marker=marker) if marker.kind is Kind.PROCESS and (
+            "begin" in marker.name
+        ):
+            return "what runs already is told in user space"
         case MarkerAttachment():
             return obstacle(program, handler)
         case attachment:

@@ -164,6 +164,18 @@ int mb_bpf_program_load(uint32_t type, uint32_t attach_type, uint32_t flags, con
 	return sys_bpf(BPF_PROG_LOAD, &attr, ATTR_LOAD_BYTES);
 }
 
+/* Run a raw tracepoint's program here and now; `context` are the arguments of the tracepoint. */
+int mb_bpf_program_run(int program, const void *context, uint32_t bytes)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.test.prog_fd = (uint32_t)program;
+	attr.test.ctx_in = pointer(context);
+	attr.test.ctx_size_in = bytes;
+	return sys_bpf(BPF_PROG_TEST_RUN, &attr, sizeof(attr.test));
+}
+
 /* One link for all sites of a file. */
 int mb_bpf_attach_uprobes(int program, const struct mb_uprobes *probes)
 {

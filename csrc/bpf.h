@@ -33,6 +33,7 @@ int64_t mb_bpf_map_read(int map, uint32_t key_size, uint32_t value_size, void *k
 			void *values, uint32_t capacity);
 int mb_bpf_program_load(uint32_t type, uint32_t attach_type, uint32_t flags, const char *name,
 			const void *code, uint32_t bytes, char *log, uint32_t log_size);
+int mb_bpf_program_run(int program, const void *context, uint32_t bytes);
 int mb_bpf_attach_uprobes(int program, const struct mb_uprobes *probes);
 int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t count);
 int mb_bpf_attach_raw(int program, const char *tracepoint);

@@ -15,6 +15,7 @@ from bridge.cli.terminal import say_diagnostics
 from bridge.diagnostics import Diagnostic, Severity, Sink
 from bridge.markers import Kind, MarkerAttachment, ValueType
 from bridge.source import NOWHERE, SourceMap
+from bridge.targets.processes import LISTED
 
 if TYPE_CHECKING:
     import argparse
@@ -87,6 +88,8 @@ def line(expansion: Expansion, alias: str = "") -> str:
         listed = (f"${one.name}:{one.ctype}" for one in (*scope.result(), *scope.listed()))
         return " ".join((alias or expansion.point, *listed))
     attachment = expansion.attachment
+    if isinstance(attachment, MarkerAttachment) and attachment.marker.kind is Kind.PROCESS:
+        return " ".join((alias or expansion.point, *(f"${name}:long" for name in LISTED)))
     traced = (
         isinstance(attachment, MarkerAttachment) and attachment.marker.kind is Kind.TRACEPOINT
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.artifact import Where
+from bridge.codegen import bpf_life as life
 from bridge.codegen import bpf_text as t
 from bridge.codegen.bpf_captures import (
     TASK_CONTEXTS,
@@ -31,6 +32,7 @@ from bridge.codegen.bpf_object import (
     Attach,
     BpfObject,
     BpfProgram,
+    LifeMaps,
     MapSpec,
     MapType,
 )
@@ -60,10 +62,11 @@ TARGETS_ENTRIES = 65536
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The sites of a hook that one program serves."""
+    """The sites of a hook, or the moment in the lives of processes, that one program serves."""
 
     sites: tuple[Site, ...]
     operands: dict[str, Operand]
+    moment: life.Moment | None = None
 
 
 @dataclass(slots=True)
@@ -77,6 +80,7 @@ class _Plan:
     scratch: int = 0
     targets: int | None = None
     held: int | None = None
+    life: LifeMaps | None = None
 
     def add(self, spec: MapSpec) -> int:
         """Add a map; returns its number."""
@@ -86,6 +90,40 @@ class _Plan:
 
 def generate(placed: Placed, ring_bytes: int) -> BpfObject:
     """Compile everything that runs in the kernel. `ring_bytes` is a power of two."""
+    plan = _plan(placed, ring_bytes)
+    globals_ = GlobalMaps(placed, plan.add)
+    texts: dict[str, str] = {}
+    ranked: list[tuple[tuple[object, ...], BpfProgram]] = []
+    dispatchers = Dispatchers(plan.add)
+    for hook in placed.hooks:
+        for number, group in enumerate(_groups(placed, hook)):
+            program = dispatchers.placed(_program(hook, number, group), hook.attachment.marker)
+            if program.sites and _may_sleep(placed, hook, globals_):
+                program = replace(program, sleepable=True)
+            texts[program.name] = _program_text(plan, globals_, hook, group, program)
+            ranked.append((_rank(hook, group), program))
+    for rank, program, text in _own_programs(plan, dispatchers):
+        texts[program.name] = text
+        ranked.append((rank, program))
+    code = compile_programs(texts)
+    ranked.sort(key=lambda item: item[0])
+    return BpfObject(
+        maps=tuple(plan.maps),
+        programs=tuple(replace(program, code=code[program.name]) for _, program in ranked),
+        control=plan.control,
+        ring=plan.ring if any(_sends(placed, hook) for hook in placed.hooks) else None,
+        held=plan.held,
+        targets=plan.targets,
+        life=plan.life,
+        globals=globals_.all(),
+        messages=tuple(globals_.messages),
+        dispatches=any(program.dispatches for _, program in ranked),
+        task_members=any(contexts(_captures(placed, h)) & TASK_CONTEXTS for h in placed.hooks),
+    )
+
+
+def _plan(placed: Placed, ring_bytes: int) -> _Plan:
+    """The maps that everything needs."""
     plan = _Plan(placed)
     plan.control = plan.add(
         MapSpec("control", MapType.ARRAY, 4, 8 * CONTROL_WORDS, 1, MAPPABLE)
@@ -100,38 +138,35 @@ def generate(placed: Placed, ring_bytes: int) -> BpfObject:
         plan.held = plan.add(
             MapSpec("held", MapType.HASH, HELD_KEY_BYTES, HELD_BYTES, HELD_ENTRIES)
         )
-    globals_ = GlobalMaps(placed, plan.add)
-    texts: dict[str, str] = {}
-    unfinished: list[BpfProgram] = []
-    dispatchers = Dispatchers(plan.add)
-    for hook in placed.hooks:
-        for number, group in enumerate(_groups(placed, hook)):
-            program = dispatchers.placed(_program(hook, number, group), hook.attachment.marker)
-            if program.sites and _may_sleep(placed, hook, globals_):
-                program = replace(program, sleepable=True)
-            texts[program.name] = _program_text(plan, globals_, hook, group, program)
-            unfinished.append(program)
+    processes = [h for h in placed.hooks if h.attachment.marker.kind is Kind.PROCESS]
+    if processes:
+        plan.life = life.plan(plan.add, processes)
+    return plan
+
+
+def _own_programs(
+    plan: _Plan, dispatchers: Dispatchers
+) -> Iterator[tuple[tuple[object, ...], BpfProgram, str]]:
+    """The programs that no hook asks for by itself, with their ranks."""
+    for program, text in dispatchers.programs(plan.control):
+        yield (life.Rank.BEFORE,), program, text
+    if plan.life is not None:
+        for moment, program, text in life.keepers(plan.life, plan.control):
+            yield (moment.rank,), program, text
+        program, text = life.finder(plan.control)
+        yield (), program, text
     if plan.targets is not None:
         for program, text in follow_programs(plan.control, plan.targets):
-            texts[program.name] = text
-            unfinished.append(program)
-    dispatching = dict(dispatchers.programs(plan.control))
-    for program, text in dispatching.items():
-        texts[program.name] = text
-        unfinished.append(program)
-    code = compile_programs(texts)
-    return BpfObject(
-        maps=tuple(plan.maps),
-        programs=tuple(replace(program, code=code[program.name]) for program in unfinished),
-        control=plan.control,
-        ring=plan.ring if sending else None,
-        held=plan.held,
-        targets=plan.targets,
-        globals=globals_.all(),
-        messages=tuple(globals_.messages),
-        dispatches=bool(dispatching),
-        task_members=any(contexts(_captures(placed, h)) & TASK_CONTEXTS for h in placed.hooks),
-    )
+            yield (life.Rank.LAST,), program, text
+
+
+def _rank(hook: Hook, group: _Group) -> tuple[object, ...]:
+    """The order of attaching: SystemTap asks by path, then by number, then as written."""
+    if group.moment is None:
+        return (life.Rank.BEFORE,)
+    marker = hook.attachment.marker
+    path, pid = marker.provider, hook.attachment.pid
+    return group.moment.rank, not path, path, pid, hook.id
 
 
 def _sends(placed: Placed, hook: Hook) -> bool:
@@ -182,6 +217,12 @@ def _groups(placed: Placed, hook: Hook) -> Iterator[_Group]:
     marker = hook.attachment.marker
     wanted = variables(_captures(placed, hook))
     used = [variable for variable in marker.readable if variable.name in wanted]
+    if marker.kind is Kind.PROCESS:
+        plain = {variable.name: variable.operand(0) for variable in used}
+        for moment in life.moments(hook.attachment):
+            hidden = life.hidden_operands(moment, marker.machine)
+            yield _Group((), plain | hidden, moment)
+        return
     if not marker.sites:
         yield _Group((), _tracepoint_operands(f"{marker.provider}:{marker.name}", used))
         return
@@ -212,6 +253,9 @@ def _tracepoint_operands(name: str, used: list[Variable]) -> dict[str, Operand]:
 def _program(hook: Hook, number: int, group: _Group) -> BpfProgram:
     marker = hook.attachment.marker
     name = f"mb_{hook.id}_{number}"
+    if group.moment is not None:
+        moment = group.moment
+        return BpfProgram(name, hook.id, moment.attach, b"", tracepoint=moment.tracepoint)
     match marker.kind:
         case Kind.TRACEPOINT:
             # without an id (no tracefs) only the name is left to attach by
@@ -245,8 +289,19 @@ def _program_text(
         hook.attachment.marker.machine,
         control,
         sleepable=program.sleepable,
+        task=life.CHILD if life.CHILD in group.operands else "",
     )
-    _filter(plan, text, hook, control, is_uprobe=bool(group.sites))
+    _require_armed(text, control)
+    if group.moment is None:
+        _filter(plan, text, hook, is_uprobe=bool(group.sites))
+    else:
+        assert plan.life is not None
+        machine = hook.attachment.marker.machine
+        filter_ = life.Filter(
+            text, captures, plan.life, control, plan.targets, group.moment, machine
+        )
+        filter_.whom(hook.attachment)
+        filter_.what(hook.attachment.marker.name)
     bodies = ""
     for handler in _kernel_handlers(placed, hook):
         name = f"{program.name}_h{handler}"
@@ -262,20 +317,17 @@ def _program_text(
     return bodies + text.function(program.name, captures.entry)
 
 
-def _filter(plan: _Plan, text: Text, hook: Hook, control: str, *, is_uprobe: bool) -> None:
-    """Leave if the session is not armed, or if the hit is not of a wanted process."""
-    attachment = hook.attachment
+def _require_armed(text: Text, control: str) -> None:
     armed = text.value(f"load volatile i64, ptr {control}, align 8")
-    _require(text, text.value(f"icmp ne i64 {armed}, 0"))
+    text.require(text.value(f"icmp ne i64 {armed}, 0"))
+
+
+def _filter(plan: _Plan, text: Text, hook: Hook, *, is_uprobe: bool) -> None:
+    """Leave if the hit is not of a wanted process."""
+    attachment = hook.attachment
     if attachment.pid and not is_uprobe:
         pid = text.value(f"lshr i64 {text.call(t.PID_TGID)}, 32")
-        _require(text, text.value(f"icmp eq i64 {pid}, {attachment.pid}"))
+        text.require(text.value(f"icmp eq i64 {pid}, {attachment.pid}"))
     if attachment.follow_target and plan.targets is not None:
         found = current_target(text, plan.targets)
-        _require(text, text.value(f"icmp ne ptr {found}, null"))
-
-
-def _require(text: Text, condition: str) -> None:
-    on = text.name("on")
-    text.branch(condition, on, "out")
-    text.open(on)
+        text.require(text.value(f"icmp ne ptr {found}, null"))

@@ -30,6 +30,7 @@ from bridge.markers import (
     RawArgument,
     RecordedField,
     Register,
+    SavedRegister,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ PID_TYPES = {"pgrp": 2, "sid": 3}
 """enum pid_type."""
 COMMAND_BYTES = 4096
 """The most that is kept of a command line, and always a power of two."""
+LOW = 0xFFFFFFFF
 _LOW_BITS = 0x7F7F7F7F7F7F7F7F
 ARGUMENT_END = 0o37
 """MB_ARGUMENT_END."""
@@ -53,7 +55,7 @@ TASK_CONTEXTS = frozenset(("ppid", "euid", "egid", "pgrp", "sid", "pexecname", "
 _X86 = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig rip cs eflags rsp ss"
 _OFFSETS = {
     "x86_64": {name: 8 * n for n, name in enumerate(_X86.split())},
-    "aarch64": {f"x{n}": 8 * n for n in range(31)} | {"sp": 248, "pc": 256},
+    "aarch64": {f"x{n}": 8 * n for n in range(31)} | {"sp": 248, "pc": 256, "syscallno": 280},
 }
 INSTRUCTION_POINTERS = {"x86_64": "rip", "aarch64": "pc"}
 _SIMPLE = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
@@ -76,7 +78,8 @@ def extend(text: Text, value: str, size: int, signed: bool) -> str:
 class Captures:
     """The captured values of one program, each computed once.
 
-    `operands` says where each variable lies at the program's sites.
+    `operands` says where each variable lies at the program's sites. `task` is the operand that
+    is the task of the hit, where that is not the one that runs ("": it is).
     """
 
     def __init__(
@@ -87,8 +90,10 @@ class Captures:
         control: str,
         *,
         sleepable: bool = False,
+        task: str = "",
     ) -> None:
         self._text = text
+        self._task = task
         self._operands = operands
         self._offsets = _OFFSETS.get(machine, {})
         self._pointer = INSTRUCTION_POINTERS.get(machine, "")
@@ -113,6 +118,8 @@ class Captures:
                         self._load_register(register, lines)
                 case LoadBias(returns=False):
                     self._load_register(self._pointer, lines)
+                case SavedRegister():
+                    self._load("arg0", 0, "i64", lines)
                 case RawArgument(index=number):
                     self._load(f"arg{number}", 8 * number, "i64", lines)
                 case Field(offset=offset, size=size, array="") if _direct(operand):
@@ -196,6 +203,8 @@ class Captures:
                 return text.value(f"sub i64 {here}, {address}")
             case RawArgument(index=index, size=size, signed=signed):
                 return extend(text, self._registers[f"arg{index}"], size, signed)
+            case SavedRegister():
+                return self._saved(operand)
             case Field(array=""):
                 return self._field(name, operand)
             case Field() | RecordedField():
@@ -224,6 +233,33 @@ class Captures:
         text.add(text.at(self._control, 8 * Control.UNREADABLE), 1)
         text.jump(on)
         text.open(on)
+
+    def _saved(self, operand: SavedRegister) -> str:
+        text = self._text
+        offset: int | str = self._offsets[operand.name]
+        if operand.compat:
+            other = self._offsets[operand.compat]
+            offset = text.value(f"select i1 {self.compat()}, i64 {other}, i64 {offset}")
+        address = text.value(f"add i64 {self._registers['arg0']}, {offset}")
+        value = self.number(address, operand.size)
+        if operand.forgotten is None:
+            return value
+        forgotten = text.value(f"icmp eq i64 {value}, -1")
+        return text.value(f"select i1 {forgotten}, i64 {operand.forgotten}, i64 {value}")
+
+    def compat(self) -> str:
+        """Whether the system call is made as 32-bit programs make them, as an i1."""
+        text = self._text
+        task = text.call(t.CURRENT_TASK)
+        word = self.number(self.member(task, Control.COMPAT_WORD))
+        flag = text.value(
+            f"and i64 {word}, {text.load(self._control, 8 * Control.COMPAT_FLAG)}"
+        )
+        return text.value(f"icmp ne i64 {flag}, 0")
+
+    def number(self, address: str, size: int = 4) -> str:
+        """A number of `size` bytes in the kernel's memory; 0 if it cannot be read."""
+        return self._read(t.READ_KERNEL, address, size, signed=True)[0]
 
     def _field(self, name: str, operand: Field) -> str:
         text = self._text
@@ -278,10 +314,8 @@ class Captures:
     def _context(self, name: str) -> str:
         text = self._text
         match name:
-            case "pid":
-                return text.value(f"lshr i64 {text.call(t.PID_TGID)}, 32")
-            case "tid":
-                return text.value(f"and i64 {text.call(t.PID_TGID)}, {0xFFFFFFFF}")
+            case "pid" | "tid":
+                return self._numbers(name)
             case "uid":
                 return text.value(f"and i64 {text.call(t.UID_GID)}, {0xFFFFFFFF}")
             case "gid":
@@ -296,6 +330,14 @@ class Captures:
             case _:
                 return self._of_task(name)
 
+    def _numbers(self, name: str) -> str:
+        text = self._text
+        if self._task:
+            word = Control.TGID if name == "pid" else Control.TASK_PID
+            return self.number(self.member(self._of(), word))
+        both = text.call(t.PID_TGID)
+        return text.value(f"lshr i64 {both}, 32" if name == "pid" else f"and i64 {both}, {LOW}")
+
     def _of_task(self, name: str) -> str:
         match name:
             case "ppid" | "euid" | "egid":
@@ -303,31 +345,37 @@ class Captures:
             case "pgrp" | "sid":
                 return self._pid_of(PID_TYPES[name])
             case "task":
-                return self._text.call(t.CURRENT_TASK)
+                return self._of()
             case _:
                 raise UnsupportedCaptureError(f"context {name}")
 
+    def _of(self) -> str:
+        """The task of the hit."""
+        if self._task:
+            return self._argument(self._task)
+        return self._text.call(t.CURRENT_TASK)
+
     def _task_member(self, name: str) -> str:
-        text = self._text
-        task = text.call(t.CURRENT_TASK)
+        task = self._of()
         outer = Control.REAL_PARENT if name == "ppid" else Control.CRED
         inner = {"ppid": Control.TGID, "euid": Control.EUID, "egid": Control.EGID}[name]
-        owner = self._read(t.READ_KERNEL, self._member(task, outer), 8, False)[0]
-        return self._read(t.READ_KERNEL, self._member(owner, inner), 4, name == "ppid")[0]
+        owner = self._read(t.READ_KERNEL, self.member(task, outer), 8, False)[0]
+        return self._read(t.READ_KERNEL, self.member(owner, inner), 4, name == "ppid")[0]
 
     def _pid_of(self, kind: int) -> str:
         """task->signal->pids[kind]->numbers[0].nr: as the first name space counts."""
-        signal = self._follow(self._text.call(t.CURRENT_TASK), Control.SIGNAL)
+        signal = self.follow(self._of(), Control.SIGNAL)
         pids = self._text.value(f"add i64 {signal}, {8 * kind}")
-        pid = self._follow(pids, Control.PIDS)
-        address = self._member(pid, Control.NUMBERS)
+        pid = self.follow(pids, Control.PIDS)
+        address = self.member(pid, Control.NUMBERS)
         return self._read(t.READ_KERNEL, address, 4, signed=True)[0]
 
-    def _follow(self, address: str, word: Control) -> str:
+    def follow(self, address: str, word: Control) -> str:
         """The pointer that is a member of a structure."""
-        return self._read(t.READ_KERNEL, self._member(address, word), 8, signed=False)[0]
+        return self._read(t.READ_KERNEL, self.member(address, word), 8, signed=False)[0]
 
-    def _member(self, address: str, word: Control) -> str:
+    def member(self, address: str, word: Control) -> str:
+        """The address of a member of a structure."""
         offset = self._text.load(self._control, 8 * word)
         return self._text.value(f"add i64 {address}, {offset}")
 
@@ -340,6 +388,13 @@ class Captures:
         """
         text = self._text
         match capture:
+            case Context(name="execname") if self._task:
+                return self._read_string(
+                    t.READ_KERNEL_STR,
+                    destination,
+                    min(room, COMM_BYTES),
+                    self.member(self._of(), Control.COMM),
+                )
             case Context(name="execname"):
                 comm = text.stack(COMM_BYTES)
                 text.call(t.COMM, f"ptr {comm}", f"i32 {COMM_BYTES}")
@@ -348,12 +403,12 @@ class Captures:
                     t.READ_KERNEL_STR, destination, min(room, COMM_BYTES), address
                 )
             case Context(name="pexecname"):
-                parent = self._follow(text.call(t.CURRENT_TASK), Control.REAL_PARENT)
+                parent = self.follow(self._of(), Control.REAL_PARENT)
                 return self._read_string(
                     t.READ_KERNEL_STR,
                     destination,
                     min(room, COMM_BYTES),
-                    self._member(parent, Control.COMM),
+                    self.member(parent, Control.COMM),
                 )
             case Context(name="command"):
                 return self._command(destination, room)
@@ -369,9 +424,9 @@ class Captures:
     def _command(self, destination: str, room: int) -> str:
         """The memory from mm->arg_start to arg_end, with other bytes for the NULs in it."""
         text = self._text
-        mm = self._follow(text.call(t.CURRENT_TASK), Control.MM)
-        start = self._follow(mm, Control.ARG_START)
-        size = text.value(f"sub i64 {self._follow(mm, Control.ARG_END)}, {start}")
+        mm = self.follow(self._of(), Control.MM)
+        start = self.follow(mm, Control.ARG_START)
+        size = text.value(f"sub i64 {self.follow(mm, Control.ARG_END)}, {start}")
         fits = text.value(f"icmp ult i64 {size}, {room}")
         size = text.value(f"select i1 {fits}, i64 {size}, i64 {room}")
         text.call(t.READ_USER, f"ptr {destination}", f"i64 {size}", f"i64 {start}")

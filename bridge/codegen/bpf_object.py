@@ -55,6 +55,8 @@ class Attach(Enum):
     UPROBE_RETURN = "uprobe-return"
     TRACEPOINT = "tracepoint"
     RAW_TRACEPOINT = "raw-tracepoint"
+    NOWHERE = "nowhere"
+    """User space runs it itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,20 @@ class Control(IntEnum):
     """Where task_struct has a flag that is set in system calls of another word size."""
     COMPAT_FLAG = 24
     """That flag, as a mask of the 32-bit word."""
+    TASK_PID = 25
+    TASK_FLAGS = 26
+    LIVE = 27
+    EXE_FILE = 28
+    F_INODE = 29
+    FILES = 30
+    FDT = 31
+    FD = 32
+    INODE = 33
+    """Where `mb_inode` puts what it found."""
+    GROUP_DEAD = 34
+    """Where sched_process_exit says whether a process is over; 0 where it does not."""
+    UNKEPT = 35
+    """Threads of which nothing could be kept, for want of room."""
 
 
 CONTROL_WORDS = len(Control)
@@ -172,13 +188,30 @@ class KernelGlobal:
 
 
 @dataclass(frozen=True, slots=True)
+class LifeMaps:
+    """The maps of hooks on processes, by number.
+
+    `life`: thread id (with WATCHED, for those meant by number) -> inode of its program (or 1).
+    `images`: the inodes that scripts name. `programs`: the inodes by path, as in `paths`.
+    `born`: threads that began while the session armed.
+    """
+
+    life: int
+    images: int
+    programs: int
+    born: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BpfObject:
     """Everything that the kernel engine loads.
 
     `control`, `ring` and `targets` are map numbers; `ring` is None when no record is ever sent,
     `held` (processes that stand still) when no hook holds, `targets` (thread ids of the target
     and its descendants) when no program asks.
-    `task_members` says whether the offsets of the control map are needed.
+    `task_members` says whether the offsets of the control map are needed, `life` those for
+    hooks on processes.
     """
 
     maps: tuple[MapSpec, ...]
@@ -187,6 +220,7 @@ class BpfObject:
     ring: int | None = None
     held: int | None = None
     targets: int | None = None
+    life: LifeMaps | None = None
     globals: tuple[KernelGlobal, ...] = ()
     task_members: bool = False
     dispatches: bool = False

@@ -71,6 +71,12 @@ class Text:
         """End the block with an i1 condition."""
         self.emit(f"br i1 {condition}, label %{then}, label %{orelse}")
 
+    def require(self, condition: str) -> None:
+        """Leave the program (the block `out` ends it) unless an i1 is true."""
+        on = self.name("on")
+        self.branch(condition, on, "out")
+        self.open(on)
+
     def stack(self, size: int) -> str:
         """`size` bytes of the program's stack, of 512 in all."""
         name = f"%{self.name('s')}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
-from bridge.codegen.bpf_follow import FORK
+from bridge.codegen.bpf_follow import EXIT, FORK
 from bridge.codegen.bpf_object import CONTROL_WORDS, Attach, Control
 from bridge.errors import HostError
 
@@ -37,6 +37,7 @@ PROGRAM_TYPES = {
     Attach.UPROBE_RETURN: (2, 48),
     Attach.TRACEPOINT: (5, 0),
     Attach.RAW_TRACEPOINT: (17, 0),
+    Attach.NOWHERE: (17, 0),
 }
 """Program type and expected attach type (BPF_TRACE_UPROBE_MULTI) of each way to attach."""
 
@@ -191,22 +192,26 @@ def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
     loaded.control = ffi.cast("int64_t *", memory)
     loaded.set_word(Control.REALTIME_OFFSET, realtime_offset_ns)
     if loaded.object.targets is not None:
-        loaded.set_word(Control.FORK_CHILD, _field_offset(FORK, "child_pid"))
-    if loaded.object.task_members:
+        loaded.set_word(Control.FORK_CHILD, _needed(FORK, "child_pid"))
+    if loaded.object.task_members or loaded.object.life is not None:
         _set_task_members(loaded)
-    if loaded.object.dispatches and BTF.exists():
+    loaded.dispatching = loaded.object.dispatches and BTF.exists()
+    if loaded.dispatching or loaded.object.life is not None:
         from bridge.engine.task import compat_flag
 
-        loaded.dispatching = True
         word, flag = compat_flag(BTF)
         loaded.set_word(Control.COMPAT_WORD, word)
         loaded.set_word(Control.COMPAT_FLAG, flag)
 
 
 def _set_task_members(loaded: Loaded) -> None:
-    from bridge.engine.task import member_offsets
+    from bridge.engine.task import CONTEXT_MEMBERS, LIFE_MEMBERS, member_offsets
 
-    for word, offset in member_offsets(BTF).items():
+    members = CONTEXT_MEMBERS
+    if loaded.object.life is not None:
+        members = CONTEXT_MEMBERS | LIFE_MEMBERS
+        loaded.set_word(Control.GROUP_DEAD, _field_offset(EXIT, "group_dead"))
+    for word, offset in member_offsets(BTF, members).items():
         loaded.set_word(word, offset)
 
 
@@ -262,6 +267,17 @@ def attach(loaded: Loaded) -> None:
                     lib.mb_bpf_attach_raw(descriptor, program.tracepoint.encode()),
                     f"attach to the tracepoint `{program.tracepoint}`",
                 )
+            case Attach.NOWHERE:
+                pass
+
+
+def run(loaded: Loaded, name: str, argument: int) -> None:
+    """Run a program that is attached nowhere."""
+    names = [program.name for program in loaded.object.programs]
+    descriptor = loaded.programs[names.index(name)]
+    code = lib.mb_bpf_program_run(descriptor, ffi.new("uint64_t *", argument), 8)
+    if code < 0:
+        raise host_error(f"run the BPF program `{name}`", code)
 
 
 def _put(loaded: Loaded, slot: tuple[int, int], program: int) -> None:
@@ -308,12 +324,18 @@ def tracepoint_id(name: str) -> int:
         raise HostError(f"cannot read the tracepoint `{name}`: {error}", _ROOT) from error
 
 
+def _needed(name: str, wanted: str) -> int:
+    offset = _field_offset(name, wanted)
+    if not offset:
+        raise HostError(f"the tracepoint `{name}` has no field `{wanted}`")
+    return offset
+
+
 def _field_offset(name: str, wanted: str) -> int:
+    """Where a scheduler tracepoint's record has a field; 0 if it has none."""
     try:
         text = (EVENTS / "sched" / name / "format").read_text()
     except OSError as error:
         raise HostError(f"cannot read the tracepoint `{name}`: {error}", _ROOT) from error
     found = re.search(rf"\b{wanted};\s*offset:(\d+);", text)
-    if found is None:
-        raise HostError(f"the tracepoint `{name}` has no field `{wanted}`")
-    return int(found[1])
+    return 0 if found is None else int(found[1])

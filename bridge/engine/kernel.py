@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from bridge._native import ffi, lib
 from bridge.artifact import Where
 from bridge.codegen.bpf import generate
+from bridge.codegen.bpf_life import ARMING
 from bridge.codegen.bpf_object import Control, split_error_word
 from bridge.engine import attach
 from bridge.engine.base import run_session
 from bridge.engine.drain import Drain
 from bridge.engine.hold import POLL_NS, Guard
 from bridge.engine.live import open_session
+from bridge.engine.processes import Processes
 from bridge.errors import BridgeError, HostError
 from bridge.ir.program import FAULT_ADDRESS
 from bridge.placement import place
@@ -97,6 +99,7 @@ class KernelFeed:
         self._reached: int | None = None
         self._flushed = 0
         self._disarmed = False
+        self._processes: Processes | None = None
         self._guard: Guard | None = None
 
     # --- around the session -------------------------------------------------------------------
@@ -123,6 +126,8 @@ class KernelFeed:
             self._end_hits()
             self._guard.close()
             self._guard = None
+        if self._processes is not None:
+            self._processes.close()
         lib.mb_ring_close(self._ring)
         lib.mb_live_free(self._live)
         self._ring = ffi.NULL
@@ -157,14 +162,35 @@ class KernelFeed:
         self._drain.fill()
         attach.attach(self._loaded)
         self._follow_target()
+        self._prepare_processes()
         start = time.monotonic_ns()
         if self._recorder is not None:
             self._recorder.start(start)
             self._live.recorder = self._recorder.handle
         self._loaded.set_word(Control.BEAT, start)
+        if self._processes is not None:
+            self._loaded.set_word(Control.ARMED, ARMING)
+            self._processes.begin(self._deliver)
         self._loaded.set_word(Control.ARMED, 1)
         self._outside.begin()
         return start
+
+    def _prepare_processes(self) -> None:
+        maps = self._loaded.object.life
+        if maps is None:
+            return
+        offset = self._loaded.word(Control.REALTIME_OFFSET)
+        self._processes = Processes(
+            self._loaded, maps, self._session.placed, self._outside.target, offset
+        )
+        self._processes.prepare()
+        for path in self._processes.missing:
+            self._session.warn(f"there is no program {path}: its processes are not traced")
+
+    def _deliver(self, record: Any) -> bool:  # noqa: ANN401 - of cffi
+        """A record that did not come out of the ring; whether the session is over."""
+        consume, context = self._consumer
+        return bool(consume(context, ffi.cast("struct mb_record *", record)))
 
     def _follow_target(self) -> None:
         targets = self._loaded.object.targets
@@ -263,6 +289,9 @@ class KernelFeed:
                 f"{self._live.unheld} hits could not hold their process; what was read there is"
                 " of a later moment"
             )
+        unkept = self._loaded.word(Control.UNKEPT)
+        if unkept:
+            self._session.warn(f"{unkept} threads were too many to tell what they run")
         contended = self._loaded.word(Control.CONTENDED)
         if contended:
             self._session.warn(f"{contended} minima or maxima may be missing")

@@ -13,9 +13,10 @@ from bridge.codegen.bpf_object import Control
 from bridge.errors import HostError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-_MEMBERS = {
+CONTEXT_MEMBERS = {
     Control.REAL_PARENT: (b"task_struct", b"real_parent"),
     Control.TGID: (b"task_struct", b"tgid"),
     Control.CRED: (b"task_struct", b"cred"),
@@ -29,16 +30,33 @@ _MEMBERS = {
     Control.ARG_START: (b"mm_struct", b"arg_start"),
     Control.ARG_END: (b"mm_struct", b"arg_end"),
 }
+"""What ppid(), pgrp() and so on read."""
+LIFE_MEMBERS = {
+    Control.TASK_PID: (b"task_struct", b"pid"),
+    Control.TASK_FLAGS: (b"task_struct", b"flags"),
+    Control.LIVE: (b"signal_struct", b"live"),
+    Control.EXE_FILE: (b"mm_struct", b"exe_file"),
+    Control.F_INODE: (b"file", b"f_inode"),
+    Control.FILES: (b"task_struct", b"files"),
+    Control.FDT: (b"files_struct", b"fdt"),
+    Control.FD: (b"fdtable", b"fd"),
+}
+"""What hooks on processes read."""
 _COMPAT = {"x86_64": (b"status", 0x2), "aarch64": (b"flags", 1 << 22)}
 """What tells a system call of a 32-bit program: a member of thread_info, and the bit that is
 set (TS_COMPAT in arch/x86/include/asm/thread_info.h, TIF_32BIT in that of arch/arm64)."""
-_REMEDY = "ppid(), euid(), pgrp() … and --trace need a kernel with CONFIG_DEBUG_INFO_BTF"
+_REMEDY = (
+    "ppid(), euid(), pgrp() …, process.begin, .end, .syscall … and --trace need a kernel with"
+    " CONFIG_DEBUG_INFO_BTF"
+)
 
 
-def member_offsets(path: Path) -> dict[Control, int]:
+def member_offsets(
+    path: Path, members: Mapping[Control, tuple[bytes, bytes]]
+) -> dict[Control, int]:
     """The offset of each member, by its control word."""
     data = _types(path)
-    return {word: _offset(data, *member) for word, member in _MEMBERS.items()}
+    return {word: _offset(data, *member) for word, member in members.items()}
 
 
 def compat_flag(path: Path) -> tuple[int, int]:

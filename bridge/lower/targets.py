@@ -34,6 +34,7 @@ _CONVERSIONS = {
     "d": Conversion("d"),
     "u": Conversion("u"),
     "x": Conversion("p"),
+    "#x": Conversion("x", "#"),
     "c": Conversion("c", "#"),
     "text": Conversion("s"),
 }

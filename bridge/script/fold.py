@@ -277,6 +277,8 @@ class Folder:
         text = _constant(node, self._expansion)
         if text is not None:
             return ast.String(text, text, span=node.span, token=node.token)
+        if self._expansion.members_list:
+            return node
         if node.name in _LISTS and not node.path:
             return _listing(node, self._expansion)
         if node.name == "$$return" and not node.path and self._expansion.entry is not None:
@@ -362,7 +364,7 @@ def is_there(node: ast.Target, expansion: Expansion) -> bool:
     """Whether a target variable is a value at a place, and no constant of it."""
     if _constant(node, expansion) is not None:
         return False
-    if node.name in _LISTS and not node.path:
+    if node.name in _LISTS and not node.path and not expansion.members_list:
         return True
     return not isinstance(target(node, expansion), NoAccess)
 

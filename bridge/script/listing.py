@@ -44,6 +44,11 @@ PROBE_TYPES = (
             "statement(string).nearest",
         )
     ),
+    *(
+        f"process{which}.{event}"
+        for which in ("", "(number)", "(string)")
+        for event in ("begin", "end", "syscall", "syscall.return", "thread.begin", "thread.end")
+    ),
     "timer.hz(number)",
     *(f"timer.{unit}(number)" for unit in _TIMES),
     *(f"timer.{unit}(number).randomize(number)" for unit in _TIMES),

@@ -93,6 +93,11 @@ CONSTRUCTS = (
         "@defined and @choose_defined",
         'probe process("app").mark("hit") { println(@defined($nosuch) ? 1 : 0) }',
     ),
+    Construct(
+        "processes and their system calls",
+        'probe process("sh").begin, process.thread.end { println(pid()) }'
+        " probe process(1).syscall { println($syscall, $arg1, $$parms) }",
+    ),
     Construct("$$parms and $$vars", 'probe process("app").mark("hit") { println($$parms) }'),
     Construct("display of unread globals", "global n probe begin { n++ }"),
     Construct("@cast", 'probe begin { p = 1; println(@cast(p, "t")->x) }', _NO_TYPES),

@@ -20,7 +20,7 @@ from bridge.markers import (
     NoMatch,
 )
 from bridge.similar import similar
-from bridge.targets import errors, programs, sessions, tracepoints
+from bridge.targets import errors, processes, programs, sessions, tracepoints
 from bridge.targets.btf import Btf, BtfError
 from bridge.targets.elf import open_elf
 from bridge.targets.functions import function_marker
@@ -90,6 +90,10 @@ class Binder:
             case "timer":
                 found = sessions.expand_timer(parts, self._world.user_hz)
                 return (found,) if isinstance(found, Expansion) else found
+            case "process" if processes.is_event(parts):
+                target = bool(self._options.command or self._options.pid)
+                wrong = self._target_gone()
+                return wrong or processes.expand(parts, self._world, follow_target=target)
             case "process":
                 return self._expand_process(parts)
             case "kernel":
@@ -191,7 +195,7 @@ class Binder:
             case int(pid):
                 path = programs.process_path(pid, self._world)
                 if path is None:
-                    return NoMatch(0, f"cannot probe pid {pid}: No such process")
+                    return programs.no_process(pid)
                 return [_Program(path, f"process({pid})", pid=pid)]
             case name:
                 return self._named(name)
@@ -206,12 +210,19 @@ class Binder:
             return NoMatch(0, f"cannot find executable '{name}'")
         return NoMatch(0, reasons=(errors.unreadable(name, FileNotFoundError()),))
 
+    def _target_gone(self) -> NoMatch | None:
+        """What is wrong with the process of `-x`."""
+        pid = self._options.pid
+        if pid and programs.process_path(pid, self._world) is None:
+            return programs.no_process(pid)
+        return None
+
     def _target(self) -> list[_Program] | NoMatch:
         pid, command = self._options.pid, self._options.command
         if pid:
             path = programs.process_path(pid, self._world)
             if path is None:
-                return NoMatch(0, f"cannot probe pid {pid}: No such process")
+                return programs.no_process(pid)
         elif command:
             name = programs.command_program(command)
             paths = programs.program_paths(name, self._world) if name else []

@@ -35,6 +35,8 @@ _PLACES = (
     "statement S/nearest",
 )
 
+EVENTS = ("begin", "end", "thread/begin", "thread/end", "syscall", "syscall/return")
+
 SHAPES = frozenset(
     {
         *(f"{name}{argument}" for name in ("begin", "end", "error") for argument in ("", " N")),
@@ -44,6 +46,7 @@ SHAPES = frozenset(
         "timer/hz N",
         *(f"{process}/{place}" for process in _PROCESSES for place in _PLACES),
         *(f"{process}/library S/{place}" for process in _PROCESSES for place in _PLACES),
+        *(f"{process}/{event}" for process in _PROCESSES for event in EVENTS),
         "kernel/trace S",
     }
 )
@@ -52,7 +55,7 @@ SHAPES = frozenset(
 UNSUPPORTED = {
     "kernel": ("data", "function", "mark", "statement"),
     "module": (),
-    "process": ("begin", "end", "insn", "plt", "syscall", "thread"),
+    "process": ("insn", "plt"),
     "timer": ("profile",),
     "": (
         "java",

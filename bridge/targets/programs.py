@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bridge.diagnostics import Sink
 from bridge.errors import BridgeError
 from bridge.formats import elf_notes as layout
+from bridge.markers import NoMatch
 from bridge.targets.elf import open_elf
 from bridge.targets.points import is_wild
 from bridge.words import expand
@@ -54,6 +55,11 @@ def process_path(pid: int, world: World) -> str | None:
         return None
     path = world.real_path(link)
     return path if world.exists(path) else link
+
+
+def no_process(pid: int) -> NoMatch:
+    """What a point says of a process that is not there."""
+    return NoMatch(0, f"cannot probe pid {pid}: No such process")
 
 
 def command_program(command: str) -> str:

@@ -36,12 +36,7 @@ CANNOT = {
 """Cases that this kernel stands against, and how."""
 
 NOT_YET: dict[str, str] = {
-    "guest_c09_process_begin_end": "process.begin",
     "guest_c17_ubacktrace": "back traces",
-    "guest_k08_procsys": "process.syscall",
-    "up_count20": "process.end",
-    "up_statement": "process.end",
-    "up_thread": "thread.begin",
 }
 """Cases that do not work yet; who makes one work takes it out of here."""
 

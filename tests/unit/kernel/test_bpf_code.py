@@ -158,12 +158,13 @@ def test_programs_that_read_user_memory_may_sleep() -> None:
     assert (reading.sleepable, plain.sleepable) == (True, False)
 
 
-def test_following_the_target_adds_its_two_programs() -> None:
+def test_following_the_target_adds_its_programs() -> None:
     compiled = generate(sending(marker(), Context("pid"), follow=True), RING)
 
     assert [p.tracepoint for p in compiled.programs[1:]] == [
         "sched_process_fork",
         "sched_process_exit",
+        "sched_process_exec",
     ]
     assert compiled.targets is not None
 

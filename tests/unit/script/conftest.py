@@ -29,6 +29,8 @@ from bridge.script.analyse import analyse
 from bridge.script.options import AnalyseOptions
 from bridge.script.typed import Typed
 from bridge.source import SourceMap
+from bridge.targets import processes
+from bridge.world import LiveWorld
 
 ARGUMENTS = (
     Variable("arg1", ValueType.LONG, (Constant(1),)),
@@ -61,8 +63,13 @@ class SessionTargets:
             case "timer":
                 return (Expansion(Timer(10**9), "timer.s(1)"),)
             case "process":
-                return self._marks(str(parts[1].argument))
+                return self._process(parts)
         return NoMatch(0, "probe point mismatch", ("begin", "end"))
+
+    def _process(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        if processes.is_event(parts):
+            return processes.expand(parts, LiveWorld(), follow_target=False)
+        return self._marks(str(parts[1].argument))
 
     def _marks(self, pattern: str) -> tuple[Expansion, ...] | NoMatch:
         names = ["hit", "miss"] if pattern == "*" else [pattern]

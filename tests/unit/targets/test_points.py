@@ -91,9 +91,9 @@ def test_points_without_marker(binder: Binder, point: str, attachment: object) -
         ("kernel.function", 1, "probe point `kernel.function` is not supported by markbridge"),
         ("timer.profile.tick", 1, "probe point `timer.profile` is not supported by markbridge"),
         (
-            'process("x").syscall',
+            'process("x").insn',
             1,
-            "probe point `process.syscall` is not supported by markbridge",
+            "probe point `process.insn` is not supported by markbridge",
         ),
     ],
 )
