@@ -4,6 +4,10 @@ Lark turns the grammar into LALR tables; they are kept as a file of plain data, 
 file is there, Lark is not even loaded (building takes a second, loading a few milliseconds).
 Tokens never come from Lark: each front end has its own lexer and feeds the parser one token at
 a time, so that it can look at the parser's state (`Feeder.accepts`).
+
+For messages the tables also say what each state is in the middle of (`Feeder.positions`), and
+what it would be reduced by if the rule at its end were all that mattered (`Feeder.settle`):
+a parser of recursive descent returns from a rule whatever comes next, and its caller complains.
 """
 
 from __future__ import annotations
@@ -21,8 +25,12 @@ from bridge import grammars
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-_FORMAT = 1
+_FORMAT = 2
 """Of the kept tables; to be raised when their layout changes."""
+
+
+Position = tuple[str, str, str]
+"""Where in a rule a parser is: the rule's method, the symbol before, the symbol behind."""
 
 
 class FedTokens:
@@ -92,25 +100,70 @@ def _build(text: str) -> dict[str, Any]:
     from lark.lexer import Lexer
 
     Lexer.register(FedTokens)
-    parser = lark.Lark(text, parser="lalr", lexer=FedTokens, keep_all_tokens=True)
+    # with `debug`, states are sets of items
+    parser = lark.Lark(text, parser="lalr", lexer=FedTokens, keep_all_tokens=True, debug=True)
     table: Any = parser.parse_interactive("").parser_state.parse_conf
-    numbers: dict[Any, int] = {}
-    states = {
-        state: {
-            symbol: argument
-            if str(action) == "Shift"
-            else -1 - numbers.setdefault(argument, len(numbers))
-            for symbol, (action, argument) in actions.items()
-        }
-        for state, actions in table.states.items()
+    literals = {t.name: str(t.pattern.value) for t in parser.terminals if t.pattern}
+    states = {items: number for number, items in enumerate(table.states)}
+    rules: dict[Any, int] = {}
+
+    def action(kind: object, argument: Any) -> int:  # noqa: ANN401 - Lark's
+        if str(kind) == "Shift":
+            return states[argument]
+        return -1 - rules.setdefault(argument, len(rules))
+
+    actions = {
+        states[items]: {symbol: action(*entry) for symbol, entry in entries.items()}
+        for items, entries in table.states.items()
     }
     return {
-        "states": states,
-        "start": table.start_state,
-        "end": table.end_state,
-        "rules": [_rule(rule) for rule in numbers],
-        "terminals": {str(t.pattern.value): t.name for t in parser.terminals if t.pattern},
+        "states": actions,
+        "settled": {
+            states[items]: rules[rule] for items in states if (rule := _complete(items, rules))
+        },
+        "positions": {states[items]: _positions(items, literals) for items in states},
+        "start": states[table.start_state],
+        "end": states[table.end_state],
+        "rules": [_rule(rule) for rule in rules],
+        "terminals": {literal: name for name, literal in literals.items()},
     }
+
+
+def _complete(items: Any, rules: Mapping[Any, int]) -> Any:  # noqa: ANN401 - Lark's
+    """The rule at whose end the state is, by priority; not the start rule."""
+    done = [
+        item.rule
+        for item in items
+        if item.index == len(item.rule.expansion)
+        and item.rule in rules
+        and item.rule.origin.name != "start"
+    ]
+    return max(done, key=lambda rule: rule.options.priority or 0, default=None)
+
+
+def _positions(items: Any, literals: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:  # noqa: ANN401 - Lark's
+    """The rules that the state is in the middle of: method, symbol before, symbol behind.
+
+    Literal terminals stand in quotes; a repetition that Lark made a rule of is `*`.
+    """
+
+    def name(symbol: Any) -> str:  # noqa: ANN401 - Lark's
+        if symbol.name in literals:
+            return f"'{literals[symbol.name]}'"
+        return "*" if symbol.name.startswith("__") else str(symbol.name)
+
+    found = set()
+    for item in items:
+        rule, at = item.rule, item.index
+        if at == len(rule.expansion) or not (at or rule.origin.name.startswith("$")):
+            continue
+        before = name(rule.expansion[at - 1]) if at else ""
+        found.add((_method(rule), before, name(rule.expansion[at])))
+    return tuple(sorted(found))
+
+
+def _method(rule: Any) -> str:  # noqa: ANN401 - Lark's
+    return str(rule.alias or rule.options.template_source or rule.origin.name)
 
 
 def _rule(rule: Any) -> tuple[str, int, str, bool, tuple[int, ...]]:  # noqa: ANN401 - Lark's
@@ -121,9 +174,8 @@ def _rule(rule: Any) -> tuple[str, int, str, bool, tuple[int, ...]]:  # noqa: AN
         if not symbol.is_term and symbol.name.startswith("_")
     )
     name = str(rule.origin.name)
-    method = str(rule.alias or rule.options.template_source or name)
     single = bool(rule.options.expand1 and not rule.alias)
-    return name, len(rule.expansion), method, single, flat
+    return name, len(rule.expansion), _method(rule), single, flat
 
 
 def _children(children: list[Any]) -> list[Any]:
@@ -136,6 +188,8 @@ class Grammar:
     def __init__(self, tables: Mapping[str, Any], builder: object) -> None:
         self.terminals: Mapping[str, str] = tables["terminals"]
         self.states: Mapping[int, Mapping[str, int]] = tables["states"]
+        self.settled: Mapping[int, int] = tables["settled"]
+        self.positions: Mapping[int, tuple[Position, ...]] = tables["positions"]
         self.start: int = tables["start"]
         self.end: int = tables["end"]
         self.rules = [
@@ -158,6 +212,8 @@ class Feeder:
 
     def __init__(self, grammar: Grammar) -> None:
         self._actions = grammar.states
+        self._settled = grammar.settled
+        self._positions = grammar.positions
         self._rules = grammar.rules
         self._end = grammar.end
         self._states = [grammar.start]
@@ -167,11 +223,36 @@ class Feeder:
         """Whether the parser has an action for the terminal in its state."""
         return terminal in self._actions[self._states[-1]]
 
-    def expected(self) -> frozenset[str]:
-        """The terminals that the state has actions for."""
-        actions = self._actions[self._states[-1]]
-        # rules are in lower case
-        return frozenset(name for name in actions if not name.islower())
+    def fits(self, terminal: str) -> bool:
+        """Whether a token of the terminal would be taken, after all reductions before it."""
+        depth, above = len(self._states), [self._states[-1]]
+        while (action := self._actions[above[-1]].get(terminal)) is not None and action < 0:
+            name, size, *_ = self._rules[-1 - action]
+            # the states that the reductions would have pushed, over those that they leave
+            while size and len(above) > 1:
+                above.pop()
+                size -= 1
+            if size:
+                depth -= size
+                above[0] = self._states[depth - 1]
+            above.append(self._actions[above[-1]][name])
+        return action is not None
+
+    def positions(self) -> tuple[Position, ...]:
+        """The rules that the parser is in the middle of."""
+        return self._positions[self._states[-1]]
+
+    def settles(self) -> bool:
+        """Whether the state is at the end of a rule (not of the start rule)."""
+        return self._states[-1] in self._settled
+
+    def settle(self) -> bool:
+        """Reduce by the rule that the state is at the end of, whatever comes; False if none."""
+        number = self._settled.get(self._states[-1])
+        if number is None:
+            return False
+        self._reduce(number)
+        return True
 
     def feed(self, token: Any) -> bool:  # noqa: ANN401 - see the class
         """Take a token; False where it does not fit."""
@@ -209,4 +290,4 @@ class Feeder:
         states.append(self._actions[states[-1]][name])
 
 
-__all__ = ["Feeder", "Grammar", "cache_folder", "grammar_text", "load"]
+__all__ = ["Feeder", "Grammar", "Position", "cache_folder", "grammar_text", "load"]

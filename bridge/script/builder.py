@@ -1,22 +1,22 @@
 """Reductions of the grammar -> nodes of the tree: one method per rule or alternative.
 
 Each method gets the children of its alternative, tokens included, in order. It may raise
-`Refused` for what the grammar cannot say. Rule: nothing but the tree is known here.
+`Refused` (`RefusedAhead`: at the token that comes next) for what the grammar cannot say.
+Rule: nothing but the tree is known here.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from bridge.script import ast, errors
-from bridge.script.errors import Refused
+from bridge.script.errors import Refused, RefusedAhead
 from bridge.script.format import format_problem
 from bridge.script.lex import evaluate
-from bridge.script.tokens import Token
+from bridge.script.tokens import IDENTIFIER, KEYWORD, KEYWORDS, NUMBER, OPERATOR, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bridge.source import Span
 
 Children = list[Any]  # what Lark hands over: tokens, nodes, lists of nodes
@@ -47,10 +47,6 @@ def _string(token: Token) -> ast.String:
     return ast.String(text_of(token), token.text, span=token.span, token=token.span)
 
 
-def _literal(value: Children) -> ast.Number | ast.String:
-    return cast("ast.Number | ast.String", value)
-
-
 def _over(first: Any, last: Any) -> Span:  # noqa: ANN401 - what Lark hands over
     while isinstance(first, list):
         first = first[0]
@@ -67,14 +63,6 @@ def _grown(c: Children) -> Children:
     items: Children = c[0]
     items.append(c[-1])
     return items
-
-
-class _Parameters(list[ast.Parameter]):
-    """Parameters with the names that are taken."""
-
-    def __init__(self, first: Sequence[ast.Parameter]) -> None:
-        super().__init__(first)
-        self.names = {parameter.name for parameter in first}
 
 
 def _nodes(c: Children) -> Children:
@@ -103,7 +91,7 @@ class Expressions:
 
     def bracketed(self, c: Children) -> ast.Expr:
         if len(c[1]) != 1:
-            raise Refused(errors.parse(errors.EXPRESSION_LIST, c[2]))
+            raise RefusedAhead(errors.EXPRESSION_LIST)
         return cast("ast.Expr", c[1][0])
 
     def wildcard(self, _c: Children) -> None:
@@ -156,6 +144,10 @@ class Expressions:
         arguments = tuple(c[2]) if len(c) > 3 else ()
         return ast.Call(c[0].text, arguments, span=_over(c[0], c[-1]), token=c[0].span)
 
+    def bare_histogram(self, c: Children) -> ast.Expr:
+        word = Token(OPERATOR, f"@hist_{c[0].kind}", c[0].token)
+        raise Refused(errors.parse(errors.BARE_HISTOGRAM, word))
+
     def histogram(self, c: Children) -> ast.Expr:
         parameters = tuple(x.value for x in c[3:] if isinstance(x, ast.Number))
         kind = c[0].text.removeprefix("@hist_")
@@ -163,9 +155,6 @@ class Expressions:
 
     def stat_op(self, c: Children) -> ast.Expr:
         parameters = tuple(x.value for x in c[3:] if isinstance(x, ast.Number))
-        allowed = 1 if c[0].text == "@variance" else 0
-        if len(parameters) > allowed:
-            raise Refused(errors.parse(errors.TOO_MANY_PARAMETERS, c[3 + 2 * allowed]))
         return ast.StatOp(
             c[0].text[1:], c[2], parameters, span=_over(c[0], c[-1]), token=c[0].span
         )
@@ -176,8 +165,16 @@ class Expressions:
         name, dollars = _split_dollars(c[0].text)
         return ast.Target(name, (), dollars, span=c[0].span, token=c[0].span)
 
+    def filled(self, c: Children) -> Token:
+        if not c[0].text:
+            raise RefusedAhead(errors.EMPTY_STRING)
+        return cast("Token", c[0])
+
+    def negative(self, c: Children) -> ast.Expr:
+        value = number(c[1], negative=True)
+        return ast.Number(value, span=_over(c[0], c[1]), token=c[1].span)
+
     def cast(self, c: Children) -> ast.Expr:
-        _no_empty(c[4], c[5])
         module = text_of(c[6]) if len(c) > 6 else None
         return ast.Cast(c[2], text_of(c[4]), module, span=_over(c[0], c[-1]), token=c[0].span)
 
@@ -246,8 +243,6 @@ class Expressions:
 
     def at_expr(self, c: Children) -> ast.Expr:
         literals = tuple(text_of(x) for x in c[4::2])
-        if len(c) > 4:
-            _no_empty(c[4], c[5])
         return ast.AtOperator(
             c[0].text[1:], c[2], literals, span=_over(c[0], c[-1]), token=c[0].span
         )
@@ -257,10 +252,11 @@ class Expressions:
         return ast.AtOperator(c[0].text[1:], operand, span=_over(c[0], c[3]), token=c[0].span)
 
     def at_literal(self, c: Children) -> ast.Expr:
-        _no_empty(c[2], c[3])
         return ast.AtLiteral(
             c[0].text[1:], (text_of(c[2]),), span=_over(c[0], c[3]), token=c[0].span
         )
+
+    at_const = at_literal
 
     def at_register(self, c: Children) -> ast.Expr:
         return ast.AtRegister(c[0].text[1:], (c[2],), span=_over(c[0], c[3]), token=c[0].span)
@@ -279,9 +275,19 @@ class Expressions:
     def print_histogram(self, c: Children) -> ast.Expr:
         return ast.Print(c[0].text, (c[2],), span=_over(c[0], c[-1]), token=c[0].span)
 
+    def shown_element(self, c: Children) -> ast.Expr:
+        return ast.Index(c[0], (c[2],), span=_over(c[0], c[3]), token=c[0].token)
+
+    def print_element(self, c: Children) -> ast.Expr:
+        span = _over(c[0], c[-1])
+        return ast.Print(c[0].text, tuple(_nodes(c)), span=span, token=c[0].span)
+
+    def format(self, c: Children) -> Token:
+        if problem := format_problem(c[0].text):
+            raise RefusedAhead(problem)
+        return cast("Token", c[0])
+
     def print_format(self, c: Children) -> ast.Expr:
-        if problem := format_problem(c[2].text):
-            raise Refused(errors.parse(problem, c[3]))
         return ast.Print(
             c[0].text,
             tuple(_nodes(c)),
@@ -301,8 +307,8 @@ class Expressions:
 
     # --- literals
 
-    def literal(self, c: Children) -> ast.Expr:
-        return _string(c[0]) if isinstance(c[0], Token) else _literal(c[0])
+    def delimited(self, c: Children) -> Token:
+        return cast("Token", c[0])
 
     def integer(self, c: Children) -> ast.Expr:
         value = number(c[-1], negative=len(c) > 1)
@@ -317,12 +323,6 @@ def _split_dollars(text: str) -> tuple[str, str]:
     """`$x$$` -> (`$x`, `$$`); a name of dollars only has no suffix."""
     name = text.rstrip("$")
     return name, text[len(name) :]
-
-
-def _no_empty(token: Token, after: Token) -> None:
-    # SystemTap has looked one token ahead, for further strings to join
-    if not token.text:
-        raise Refused(errors.parse(errors.EMPTY_STRING, after))
 
 
 def _with_path(
@@ -348,6 +348,40 @@ def _with_path(
             return ast.AtVar(
                 name, module, components, pretty, address, span=span, token=base.token
             )
+
+
+class _Keys:
+    """The keys of a foreach as they are read, its value, and the one thing it is sorted by."""
+
+    def __init__(self, value: Children | None) -> None:
+        self.value = value
+        self.keys: list[Children] = []
+        self.order: ast.Sort | None = None
+        if value and len(value) > 1:
+            self.sort(value[1], "value")
+
+    def add(self, key: Children) -> _Keys:
+        """One more key, with its sign."""
+        self.keys.append(key)
+        if len(key) > 1:
+            self.sort(key[1], "key", len(self.keys) - 1)
+        return self
+
+    def sort(self, sign: Token, by: str, key: int = 0) -> None:
+        """A sign; refused if there was one before."""
+        if self.order is not None:
+            raise Refused(errors.parse(errors.MULTIPLE_SORTS, sign))
+        self.order = ast.Sort(by, sign.text == "-", key, span=sign.span, token=sign.span)
+
+
+@dataclass(frozen=True, slots=True)
+class _Foreach:
+    """The head of a foreach."""
+
+    word: Token
+    keys: _Keys
+    array: ast.Indexable
+    slice: tuple[ast.Expr | None, ...]
 
 
 class Statements(Expressions):
@@ -389,46 +423,53 @@ class Statements(Expressions):
     def foreach_key(self, c: Children) -> Children:
         return c
 
-    def foreach_list(self, c: Children) -> Children:
-        return _grown(c)
+    def foreach_one(self, c: Children) -> _Keys:
+        return _Keys(c[0] if len(c) > 1 else None).add(c[-1])
 
-    def foreach_one(self, c: Children) -> tuple[Any, Children]:
-        return None, [c[0]]
+    def foreach_value(self, c: Children) -> Children:
+        return cast("Children", c[0])
 
-    def foreach_many(self, c: Children) -> tuple[Any, Children]:
-        return None, c[1]
+    def foreach_open(self, c: Children) -> _Keys:
+        return _Keys(c[0] if len(c) > 1 else None)
 
-    def foreach_value_one(self, c: Children) -> tuple[Any, Children]:
-        return c[0], [c[2]]
+    def foreach_list(self, c: Children) -> _Keys:
+        keys: _Keys = c[0]
+        return keys.add(c[-1])
 
-    def foreach_value_many(self, c: Children) -> tuple[Any, Children]:
-        return c[0], c[3]
+    def foreach_many(self, c: Children) -> _Keys:
+        return cast("_Keys", c[0])
 
-    def foreach_slice(self, c: Children) -> tuple[str, Any]:
-        return "slice", tuple(c[1])
+    def foreach_slice(self, c: Children) -> tuple[ast.Expr | None, ...]:
+        return tuple(c[1])
 
-    def foreach_by(self, c: Children) -> tuple[str, Any]:
-        return "by", c
+    def foreach_head(self, c: Children) -> _Foreach:
+        return _Foreach(c[0], c[2], c[4], c[5] if len(c) > 5 else ())
 
-    def foreach_sort(self, c: Children) -> tuple[str, Any]:
-        return "sort", c[0]
+    def foreach_sort(self, c: Children) -> tuple[Token, str]:
+        return c[-1], c[0].text[1:] if len(c) > 1 else "value"
 
-    def foreach_limit(self, c: Children) -> tuple[str, Any]:
-        return "limit", c[1]
+    def foreach_order(self, c: Children) -> _Foreach:
+        head: _Foreach = c[0]
+        if len(c) > 1:
+            head.keys.sort(*c[1])
+        return head
+
+    def foreach_limit(self, c: Children) -> ast.Expr:
+        return cast("ast.Expr", c[1])
 
     def foreach(self, c: Children) -> ast.Stmt:
-        value, keys = c[2]
-        extra: dict[str, Any] = dict(x for x in c[5:-2] if isinstance(x, tuple))
+        head: _Foreach = c[0]
+        value = head.keys.value
         return ast.Foreach(
-            tuple(self.name(key) for key in keys),
+            tuple(self.name(key) for key in head.keys.keys),
             self.name(value) if value else None,
-            c[4],
-            extra.get("slice", ()),
-            _sort(value, keys, extra),
-            extra.get("limit"),
+            head.array,
+            head.slice,
+            head.keys.order,
+            c[1] if len(c) > 3 else None,
             c[-1],
-            span=_over(c[0], c[-1]),
-            token=c[0].span,
+            span=_over(head.word, c[-1]),
+            token=head.word.span,
         )
 
     def catch_variable(self, c: Children) -> ast.Name:
@@ -457,21 +498,12 @@ class Statements(Expressions):
         return ast.Next(span=c[0].span, token=c[0].span)
 
 
-def _sort(value: Any, keys: Sequence[Any], extra: dict[str, Any]) -> ast.Sort | None:  # noqa: ANN401 - what Lark hands over
-    """The one sort marker of a foreach; refused if there are two."""
-    found: list[tuple[Token, str, int]] = []
-    if value and len(value) > 1:
-        found.append((value[1], "value", 0))
-    found += [(key[1], "key", at) for at, key in enumerate(keys) if len(key) > 1]
-    if "by" in extra:
-        found.append((extra["by"][1], extra["by"][0].text[1:], 0))
-    if "sort" in extra:
-        found.append((extra["sort"], "value", 0))
-    if len(found) > 1:
-        raise Refused(errors.parse(errors.MULTIPLE_SORTS, found[1][0]))
-    for token, by, key in found:
-        return ast.Sort(by, token.text == "-", key, span=token.span, token=token.span)
-    return None
+@dataclass(frozen=True, slots=True)
+class _Parameters:
+    """Parameters as they are read, with the names that are taken."""
+
+    items: list[ast.Parameter]
+    names: set[str]
 
 
 class Builder(Statements):
@@ -485,14 +517,17 @@ class Builder(Statements):
     def alias_op(self, c: Children) -> Token:
         return cast("Token", c[0])
 
-    def alias_names(self, c: Children) -> Children:
-        points, op = c[-2], c[-1]
+    def alias_name(self, c: Children) -> ast.ProbePoint:
+        points: list[ast.ProbePoint] = c[0]
         if len(points) != 1:
-            raise Refused(errors.parse(errors.PROBE_POINT_SPECIFIER, op))
+            raise RefusedAhead(errors.PROBE_POINT_SPECIFIER)
         if points[0].optional:
-            raise Refused(errors.parse(errors.ALIAS_SUFFIX, points[0].components[0]))
+            raise Refused(errors.parse(errors.ALIAS_SUFFIX, _first_word(points[0])))
+        return points[0]
+
+    def alias_names(self, c: Children) -> Children:
         names: Children = c[0] if len(c) > 2 else []
-        names.append((points[0], op))
+        names.append((c[-2], c[-1]))
         return names
 
     def points(self, c: Children) -> Children:
@@ -502,12 +537,6 @@ class Builder(Statements):
         if len(points) > MAX_POINTS:
             raise Refused(errors.parse(errors.TOO_MANY_POINTS, c[1]))
         return points
-
-    def suffix(self, c: Children) -> Token:
-        return cast("Token", c[0])
-
-    def condition(self, c: Children) -> Children:
-        return [c[2], c[3]]
 
     def component_name(self, c: Children) -> Children:
         return [_point((ast.PointComponent(c[0].text, span=c[0].span, token=c[0].span),))]
@@ -526,16 +555,25 @@ class Builder(Statements):
         product = []
         for left in c[0]:
             if left.optional or left.condition is not None:
-                raise Refused(errors.parse(errors.SUFFIX_ONLY, left.components[0]))
+                raise Refused(errors.parse(errors.SUFFIX_ONLY, _first_word(left)))
             product += [_joined(left, right) for right in c[2]]
             if len(product) > MAX_POINTS:
                 raise Refused(errors.parse(errors.TOO_MANY_POINTS, c[1]))
         return product
 
+    def suffixed(self, c: Children) -> Children:
+        points: Children = c[0]
+        return [_suffixed(point, c[1]) for point in points] if len(c) > 1 else points
+
+    def conditioned(self, c: Children) -> Children:
+        if any(point.condition is not None for point in c[0]):
+            raise RefusedAhead(errors.CONDITION_TWICE)
+        return [replace(point, condition=c[3], span=_over(point, c[3])) for point in c[0]]
+
     def point(self, c: Children) -> Children:
         points: Children = c[0]
-        for extra in c[1:]:
-            points = [_suffixed(point, extra) for point in points]
+        if len(c) > 1:
+            points = [replace(point, span=_over(point, c[1])) for point in points]
         return points
 
     # --- definitions
@@ -546,48 +584,64 @@ class Builder(Statements):
     def alias(self, c: Children) -> ast.Alias:
         names, points, body = c[1], c[2], c[3]
         epilogue = any(op.text == "+=" for _, op in names)
-        second = c[5] if len(c) > 5 else None
-        if epilogue and second is not None:
-            raise Refused(errors.parse(errors.COMBINED_EPILOGUE, c[4]))
         return ast.Alias(
             tuple(point for point, _ in names),
             tuple(points),
             None if epilogue else body,
-            body if epilogue else second,
+            body if epilogue else None,
             span=_over(c[0], c[-1]),
             token=c[0].span,
         )
 
+    def alias_comma(self, c: Children) -> ast.Alias:
+        alias: ast.Alias = c[0]
+        if alias.epilogue is not None:
+            raise Refused(errors.parse(errors.COMBINED_EPILOGUE, c[1]))
+        return alias
+
+    def alias_pair(self, c: Children) -> ast.Alias:
+        alias: ast.Alias = c[0]
+        return replace(alias, epilogue=c[1], span=_over(alias, c[1]))
+
     def gvars(self, c: Children) -> Children:
         return _grown(c)
 
-    def gwrap(self, c: Children) -> tuple[str, Any]:
-        return "wrap", c[0]
+    def gcount(self, c: Children) -> ast.Number:
+        size: ast.Number = c[0]
+        if not 0 < size.value < 1 << 31:
+            raise Refused(errors.parse(errors.ARRAY_SIZE, size))
+        return size
 
-    def gsize(self, c: Children) -> tuple[str, Any]:
-        size = c[1].value
-        if not 0 < size < 1 << 31:
-            raise Refused(errors.parse(errors.ARRAY_SIZE, c[1]))
-        return "size", c
+    def gwrap(self, c: Children) -> Token:
+        return cast("Token", c[0])
 
-    def ginit(self, c: Children) -> tuple[str, Any]:
-        return "init", c
+    def gsize(self, c: Children) -> Children:
+        return c
 
-    def gvar(self, c: Children) -> ast.Global:
-        extra: dict[str, Any] = dict(c[1:])
-        size, initial = extra.get("size"), extra.get("init")
-        last = initial[1] if initial else size[2] if size else extra.get("wrap", c[0])
-        if size and initial:
-            raise Refused(errors.parse(errors.INITIAL_SCALAR, initial[0]))
+    def gname(self, c: Children) -> ast.Global:
+        size = c[-1] if isinstance(c[-1], list) else None
+        wrap = len(c) > 1 and isinstance(c[1], Token)
         return ast.Global(
             c[0].text,
             False,
-            "wrap" in extra,
+            wrap,
             size[1].value if size else None,
-            initial[1] if initial else None,
-            span=_over(c[0], last),
+            None,
+            span=_over(c[0], c[-1]),
             token=c[0].span,
         )
+
+    def gset(self, c: Children) -> ast.Global:
+        declared: ast.Global = c[0]
+        if declared.size is not None:
+            raise Refused(errors.parse(errors.INITIAL_SCALAR, c[1]))
+        return declared
+
+    def gvar(self, c: Children) -> ast.Global:
+        declared: ast.Global = c[0]
+        if len(c) == 1:
+            return declared
+        return replace(declared, initial=c[1], span=_over(declared, c[1]))
 
     def globals_(self, c: Children) -> Children:
         return cast("Children", c[1])
@@ -605,31 +659,33 @@ class Builder(Statements):
     def ftype(self, c: Children) -> str:
         return str(c[1].text)
 
-    def parameter(self, c: Children) -> ast.Parameter:
-        kind = c[1] if len(c) > 1 else None
-        return ast.Parameter(c[0].text, kind, span=c[0].span, token=c[0].span)
+    def parameter_names(self, c: Children) -> _Parameters:
+        declared = c[0] if len(c) > 1 else _Parameters([], set())
+        name: Token = c[-1]
+        if name.text in declared.names:
+            raise Refused(errors.parse(errors.DUPLICATE_PARAMETER, name))
+        declared.names.add(name.text)
+        declared.items.append(ast.Parameter(name.text, None, span=name.span, token=name.span))
+        return declared
 
-    def parameters(self, c: Children) -> Children:
-        if len(c) == 1:
-            return _Parameters(c)
-        declared, added = c[0], c[2]
-        if added.name in declared.names:
-            raise Refused(errors.parse(errors.DUPLICATE_PARAMETER, added))
-        declared.names.add(added.name)
-        declared.append(added)
-        return cast("Children", declared)
+    def parameters(self, c: Children) -> _Parameters:
+        declared: _Parameters = c[0]
+        if len(c) > 1:
+            declared.items[-1] = replace(declared.items[-1], type=c[1])
+        return declared
 
     def priority(self, c: Children) -> ast.Number:
         if not isinstance(c[1], ast.Number):
-            raise Refused(errors.parse(errors.LITERAL_NUMBER, c[1]))
+            raise RefusedAhead(errors.LITERAL_NUMBER)
         if c[1].value < 1:
-            raise Refused(errors.parse(errors.PRIORITY, c[1]))
+            digits = Token(NUMBER, str(abs(c[1].value)), c[1].token)
+            raise Refused(errors.parse(errors.PRIORITY, digits))
         return c[1]
 
     def signature(self, c: Children) -> ast.Function:
         body = c[-1]
         embedded = isinstance(body, Token)
-        parameters = next((x for x in c if isinstance(x, list)), [])
+        parameters = next((x.items for x in c if isinstance(x, _Parameters)), [])
         priority = next((x.value for x in c if isinstance(x, ast.Number)), None)
         return ast.Function(
             c[0].text,
@@ -673,6 +729,13 @@ def _point(components: tuple[ast.PointComponent, ...]) -> ast.ProbePoint:
     )
 
 
+def _first_word(point: ast.ProbePoint) -> Token:
+    """The token that a point begins with."""
+    name = point.components[0].name
+    kind = KEYWORD if name in KEYWORDS else OPERATOR if name[0] == "*" else IDENTIFIER
+    return Token(kind, name, point.components[0].token)
+
+
 def _joined(left: ast.ProbePoint, right: ast.ProbePoint) -> ast.ProbePoint:
     return ast.ProbePoint(
         left.components + right.components,
@@ -684,22 +747,8 @@ def _joined(left: ast.ProbePoint, right: ast.ProbePoint) -> ast.ProbePoint:
     )
 
 
-def _suffixed(point: ast.ProbePoint, extra: Any) -> ast.ProbePoint:  # noqa: ANN401 - what Lark hands over
-    optional, sufficient, condition = point.optional, point.sufficient, point.condition
-    if isinstance(extra, Token):
-        if optional:
-            raise Refused(errors.parse(errors.SUFFIX_TWICE, extra))
-        optional, sufficient = True, extra.text == "!"
-        last: Any = extra
-    else:
-        if condition is not None:
-            raise Refused(errors.parse(errors.CONDITION_TWICE, extra[1]))
-        condition, last = extra
-    return ast.ProbePoint(
-        point.components,
-        optional,
-        sufficient,
-        condition,
-        span=point.span.to(last.span),
-        token=point.token,
-    )
+def _suffixed(point: ast.ProbePoint, suffix: Token) -> ast.ProbePoint:
+    if point.optional:
+        raise Refused(errors.parse(errors.SUFFIX_TWICE, suffix))
+    span = point.span.to(suffix.span)
+    return replace(point, optional=True, sufficient=suffix.text == "!", span=span)

@@ -82,9 +82,6 @@ def _configuration(release: str) -> str:
 
 def evaluate(left: Token, op: Token, right: Token, options: AnalyseOptions) -> bool:
     """Whether the condition holds; refused with SystemTap's message if it makes no sense."""
-    for token in (left, op, right):
-        if token.problem:
-            raise errors.Refused(errors.parse(token.problem, token))
     known = options.conditions or host_conditions()
     word = left.text if left.kind == IDENTIFIER else ""
     if word in _VERSIONS:

@@ -46,7 +46,8 @@ INITIAL_SCALAR = "only scalar globals can be initialized"
 DUPLICATE_PARAMETER = "duplicate parameter names"
 LITERAL_NUMBER = "expected literal number"
 PRIORITY = "specified priority must be > 0"
-TOO_MANY_PARAMETERS = "not more than 1 parameter allowed"
+BARE_HISTOGRAM = "base histogram operator where expression expected"
+UNKNOWN_OPERATOR = "unknown operator {}"
 DUPLICATE_GLOBAL = "duplicate global name"
 GLOBAL_CONFLICT = "global versus private variable declaration conflict"
 NOT_IN_FUNCTION = "found 'return' not in function context"
@@ -59,11 +60,23 @@ TOO_MANY_ACTIONS = "macro expansion too large"
 
 
 class Refused(Exception):
-    """A rule of the language is broken; never leaves the front end."""
+    """A rule of the language is broken; never leaves the front end.
 
-    def __init__(self, diagnostic: Diagnostic) -> None:
+    `resumes`: parsing goes on with the next token, whatever it is; else at a definition.
+    """
+
+    def __init__(self, diagnostic: Diagnostic, *, resumes: bool = False) -> None:
         self.diagnostic = diagnostic
+        self.resumes = resumes
         super().__init__(diagnostic.message)
+
+
+class RefusedAhead(Refused):
+    """The same without a place: the message points at what has been looked at last."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(parse(message, None))
 
 
 class Placed(Protocol):
@@ -87,9 +100,11 @@ def _shown(text: str) -> str:
 
 
 def parse(message: str, at: Placed | None) -> Diagnostic:
-    """A parse error at a token (or node)."""
+    """A parse error at a token (or node); what is wrong with junk goes first."""
     span = NOWHERE if at is None else at.span
-    described = at.describe() if isinstance(at, Token) else ""
+    described = ""
+    if isinstance(at, Token):
+        described, message = at.describe(), at.problem or message
     message = _shown(message)
     return Diagnostic(code_of(message), message, span, described, phase="parse")
 

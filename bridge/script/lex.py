@@ -45,6 +45,23 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+_DULL = re.compile(
+    r"""(?:
+    [ \t\n\v\f\r]++
+  | (?:\#|//)[^\n]*+\n?
+  | /\*(?s:.*?)\*/
+  | (?!(?:probe|private|global|function)(?![A-Za-z0-9_$]))[A-Za-z_][A-Za-z0-9_$]*+
+  | \$(?![0-9\#])[A-Za-z0-9_$]*+
+  | [0-9][A-Za-z0-9]*+
+  | "(?:[^"\\\n]++|\\[\s\S])*+(?:"|\n|\\?\Z)
+  | [!&-.:-?\[-^`{-~]
+  | /(?!\*)
+  | %(?![(?:){])
+  | [^!-~]
+    )*+""",
+    re.VERBOSE,
+)
+"""What neither begins a definition nor means anything to the preprocessor."""
 _QUOTED = re.compile(r"\\(?:([xabtnvfr0-7\\])|([\s\S]))")
 _KINDS = {"number": NUMBER, "operator": OPERATOR}
 MAX_BYTES = 8 << 20
@@ -68,6 +85,8 @@ class Lexer:
     ) -> None:
         self.used: set[int] = set()
         self.saw_tokens = False
+        self.glued = False
+        """Whether the last token followed the one before without white space."""
         # SystemTap's own way to read a file
         self._source = source.text.partition("\0")[0]
         self._base = source.base
@@ -83,17 +102,17 @@ class Lexer:
 
     def next(self) -> Token | None:
         """The next token; None at the end of the text."""
-        glued = True
+        self.glued = True
         while True:
             if space := self._match(_SPACE):
                 self._at = space.end()
-                glued = False
+                self.glued = False
             found = self._match(_TOKEN)
             if found is None:
                 return None
             if found.lastgroup != "argument":
                 self.saw_tokens = True
-                return self._token(found, glued)
+                return self._token(found)
             if token := self._paste(found):
                 return token
 
@@ -101,6 +120,15 @@ class Lexer:
         """Give no more tokens."""
         self._source = self._text = ""
         self._at = self._pasted_until = 0
+
+    def pass_over(self) -> None:
+        """Leave out what begins no definition and means nothing to a preprocessor."""
+        if self._pasted_until:
+            return
+        found = _DULL.match(self._text, self._at)
+        if found is not None and found.end() > self._at:
+            self._at = found.end()
+            self.saw_tokens = True
 
     def _match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """The pattern at the place in the text; behind a pasted argument that goes on."""
@@ -118,11 +146,11 @@ class Lexer:
             return self._pasted_at
         return Span(start + self._shift, end + self._shift)
 
-    def _token(self, found: re.Match[str], glued: bool) -> Token:
+    def _token(self, found: re.Match[str]) -> Token:
         self._at = found.end()
         group, text = found.lastgroup or "junk", found.group()
         token = Token(
-            _KINDS.get(group, JUNK), text, self._span(found.start(), found.end()), glued
+            _KINDS.get(group, JUNK), text, self._span(found.start(), found.end()), self.glued
         )
         if group == "word":
             token.kind = _word_kind(text)
@@ -133,9 +161,11 @@ class Lexer:
             if "}%" in token.text and self._report:
                 self._report(token.span)
         elif group == "open_string":
-            token.text, token.problem = text.rstrip("\n"), errors.UNCLOSED_QUOTE
+            token.text, token.problem = "", errors.UNCLOSED_QUOTE
         elif group == "open_embedded":
-            token.problem = errors.UNCLOSED_EMBEDDED
+            token.text, token.problem = "", errors.UNCLOSED_EMBEDDED
+        elif group == "junk":
+            token.text = f"\\x{ord(text):02x}"
         return token
 
     def _paste(self, found: re.Match[str]) -> Token | None:

@@ -1,7 +1,8 @@
 """Source -> ast.Script: lexer, preprocessor and grammar together, with error recovery.
 
-Rule: after an error the parser goes on at the next definition, so one run reports several. The
-parser's state decides what a word is (a keyword may be part of a probe point or a member name).
+Rule: after an error the parser goes on at the next definition, as SystemTap does, so one run
+reports several. The parser's state decides what a word is (a keyword may be part of a probe
+point or a member name), and what is said against a token (`expectations`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from bridge import parsing
 from bridge.diagnostics import Diagnostic
 from bridge.script import ast, errors
 from bridge.script.builder import Builder, number
-from bridge.script.expectations import VALUE, expectation
+from bridge.script.conditions import compare_versions
+from bridge.script.expectations import Sentence, sentence
 from bridge.script.lex import MAX_BYTES, Lexer
 from bridge.script.options import AnalyseOptions
 from bridge.script.preprocess import Preprocessor
@@ -44,7 +46,8 @@ _ASSIGNMENTS = frozenset(
 _PRINTERS = {
     name: kind
     for kind, names in {
-        "PRINT": "print sprint print_char",
+        "PRINT": "print sprint",
+        "PRINTCHAR": "print_char",
         "PRINTLN": "println sprintln",
         "PRINTF": "printf sprintf",
         "PRINTD": "printd sprintd printdln sprintdln",
@@ -53,12 +56,23 @@ _PRINTERS = {
 }
 _AT = {
     **dict.fromkeys(("@avg", "@count", "@sum", "@min", "@max"), "STAT"),
-    **dict.fromkeys(("@perf", "@const", "@enum"), "AT_LITERAL"),
+    **dict.fromkeys(("@perf", "@enum"), "AT_LITERAL"),
+    "@const": "AT_CONST",
     "@probewrite": "AT_NAME",
     **dict.fromkeys(("@kregister", "@uregister"), "AT_REGISTER"),
     **dict.fromkeys(("@kderef", "@uderef"), "AT_DEREF"),
 }
+_SHOWN = {"@hist_log": "SHOWN_LOG", "@hist_linear": "SHOWN_LINEAR"}
+_SINCE = {"@enum": "5.5", "@enumname": "5.6"}
 _GURU = frozenset({"@const", "@kregister", "@kderef"})
+_LEFT = frozenset(
+    {
+        *("LPAR", "RPAR", "LSQB", "RSQB", "RBRACE", "COMMA", "SEMICOLON", "DOT"),
+        *("GLOBAL", "PRIVATE", "FUNCTION", "ELSE", "LIMIT"),
+    }
+)
+"""Terminals that SystemTap does not keep: where the text ends behind them, it shows none."""
+_STARTING = frozenset({"PROBE", "PRIVATE", "GLOBAL", "FUNCTION"})
 MAX_ERRORS = 200
 MAX_NESTING = 1000
 _STEPS_PER_LEVEL = 20
@@ -87,19 +101,28 @@ class _Stream:
             self._ahead.append(self._tokens.next())
         return self._ahead[-1]
 
+    def put_back(self, token: Token) -> None:
+        """Give this token next."""
+        self._ahead.append(token)
+
+    def pass_over(self) -> None:
+        """Leave out what no definition can begin with, as far as that is seen quickly."""
+        if not self._ahead:
+            self._tokens.pass_over()
+
 
 class _Parser:
     """One run over one text."""
 
     def __init__(self, stream: _Stream, end: Span, sink: Sink, options: AnalyseOptions) -> None:
         self._stream = stream
-        self._end = end
+        self._end = Token("end", "", end, type="$END")
         self._sink = sink
         self._options = options
         self._grammar = _grammar()
         self._feeder = self._grammar.feeder()
         self._in_function = False
-        self._brackets: list[tuple[Token, Token | None]] = []
+        self._depth = 0
         self._last: Token | None = None
         self._names: dict[str, str] = {}
         self.errors = 0
@@ -115,61 +138,156 @@ class _Parser:
                     return self._finish()
                 self.saw_tokens = True
                 self._take(token)
+            except errors.RefusedAhead as refused:
+                shown = None if self._last is None or self._last.type in _LEFT else self._last
+                self._fail(errors.Refused(errors.parse(refused.message, shown or self._end)))
             except errors.Refused as refused:
-                self._fail(refused.diagnostic)
+                self._fail(refused)
         return None
 
     def _finish(self) -> list[ast.Definition] | None:
-        end = Token("end", "", self._end, type="$END")
-        done, result = self._feeder.finish(end)
-        if not done:
-            self._fail(
-                errors.parse(expectation(self._feeder.expected(), None, self._brackets), end)
-            )
-            return None
+        try:
+            done, result = self._feeder.finish(self._end)
+            said = None if done else self._sentence(None)
+        except errors.RefusedAhead as refused:
+            raise errors.Refused(errors.parse(refused.message, self._end)) from None
+        if said is not None:
+            last = self._last
+            shown = last is not None and (said.shows is None or last.type in said.shows)
+            raise errors.Refused(errors.parse(said.at_end, last if shown else self._end))
         assert isinstance(result, list)
         return None if self.errors else result
 
-    def _fail(self, diagnostic: Diagnostic) -> None:
-        self.errors += 1
-        self._sink.report(diagnostic)
+    def _fail(self, refused: errors.Refused) -> None:
+        self._report(refused.diagnostic)
         self._feeder = self._grammar.feeder()
-        self._brackets.clear()
+        self._depth = 0
         self._last = None
         self._declaring = ""
-        self._recover()
+        if not refused.resumes:
+            self._recover()
+
+    def _report(self, diagnostic: Diagnostic) -> None:
+        self.errors += 1
+        self._sink.report(diagnostic)
 
     def _recover(self) -> None:
+        """Leave out all up to the next definition."""
         while self.errors < MAX_ERRORS:
             try:
+                self._stream.pass_over()
                 token = self._stream.peek()
                 if token is None or token.kind == EMBEDDED:
                     return
                 if token.kind == KEYWORD and token.text in STARTERS:
                     return
                 self._stream.next()
+            except errors.RefusedAhead as refused:
+                self._report(errors.parse(refused.message, self._end))
             except errors.Refused as refused:
-                self.errors += 1
-                self._sink.report(refused.diagnostic)
+                self._report(refused.diagnostic)
 
     # --- one token
 
     def _take(self, token: Token) -> None:
         token.type = self._terminal(token)
         self._check(token)
-        if token.type == "NUMBER" and self._feeder.accepts("NUMBER"):
-            number(token)
-        if self._declaring and token.type == "IDENT" and not self._brackets:
-            self._declare(token)
-        if not self._feeder.feed(token):
-            raise errors.Refused(self._unexpected(token))
-        if token.kind == OPERATOR:
-            self._bracket(token)
+        self._join(token)
+        try:
+            said = None if self._feeder.feed(token) else self._sentence(token)
+        except errors.RefusedAhead as refused:
+            self._stream.put_back(token)
+            raise errors.Refused(errors.parse(refused.message, token)) from None
+        except errors.Refused:
+            self._stream.put_back(token)
+            raise
+        if said is not None:
+            self._say(said, token)
+        elif token.kind == OPERATOR:
+            self._count_brackets(token)
         self._last = token
+
+    def _sentence(self, token: Token | None) -> Sentence:
+        """What is said in this state, or in that of a caller (None: at the end of the text)."""
+        while True:
+            said = sentence(self._feeder.positions(), settles=self._feeder.settles())
+            if said is not None and token is not None:
+                said = said.against(token)
+            if said is not None and not (said.only and token is None):
+                return said
+            settled = self._feeder.settle()
+            assert settled
+
+    def _say(self, said: Sentence, token: Token) -> None:
+        """Refuse a token that does not fit, unless SystemTap passes over it."""
+        if said.peeked:
+            self._stream.put_back(token)
+        message = said.text
+        if token.kind == OPERATOR and token.text[0] == "@" and self._feeder.accepts("TARGET"):
+            message = errors.UNKNOWN_OPERATOR.format(token.text)
+        if message:
+            raise errors.Refused(errors.parse(message, token))
+
+    def _count_brackets(self, token: Token) -> None:
+        if token.text in {"(", "[", "{"}:
+            if self._depth >= MAX_NESTING:
+                raise errors.Refused(errors.parse(errors.TOO_DEEP, token))
+            self._depth += 1
+        elif token.text in {")", "]", "}"} and self._depth:
+            self._depth -= 1
+
+    # --- what depends on more than the grammar
+
+    def _check(self, token: Token) -> None:
+        """Refuse what the grammar would take, in the order in which SystemTap does."""
+        if token.type in _STARTING:
+            self._start(token.type)
+        elif token.type in {"RETURN", "EMBEDDED"} or token.text in _GURU:
+            self._check_context(token)
+        elif token.type == "NUMBER":
+            self._check_number(token)
+        elif token.type == "IDENT" and self._declaring and not self._depth:
+            self._declare(token)
+        elif token.kind == OPERATOR and token.text in {"->", "["} and self._pretty():
+            raise errors.Refused(errors.parse(errors.PRETTY_PATH, token))
+
+    def _start(self, terminal: str) -> None:
+        """What a keyword of the top level begins."""
+        if not self._feeder.fits(terminal):
+            return
+        self._in_function = terminal == "FUNCTION"
+        private = self._last is not None and self._last.type == "PRIVATE"
+        if terminal == "PRIVATE" or (terminal == "GLOBAL" and private):
+            self._declaring = "private"
+        else:
+            self._declaring = "global" if terminal == "GLOBAL" else ""
+
+    def _check_context(self, token: Token) -> None:
+        """`return`, and what needs -g; refused only where the grammar takes it."""
+        message, again = "", False
+        if token.type == "RETURN":
+            message = "" if self._in_function else errors.NOT_IN_FUNCTION
+        elif not self._options.guru:
+            again = token.type == "EMBEDDED" and self._feeder.fits("TARGET")
+            message = errors.OPERATOR_GURU.format(token.text)
+            if token.type == "EMBEDDED":
+                message = errors.EMBEDDED_EXPR_GURU if again else errors.EMBEDDED_GURU
+        if message and self._feeder.fits(token.type):
+            if again:
+                self._stream.put_back(token)
+            resumes = token.type != "RETURN"
+            raise errors.Refused(errors.parse(message, token), resumes=resumes)
+
+    def _check_number(self, token: Token) -> None:
+        try:
+            number(token)
+        except errors.Refused:
+            if self._feeder.fits("NUMBER"):
+                raise
 
     def _declare(self, token: Token) -> None:
         """A name in a declaration of globals is new in its file."""
-        if self._last is None or self._last.text not in {"global", "private", ","}:
+        if self._last is None or self._last.type not in {"GLOBAL", "PRIVATE", "COMMA"}:
             return
         known = self._names.get(token.text)
         if known is not None:
@@ -178,62 +296,20 @@ class _Parser:
             raise errors.Refused(errors.parse(message, token))
         self._names[token.text] = self._declaring
 
-    def _bracket(self, token: Token) -> None:
-        if token.text in {"(", "[", "{"}:
-            if len(self._brackets) >= MAX_NESTING:
-                raise errors.Refused(errors.parse(errors.TOO_DEEP, token))
-            self._brackets.append((token, self._last))
-        elif token.text in {")", "]", "}"} and self._brackets:
-            self._brackets.pop()
-
-    def _check(self, token: Token) -> None:
-        """What depends on more than the grammar."""
-        if token.kind == KEYWORD:
-            self._check_keyword(token)
-        elif token.kind == OPERATOR and token.text in {"->", "["} and self._pretty():
-            raise errors.Refused(errors.parse(errors.PRETTY_PATH, token))
-        elif not self._options.guru and self._feeder.accepts(token.type):
-            self._check_guru(token)
-
-    def _check_guru(self, token: Token) -> None:
-        message = ""
-        if token.type == "EMBEDDED":
-            inside = bool(self._brackets)
-            message = errors.EMBEDDED_EXPR_GURU if inside else errors.EMBEDDED_GURU
-        elif token.kind == OPERATOR and token.text in _GURU:
-            message = errors.OPERATOR_GURU.format(token.text)
-        if message:
-            raise errors.Refused(errors.parse(message, token))
-
-    def _check_keyword(self, token: Token) -> None:
-        if not self._brackets and token.text in STARTERS:
-            self._in_function = token.text == "function"
-            self._declaring = self._declaration(token)
-        returns = token.type in {"RETURN", "RETURN_VOID"} and not self._in_function
-        if returns and self._feeder.accepts(token.type):
-            raise errors.Refused(errors.parse(errors.NOT_IN_FUNCTION, token))
-
-    def _declaration(self, token: Token) -> str:
-        """What kind of globals a keyword of the top level begins to declare."""
-        last = self._last
-        private = self._declaring == "private" and last is not None and last.text == "private"
-        if token.text == "private" or (token.text == "global" and private):
-            return "private"
-        return "global" if token.text == "global" else ""
-
     def _pretty(self) -> bool:
         """Whether the last token ended a pretty-printed target."""
         last = self._last
         if last is None or not last.text.endswith("$"):
             return False
-        return last.type == "DOLLARS" or (
-            last.type in {"TARGET", "MEMBER"} and last.text.strip("$") != ""
+        return last.type in {"DOLLARS", "MEMBER"} or (
+            last.type == "TARGET" and last.text.strip("$") != ""
         )
+
+    # --- what a token is here
 
     def _terminal(self, token: Token) -> str:
         kind, accepts = token.kind, self._feeder.accepts
         if accepts("WILDNAME") and (kind in {IDENTIFIER, KEYWORD} or token.is_operator("*")):
-            self._join_wildcards(token)
             return "WILDNAME"
         if accepts("MEMBER") and kind in {IDENTIFIER, KEYWORD}:
             return "MEMBER"
@@ -242,35 +318,48 @@ class _Parser:
         if kind == OPERATOR:
             return self._operator(token)
         if kind == KEYWORD:
-            return self._keyword(token)
-        if kind == STRING:
-            self._join_strings(token)
-            return "TEXT"
-        return {NUMBER: "NUMBER", EMBEDDED: "EMBEDDED"}.get(kind, "JUNK")
+            return self._grammar.terminals.get(token.text, "UNKNOWN")
+        return {NUMBER: "NUMBER", STRING: "TEXT", EMBEDDED: "EMBEDDED"}.get(kind, "JUNK")
 
     def _identifier(self, token: Token) -> str:
         text, accepts = token.text, self._feeder.accepts
         if text[0] == "$":
-            if not text.strip("$") and accepts("DOLLARS"):
+            if not text.strip("$") and accepts("DOLLARS") and not self._pretty():
                 return "DOLLARS"
             return "TARGET" if accepts("TARGET") else "IDENT"
         kind = _PRINTERS.get(text)
         return kind if kind is not None and accepts(kind) else "IDENT"
 
     def _operator(self, token: Token) -> str:
-        text = token.text
-        if text[0] == "@" and text in _AT:
-            return _AT[text]
-        if text in _ASSIGNMENTS and self._feeder.accepts("ASSIGN"):
+        text, accepts = token.text, self._feeder.accepts
+        if text[0] == "@":
+            return self._at_word(text)
+        if text in _ASSIGNMENTS and accepts("ASSIGN"):
             return "ASSIGN"
         return self._grammar.terminals.get(text, "UNKNOWN")
 
-    def _keyword(self, token: Token) -> str:
-        if token.text == "return":
+    def _at_word(self, text: str) -> str:
+        accepts = self._feeder.accepts
+        if text in _SHOWN and accepts(_SHOWN[text]):
+            return _SHOWN[text]
+        if text not in _SHOWN and accepts("AT_WORD"):
+            return "AT_WORD"
+        if compare_versions(self._options.compatible, _SINCE.get(text, "")) < 0:
+            return "UNKNOWN"
+        return _AT.get(text) or self._grammar.terminals.get(text, "UNKNOWN")
+
+    def _join(self, token: Token) -> None:
+        """Take what belongs to a token from behind it, if the token fits."""
+        # an error there may be told of this token
+        self._last = token
+        if token.type == "WILDNAME":
+            self._join_wildcards(token)
+        elif token.type == "TEXT" and self._feeder.fits("TEXT"):
+            self._join_strings(token)
+        elif token.type == "RETURN" and self._feeder.fits("RETURN"):
             after = self._stream.peek()
             if after is not None and (after.is_operator(";") or after.is_operator("}")):
-                return "RETURN_VOID"
-        return self._grammar.terminals.get(token.text, "UNKNOWN")
+                token.type = "RETURN_VOID"
 
     def _join_wildcards(self, token: Token) -> None:
         pieces = [token.text]
@@ -287,17 +376,8 @@ class _Parser:
         pieces = [token.text]
         while (after := self._stream.peek()) is not None and after.kind == STRING:
             pieces.append(after.text)
-            self._stream.next()
+            self._last = self._stream.next()
         token.text = "".join(pieces)
-
-    def _unexpected(self, token: Token) -> Diagnostic:
-        if token.problem:
-            return errors.parse(token.problem, token)
-        opener = self._brackets[-1][1] if self._brackets else None
-        if token.is_operator(")") and opener is not None and opener.type == "PRINTD":
-            # SystemTap takes the bracket for a comma and stumbles over what follows
-            return errors.parse(VALUE, self._stream.peek() or token)
-        return errors.parse(expectation(self._feeder.expected(), token, self._brackets), token)
 
 
 def parse(
@@ -331,6 +411,11 @@ def parse(
     end = Span(source.base + len(source.text), source.base + len(source.text))
     run = _Parser(_Stream(tokens), end, sink, options)
     definitions = run.run()
+    if not run.saw_tokens and not tapset:
+        what = " is empty after preprocessing." if lexer.saw_tokens else " is empty."
+        message = f"Input file '{source.name}'{what}"
+        sink.report(Diagnostic("empty-file", message, NOWHERE, phase="parse"))
+        return None
     if definitions is None:
         return None
     for definition in definitions:
@@ -338,9 +423,4 @@ def parse(
         if deep is not None:
             sink.report(errors.parse(errors.TOO_DEEP, deep))
             return None
-    if not run.saw_tokens and not tapset:
-        what = " is empty after preprocessing." if lexer.saw_tokens else " is empty."
-        message = f"Input file '{source.name}'{what}"
-        sink.report(Diagnostic("empty-file", message, NOWHERE, phase="parse"))
-        return None
     return ast.Script(source.name, tuple(definitions), tapset, frozenset(lexer.used))

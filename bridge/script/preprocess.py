@@ -89,6 +89,11 @@ class Preprocessor:
                 return token
             self._directive(token)
 
+    def pass_over(self) -> None:
+        """Leave out what begins no definition and means nothing to a preprocessor."""
+        if not self._stack:
+            self._lexer.pass_over()
+
     def _directive(self, token: Token) -> None:
         if token.text == "%(":
             self._condition(token)
@@ -124,6 +129,7 @@ class Preprocessor:
         """Skip over tokens and errors to the directive that ends this part."""
         nesting = 0
         while True:
+            self.pass_over()
             try:
                 token = self._expand(define=False)
             except errors.Refused:
@@ -172,7 +178,8 @@ class Preprocessor:
         self._expanded += 1
         if self._expanded > MAX_EXPANDED_TOKENS:
             raise self._too_much(top.call)
-        return token.called(top.call)
+        # SystemTap asks how the text was read last, which is the invocation
+        return token.called(top.call, glued=self._lexer.glued)
 
     def _lookup(self, name: str) -> Macro | None:
         top = self._stack[-1] if self._stack else None
@@ -250,8 +257,7 @@ class Preprocessor:
         if name is None or name.kind != IDENTIFIER:
             raise self._refused("expected identifier", name)
         if name.text in self.macros:
-            message = f"attempt to redefine macro '@{name.text}' in the same file"
-            raise self._refused(message, name)
+            raise self._redefined(name, self.macros[name.text].token)
         if name.text == "define":
             raise self._refused("attempt to redefine '@define'", name)
         if name.text in AT_WORDS:
@@ -263,6 +269,11 @@ class Preprocessor:
             message = "expected '%('" if macro.parameters else "expected '%(' or '('"
             raise self._refused(message, opening)
         self._body(macro)
+
+    def _redefined(self, name: Token, first: Token) -> errors.Refused:
+        message = f"attempt to redefine macro '@{name.text}' in the same file"
+        before = errors.parse(f"macro '@{name.text}' first defined here", first)
+        return errors.Refused(errors.chained(errors.parse(message, name), [before]))
 
     def _parameters(self, macro: Macro) -> Token | None:
         """Read `(a, b)` if it is there; the token after it."""
@@ -293,4 +304,6 @@ class Preprocessor:
         raise self._refused("incomplete macro definition - missing '%)'", macro.token)
 
     def _refused(self, message: str, token: Token | None) -> errors.Refused:
+        if token is None:
+            return errors.RefusedAhead(message)
         return errors.Refused(errors.parse(message, token))

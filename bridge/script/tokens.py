@@ -95,9 +95,9 @@ class Token:
             return self.kind
         return f"{self.kind} '{printable(self.text)}'"
 
-    def called(self, call: Token) -> Token:
+    def called(self, call: Token, *, glued: bool) -> Token:
         """A copy that came out of a macro invocation."""
-        return Token(self.kind, self.text, self.span, self.glued, self.problem, call=call)
+        return Token(self.kind, self.text, self.span, glued, self.problem, call=call)
 
 
 LONGEST_SHOWN = 2000

@@ -40,10 +40,17 @@ _ERROR = re.compile(
     r"(?P<rest>(?:(?!^(?:parse|semantic) error: |^\d+ parse error|^WARNING|^Pass ).*\n)*)",
     re.MULTILINE,
 )
-_PLACE = re.compile(r"^ +(?:saw|at): .* at .*?:(\d+):(\d+)$", re.MULTILINE)
+_PLACE = re.compile(r"^ +(?:saw|at): (.*) at (.*?):(\d+):(\d+)$", re.MULTILINE)
 _FILE = re.compile(r"^Input file '.*' (is empty.*)$", re.MULTILINE)
 
+
+class Crashed(Exception):
+    """stap itself did not survive a script."""
+
+
 Place = tuple[int, int] | None
+IN_LIBRARY = (0, 0)
+"""The place of all that is in macros of a library, because the libraries differ."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,8 @@ class Stap:
     def parse(self, path: Path, *arguments: str, guru: bool = True) -> Verdict:
         """The verdict of `-p1`."""
         ran = self.run(*(["-g"] if guru else []), "-p1", str(path), *arguments)
+        if ran.returncode < 0:
+            raise Crashed(ran.args)
         return Verdict(ran.returncode == 0, tuple(_parse_errors(ran.stderr)))
 
 
@@ -89,8 +98,15 @@ def _parse_errors(text: str) -> list[Said]:
     found = []
     for error in _ERROR.finditer(text):
         place = _PLACE.search(error["rest"])
-        found.append(Said(error["message"], (int(place[1]), int(place[2])) if place else None))
+        message = error["message"] + (f": {place[1]}" if place else "")
+        found.append(Said(message, _place(place) if place else None))
     return found + [Said(empty[1], None) for empty in _FILE.finditer(text)]
+
+
+def _place(found: re.Match[str]) -> Place:
+    if found[2].endswith(".stpm"):
+        return IN_LIBRARY
+    return int(found[3]), int(found[4])
 
 
 def make_kernel(folder: Path, configuration: str = "") -> Path:
@@ -124,16 +140,21 @@ class Parsed:
 
 
 def parse_here(
-    data: bytes, *arguments: str, guru: bool = True, options: AnalyseOptions = OPTIONS
+    data: bytes,
+    *arguments: str,
+    guru: bool = True,
+    options: AnalyseOptions = OPTIONS,
+    tokens: bool = True,
 ) -> Parsed:
-    """What our parser says about a text."""
+    """What our parser says about a text; with `tokens`, what it was said against."""
     sources, sink = SourceMap(), Sink()
     options = replace(options, guru=guru, arguments=arguments)
     source = sources.add("script.stp", data)
     script = parse(
         source, sources, sink, options, macros=Library(sources, sink, options).macros
     )
-    errors = tuple(_said(error, source, sources) for error in sink.errors)
+    said = (one for error in sink.errors for one in (error, *error.chain))
+    errors = tuple(_said(error, source, sources, token=tokens) for error in said)
     return Parsed(Verdict(script is not None, errors), script, source.name)
 
 
@@ -143,10 +164,12 @@ def _said(
     place = sources.place(error.span)
     at_end = error.span.start >= source.base + len(source.text.partition("\0")[0])
     message = error.message.partition("\n")[0].removeprefix(f"Input file '{source.name}' ")
-    if token and error.token:
-        message += f": {error.token}"
     if place is None or (place.name == source.name and at_end):
         return Said(message, None)
+    if token and error.token:
+        message += f": {error.token}"
+    if place.name.endswith(".stpm"):
+        return Said(message, IN_LIBRARY)
     return Said(message, (place.line, place.column))
 
 

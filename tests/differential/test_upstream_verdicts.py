@@ -107,7 +107,11 @@ def options(row: dict[str, Any], suite: Path) -> AnalyseOptions:
 @cache
 def parsed(case: Case) -> Any:
     return parse_here(
-        case.data, *case.options.arguments, guru=case.options.guru, options=case.options
+        case.data,
+        *case.options.arguments,
+        guru=case.options.guru,
+        options=case.options,
+        tokens=False,
     )
 
 
