@@ -191,6 +191,9 @@ def _event_name(marker: Marker) -> str:
     match marker.kind:
         case Kind.TRACEPOINT:
             return marker.name
+        case Kind.PROCESS:
+            program = os.path.basename(marker.provider)  # noqa: PTH119 - a name, not a file
+            return f"{program or 'process'}:{marker.name}"
         case Kind.FUNCTION | Kind.FUNCTION_RETURN:
             program = os.path.basename(marker.provider)  # noqa: PTH119 - a name, not a file
             suffix = "__return" if marker.kind is Kind.FUNCTION_RETURN else ""
@@ -229,6 +232,12 @@ def _struct(fields: tuple[_Recorded, ...], *extra: Field) -> Struct:
     return Struct((*(f.field for f in fields), *extra), align_bits=8)
 
 
+def _path(marker: Marker) -> str:
+    if marker.kind is Kind.PROCESS:
+        return marker.provider
+    return marker.sites[0].path if marker.sites else ""
+
+
 def _origin(class_: _Class, placed: Placed, *, faults: bool) -> Origin:
     attachment = class_.hook.attachment
     marker = attachment.marker
@@ -240,7 +249,7 @@ def _origin(class_: _Class, placed: Placed, *, faults: bool) -> Origin:
         kind=marker.kind.value,
         provider=marker.provider,
         name=marker.name,
-        path=marker.sites[0].path if marker.sites else "",
+        path=_path(marker),
         pid=attachment.pid,
         follow_target=attachment.follow_target,
         points=tuple(dict.fromkeys(h.expansion.point for h in handlers)),

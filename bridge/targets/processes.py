@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 ARGUMENTS = 6
 LISTED = ("syscall", *(f"arg{number}" for number in range(1, ARGUMENTS + 1)))
 """What `stap -L` lists at each of these points, whether it can be read there or not."""
-_EVENTS = frozenset({"begin", "end", "thread", "syscall"})
+EVENTS = frozenset({"begin", "end", "thread", "syscall"})
+"""What follows `process` in points about processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ CONVENTIONS = {
 
 def is_event(parts: Sequence[PointPart]) -> bool:
     """Whether a process point is about processes, and not about a place in a program."""
-    return parts[1].name in _EVENTS
+    return parts[1].name in EVENTS
 
 
 def expand(

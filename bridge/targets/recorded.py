@@ -23,7 +23,7 @@ from bridge.markers import (
     Variable,
 )
 from bridge.similar import similar
-from bridge.targets import sessions
+from bridge.targets import processes, sessions
 from bridge.targets.points import check, is_wild
 
 if TYPE_CHECKING:
@@ -142,6 +142,8 @@ class RecordedTargets:
         kinds = _kinds(rest)
         known = [c for c in self.classes if c.kind in kinds and _is_file(c, file)]
         chosen = [c for c in known if _is_place(c, rest)]
+        if not chosen and processes.is_event(parts):
+            return self._none("events", _event(rest), known)
         if not chosen:
             what = "functions" if rest[0].name == "function" else "marks"
             return self._none(what, str(rest[-1].argument or rest[0].argument), known)
@@ -175,7 +177,13 @@ def _is_system(found: RecordedClass, system: str) -> bool:
     return not found.provider or fnmatchcase(found.provider, system)
 
 
+def _event(rest: Sequence[PointPart]) -> str:
+    return ".".join(part.name for part in rest)
+
+
 def _kinds(rest: Sequence[PointPart]) -> tuple[Kind | None, ...]:
+    if rest[0].name in processes.EVENTS:
+        return (Kind.PROCESS,)
     if rest[0].name != "function":
         return (Kind.USDT, None)
     returns = len(rest) > 1 and rest[1].name == "return"
@@ -183,7 +191,12 @@ def _kinds(rest: Sequence[PointPart]) -> tuple[Kind | None, ...]:
 
 
 def _is_file(found: RecordedClass, part: PointPart) -> bool:
-    """Whether a class comes from the file that a component names."""
+    """Whether a class comes from the file that a component names.
+
+    Events of processes come from every program where none is named.
+    """
+    if found.kind is Kind.PROCESS and not isinstance(part.argument, str):
+        return not found.path
     if not isinstance(part.argument, str) or found.kind is None:
         return True
     name = part.argument
@@ -198,6 +211,8 @@ def _is_file(found: RecordedClass, part: PointPart) -> bool:
 
 
 def _is_place(found: RecordedClass, rest: Sequence[PointPart]) -> bool:
+    if found.kind is Kind.PROCESS:
+        return found.name == _event(rest)
     if rest[0].name == "function":
         return fnmatchcase(found.name, str(rest[0].argument))
     provider = str(rest[0].argument) if rest[0].name == "provider" else "*"
@@ -236,7 +251,10 @@ def _marker(found: RecordedClass) -> Marker:
 
 def _process_expansion(found: RecordedClass, rest: Sequence[PointPart], pid: int) -> Expansion:
     prefix = f"process({pid})" if pid else f'process("{found.path}")'
-    if rest[0].name == "function":
+    if found.kind is Kind.PROCESS:
+        prefix = prefix if pid or found.path else "process"
+        point = f"{prefix}.{found.name}"
+    elif rest[0].name == "function":
         suffix = f".{rest[1].name}" if len(rest) > 1 else ""
         point = f'{prefix}.function("{found.name}"){suffix}'
     else:
@@ -245,4 +263,8 @@ def _process_expansion(found: RecordedClass, rest: Sequence[PointPart], pid: int
     # What was recorded of this process alone needs no further filter.
     filtered = pid if pid and found.pid != pid else 0
     strings = found.strings or {"name": found.name, "provider": found.provider}
-    return Expansion(MarkerAttachment(_marker(found), filtered), point, strings)
+    attachment = MarkerAttachment(_marker(found), filtered)
+    if found.kind is not Kind.PROCESS:
+        return Expansion(attachment, point, strings)
+    values = processes.CallValues(found.name, found.variables)
+    return Expansion(attachment, point, strings, values, members_list=True)
