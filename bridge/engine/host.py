@@ -60,7 +60,9 @@ class LiveHost:
     def memory(self, pid: int | None, address: int, size: int) -> bytes:
         """The bytes at an address; fewer where what can be read ends."""
         try:
-            with (PROC / str(pid or "self") / "mem").open("rb", buffering=0) as file:
+            with (PROC / str("self" if pid is None else pid) / "mem").open(
+                "rb", buffering=0
+            ) as file:
                 return os.pread(file.fileno(), size, address)
         except (OSError, OverflowError):
             return b""

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.ir.reference.faults import Unreadable
+from bridge.ir.reference.host import NoHost
 from bridge.ir.reference.session import Hit, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bridge.ir.program import Program
+    from bridge.ir.reference.host import Host
     from bridge.ir.reference.machine import Item
 
 __all__ = ["Hit", "Interpreter", "Outcome", "Unreadable"]
@@ -45,12 +47,18 @@ class Interpreter:
         output: Callable[[bytes], object] | None = None,
         *,
         target: int = 0,
+        host: Host | None = None,
     ) -> None:
         self._program = program
         self._output = bytearray()
         self._messages: list[str] = []
         self.session = Session(
-            program, contexts, output or self._output.extend, self._messages.append, target
+            program,
+            contexts,
+            output or self._output.extend,
+            self._messages.append,
+            target,
+            host or NoHost(),
         )
 
     def run_handler(

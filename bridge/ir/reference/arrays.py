@@ -27,6 +27,8 @@ class OrderedArray:
     def __init__(self, declaration: Array) -> None:
         self.declaration = declaration
         self.entries: dict[Key, Entry] = {}
+        self.sorted = 0
+        """How often the order has changed."""
 
     def get(self, key: Key) -> Item:
         """The value, 0 or "" if there is none."""
@@ -80,6 +82,7 @@ class OrderedArray:
         else:
             _select(keys, selected, weight, descending=order.descending)
         self.entries = {key: self.entries[key] for key in keys}
+        self.sorted += 1
 
     def _weight(self, order: Order) -> Callable[[Key], Item]:
         if order.by == "key":

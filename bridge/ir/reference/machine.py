@@ -32,11 +32,28 @@ class _NextOverload(Exception):
 
 @dataclass(slots=True)
 class _Iteration:
-    keys: list[Key]
+    """A walk along an array; `keys` are those ahead, the next one last.
+
+    Nothing but another sort can change the array meanwhile. The walk then goes on behind the
+    entry where it is, wherever that is now.
+    """
+
     array: OrderedArray
     limit: int | None
     slices: Sequence[Item | None]
     visited: int = 0
+    keys: list[Key] = field(default_factory=list)
+    sorted: int = -1
+    at: Key | None = None
+
+    def ahead(self) -> list[Key]:
+        """The keys that are ahead now."""
+        if self.sorted != self.array.sorted:
+            self.sorted = self.array.sorted
+            self.keys = list(self.array.entries)[::-1]
+            if self.at is not None:
+                del self.keys[self.keys.index(self.at) :]
+        return self.keys
 
 
 @dataclass(slots=True)
@@ -195,13 +212,12 @@ class Machine:
 
 def _advance(iteration: _Iteration) -> Key | None:
     """The next key; entries that do not match the slice count against the limit."""
-    while iteration.keys:
+    while keys := iteration.ahead():
         if iteration.limit is not None and iteration.visited >= iteration.limit:
             return None
-        key = iteration.keys.pop()
+        iteration.at = key = keys.pop()
         iteration.visited += 1
-        here = key in iteration.array.entries
-        if here and (not iteration.slices or matches(key, iteration.slices)):
+        if not iteration.slices or matches(key, iteration.slices):
             return key
     return None
 
@@ -351,8 +367,7 @@ def _iterate(m: Machine, f: _Frame, op: ops.IterBegin) -> None:
     limit = None if op.limit is None else _long(f, op.limit)
     if op.order is not None:
         array.sort(op.order, limit)
-    keys = list(array.entries)[::-1]
-    f.iterations[op.iterator] = _Iteration(keys, array, limit, _pattern(f, op.slices))
+    f.iterations[op.iterator] = _Iteration(array, limit, _pattern(f, op.slices))
 
 
 def _drop(_: Machine, f: _Frame, op: ops.IterDelete) -> None:

@@ -10,8 +10,10 @@ from scripts import compile_text
 
 from bridge.codegen.native import compile_native
 from bridge.engine.base import EmptyFeed, SessionOptions, run_session
+from bridge.engine.host import LiveHost, Output
 from bridge.engine.native import NativeSession
 from bridge.ir.interpret import MINUTE_NS, Interpreter
+from bridge.ir.reference.host import NoHost
 from bridge.markers import Timer
 from bridge.placement import place
 from bridge.script.builtins import CONTEXTS
@@ -92,7 +94,9 @@ def _content(file: int) -> bytes:
 def run_interpreted(placed: Placed, events: list[Event]) -> Seen:
     """The executable definition."""
     hits = [hit for event in events for hit in event.hits(placed)]
-    outcome = Interpreter(placed.program, CONTEXTS).run_session(hits=hits)
+    # in a replay there is no memory
+    host = NoHost() if has_timers(placed) else LiveHost(Output(-1))
+    outcome = Interpreter(placed.program, CONTEXTS, host=host).run_session(hits=hits)
     return _seen(outcome.output, "".join(f"{m}\n" for m in outcome.messages), outcome.exit_code)
 
 

@@ -23,6 +23,7 @@ from bridge.ir.reference import machine as reference
 from bridge.ir.reference.faults import ScriptError, Unreadable
 from bridge.ir.reference.statistics import Statistic
 from bridge.markers import Begin, End, Error, MarkerAttachment, Timer
+from bridge.script.builtins import BUILTINS as TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,15 +34,11 @@ _NAMED = {LEAST: "least", -1: "minus-one", 0: "zero", 1: "one", MOST: "most"}
 SIZES = ("none", "number", "star")
 LETTERS = "diuoxXpcbmMs"
 FLAGS = ("", "0", "+", "-", " ", "#")
-_BUILTIN_NAMES = """
-strlen substr stringat isinstr strpos str_replace strtol isdigit text_str text_strn
-string_quoted tokenize matched ngroups errno_str ctime pp pn user_mode is_return
-string_to_fp long_to_fp fp_to_string fp_to_long fp_add fp_sub fp_mul fp_div fp_rem fp_eq fp_le
-fp_lt target exit abort error warn log speculation speculate commit discard
-user_string user_string_n pid execname gettimeofday_ms
-"""
-BUILTINS = tuple(_BUILTIN_NAMES.split())
-"""Built-ins whose result does not depend on the machine or the moment."""
+UNFORESEEN = {"randint", "get_loadavg_index", "sprint_loadavg", "env_var", "tz_gmtoff"}
+UNFORESEEN |= {"tz_name", "symname", "symdata"}
+UNFORESEEN |= {"switch_file", "system", "printk", "ftrace", "raise"}
+"""Built-ins that chance, the machine or the moment decide, or that act on the machine."""
+BUILTINS = sorted({name for name, _ in TABLE} - UNFORESEEN)
 
 
 def _class(value: int) -> str:

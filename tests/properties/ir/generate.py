@@ -68,7 +68,27 @@ GLOBALS = {
     "sh": "global sh%[2]",
 }
 """How each global is declared; those that a script does not use are left out."""
+LONG_CONTEXTS = ("pid", "tid", "ppid", "uid", "euid", "gid", "egid", "cpu", "pgrp", "sid")
+LONG_CONTEXTS += ("task_current", "get_cycles", "ktime_get_ns")
+LONG_CONTEXTS += tuple(f"gettimeofday_{unit}" for unit in ("s", "ms", "us", "ns"))
+LONG_CONTEXTS += tuple(f"local_clock_{unit}" for unit in ("s", "ms", "us", "ns"))
+KERNEL_READS = tuple((f"kernel_{kind}", 0) for kind in ("char", "short", "int", "long"))
+KERNEL_READS += tuple((f"kernel_{s}int{n}", 0) for s in ("", "u") for n in (8, 16, 32, 64))
+KERNEL_READS += (("kernel_pointer", 0), ("kernel_string", 0), ("kernel_string_n", 1))
+KERNEL_READS += (("kernel_string_utf16", 0), ("kernel_string_utf32", 0))
+KERNEL_READS += (("kernel_buffer_quoted_error", 2),)
+TEXT_CONTEXTS = ("execname", "execname", "pexecname", "cmdline_str")
+ASKED = (*(f"{name}()" for name in (*LONG_CONTEXTS, *TEXT_CONTEXTS)), "probefunc()", "ppfunc()")
+
+
+def _text_of(call: str) -> str:
+    return f'sprintf("%d", {call})' if call[:-2] in LONG_CONTEXTS else call
+
+
 FUNCTIONS = {
+    "told": " ".join(
+        ("function told:string() {{ return", " . ".join(map(_text_of, ASKED)), "}}")
+    ),
     "add": """function add:long(a:long, b:long) {{
   if (a > b) return a - b; g1 += a; return a + b }}""",
     "pick": """function pick:string(a:long) {{ if (a & 1) next; return sprintf("even %d", a) }}
@@ -199,7 +219,7 @@ class Generator:
     def _long_leaf(self, _: int = 0) -> str:
         leaves = ["l0", "l1", "l2", "g0", "g1", *self.random.sample(LONGS, 3)]
         if self.on_hit:
-            leaves += ["$arg1", "$arg2", "$arg1", "$arg2", "pid()", "gettimeofday_ms()"]
+            leaves += ["$arg1", "$arg2", "$arg1", "$arg2", f"{self._pick(*LONG_CONTEXTS)}()"]
         return self.random.choice(leaves)
 
     def _arithmetic(self, depth: int) -> str:
@@ -282,8 +302,14 @@ class Generator:
             f"fp_to_long(long_to_fp({self.long(0)}), {self._pick('0', '1', '2', '3', '4')}, 0)",
             f"fp_{self._pick('add', 'sub', 'mul', 'div', 'eq', 'le', 'lt')}({self._real()}, "
             f"{self._real()})",
-            f"user_{number}({self.long(0)})",
+            f"user_{number}({self._address()})", f"user_{number}({self._address()})",
+            f"fp_sqrt({self._real()})", f"fp32_to_fp64({self.long(0)})",
+            f"errno_p({self.long(0)})", "stp_pid()",
         )  # fmt: skip
+
+    def _address(self) -> str:
+        """At a hit often one that can be read, so that the handler alone knows it."""
+        return self._pick("$arg1 + l0", "$arg2 + l0", self.long(0)) if self.on_hit else "g1"
 
     def _real(self) -> str:
         return self._pick(
@@ -325,7 +351,8 @@ class Generator:
         chosen = self.random.choice(LONG_WORDS if self.random.random() < 0.05 else WORDS)
         leaves = ["t0", "t1", "s0", "s1", f'"{chosen}"', f'"{chosen}"']
         if self.on_hit:
-            leaves += ["execname()", "user_string($arg2)", "$$name", "$$vars"]
+            leaves += [f"{self._pick(*TEXT_CONTEXTS)}()", "user_string($arg2)"]
+            leaves += ["$$name", "$$vars"]
         return self.random.choice(leaves)
 
     def _concat(self, depth: int) -> str:
@@ -370,7 +397,11 @@ class Generator:
             f"errno_str({self._pick('2', '-13')})", f"errno_str({self.long(0)})",
             f"ctime({self.long(0)})", "pp()", "pn()", "ppfunc()",
             f"fp_to_string({self._real()}, {self._pick('0', '2', '6')})",
-            f"user_string_n({self.long(0)}, 5)",
+            f"user_string_n({self._address()}, {self._pick('5', '600', self.long(0))})",
+            f"user_string_utf{self._pick('16', '32')}({self._address()})",
+            f"user_buffer_quoted{self._pick('', '_error')}({self._address()}, {self._key(0)}, "
+            f"{self._pick('7', '40', self.long(0))})",
+            "probefunc()", "module_name()",
         )  # fmt: skip
 
     def _conversion(self, depth: int) -> tuple[str, list[str]]:
@@ -490,6 +521,15 @@ class Generator:
         shapes = [f"[{a}, {b}]" for a in (key[0], "*") for b in (key[1], "*")]
         asked = ", ".join(f"{shape} in as" for shape in shapes)
         return f"{self._filled('as')} println({asked}); delete as{self._pick(*shapes)};"
+
+    def _machine(self, _: int) -> str:
+        """All that a hit says, asked by a function; elsewhere all that cannot be read."""
+        if self.on_hit:
+            return "println(told());"
+        return "\n".join(
+            f"try {{ println({name}(g1{', 5' * more})) }} catch (m) {{ println(m) }}"
+            for name, more in KERNEL_READS
+        )
 
     def _floats(self, _: int) -> str:
         one, two = self._real(), self._real()
@@ -684,7 +724,7 @@ _STATEMENTS = (
     "_raise", "_leave", "_stop", "_delete", "_delete", "_speculation", "_spin", "_extremes",
     "_extremes", "_conversions", "_conversions", "_conversions", "_floats", "_builtins",
     "_builtins", "_sorted", "_sorted", "_sorted", "_sorted", "_sorted", "_statistics",
-    "_statistics", "_membership",
+    "_statistics", "_membership", "_machine",
 )  # fmt: skip
 
 

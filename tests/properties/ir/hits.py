@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +20,15 @@ if TYPE_CHECKING:
     from bridge.ir.program import Capture
 
 Item = int | bytes
-NUMBERS = (0, 1, -1, 5, 1000, 2**31, 2**63 - 1, -(2**63))
+READABLE = (
+    b'tea\0\xff\x80\x00\x80"two\n\xc3\xa9\0a\0\xe9\0\xac\x20\x3d\xd8\0\xde\0\0'
+    b"b\0\0\0\0\xf6\x01\0\0\0\0\0" + b"x" * 600
+)
+MEMORY = ctypes.create_string_buffer(READABLE)
+"""Memory of ours that handlers can read: the processes of hits are this one, or none."""
+READ = ctypes.addressof(MEMORY)
+NUMBERS = (0, 1, -1, 5, 1000, 2**31, 2**63 - 1, -(2**63), READ, READ + 4, READ + 17, READ + 29)
+PROCESSES = (os.getpid(), os.getpid(), 0, -1, 2**31)
 TIMES = (0, 999_999, 1_790_000_000_123_456_789)
 TEXTS = (b"", b"a", b"bash", b"some text", b"\xff\x01", b"x" * 511)
 
@@ -83,8 +93,10 @@ def _values(
 def _value(capture: Capture, chance: random.Random, times: Sequence[int]) -> Item | None:
     if isinstance(capture, Load) and chance.random() < 0.2:
         return None
-    if capture == Context("realtime_ns"):
+    if capture in {Context("realtime_ns"), Context("monotonic_ns")}:
         return chance.choice(times)
+    if capture == Context("pid"):
+        return chance.choice(PROCESSES)
     if capture_type(capture) is Value.LONG:
         return chance.choice(NUMBERS)
     return chance.choice(TEXTS)
