@@ -1,9 +1,9 @@
-"""What handlers read of a process or of the kernel at addresses known only while they run.
+"""What handlers read of a process or of the kernel and only know while they run.
 
-Such a read cannot be made at the hit. At a place in a program the process is held until the
-handler is done (`why_held`, csrc/hold.h); everywhere else, and where a hit has to be repeated
-from a recording, it is refused (`refused`). One rule: nothing is read at a later moment than
-the hit without saying so.
+That is memory at computed addresses, the stack, the files in memory. Such a read cannot be made
+at the hit. At a place in a program the process is held until the handler is done (`why_held`,
+csrc/hold.h); everywhere else, and where a hit has to be repeated from a recording, it is
+refused (`refused`). One rule: nothing is read at a later moment than the hit without saying so.
 """
 
 from __future__ import annotations
@@ -26,12 +26,20 @@ PLACES = frozenset({Kind.USDT, Kind.FUNCTION, Kind.FUNCTION_RETURN})
 """Kinds of markers at which a process can be held: it is in its own code there."""
 
 
+UNWOUND = "x86_64"
+"""The machine whose stacks csrc/unwind.h reads."""
+
+
 class _Read(NamedTuple):
-    """A read: `name` as scripts call it, its error site, whose memory it is."""
+    """A read: `name` as scripts call it, its error site, whose memory it is.
+
+    `of_process`: not of memory at an address, but of the stack or of what is mapped.
+    """
 
     name: str
     site: int
     is_kernel: bool
+    of_process: bool = False
 
 
 def _reads(program: Program, handler: Handler) -> Iterator[_Read]:
@@ -39,10 +47,12 @@ def _reads(program: Program, handler: Handler) -> Iterator[_Read]:
         match op:
             case ops.CallBuiltin(name=name, arguments=arguments, site=site):
                 builtin = BUILTINS.get((name, len(arguments)))
-                if builtin is not None and builtin.effect is Effect.MEMORY:
-                    # the library's functions are made of those that end in _error
-                    called = name.removesuffix("_error")
-                    yield _Read(called, site, name.startswith("kernel_"))
+                effect = builtin.effect if builtin is not None else Effect.PURE
+                if effect in (Effect.MEMORY, Effect.PROCESS):
+                    # the library's functions are made of those with such names
+                    called = name.removesuffix("_error").removeprefix("_")
+                    of_process = effect is Effect.PROCESS
+                    yield _Read(called, site, name.startswith("kernel_"), of_process)
             case ops.PrintFormat(format=number, site=int(site)):
                 yield from _printed("printf", program.formats[number], site)
             case ops.FormatString(format=number, site=int(site)):
@@ -66,7 +76,10 @@ def why_held(program: Program, attachment: MarkerAttachment, handlers: tuple[int
         for read in _reads(program, program.handlers[number]):
             if not read.is_kernel:
                 place = program.sites[read.site].text.partition(" at ")[2].partition(" ")[0]
-                return f"{read.name}() at {place} reads what only the handler knows"
+                what = "reads what only the handler knows"
+                if read.of_process:
+                    what = "looks at the process"
+                return f"{read.name}() at {place} {what}"
     return ""
 
 
@@ -78,13 +91,24 @@ def refused(program: Program, *, record: bool) -> Iterator[Diagnostic]:
         if not isinstance(attachment, MarkerAttachment):
             continue
         for read in _reads(program, handler):
-            reason = _reason(attachment.marker.kind, read, record=record)
+            reason = _reason(attachment, read, record=record)
             if reason and read.site not in told:
                 told.add(read.site)
                 yield _diagnostic(program, read, reason)
 
 
-def _reason(kind: Kind, read: _Read, *, record: bool) -> str:
+def looks_at_processes(program: Program) -> bool:
+    """Whether anything in it needs what is known of the files in processes."""
+    return any(
+        read.of_process for handler in program.handlers for read in _reads(program, handler)
+    )
+
+
+def _reason(attachment: MarkerAttachment, read: _Read, *, record: bool) -> str:
+    """Why something cannot be read at a marker; "" if it can."""
+    kind = attachment.marker.kind
+    if read.of_process:
+        return _process_reason(attachment, record=record)
     if kind is Kind.RECORDED:
         return "its address is known only while the handler runs, so the trace does not have it"
     if read.is_kernel:
@@ -99,11 +123,25 @@ def _reason(kind: Kind, read: _Read, *, record: bool) -> str:
     return ""
 
 
+def _process_reason(attachment: MarkerAttachment, *, record: bool) -> str:
+    kind = attachment.marker.kind
+    if kind is Kind.RECORDED:
+        return "it looks at the process, which a trace does not hold"
+    if kind not in PLACES:
+        return "it looks at the process, which cannot be held at a tracepoint"
+    if record:
+        return "it looks at the process, which a trace cannot hold"
+    if attachment.marker.machine != UNWOUND:
+        return f"stacks and symbols are known on {UNWOUND} only"
+    return ""
+
+
 def _diagnostic(program: Program, read: _Read, reason: str) -> Diagnostic:
     site = program.sites[read.site]
+    code, verb = ("no-process", "look") if read.of_process else ("computed-address", "read")
     return Diagnostic(
-        "computed-address",
-        f"{read.name}() cannot read here: {reason}",
+        code,
+        f"{read.name}() cannot {verb} here: {reason}",
         site.span,
         site.text.partition(" at ")[0],
     )

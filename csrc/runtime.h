@@ -170,6 +170,8 @@ struct mb_session {
 	uint32_t flags;
 	char execname[16];
 	struct mb_symbols *symbols;	/* the kernel's, once asked for */
+	struct mb_stack *stack;		/* the last back trace, once asked for */
+	uint64_t hit;			/* how many there were */
 
 	struct mb_pool pool;
 	struct mb_output out;
@@ -270,6 +272,9 @@ int32_t mb_format_text(struct mb_session *session, const struct mb_format *forma
 
 /* builtin_symbols.c */
 void mb_symbols_free(struct mb_symbols *symbols);
+
+/* builtin_stack.c */
+void mb_stack_free(struct mb_stack *stack);
 
 /* runtime.c */
 int32_t mb_raise(struct mb_session *session, uint32_t site, const char *message);

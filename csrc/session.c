@@ -171,6 +171,7 @@ int mb_session_dispatch(struct mb_session *session, const struct mb_record *reco
 	hook = &session->hooks[record->hook];
 	session->record = record;
 	session->hook = hook;
+	session->hit++;
 	if (session->limits.flags & MB_TRACE_TIME)
 		session->clock_ns = record->time_ns;
 	for (uint32_t i = 0; i < hook->count && session->state == MB_RUNNING; i++)

@@ -6,6 +6,7 @@ struct mb_limits {
 	int64_t maxerrors;
 	int64_t maxskipped;
 	int32_t hist_elision;
+	uint32_t maxbacktrace;
 	uint32_t flags;
 };
 struct mb_stat_shape {
@@ -56,6 +57,7 @@ int mb_session_add_handler(void *session, uintptr_t run, uintptr_t condition, in
 			   const char *point, const char *script_point);
 int mb_session_add_hook(void *session, const uint32_t *handlers, uint32_t count, const int32_t *context);
 void mb_session_hold(struct mb_session *session, uint32_t hook);
+int mb_session_know(struct mb_session *session, const char *path);
 int mb_session_add_timer(void *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns);
 void mb_session_outputs(void *session, int out, int messages);
 int mb_session_set_output_path(void *session, const char *path);

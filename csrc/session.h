@@ -31,7 +31,9 @@ enum mb_kind { MB_LONG = 0, MB_STRING = 1, MB_STATISTIC = 2, MB_ARRAY = 3 };
 /* What an engine can tell of a hit, in the order of bridge.ir.program.CONTEXTS. */
 enum mb_context {
 	MB_PID, MB_TID, MB_PPID, MB_UID, MB_EUID, MB_GID, MB_EGID, MB_CPU, MB_EXECNAME,
-	MB_REALTIME, MB_MONOTONIC, MB_PGRP, MB_SID, MB_TASK, MB_PEXECNAME, MB_COMMAND, MB_CONTEXTS
+	MB_REALTIME, MB_MONOTONIC, MB_PGRP, MB_SID, MB_TASK, MB_PEXECNAME, MB_COMMAND,
+	MB_REGISTERS,		/* as struct mb_frame has them */
+	MB_CONTEXTS = MB_REGISTERS + 17
 };
 
 #define MB_ARGUMENT_END 037	/* between the arguments of MB_COMMAND */
@@ -55,6 +57,7 @@ struct mb_limits {
 	int64_t maxerrors;
 	int64_t maxskipped;
 	int32_t hist_elision;
+	uint32_t maxbacktrace;
 	uint32_t flags;
 };
 
@@ -121,6 +124,7 @@ int mb_session_add_handler(struct mb_session *session, uintptr_t run, uintptr_t 
 			   const char *point, const char *script_point);
 int mb_session_add_hook(struct mb_session *session, const uint32_t *handlers, uint32_t count, const int32_t *context);
 void mb_session_hold(struct mb_session *session, uint32_t hook);	/* see hold.h */
+int mb_session_know(struct mb_session *session, const char *path);	/* a file whose symbols and frames back traces use */
 int mb_session_add_timer(struct mb_session *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns);
 void mb_session_outputs(struct mb_session *session, int out, int messages);
 int mb_session_set_output_path(struct mb_session *session, const char *path);	/* for switch_file() */

@@ -120,6 +120,7 @@ static void free_texts(struct mb_session *session)
 	free(session->token_text);
 	free(session->out_path);
 	mb_symbols_free(session->symbols);
+	mb_stack_free(session->stack);
 }
 
 static void free_speculations(struct mb_session *session)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from bridge.markers import Targets
 
 MEGABYTE = 1 << 20
-MODULES = "print symbols of this program or library, too"
+MODULES = "know symbols and stack frames of this program or library, too"
+LIBRARIES = "know those of all libraries of the programs, too"
 LARGEST_RING = 1 << 30
 """The kernel takes ring buffers whose size fits in 32 bits, in powers of two."""
 
@@ -40,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("-l", dest="names", metavar="POINTS", help="list probe points instead")
     add("-L", dest="pattern", metavar="POINTS", help="list them with their variables")
     add("-d", dest="modules", metavar="FILE", action="append", default=[], help=MODULES)
+    add("--ldd", dest="libraries", action="store_true", help=LIBRARIES)
     add("-V", "--version", action="version", version=f"markbridge {__version__}")
     add("-o", dest="output", metavar="FILE", help="write the script's output there")
     add("-T", dest="seconds", type=_seconds, metavar="SEC", help="end after so many seconds")
@@ -166,7 +168,9 @@ def _switchable(name: str | None) -> str:
     return str(Path(name).absolute()) if name is not None and Path(name).is_file() else ""
 
 
-def _session_options(arguments: argparse.Namespace, output: int) -> SessionOptions:
+def _session_options(
+    arguments: argparse.Namespace, placed: Placed, output: int
+) -> SessionOptions:
     from bridge.engine.base import SessionOptions
 
     return SessionOptions(
@@ -176,6 +180,25 @@ def _session_options(arguments: argparse.Namespace, output: int) -> SessionOptio
         repeat_warnings=arguments.verbose > 0,
         suppress_errors=arguments.suppress_handler_errors,
         output_path=_switchable(arguments.output),
+        modules=() if arguments.replay else _modules(arguments, placed),
+    )
+
+
+def _modules(arguments: argparse.Namespace, placed: Placed) -> tuple[str, ...]:
+    """Files whose symbols and stack frames are known: as in SystemTap, the target's, too."""
+    from bridge.reads import looks_at_processes
+    from bridge.targets.programs import known_modules
+    from bridge.world import LiveWorld
+
+    if not looks_at_processes(placed.program):
+        return ()
+    sites = (s for hook in placed.hooks for s in hook.attachment.marker.sites)
+    return known_modules(
+        (*arguments.modules, *(site.path for site in sites)),
+        arguments.command,
+        arguments.pid,
+        LiveWorld(),
+        libraries=arguments.libraries,
     )
 
 
@@ -224,7 +247,7 @@ def _run_live(arguments: argparse.Namespace, placed: Placed, output: int) -> int
                 placed,
                 target,
                 LiveOptions(
-                    session=_session_options(arguments, output),
+                    session=_session_options(arguments, placed, output),
                     stopped=interruption,
                     seconds=arguments.seconds,
                     ring_bytes=_power_of_two(arguments.megabytes * MEGABYTE),
@@ -266,6 +289,6 @@ def _recorded_targets(arguments: argparse.Namespace) -> Targets:
 def _replay(arguments: argparse.Namespace, placed: Placed, output: int) -> int:
     from bridge.engine.replay import run_replay
 
-    options = _session_options(arguments, output)
+    options = _session_options(arguments, placed, output)
     with Interruption() as interruption:
         return run_replay(placed, arguments.replay, options, interruption).exit_code

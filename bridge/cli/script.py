@@ -97,6 +97,7 @@ LIMITS = {
     "MAXERRORS": (0, (1 << 31) - 1),
     "MAXSKIPPED": (0, (1 << 31) - 1),
     "HIST_ELISION": (-1, 128),
+    "MAXBACKTRACE": (1, 4096),
 }
 """The limits that -D sets, and the values that they may have."""
 

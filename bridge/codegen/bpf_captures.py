@@ -7,11 +7,13 @@ pt_regs (arch/x86/include/uapi/asm/ptrace.h), user_pt_regs (arch/arm64/.../ptrac
 
 from __future__ import annotations
 
+import platform
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.codegen import bpf_text as t
 from bridge.codegen.bpf_object import Control
 from bridge.ir.program import (
+    REGISTERS,
     Argument,
     Capture,
     Computed,
@@ -95,6 +97,8 @@ class Captures:
         self._text = text
         self._task = task
         self._operands = operands
+        self._at_place = bool(machine)
+        machine = machine or platform.machine()
         self._offsets = _OFFSETS.get(machine, {})
         self._pointer = INSTRUCTION_POINTERS.get(machine, "")
         self._control = control
@@ -346,6 +350,8 @@ class Captures:
                 return self._pid_of(PID_TYPES[name])
             case "task":
                 return self._of()
+            case _ if name in REGISTERS:
+                return self._user_register(name)
             case _:
                 raise UnsupportedCaptureError(f"context {name}")
 
@@ -354,6 +360,22 @@ class Captures:
         if self._task:
             return self._argument(self._task)
         return self._text.call(t.CURRENT_TASK)
+
+    def _user_register(self, name: str) -> str:
+        """A register of the process: at a tracepoint that of where it entered the kernel.
+
+        Read as memory, so that it need not be loaded in the entry block.
+        """
+        text = self._text
+        registers = "%ctx"
+        if self._task:
+            return "0"  # of another task than the one that runs
+        if not self._at_place:
+            task = text.call(t.CURRENT_TASK_BTF, result="ptr")
+            registers = text.call(t.TASK_REGISTERS, f"ptr {task}", result="ptr")
+        offset = self._offsets[self._pointer if name == "ip" else name]
+        address = text.value(f"ptrtoint ptr {text.at(registers, offset)} to i64")
+        return self._read(t.READ_KERNEL, address, 8, signed=False)[0]
 
     def _task_member(self, name: str) -> str:
         task = self._of()

@@ -55,7 +55,8 @@ class SessionOptions:
     `output` and `messages` are file descriptors; `output_path` is the file that `output` is, if
     switch_file() may go on to the next one. `replay`: time is what the records say.
     `realtime_offset_ns` is what to add to a record's time to get nanoseconds since 1970.
-    `overrides` are -G values by global name.
+    `modules` are files whose symbols and call frames back traces know, besides those that the
+    script probes.
     """
 
     output: int = 1
@@ -67,6 +68,13 @@ class SessionOptions:
     repeat_warnings: bool = False
     suppress_errors: bool = False
     output_path: str = ""
+    modules: tuple[str, ...] = ()
+
+
+def known_modules(placed: Placed, options: SessionOptions) -> tuple[str, ...]:
+    """Files whose symbols back traces know, without repetition: what is probed comes first."""
+    sites = (site for hook in placed.hooks for site in hook.attachment.marker.sites)
+    return tuple(dict.fromkeys((*(site.path for site in sites), *options.modules)))
 
 
 class Session(Protocol):

@@ -56,6 +56,7 @@ class LiveHost:
     """The machine that we run on."""
 
     output: Output
+    modules: frozenset[str] = frozenset()
 
     def memory(self, pid: int | None, address: int, size: int) -> bytes:
         """The bytes at an address; fewer where what can be read ends."""
@@ -86,6 +87,25 @@ class LiveHost:
         self.output.flush()
         subprocess.Popen(["/bin/sh", "-c", text], stdout=self.output.descriptor)
         return b""
+
+    def maps(self, pid: int | None) -> str:
+        """What is mapped in a process."""
+        try:
+            data = (PROC / str(pid or "self") / "maps").read_bytes()
+        except OSError:
+            return ""
+        return data.decode("utf-8", "surrogateescape")
+
+    def file(self, path: str) -> bytes:
+        """A file, if it is a regular one."""
+        try:
+            return Path(path).read_bytes() if Path(path).is_file() else b""
+        except OSError:
+            return b""
+
+    def known(self) -> frozenset[str]:
+        """Those that the session was told of."""
+        return self.modules
 
     def symbols(self) -> str:
         """The running kernel's."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.artifact import Where
-from bridge.engine.base import RunResult, State
+from bridge.engine.base import RunResult, State, known_modules
 from bridge.engine.hits import hits_of, read_record
 from bridge.engine.host import LiveHost, Output, write_all
 from bridge.ir.reference import session as reference
@@ -54,7 +54,7 @@ class InterpretedSession:
             self._output.write,
             self._message,
             options.target,
-            LiveHost(self._output),
+            LiveHost(self._output, frozenset(known_modules(placed, options))),
             reference.Manner(options.quiet, options.repeat_warnings, options.suppress_errors),
         )
         self._started = False

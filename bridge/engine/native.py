@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 from bridge._native import ffi, lib
 from bridge.codegen.native import NativeCode, compile_native
 from bridge.codegen.runtime import CONTEXT_NUMBERS
-from bridge.engine.base import EmptyFeed, RunResult, SessionOptions, State, run_session
+from bridge.engine.base import (
+    EmptyFeed,
+    RunResult,
+    SessionOptions,
+    State,
+    known_modules,
+    run_session,
+)
 from bridge.errors import HostError
 from bridge.ir.program import Array, Context, Scalar, Value
 from bridge.markers import Timer
@@ -69,8 +76,13 @@ class NativeSession:
             path = os.fsencode(self.options.output_path)
             if lib.mb_session_set_output_path(self.handle, path) < 0:
                 raise HostError("no memory for a session")
+        self._add_modules()
         lib.mb_session_set_target(self.handle, self.options.target)
         lib.mb_session_set_offset(self.handle, self.options.realtime_offset_ns)
+
+    def _add_modules(self) -> None:
+        for path in known_modules(self.placed, self.options):
+            lib.mb_session_know(self.handle, os.fsencode(path))
 
     def _add_handler(self, number: int, handler: Handler) -> None:
         run = self.code.handlers.get(number, 0)
@@ -211,6 +223,7 @@ def _limits(program: Program, options: SessionOptions) -> Any:  # noqa: ANN401 -
             "maxerrors": limits.maxerrors,
             "maxskipped": limits.maxskipped,
             "hist_elision": limits.hist_elision,
+            "maxbacktrace": limits.maxbacktrace,
             "flags": flags | options.replay << 3,
         },
     )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
 from bridge.ir.program import (
+    REGISTERS,
     Argument,
     Capture,
     Context,
@@ -61,6 +62,7 @@ CONTEXT_FIELDS: dict[str, Field] = {
     "task": Field("task", Integer(64, signed=False, base=16)),
     "pexecname": Field("parent_procname", Text()),
     "command": Field("command", Text()),
+    **{name: Field(name, Integer(64, signed=False, base=16)) for name in REGISTERS},
 }
 """Contexts that are fields of the event context, under the names that LTTng gives them."""
 

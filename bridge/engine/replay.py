@@ -25,6 +25,7 @@ from bridge.engine.recording import (
 )
 from bridge.errors import CompileError, TraceError
 from bridge.ir.program import (
+    REGISTERS,
     Argument,
     Capture,
     Computed,
@@ -62,6 +63,7 @@ CONTEXT_NAMES: dict[str, tuple[str, ...]] = {
     "task": ("task",),
     "pexecname": ("parent_procname",),
     "command": ("command",),
+    **{name: (name,) for name in REGISTERS},
 }
 """What tracers call the properties of a hit."""
 

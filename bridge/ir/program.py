@@ -119,6 +119,16 @@ class Context:
     name: str
 
 
+REGISTERS = (
+    *("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp"),
+    *(f"r{number}" for number in range(8, 16)),
+    "ip",
+)
+"""Contexts that are registers of the process, by DWARF's numbers for x86-64.
+
+All but `ip`, where the process was, are known on that machine only.
+"""
+
 CONTEXTS: dict[str, Value] = {
     "pid": Value.LONG,
     "tid": Value.LONG,
@@ -136,6 +146,7 @@ CONTEXTS: dict[str, Value] = {
     "task": Value.LONG,
     "pexecname": Value.STRING,
     "command": Value.STRING,
+    **dict.fromkeys(REGISTERS, Value.LONG),
 }
 """What an engine can tell of a hit.
 
@@ -346,6 +357,7 @@ class Limits:
     maxerrors: int = 0
     maxskipped: int = 100
     hist_elision: int = 2
+    maxbacktrace: int = 20
 
 
 @dataclass(slots=True)

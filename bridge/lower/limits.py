@@ -22,6 +22,7 @@ _FIELDS = {
     "MAXERRORS": "maxerrors",
     "MAXSKIPPED": "maxskipped",
     "HIST_ELISION": "hist_elision",
+    "MAXBACKTRACE": "maxbacktrace",
 }
 RECURSION_NESTING = 10
 """How much deeper than the longest chain of calls a recursive script may go."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from bridge.ir.program import REGISTERS
 from bridge.script.types import Type
 
 LONG, STRING, VOID = Type.LONG, Type.STRING, Type.UNKNOWN
@@ -20,13 +21,15 @@ class Effect(Enum):
 
     PURE: nothing, may be dropped and folded. CONTEXT: reads the current hit (`context` names
     the IR context, `scale` divides a time). MEMORY: reads memory of the traced program or the
-    kernel at the moment of the hit. STATE: changes the session (exit, error, output) or reads
-    what changes by itself (the clock in a begin probe, random numbers).
+    kernel at the moment of the hit. PROCESS: looks at the process that was hit, which has to
+    stand still meanwhile: its stack, the files in its memory. STATE: changes the session (exit,
+    error, output) or reads what changes by itself (the clock in a begin probe, random numbers).
     """
 
     PURE = "pure"
     CONTEXT = "context"
     MEMORY = "memory"
+    PROCESS = "process"
     STATE = "state"
 
 
@@ -59,6 +62,19 @@ def _context(
 
 def _memory(name: str, doc: str, result: Type = LONG, parameters: int = 1) -> Builtin:
     return Builtin(name, (LONG,) * parameters, result, Effect.MEMORY, can_fail=True, doc=doc)
+
+
+def _stack(name: str, doc: str, result: Type = VOID, parameters: int = 0) -> Builtin:
+    """A function of the stack of the process that was hit."""
+    reads = ("pid", *REGISTERS)
+    return Builtin(name, (LONG,) * parameters, result, Effect.PROCESS, doc=doc, reads=reads)
+
+
+def _name(name: str, doc: str, *, can_fail: bool = False) -> Builtin:
+    """What an address in the process that was hit is called."""
+    return Builtin(
+        name, (LONG,), STRING, Effect.PROCESS, can_fail=can_fail, doc=doc, reads=("pid",)
+    )
 
 
 _TABLE = (
@@ -150,6 +166,17 @@ _TABLE = (
     Builtin("is_return", (), LONG, Effect.STATE, doc="whether the probe point is a return"),
     Builtin("symname", (LONG,), STRING, Effect.STATE, doc="kernel symbol at an address"),
     Builtin("symdata", (LONG,), STRING, Effect.STATE, doc="it with offset, size, module"),
+    _context("uaddr", "ip", doc="where the process was"),
+    # --- the stack of the process, names of addresses in it
+    _stack("ubacktrace", "addresses of the calls that led there, in hexadecimal", STRING),
+    _stack("sprint_ubacktrace", "the calls that led there, one a line", STRING),
+    _stack("print_ubacktrace", "print the calls that led there"),
+    _stack("print_ubacktrace", "print the calls that led to pc, sp, fp", parameters=3),
+    _stack("print_ubacktrace_brief", "print only their names"),
+    _stack("_ustack", "one of the addresses, 0 if there are fewer", LONG, 1),
+    _name("usymname", "symbol at an address of the process"),
+    _name("usymdata", "it with offset, size, module"),
+    _name("umodname", "file that is there", can_fail=True),
     # --- floating point, carried in 64 bits
     Builtin(
         "string_to_fp", (STRING,), LONG, Effect.PURE, can_fail=True, doc="number in a text"

@@ -34,7 +34,8 @@ wins.
 
 Effect: *pure* functions depend on nothing but their arguments; *context* is what the hit says
 (in a handler that no hit started: what markbridge itself is); *memory* is read where the hit
-is; *state* is that of the session or the system.
+is; *process* looks at the process that was hit, which is held meanwhile; *state* is that of the
+session or the system.
 
 Where: `kernel`, at the hit itself; `native`, in the machine code of handlers in user space;
 `interpreter`, the reference; `replay`, over a recorded trace, which has to hold what was read
@@ -78,6 +79,8 @@ def engines(builtin: Builtin) -> tuple[str, ...]:
     if builtin.effect is Effect.MEMORY:
         captured = builtin.name in STRINGS or builtin.name in NUMBERS
         return (KERNEL, NATIVE, INTERPRETER, REPLAY) if captured else (NATIVE, INTERPRETER)
+    if builtin.effect is Effect.PROCESS:
+        return (NATIVE, INTERPRETER)
     return (NATIVE, INTERPRETER, REPLAY)
 
 

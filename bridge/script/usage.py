@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bridge.script import ast
 from bridge.script.builtins import Builtin, Effect
 from bridge.script.typed import Facts, FunctionInfo, GlobalVariable, LocalVariable
+from bridge.script.types import Type
 from bridge.script.walk import children, walk
 
 if TYPE_CHECKING:
@@ -174,5 +175,5 @@ class Effects:
 
     def _call(self, found: Builtin | Sequence[FunctionInfo] | None) -> bool:
         if isinstance(found, Builtin):
-            return found.effect is Effect.STATE
+            return found.effect is Effect.STATE or found.result is Type.UNKNOWN
         return any(function in self._impure for function in found or ())

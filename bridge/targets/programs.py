@@ -19,7 +19,7 @@ from bridge.words import expand
 from bridge.world import find_executable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bridge.targets.elf import ElfFile
     from bridge.world import World
@@ -71,6 +71,27 @@ def command_program(command: str) -> str:
     except (BridgeError, ValueError):
         words = command.split()
     return next((w for w in words if "=" not in w.split("/")[0]), "")
+
+
+def known_modules(
+    given: Iterable[str], command: str, pid: int, world: World, *, libraries: bool = False
+) -> tuple[str, ...]:
+    """The real paths of files and of the target's program; with the libraries that they need.
+
+    What is no file (`-d kernel`) is left out.
+    """
+    words = list(given)
+    if command:
+        words += program_paths(command_program(command), world)
+    path = process_path(pid, world) if pid else None
+    words += [path] if path is not None else []
+    found = dict.fromkeys(world.real_path(word) for word in words if world.exists(word))
+    if libraries:
+        for name in list(found):
+            elf = open_elf(name, world, Sink())
+            if elf is not None:
+                found |= dict.fromkeys(needed_libraries(elf, world).values())
+    return tuple(found)
 
 
 # --- libraries --------------------------------------------------------------------------------

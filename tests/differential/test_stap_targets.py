@@ -35,9 +35,7 @@ CANNOT = {
 }
 """Cases that this kernel stands against, and how."""
 
-NOT_YET: dict[str, str] = {
-    "guest_c17_ubacktrace": "back traces",
-}
+NOT_YET: dict[str, str] = {}
 """Cases that do not work yet; who makes one work takes it out of here."""
 
 FLAGS = {"target2": "-no-pie -pthread", "u": "-O2", "v": "-O2", "w": "-O2"}

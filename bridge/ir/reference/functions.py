@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.ir.arithmetic import MASK, wrap
-from bridge.ir.reference import floats, memory, symbols
+from bridge.ir.reference import floats, memory, stacks, symbols
 from bridge.ir.reference.faults import AbortedError, ScriptError
 from bridge.ir.reference.text import escaped, int32
 
@@ -270,6 +270,7 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "randint": _randint,
     **memory.FUNCTIONS,
     **symbols.FUNCTIONS,
+    **stacks.FUNCTIONS,
     "text_strn": _text_strn,
     "tz_gmtoff": lambda _: time.timezone,
     "tz_name": lambda _: time.tzname[0].encode(),

@@ -28,6 +28,18 @@ class Host(Protocol):
         """Run a shell command; what it printed, unless that went to the output by itself."""
         ...
 
+    def maps(self, pid: int | None) -> str:
+        """The lines of /proc/PID/maps."""
+        ...
+
+    def file(self, path: str) -> bytes:
+        """The bytes of a file that is mapped there; none if it cannot be read."""
+        ...
+
+    def known(self) -> frozenset[str]:
+        """The files whose symbols and call frames back traces may use."""
+        ...
+
     def symbols(self) -> str:
         """The lines of /proc/kallsyms."""
         ...
@@ -55,6 +67,18 @@ class NoHost:
         """To its end; what it printed."""
         shell = ["sh", "-c", text.decode("latin-1")]
         return subprocess.run(shell, check=False, stdout=subprocess.PIPE).stdout
+
+    def maps(self, _pid: int | None) -> str:
+        """Nothing."""
+        return ""
+
+    def file(self, _path: str) -> bytes:
+        """Nothing."""
+        return b""
+
+    def known(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
 
     def symbols(self) -> str:
         """None: addresses would be those of another kernel."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bridge.ir.program import Handler, Program
     from bridge.ir.reference.faults import Unreadable
+    from bridge.ir.reference.images import Image
     from bridge.ir.reference.machine import Item
     from bridge.ir.reference.patterns import Found
     from bridge.ir.reference.symbols import Symbol
@@ -90,6 +91,7 @@ class Session:
     speculated: int = 0
     warned: set[bytes] = field(default_factory=set)
     symbols: list[Symbol] | None = None
+    images: dict[str, Image | None] = field(default_factory=dict)
     commands: list[bytes] = field(default_factory=list)
     """Shell commands of the running handler, which run when it is done."""
 

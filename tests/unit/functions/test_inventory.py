@@ -143,13 +143,13 @@ SCRIPTS = {
 
 MISSING = {
     "needs registers": """
-        pointer_arg int_arg ulong_arg register u32_arg uint_arg u64_arg returnval addr uaddr
+        pointer_arg int_arg ulong_arg register u32_arg uint_arg u64_arg returnval
         probing_32bit_app
     """,
-    "needs stacks or symbols": """
-        ubacktrace backtrace usymname print_backtrace print_ustack print_ubacktrace print_stack
-        sprint_ubacktrace print_syms ustack sprint_backtrace usymdata symfileline
+    "needs stacks of the kernel": """
+        backtrace print_backtrace print_stack print_syms sprint_backtrace
     """,
+    "needs line numbers of the kernel": "symfileline",
     "needs lists or trees of kernel structures": """
         pid2task pid2execname task_dentry_path d_name reverse_path_walk inode_name
         tcpmib_local_addr tcpmib_remote_addr tcpmib_remote_port tcpmib_local_port

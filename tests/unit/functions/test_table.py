@@ -39,6 +39,7 @@ ALL = (
     *CONTEXTS,
     *(Context(name) for name in ("euid", "gid", "egid", "pgrp", "sid", "task", "pexecname")),
     Context("command"),
+    Context("ip"),
 )
 
 

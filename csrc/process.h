@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The files in a process's memory, by address: from /proc/PID/maps, and the images of those whose symbols and call frame information
+ * the session was told to know (the programs that it probes, and -d).
+ */
+#ifndef MB_PROCESS_H
+#define MB_PROCESS_H
+
+#include <stdint.h>
+
+#include "image.h"
+
+/* A file that is, or may be, in a process. */
+struct mb_module {
+	char *path;
+	int is_known;		/* the session was told to know its symbols */
+	int is_tried;
+	struct mb_image *image;	/* NULL if it is not read yet, or cannot be */
+	struct mb_module *next;
+};
+
+struct mb_mapping {
+	uint64_t start, end, offset;
+	struct mb_module *module;
+};
+
+struct mb_process {
+	struct mb_module *modules;
+	struct mb_module vdso;
+	struct mb_mapping *mapping;
+	uint32_t count, room;
+	int64_t pid;
+	uint64_t hit;		/* of which hit the mappings are; 0: of none */
+};
+
+/* Where an address is: `module` is NULL if no file is there. */
+struct mb_place {
+	struct mb_module *module;
+	uint64_t start, end;	/* of the module in memory */
+	uint64_t bias;
+};
+
+int mb_process_know(struct mb_process *process, const char *path);
+void mb_process_free(struct mb_process *process);
+
+/* Read the mappings of a process; those of the same hit are read once. */
+int mb_process_read(struct mb_process *process, int64_t pid, uint64_t hit);
+
+void mb_process_place(struct mb_process *process, uint64_t address, struct mb_place *place);
+
+/* Go to the caller: as mb_image_step; -ENXIO if no known file is at the pc. */
+int mb_process_step(struct mb_process *process, struct mb_frame *frame);
+
+/* Memory of the process, as mb_frame_memory has it. */
+int mb_process_memory(void *process, uint64_t address, void *dest, size_t bytes);
+
+#endif

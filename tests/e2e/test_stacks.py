@@ -1,0 +1,115 @@
+"""Back traces of a program at its markers and functions, while it is held."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Runner
+
+pytestmark = pytest.mark.bpf
+
+LIBRARY = r"""
+#include <sys/sdt.h>
+__attribute__((noinline)) int inner(int n) { DTRACE_PROBE1(stacks, inside, n); return n + 1; }
+int outer(int n) { return inner(n) * 2; }
+"""
+PROGRAM = r"""
+#include <pthread.h>
+#include <stdio.h>
+int outer(int);
+static volatile int sum;
+__attribute__((noipa)) int once(int n) { sum += outer(n); return sum; }
+static void *work(void *unused) { for (int i = 0; i < 100; i++) once(i); return unused; }
+int main(void)
+{
+	pthread_t threads[2];
+	for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, work, NULL);
+	for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+	printf("%d\n", sum != 0);
+	return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stacks")
+    (folder / "library.c").write_text(LIBRARY)
+    (folder / "program.c").write_text(PROGRAM)
+    gcc = ("gcc", "-O2", "-fomit-frame-pointer")
+    for words in (
+        ("-shared", "-fPIC", "library.c", "-o", "libstacks.so"),
+        ("-pthread", "program.c", "-o", "program", "-L.", "-lstacks", "-Wl,-rpath,$ORIGIN"),
+    ):
+        subprocess.run([*gcc, *words], cwd=folder, check=True)
+    return folder / "program"
+
+
+def test_every_hit_of_every_thread_has_its_calls(run: Runner, program: Path) -> None:
+    library = program.parent / "libstacks.so"
+    script = (
+        f'global n probe process("{library}").mark("inside") {{ n[sprint_ubacktrace()]++ }}'
+    )
+    script += "probe end { foreach (k in n) println(n[k], k) }"
+
+    done = run("run", "--ldd", "-e", script, "-c", program)
+
+    assert (done.code, done.err) == (0, "")
+    assert done.out.count("inner+0x") == 1
+    text = re.sub(r"\+0x[0-9a-f]+", "+", done.out)
+    own = "inner+ [libstacks.so]\nouter+ [libstacks.so]\nonce+ [program]\nwork+ [program]\n"
+    assert f"\n200{own}" in text
+    assert text.count("[libc.so.6]") == 2
+
+
+def test_where_a_function_returns_its_caller_comes_first(run: Runner, program: Path) -> None:
+    script = f'probe process("{program}").function("once").return '
+    script += "{ println(usymname(uaddr())) print_ubacktrace_brief() exit() }"
+
+    done = run("run", "-e", script, "-c", program)
+
+    first, second = done.out.splitlines()[:2]
+    assert first == "work"
+    assert re.fullmatch(r"work\+0x[0-9a-f]+", second)
+    assert "rerun with 'markbridge run -d " in done.err
+
+
+def test_where_a_thread_entered_the_kernel(run: Runner, program: Path) -> None:
+    script = 'global n probe kernel.trace("sys_enter") '
+    script += "{ if (pid() == target()) n[uaddr() > 4096]++ }"
+    script += " probe end { foreach (k in n) println(k) }"
+
+    done = run("run", "-e", script, "-c", program)
+
+    assert done.out.replace("1\n", "", 1) == "1\n", done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "point", "reason"),
+    [
+        ([], 'kernel.trace("sched_switch")', "which cannot be held at a tracepoint"),
+        (
+            ["--trace", "DIR"],
+            'process("PROGRAM").function("once")',
+            "which a trace cannot hold",
+        ),
+    ],
+)
+def test_where_a_process_cannot_be_held(
+    run: Runner, program: Path, tmp_path: Path, options: list[str], point: str, reason: str
+) -> None:
+    text = f"probe {point} {{ print_ubacktrace() }}".replace("PROGRAM", str(program))
+    words = [word.replace("DIR", str(tmp_path / "trace")) for word in options]
+
+    done = run("run", *words, "-e", text)
+
+    assert done.code == 1
+    assert "error[no-process]: print_ubacktrace() cannot look here: " in done.err
+    assert reason in done.err
