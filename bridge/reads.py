@@ -114,9 +114,10 @@ def _reason(attachment: MarkerAttachment, read: _Read, *, record: bool) -> str:
     if read.is_kernel:
         return "its address is known only while the handler runs, after the hit"
     if kind not in PLACES:
+        where = "at its events" if kind is Kind.PROCESS else "at a tracepoint"
         return (
-            "its address is known only while the handler runs, and a process cannot be held at"
-            " a tracepoint"
+            "its address is known only while the handler runs, and a process cannot be held"
+            f" {where}"
         )
     if record:
         return "its address is known only while the handler runs, so a trace cannot hold it"

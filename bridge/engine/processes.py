@@ -8,6 +8,7 @@ before or after the programs were armed.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from dataclasses import dataclass, field
@@ -144,9 +145,11 @@ class Processes:
         return self.loaded.maps[number]
 
     def _set(self, number: int, key: int, value: int, flags: int = 0) -> bool:
-        """Whether an entry was made; one that is there already is no error."""
+        """Whether an entry was made, of which there was none; full maps are told at the end."""
         pointers = ffi.new("uint64_t *", key), ffi.new("uint64_t *", value)
         code = lib.mb_bpf_map_update(self._map(number), *pointers, flags)
+        if code < 0 and code != -errno.EEXIST:
+            self.loaded.set_word(Control.UNKEPT, self.loaded.word(Control.UNKEPT) + 1)
         return bool(code >= 0)
 
     def _has(self, number: int, key: int) -> bool:

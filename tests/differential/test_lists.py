@@ -195,3 +195,22 @@ def _with_nearest(message: str) -> str:
 )
 def test_points_of_the_session_are_those_of_stap(build_tree: Path, point: str) -> None:
     assert ours(point) == theirs(build_tree, point)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        'process("PROGRAM").thread.*',
+        'process("/nowhere").end',
+        "process(1).syscall.return",
+    ],
+)
+def test_events_of_processes_are_listed_as_by_stap(
+    build_tree: Path, programs: list[Path], point: str
+) -> None:
+    point = point.replace("PROGRAM", str(programs[0]))
+
+    listed = ours(point)
+
+    assert listed == theirs(build_tree, point)
+    assert listed
