@@ -23,7 +23,7 @@ setup(
         "bridge.formats": "formats",
     },
     package_data={
-        "bridge": ["py.typed", "*.pyi", "tapset/*.stp", "tapset/*.stpm"],
+        "bridge": ["py.typed", "*.pyi", "tapset/*.stp", "tapset/*.stpm", "tapset/*/*.stp"],
         "bridge.grammars": ["*.lark"],
     },
     cffi_modules=["csrc/build.py:ffibuilder"],

@@ -45,9 +45,11 @@ class Aliases:
         self._known: set[ast.Alias] = set()
         self._own: dict[str, list[tuple[int, NamedAlias]]] = {}
 
-    def beginning(self, first: ast.PointComponent) -> list[NamedAlias]:
-        """The aliases whose names begin as a point does that begins with `first`."""
+    def beginning(self, point: ast.ProbePoint) -> list[NamedAlias]:
+        """The aliases whose names begin with what a point begins with."""
         self._catch_up()
+        first = point.components[0]
+        second = point.components[1].name if len(point.components) > 1 else "*"
         if first.argument is not None:
             return []
         if is_wild(first):
@@ -62,7 +64,7 @@ class Aliases:
             found = [named for _, named in self._own.get(first.name, ())]
         return found + [
             NamedAlias(script, alias, name)
-            for script, alias in self._library.aliases(first.name)
+            for script, alias in self._library.aliases(first.name, second)
             if alias not in self._known
             for name in alias.names
             if fnmatchcase(name.components[0].name, first.name)

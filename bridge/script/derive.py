@@ -166,7 +166,7 @@ class Deriver:
         if any("**" in c.name for c in point.components):
             return self._any_depth(script, point, handler, depth)
         first = point.components[0]
-        named = self._aliases.beginning(first)
+        named = self._aliases.beginning(point)
         wild = any(map(is_wild, point.components))
         if not named:
             return self._places(point, handler, optional=False)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bridge.script.options import AnalyseOptions
     from bridge.source import SourceMap
 
+FAMILIES = {"syscall": "syscall", "nd_syscall": "syscall", "tp_syscall": "syscall"}
+"""First components of aliases that have a folder: its files are named after the second ones."""
 OWN_TAPSET = Path(__file__).resolve().parent.parent / "tapset"
 _DEFINITION = re.compile(
     r"^[ \t]*(?:(?:private|@\w+)[ \t]+)*(?:"
@@ -77,6 +79,8 @@ class Library:
         self._sink = sink
         self._options = options
         self._index: _Index | None = None
+        self._members: dict[Path, _File] = {}
+        """The files of families that were read."""
         self._macros: dict[str, Macro] | None = None
 
     # --- definitions
@@ -90,15 +94,20 @@ class Library:
             if isinstance(definition, ast.Function) and definition.name == name
         ]
 
-    def aliases(self, first: str) -> list[tuple[ast.Script, ast.Alias]]:
-        """The aliases in files that define one whose first component fits the pattern."""
+    def aliases(self, first: str, second: str = "*") -> list[tuple[ast.Script, ast.Alias]]:
+        """The aliases in files that define one whose first two components fit the patterns.
+
+        Where files are told apart by the first component only, it alone counts.
+        """
         table = self._indexed().aliases
-        if first not in table and not _WILD.search(first):
-            return []
-        files = {id(f): f for name in table if fnmatchcase(name, first) for f in table[name]}
+        if _WILD.search(first):
+            files = [file for name in table if fnmatchcase(name, first) for file in table[name]]
+        else:
+            files = list(table.get(first, ()))
+        files += self._family(first, second)
         return [
             (script, definition)
-            for script in self._scripts(list(files.values()))
+            for script in self._scripts(list(dict.fromkeys(files)))
             for definition in script.definitions
             if isinstance(definition, ast.Alias)
         ]
@@ -114,13 +123,31 @@ class Library:
 
     def alias_names(self) -> list[str]:
         """The first components of all aliases."""
-        return sorted(self._indexed().aliases)
+        return sorted({*self._indexed().aliases, *self._families()})
 
     def function_names(self) -> list[str]:
         """The names of all functions."""
         return sorted(self._indexed().functions)
 
     # --- loading
+
+    def _families(self) -> list[str]:
+        return list(FAMILIES) if self._options.own_tapset else []
+
+    def _family(self, first: str, second: str) -> list[_File]:
+        """The files that define aliases of a family; all, if none is named so."""
+        folders = [FAMILIES[name] for name in self._families() if fnmatchcase(name, first)]
+        found: list[_File] = []
+        for folder in dict.fromkeys(folders):
+            paths = sorted((OWN_TAPSET / folder).glob("*.stp"))
+            fitting = [path for path in paths if fnmatchcase(path.stem, second)]
+            found += [self._member(path) for path in fitting or paths]
+        return found
+
+    def _member(self, path: Path) -> _File:
+        if path not in self._members:
+            self._members[path] = _own_file(path)
+        return self._members[path]
 
     def _indexed(self) -> _Index:
         if self._index is None:
@@ -132,7 +159,8 @@ class Library:
     def _texts(self, suffix: str) -> Iterator[tuple[str, str]]:
         if self._options.own_tapset:
             for path in sorted(OWN_TAPSET.glob(f"*{suffix}")):
-                yield f"tapset/{path.name}", path.read_bytes().decode("latin-1")
+                file = _own_file(path)
+                yield file.name, file.text
         for folder in self._options.include:
             for path in _library_files(folder, suffix, self._options):
                 try:
@@ -185,6 +213,11 @@ class Library:
         for macro in tokens.macros.values():
             macro.library = True
         return tokens.macros
+
+
+def _own_file(path: Path) -> _File:
+    name = f"tapset/{path.relative_to(OWN_TAPSET)}"
+    return _File(name, path.read_bytes().decode("latin-1"))
 
 
 def _library_files(folder: Path, suffix: str, options: AnalyseOptions) -> list[Path]:

@@ -37,6 +37,17 @@ _DECLARATION = re.compile(
     r"\b(?P<name>\w+)\s*(?P<array>\[[^]]*\])?$"
 )
 _TEXT = re.compile(r"^(const\s+)?char$")
+_CONST = re.compile(r"^const\s+")
+_IN_REGISTER = {
+    **dict.fromkeys(("int", "__s32", "pid_t", "clockid_t", "timer_t", "mqd_t"), (4, True)),
+    **dict.fromkeys(("key_t", "key_serial_t", "rwf_t", "enum landlock_rule_type"), (4, True)),
+    **dict.fromkeys(("unsigned int", "unsigned", "u32", "__u32"), (4, False)),
+    **dict.fromkeys(("uid_t", "gid_t", "qid_t"), (4, False)),
+    "umode_t": (2, False),
+    **dict.fromkeys(("long", "loff_t", "off_t"), (8, True)),
+}
+"""Size and sign of the types of system calls' arguments. Each is in a register, all of whose
+bytes are in the record, whatever is in those that the type does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,14 @@ def variable(layout: Layout) -> Variable | tuple[str, str] | None:
     return Variable(name, ValueType.LONG, (field,), ctype)
 
 
+def _in_register(layout: Layout) -> Layout:
+    """An argument of a system call with the size and the sign of its type."""
+    declared = _DECLARATION.match(layout.declaration)
+    ctype = _CONST.sub("", declared["type"].strip()) if declared else ""
+    size, signed = _IN_REGISTER.get(ctype, (layout.size, layout.signed))
+    return Layout(layout.declaration, layout.offset, size, signed)
+
+
 def merge_arguments(
     arguments: Sequence[Variable], fields: Sequence[Variable]
 ) -> tuple[Variable, ...]:
@@ -125,7 +144,10 @@ def _merged(argument: Variable, field: Variable) -> Variable:
 
 def marker(subsystem: str, form: Format, machine: str = "") -> Marker:
     """The marker of a tracepoint; `machine` (uname -m) tells the numbers of system calls."""
-    found = [variable(layout) for layout in form.fields]
+    layouts = form.fields
+    if subsystem == syscalls.SUBSYSTEM:
+        layouts = tuple(_in_register(layout) for layout in layouts)
+    found = [variable(layout) for layout in layouts]
     return Marker(
         Kind.TRACEPOINT,
         subsystem,
