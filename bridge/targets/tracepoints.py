@@ -43,11 +43,12 @@ _IN_REGISTER = {
     **dict.fromkeys(("key_t", "key_serial_t", "rwf_t", "enum landlock_rule_type"), (4, True)),
     **dict.fromkeys(("unsigned int", "unsigned", "u32", "__u32"), (4, False)),
     **dict.fromkeys(("uid_t", "gid_t", "qid_t"), (4, False)),
-    "umode_t": (2, False),
+    "umode_t": (4, False),
     **dict.fromkeys(("long", "loff_t", "off_t"), (8, True)),
 }
 """Size and sign of the types of system calls' arguments. Each is in a register, all of whose
-bytes are in the record, whatever is in those that the type does not have."""
+bytes are in the record, whatever is in those that the type does not have. The mode of a file is
+mode_t for the program that calls, half as large for the kernel."""
 
 
 @dataclass(frozen=True, slots=True)
