@@ -37,6 +37,8 @@ FLAGS = ("", "0", "+", "-", " ", "#")
 UNFORESEEN = {"randint", "get_loadavg_index", "sprint_loadavg", "env_var", "tz_gmtoff"}
 UNFORESEEN |= {"tz_name", "symname", "symdata"}
 UNFORESEEN |= {"switch_file", "system", "printk", "ftrace", "raise"}
+UNFORESEEN |= {"_ustack", "uaddr", "ubacktrace", "sprint_ubacktrace", "print_ubacktrace"}
+UNFORESEEN |= {"print_ubacktrace_brief", "umodname", "usymname", "usymdata"}
 """Built-ins that chance, the machine or the moment decide, or that act on the machine."""
 BUILTINS = sorted({name for name, _ in TABLE} - UNFORESEEN)
 
@@ -74,7 +76,7 @@ def _concat(m: Any, f: Any, op: ops.Concat) -> str:
 
 
 def _match(m: Any, f: Any, op: ops.Match) -> str:
-    found = reference.compile_pattern(op.pattern).search(f.registers[op.text])
+    found = reference.search(op.pattern, f.registers[op.text])
     return "found" if found else "missed"
 
 

@@ -292,7 +292,9 @@ class Generator:
 
     def _long_builtin(self, depth: int) -> str:
         text = self.string(depth)
-        number = self._pick("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
+        number = self._pick(
+            *(f"{sign}int{size}" for sign in ("", "u") for size in (8, 16, 32, 64))
+        )
         return self._pick(
             f"strlen({text})", f"strtol({text}, {self._pick('0', '8', '10', '16', '36', '1')})",
             f"isinstr({text}, {self._word()})", f"stringat({text}, {self.long(0)})",
