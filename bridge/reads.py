@@ -15,7 +15,7 @@ from bridge.ir import ops
 from bridge.ir.program import Conversion
 from bridge.ir.reach import all_operations
 from bridge.markers import Kind, MarkerAttachment
-from bridge.script.builtins import BUILTINS, Effect
+from bridge.script.builtins import BUILTINS, KERNEL_STACK, Effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ PLACES = frozenset({Kind.USDT, Kind.FUNCTION, Kind.FUNCTION_RETURN})
 """Kinds of markers at which a process can be held: it is in its own code there."""
 
 
+NO_STACK = "a trace does not hold the kernel's stack"
 UNWOUND = "x86_64"
 """The machine whose stacks csrc/unwind.h reads."""
 
@@ -40,6 +41,8 @@ class _Read(NamedTuple):
     site: int
     is_kernel: bool
     of_process: bool = False
+    of_stack: bool = False
+    """Of the kernel's stack, which a hit brings with it."""
 
 
 def _reads(program: Program, handler: Handler) -> Iterator[_Read]:
@@ -53,6 +56,9 @@ def _reads(program: Program, handler: Handler) -> Iterator[_Read]:
                     called = name.removesuffix("_error").removeprefix("_")
                     of_process = effect is Effect.PROCESS
                     yield _Read(called, site, name.startswith("kernel_"), of_process)
+                elif builtin is not None and KERNEL_STACK in builtin.reads:
+                    called = name.removeprefix("_")
+                    yield _Read(called, site, is_kernel=True, of_stack=True)
             case ops.PrintFormat(format=number, site=int(site)):
                 yield from _printed("printf", program.formats[number], site)
             case ops.FormatString(format=number, site=int(site)):
@@ -107,6 +113,8 @@ def looks_at_processes(program: Program) -> bool:
 def _reason(attachment: MarkerAttachment, read: _Read, *, record: bool) -> str:
     """Why something cannot be read at a marker; "" if it can."""
     kind = attachment.marker.kind
+    if read.of_stack:
+        return NO_STACK if record or kind is Kind.RECORDED else ""
     if read.of_process:
         return _process_reason(attachment, record=record)
     if kind is Kind.RECORDED:
@@ -139,7 +147,11 @@ def _process_reason(attachment: MarkerAttachment, *, record: bool) -> str:
 
 def _diagnostic(program: Program, read: _Read, reason: str) -> Diagnostic:
     site = program.sites[read.site]
-    code, verb = ("no-process", "look") if read.of_process else ("computed-address", "read")
+    code, verb = (
+        ("no-process", "look")
+        if read.of_process or read.of_stack
+        else ("computed-address", "read")
+    )
     return Diagnostic(
         code,
         f"{read.name}() cannot {verb} here: {reason}",

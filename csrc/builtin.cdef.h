@@ -102,3 +102,8 @@ int32_t mb_do__ustack(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_usymname(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_usymdata(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_umodname(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_modname(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_backtrace(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_sprint_backtrace(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do_print_backtrace(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do__stack(void *, uint32_t, void *, const int64_t *);

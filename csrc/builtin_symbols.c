@@ -163,6 +163,30 @@ static const struct symbol *find(struct mb_session *session, uint64_t address, u
 	return address < *end ? &session->symbols->symbol[low] : NULL;
 }
 
+int mb_kernel_symbol(struct mb_session *session, uint64_t address, struct mb_kernel_symbol *found)
+{
+	const struct symbol *symbol = find(session, address, &found->end);
+	const char *names = symbol ? session->symbols->text : NULL;
+
+	if (!symbol)
+		return 0;
+	found->name = names + symbol->name;
+	found->module = symbol->module ? names + symbol->module : "kernel";
+	found->start = symbol->address;
+	return 1;
+}
+
+MB_BUILTIN(modname)
+{
+	struct mb_kernel_symbol found;
+
+	*(char *)result = '\0';
+	if (!mb_kernel_symbol(session, (uint64_t)argument[0], &found))
+		return mb_raise(session, site, "Cannot determine kernel module name");
+	mb_string_copy(session, result, found.module);
+	return MB_OK;
+}
+
 static int32_t give_address(struct mb_session *session, void *result, uint64_t address)
 {
 	char text[32];
@@ -185,16 +209,13 @@ MB_BUILTIN(symname)
 
 MB_BUILTIN(symdata)
 {
-	uint64_t address = (uint64_t)argument[0], end;
-	const struct symbol *symbol = find(session, address, &end);
+	struct mb_kernel_symbol found;
 	char text[2 * LINE_BYTES + 64];
-	const char *names;
 
-	if (!symbol)
-		return give_address(session, result, address);
-	names = session->symbols->text;
-	snprintf(text, sizeof(text), "%s+0x%" PRIx64 "/0x%" PRIx64 " [%s]", names + symbol->name, address - symbol->address,
-		 end - symbol->address, symbol->module ? names + symbol->module : "kernel");
+	if (!mb_kernel_symbol(session, (uint64_t)argument[0], &found))
+		return give_address(session, result, (uint64_t)argument[0]);
+	snprintf(text, sizeof(text), "%s+0x%" PRIx64 "/0x%" PRIx64 " [%s]", found.name, (uint64_t)argument[0] - found.start,
+		 found.end - found.start, found.module);
 	mb_string_copy(session, result, text);
 	return MB_OK;
 }

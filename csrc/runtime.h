@@ -273,6 +273,14 @@ int32_t mb_format_text(struct mb_session *session, const struct mb_format *forma
 /* builtin_symbols.c */
 void mb_symbols_free(struct mb_symbols *symbols);
 
+struct mb_kernel_symbol {
+	const char *name, *module;
+	uint64_t start, end;
+};
+
+/* The kernel's name for an address: 1, or 0 if it has none. */
+int mb_kernel_symbol(struct mb_session *session, uint64_t address, struct mb_kernel_symbol *found);
+
 /* builtin_stack.c */
 void mb_stack_free(struct mb_stack *stack);
 

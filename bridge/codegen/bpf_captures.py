@@ -48,6 +48,8 @@ PID_TYPES = {"pgrp": 2, "sid": 3}
 COMMAND_BYTES = 4096
 """The most that is kept of a command line, and always a power of two."""
 LOW = 0xFFFFFFFF
+STACK_BYTES = 8 * 127
+"""The most that is kept of a kernel stack: what perf_event_max_stack mostly allows."""
 _LOW_BITS = 0x7F7F7F7F7F7F7F7F
 ARGUMENT_END = 0o37
 """MB_ARGUMENT_END."""
@@ -434,6 +436,8 @@ class Captures:
                 )
             case Context(name="command"):
                 return self._command(destination, room)
+            case Context(name="kernel_stack"):
+                return self._kernel_stack(destination, room)
             case Load(type=Value.STRING, space=space, address=address_capture):
                 helper = t.READ_USER_STR if space == "user" else t.READ_KERNEL_STR
                 address = self.value(address_capture)
@@ -498,6 +502,17 @@ class Captures:
         address = text.value(f"add i64 {base}, {offset}")
         return self._read_string(t.READ_KERNEL_STR, destination, room, address)
 
+    def _kernel_stack(self, destination: str, room: int) -> str:
+        """Return addresses as they are, and a byte behind them."""
+        text = self._text
+        most = room - 1 & ~7
+        result = text.call(
+            t.GET_STACK, "ptr %ctx", f"ptr {destination}", f"i32 {most}", "i64 0"
+        )
+        fits = text.value(f"icmp ule i64 {result}, {most}")
+        bytes_ = text.value(f"select i1 {fits}, i64 {result}, i64 0")
+        return text.value(f"add i64 {bytes_}, 1")
+
     def _read_string(self, helper: int, destination: str, room: int, address: str) -> str:
         text = self._text
         result = self._call(helper, destination, room, address)
@@ -521,6 +536,8 @@ def string_room(capture: Capture, maximum: int) -> int:
     match capture:
         case Context(name="command"):
             return min(COMMAND_BYTES, 1 << maximum.bit_length() - 1)
+        case Context(name="kernel_stack"):
+            return STACK_BYTES + 1
         case Context():
             return min(COMM_BYTES, maximum)
         case Load(limit=int(limit)):

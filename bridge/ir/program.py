@@ -147,11 +147,13 @@ CONTEXTS: dict[str, Value] = {
     "pexecname": Value.STRING,
     "command": Value.STRING,
     **dict.fromkeys(REGISTERS, Value.LONG),
+    "kernel_stack": Value.STRING,
 }
 """What an engine can tell of a hit.
 
 Times are in nanoseconds: since 1970 (UTC), and of CLOCK_MONOTONIC. `task` is the address of the
-kernel's task_struct, `command` the arguments of the process with `\\037` between them.
+kernel's task_struct, `command` the arguments of the process with `\\037` between them,
+`kernel_stack` the kernel's return addresses as 64-bit numbers, which only built-ins read.
 """
 
 

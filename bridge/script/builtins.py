@@ -13,6 +13,7 @@ from enum import Enum
 from bridge.ir.program import REGISTERS
 from bridge.script.types import Type
 
+KERNEL_STACK = "kernel_stack"
 LONG, STRING, VOID = Type.LONG, Type.STRING, Type.UNKNOWN
 
 
@@ -68,6 +69,12 @@ def _stack(name: str, doc: str, result: Type = VOID, parameters: int = 0) -> Bui
     """A function of the stack of the process that was hit."""
     reads = ("pid", *REGISTERS)
     return Builtin(name, (LONG,) * parameters, result, Effect.PROCESS, doc=doc, reads=reads)
+
+
+def _backtrace(name: str, doc: str, result: Type = VOID, parameters: int = 0) -> Builtin:
+    """A function of the kernel's stack at the hit."""
+    reads = (KERNEL_STACK,)
+    return Builtin(name, (LONG,) * parameters, result, Effect.STATE, doc=doc, reads=reads)
 
 
 def _name(name: str, doc: str, *, can_fail: bool = False) -> Builtin:
@@ -166,6 +173,12 @@ _TABLE = (
     Builtin("is_return", (), LONG, Effect.STATE, doc="whether the probe point is a return"),
     Builtin("symname", (LONG,), STRING, Effect.STATE, doc="kernel symbol at an address"),
     Builtin("symdata", (LONG,), STRING, Effect.STATE, doc="it with offset, size, module"),
+    Builtin("modname", (LONG,), STRING, Effect.STATE, can_fail=True, doc="its module"),
+    # --- the stack of the kernel
+    _backtrace("backtrace", "addresses of the kernel's calls that led there", STRING),
+    _backtrace("sprint_backtrace", "the kernel's calls that led there, one a line", STRING),
+    _backtrace("print_backtrace", "print the kernel's calls that led there"),
+    _backtrace("_stack", "one of the addresses, 0 if there are fewer", LONG, 1),
     _context("uaddr", "ip", doc="where the process was"),
     # --- the stack of the process, names of addresses in it
     _stack("ubacktrace", "addresses of the calls that led there, in hexadecimal", STRING),

@@ -12,7 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.ir.passes.captures import NUMBERS, STRINGS
-from bridge.script.builtins import BUILTINS, Effect
+from bridge.script.builtins import BUILTINS, KERNEL_STACK, Effect
 from bridge.script.types import Type
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def engines(builtin: Builtin) -> tuple[str, ...]:
     if builtin.effect is Effect.MEMORY:
         captured = builtin.name in STRINGS or builtin.name in NUMBERS
         return (KERNEL, NATIVE, INTERPRETER, REPLAY) if captured else (NATIVE, INTERPRETER)
-    if builtin.effect is Effect.PROCESS:
+    if builtin.effect is Effect.PROCESS or KERNEL_STACK in builtin.reads:
         return (NATIVE, INTERPRETER)
     return (NATIVE, INTERPRETER, REPLAY)
 

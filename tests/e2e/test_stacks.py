@@ -113,3 +113,62 @@ def test_where_a_process_cannot_be_held(
     assert done.code == 1
     assert "error[no-process]: print_ubacktrace() cannot look here: " in done.err
     assert reason in done.err
+
+
+@pytest.mark.parametrize("engine", ["native", "interpreter"])
+def test_the_stack_of_the_kernel(run: Runner, engine: str) -> None:
+    script = """
+        probe kernel.trace("sys_enter") {
+            if (pid() != target()) next
+            print_backtrace() print_syms(backtrace()) print(sprint_backtrace())
+            println(callers(-1) . " " == backtrace()) println(caller())
+            println(stack(0) == strtol(backtrace(), 16)) println(modname(stack(0)))
+            try { stack(90) } catch (e) { println(e) }
+            try { println(modname(1)) } catch (e) { println(e) }
+            exit()
+        }
+    """
+    done = run("run", f"--engine={engine}", "-e", script, "-c", "true")
+
+    *lines, same, caller, first, module, end, unknown = done.out.splitlines()
+    count = len(lines) // 3
+    assert count > 1
+    form = r" 0x(ffff[0-9a-f]+) : ([\w.]+\+0x[0-9a-f]+)/0x[0-9a-f]+ (\[kernel\])"
+    found = [re.fullmatch(form, line) for line in lines[:count]]
+    assert all(found)
+    assert lines[count : 2 * count] == lines[:count]
+    assert lines[2 * count :] == [f"{one[2]} {one[3]}" for one in found if one]
+    assert lines[count - 1].partition(" : ")[2].startswith("entry_SYSCALL_64")
+    assert re.fullmatch(r"[\w.]+ 0xffff[0-9a-f]+", caller)
+    assert (same, first, module) == ("1", "1", "kernel")
+    assert end == "reached end of stack before unwinding to level 90"
+    assert unknown == "Cannot determine kernel module name"
+
+
+def test_the_depth_of_a_kernel_stack_is_limited(run: Runner) -> None:
+    script = 'probe kernel.trace("sys_enter") '
+    script += "{ if (pid() == target()) { print_backtrace() exit() } }"
+
+    done = run("run", "-D", "MAXBACKTRACE=1", "-e", script, "-c", "true")
+
+    assert len(done.out.splitlines()) == 1
+
+
+def test_in_a_program_and_without_a_hit_the_kernel_has_no_stack(
+    run: Runner, program: Path
+) -> None:
+    script = f'probe begin, process("{program}").function("once") '
+    script += "{ print_backtrace() println(strlen(backtrace())) if (pid() == target()) exit() }"
+
+    done = run("run", "-e", script, "-c", program)
+
+    assert done.out.startswith("<no kernel backtrace at begin>\n1\n")
+    assert re.search(r"^<no kernel backtrace at process\(.*>\n1$", done.out, re.MULTILINE)
+
+
+def test_a_trace_does_not_hold_the_stack_of_the_kernel(run: Runner, tmp_path: Path) -> None:
+    script = 'probe kernel.trace("sys_enter") { print_backtrace() }'
+
+    done = run("run", "--trace", tmp_path / "trace", "-e", script)
+
+    assert "error[no-process]: print_backtrace() cannot look here: a trace does not" in done.err

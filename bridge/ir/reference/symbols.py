@@ -6,7 +6,8 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from bridge.ir.arithmetic import MASK
+from bridge.ir.arithmetic import MASK, wrap
+from bridge.ir.reference.faults import ScriptError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,5 +71,60 @@ def _symdata(machine: Machine, address: int) -> bytes:
     return f"{name}{where}".encode()
 
 
-FUNCTIONS: dict[str, Callable[..., Item]] = {"symname": _symname, "symdata": _symdata}
+def _modname(machine: Machine, address: int) -> bytes:
+    found = _find(machine, address & MASK)
+    if found is None:
+        raise ScriptError(b"Cannot determine kernel module name")
+    return (found[0].module or "kernel").encode()
+
+
+# --- back traces ------------------------------------------------------------------------------
+
+
+def _addresses(machine: Machine) -> list[int]:
+    """The kernel's calls that led to the hit."""
+    data = machine.session.hit.get("kernel_stack", b"")
+    assert isinstance(data, bytes)
+    words = [int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data) - 7, 8)]
+    return words[: machine.session.program.limits.maxbacktrace]
+
+
+def _print_backtrace(machine: Machine) -> None:
+    lines = [
+        f" {address:#x}\n".encode()
+        if _find(machine, address) is None
+        else f" {address:#x} : ".encode() + _symdata(machine, address) + b"\n"
+        for address in _addresses(machine)
+    ]
+    none = b"<no kernel backtrace at %s>\n" % machine.point
+    machine.session.write(b"".join(lines) or none)
+
+
+def _backtrace(machine: Machine) -> bytes:
+    words = "".join(f"{address:#x} " for address in _addresses(machine))
+    return machine.session.cut(words.encode() or b"\n")
+
+
+def _sprint_backtrace(machine: Machine) -> bytes:
+    lines = [
+        re.sub(rb"/0x[0-9a-f]+( \[.*\])$", rb"\1", _symdata(machine, address))
+        for address in _addresses(machine)
+    ]
+    return machine.session.cut(b"\n".join([*lines, b""]) or b"\n")
+
+
+def _stack(machine: Machine, number: int) -> int:
+    found = _addresses(machine)
+    return wrap(found[number]) if 0 <= number < len(found) else 0
+
+
+FUNCTIONS: dict[str, Callable[..., Item | None]] = {
+    "symname": _symname,
+    "symdata": _symdata,
+    "modname": _modname,
+    "backtrace": _backtrace,
+    "sprint_backtrace": _sprint_backtrace,
+    "print_backtrace": _print_backtrace,
+    "_stack": _stack,
+}
 """By name."""

@@ -24,6 +24,7 @@ from bridge.ir.reference.faults import ScriptError, Unreadable
 from bridge.ir.reference.statistics import Statistic
 from bridge.markers import Begin, End, Error, MarkerAttachment, Timer
 from bridge.script.builtins import BUILTINS as TABLE
+from bridge.script.builtins import KERNEL_STACK, Effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +36,9 @@ SIZES = ("none", "number", "star")
 LETTERS = "diuoxXpcbmMs"
 FLAGS = ("", "0", "+", "-", " ", "#")
 UNFORESEEN = {"randint", "get_loadavg_index", "sprint_loadavg", "env_var", "tz_gmtoff"}
-UNFORESEEN |= {"tz_name", "symname", "symdata"}
+UNFORESEEN |= {"tz_name", "symname", "symdata", "modname"}
+UNFORESEEN |= {b.name for b in TABLE.values() if b.effect is Effect.PROCESS}
+UNFORESEEN |= {b.name for b in TABLE.values() if KERNEL_STACK in b.reads}
 UNFORESEEN |= {"switch_file", "system", "printk", "ftrace", "raise"}
 UNFORESEEN |= {"_ustack", "uaddr", "ubacktrace", "sprint_ubacktrace", "print_ubacktrace"}
 UNFORESEEN |= {"print_ubacktrace_brief", "umodname", "usymname", "usymdata"}

@@ -146,9 +146,6 @@ MISSING = {
         pointer_arg int_arg ulong_arg register u32_arg uint_arg u64_arg returnval
         probing_32bit_app
     """,
-    "needs stacks of the kernel": """
-        backtrace print_backtrace print_stack print_syms sprint_backtrace
-    """,
     "needs line numbers of the kernel": "symfileline",
     "needs lists or trees of kernel structures": """
         pid2task pid2execname task_dentry_path d_name reverse_path_walk inode_name
