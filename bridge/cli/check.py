@@ -38,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "-p", dest="stop", type=int, choices=(PARSE, ANALYSE), help="print the result of a pass"
     )
+    add("-v", dest="verbose", action="count", default=0, help="with -p2: what is run, too")
     add("--format", choices=("text", "json"), default="text", help="how errors are printed")
     add(
         "--assume-types",
@@ -100,7 +101,9 @@ def _checked(arguments: argparse.Namespace, sources: SourceMap, sink: Sink) -> s
     typed = analyse(main, sources, targets, sink, options)
     if typed is None:
         return None
-    return typed_text(typed) if arguments.stop == ANALYSE else ""
+    if arguments.stop != ANALYSE:
+        return ""
+    return typed_text(typed, verbose=arguments.verbose > 0)
 
 
 def _tell(diagnostics: Iterable[Diagnostic], sources: SourceMap, form: str) -> None:

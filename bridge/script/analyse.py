@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bridge.markers import NoMatch, PointPart
+from bridge.markers import MarkerAttachment, NoMatch, PointPart
 from bridge.script import ast, autoprint, errors
 from bridge.script.autocast import resolve_autocasts
 from bridge.script.checks import check, check_iteration, check_patterns
@@ -144,7 +144,7 @@ def _resolve(program: Program, deriver: Deriver) -> None:
             body = program.probes[probes]
             probes += 1
         else:
-            body = program.called.popleft()
+            body = program.next_called()
             _fold_function(program, body)
         Resolver(program, body).run()
         while scripts < len(program.scripts):
@@ -173,7 +173,7 @@ def _display(program: Program, targets: Targets) -> list[Body]:
         return []
     owners = {d: script for script in program.scripts for d in script.definitions}
     displays = []
-    for variable in program.globals.values():
+    for variable in program.named_globals():
         variable.read = variable in used.read
         variable.written = variable in used.written
         if variable.user and variable.written and not variable.read:
@@ -187,7 +187,7 @@ def _display_body(
 ) -> Body:
     block = ScopedBlock(owner, autoprint.display(variable))
     at = variable.declaration.token
-    derived = Derived(place, "end", at, at, "keyword", (block,), ())
+    derived = Derived(place, "end", at, at, "keyword", (block,), (), origins=("end",))
     body = Body((block,), derived=derived)
     Resolver(program, body).run()
     Inference(program).run([body])
@@ -197,7 +197,7 @@ def _display_body(
 def _typed(program: Program, displays: list[Body]) -> Typed:
     used = usage([*program.bodies(), *displays])
     variables = []
-    for variable in program.globals.values():
+    for variable in program.named_globals():
         if variable in used.read or variable in used.written:
             if variable.size is not None and variable.keys is None:
                 continue
@@ -207,8 +207,16 @@ def _typed(program: Program, displays: list[Body]) -> Typed:
     for name in sorted(program.options.globals_.keys() - known):
         program.sink.report(errors.warning(f"Ignoring unknown module option '{name}'"))
     functions = [body.function for body in program.bodies() if body.function is not None]
-    probes = [_probe_info(body) for body in (*program.probes, *displays)]
-    return Typed(tuple(variables), tuple(functions), tuple(probes), _limits(program.options))
+    probes = [_probe_info(body) for body in program.probes]
+    probes += [replace(_probe_info(body), made=True) for body in displays]
+    embedded = (d for script in program.scripts for d in script.definitions)
+    return Typed(
+        tuple(variables),
+        tuple(functions),
+        tuple(probes),
+        _limits(program.options),
+        tuple(d.code for d in embedded if isinstance(d, ast.Embedded)),
+    )
 
 
 def _override(program: Program, variable: GlobalVariable) -> None:
@@ -244,7 +252,7 @@ def _probe_info(body: Body) -> ProbeInfo:
     assert derived is not None
     condition: ast.Expr | None = None
     for scoped in body.conditions:
-        condition = scoped.expr if condition is None else _both(body, condition, scoped.expr)
+        condition = scoped.expr if condition is None else _both(body, scoped.expr, condition)
     return ProbeInfo(
         derived.expansion,
         derived.expansion.own_name,
@@ -253,7 +261,17 @@ def _probe_info(body: Body) -> ProbeInfo:
         tuple(block.block for block in body.blocks),
         condition,
         body.facts,
+        _listed(derived),
+        derived.origins,
     )
+
+
+def _listed(derived: Derived) -> str:
+    """Where a probe is: points of the session as they are written, others by what was found."""
+    expansion = derived.expansion
+    if isinstance(expansion.attachment, MarkerAttachment):
+        return expansion.own_name
+    return f"{derived.script_point}{derived.suffix}"
 
 
 def _both(body: Body, left: ast.Expr, right: ast.Expr) -> ast.Expr:

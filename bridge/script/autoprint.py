@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from bridge.script.typed import GlobalVariable
 
 _PARTS = ("count", "min", "max", "sum", "avg")
-_CONVERSIONS = {Type.LONG: "%d", Type.STRING: '\\"%#s\\"'}
+_VALUES = {Type.LONG: "%d", Type.STRING: '"%#s"'}
+_KEYS = {Type.LONG: "%#d", Type.STRING: '"%#s"'}
 
 
 def display(variable: GlobalVariable) -> ast.Block:
@@ -33,7 +34,7 @@ class _Build:
     def scalar(self) -> ast.Stmt:
         name = self._name(self._variable.name)
         if self._variable.type is not Type.STAT:
-            conversion = _CONVERSIONS[self._variable.type]
+            conversion = _VALUES[self._variable.type]
             return self._printf(f"{self._variable.name}={conversion}\\n", (name,))
         count = self._binary("==", self._part("count", name), self._number(0))
         empty = self._printf(f"{self._variable.name} @count=0x0\\n", ())
@@ -44,28 +45,28 @@ class _Build:
         names = [f"__idx{number}" for number in range(count)]
         keys = tuple(self._name(name) for name in names)
         assert self._variable.keys is not None
-        text = ",".join(_CONVERSIONS[type_] for type_ in self._variable.keys)
+        text = ",".join(_KEYS[type_] for type_ in self._variable.keys)
         indices: tuple[ast.Expr, ...] = tuple(self._name(name) for name in names)
-        element = ast.Index(
-            self._name(self._variable.name),
-            tuple(self._name(name) for name in names),
-            span=self.at,
-            token=self.at,
-        )
-        body = (
-            self._stat(f"[{text}]", element, indices)
-            if self._variable.type is Type.STAT
-            else self._printf(
-                f"{self._variable.name}[{text}]={_CONVERSIONS[self._variable.type]}\\n",
-                (*indices, element),
-            )
-        )
+        value: ast.Name | None = None
+        if self._variable.type is Type.STAT:
+            body = self._stat(f"[{text}]", self._element(names), indices)
+        else:
+            value = self._name("__val")
+            format_ = f"{self._variable.name}[{text}]={_VALUES[self._variable.type]}\\n"
+            body = self._printf(format_, (*indices, self._name("__val")))
         sort = ast.Sort("value", True, span=self.at, token=self.at)
         array = self._name(self._variable.name)
-        return ast.Foreach(keys, None, array, (), sort, None, body, span=self.at, token=self.at)
+        return ast.Foreach(
+            keys, value, array, (), sort, None, body, span=self.at, token=self.at
+        )
+
+    def _element(self, names: list[str]) -> ast.Index:
+        keys = tuple(self._name(name) for name in names)
+        array = self._name(self._variable.name)
+        return ast.Index(array, keys, span=self.at, token=self.at)
 
     def _stat(self, index: str, stat: ast.Expr, keys: tuple[ast.Expr, ...]) -> ast.Stmt:
-        parts = " ".join(f"@{part}=%d" for part in _PARTS)
+        parts = " ".join(f"@{part}=%#d" for part in _PARTS)
         values = tuple(self._part(part, stat) for part in _PARTS)
         return self._printf(f"{self._variable.name}{index} {parts}\\n", (*keys, *values))
 

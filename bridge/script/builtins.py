@@ -54,6 +54,20 @@ class Builtin:
     reads: tuple[str, ...] = ()
     """Contexts that the function itself asks for."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What listings call the parameters."""
+        count = len(self.parameters)
+        known = _NAMES.get((self.name, count))
+        return tuple(known.split()) if known else ("addr",) * count
+
+    @property
+    def signature(self) -> str:
+        """The function as listings write it."""
+        named = zip(self.names, self.parameters, strict=True)
+        parameters = ", ".join(f"{name}:{type_.value}" for name, type_ in named)
+        return f"{self.name}:{self.result.value} ({parameters})"
+
 
 def _context(
     name: str, context: str, result: Type = LONG, scale: int = 1, doc: str = ""
@@ -270,6 +284,61 @@ _TABLE = (
     Builtin("warn", (STRING,), VOID, Effect.STATE, doc="print a warning on standard error"),
     Builtin("log", (STRING,), VOID, Effect.STATE, doc="print a line"),
 )
+
+_NAMES = {
+    ("ctime", 1): "epochsecs",
+    ("user_string_n", 2): "addr n",
+    ("kernel_string_n", 2): "addr n",
+    ("user_buffer_quoted", 3): "addr inlen outlen",
+    ("user_buffer_quoted_error", 3): "addr inlen outlen",
+    ("kernel_buffer_quoted_error", 3): "addr inlen outlen",
+    ("strlen", 1): "s",
+    ("substr", 3): "str start length",
+    ("stringat", 2): "str pos",
+    ("isinstr", 2): "s1 s2",
+    ("strpos", 2): "s1 s2",
+    ("str_replace", 3): "prnt_str srch_str rplc_str",
+    ("strtol", 2): "str base",
+    ("isdigit", 1): "str",
+    ("text_str", 1): "input",
+    ("text_strn", 3): "input len quoted",
+    ("string_quoted", 1): "str",
+    ("matched", 1): "n",
+    ("errno_str", 1): "err",
+    ("errno_p", 1): "err",
+    ("symname", 1): "addr",
+    ("symdata", 1): "addr",
+    ("string_to_fp", 1): "input",
+    ("fp32_to_fp64", 1): "input",
+    ("long_to_fp", 1): "input",
+    ("fp_to_string", 2): "infp precision",
+    ("fp_to_long", 3): "infp roundingMode exact",
+    ("fp_add", 2): "add1 add2",
+    ("fp_sub", 2): "sub1 sub2",
+    ("fp_mul", 2): "mul1 mul2",
+    ("fp_div", 2): "div1 div2",
+    ("fp_rem", 2): "div1 div2",
+    ("fp_eq", 2): "infp1 infp2",
+    ("fp_le", 2): "infp1 infp2",
+    ("fp_lt", 2): "infp1 infp2",
+    ("fp_sqrt", 1): "infp",
+    ("randint", 1): "n",
+    ("system", 1): "cmd",
+    ("speculate", 2): "id output",
+    ("discard", 1): "id",
+    ("commit", 1): "id",
+    ("env_var", 1): "name",
+    ("get_loadavg_index", 1): "indx",
+    ("printk", 2): "level msg",
+    ("ftrace", 1): "msg",
+    ("raise", 1): "signo",
+    ("error", 1): "msg",
+    ("warn", 1): "msg",
+    ("log", 1): "msg",
+    ("tokenize", 2): "input delim",
+    ("tokenize", 1): "delim",
+}
+"""What listings call the parameters; of memory it is `addr`."""
 
 BUILTINS: dict[tuple[str, int], Builtin] = {(b.name, len(b.parameters)): b for b in _TABLE}
 """By name and number of parameters."""

@@ -13,9 +13,10 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch, PointPart
-from bridge.script import ast, errors
+from bridge.script import ast, errors, print_bodies
 from bridge.script.aliases import Aliases, is_wild
 from bridge.script.listing import BUILT_IN_FAMILIES
+from bridge.script.program import prefix
 from bridge.script.walk import walk
 from bridge.similar import among, similar
 
@@ -72,6 +73,10 @@ class Derived:
     """The point as the script has it, aliases and all."""
     alias: str = ""
     """The alias by its full name, if the point names one."""
+    suffix: str = ""
+    """`?` or `!` of the innermost point."""
+    origins: tuple[str, ...] = ()
+    """The aliases that led here, innermost first, and the points of the probe."""
 
 
 class _Unresolved(Exception):
@@ -93,13 +98,15 @@ class _Handler:
     chain: tuple[ast.ProbePoint, ...] = ()
     written: str = ""
     alias: str = ""
+    origins: tuple[str, ...] = ()
 
     def inside(self, script: ast.Script, alias: ast.Alias, point: ast.ProbePoint) -> _Handler:
         """The handler with an alias's bodies around it."""
         before = (ScopedBlock(script, alias.prologue),) if alias.prologue else ()
         after = (ScopedBlock(script, alias.epilogue),) if alias.epilogue else ()
         bodies = (*before, *self.bodies, *after)
-        return replace(self, bodies=bodies, chain=(*self.chain, point))
+        origins = (_alias_text(alias), *self.origins)
+        return replace(self, bodies=bodies, chain=(*self.chain, point), origins=origins)
 
     def under(self, script: ast.Script, point: ast.ProbePoint) -> _Handler:
         """The handler with the point's condition added."""
@@ -125,11 +132,17 @@ class Deriver:
         """All probes of one definition; an error is in the sink."""
         handler = _Handler((ScopedBlock(script, probe.body),), probe.token, "keyword")
         try:
-            return self._points(script, probe.points, handler, 0)
+            found = self._points(script, probe.points, handler, 0)
         except _Unresolved as problem:
             first, *rest = problem.diagnostics
             self._sink.report(errors.chained(first, rest))
             return []
+        direct = {derived.span for derived in found if not derived.origins}
+        points = (_written(script, point, point.span in direct) for point in probe.points)
+        origin = ",".join(points)
+        for derived in found:
+            derived.origins = (*derived.origins, origin)
+        return found
 
     def _points(
         self,
@@ -293,6 +306,8 @@ class Deriver:
                 handler.conditions,
                 handler.written,
                 handler.alias,
+                print_bodies.suffix(point),
+                handler.origins,
             )
             for place in places
         ]
@@ -369,6 +384,23 @@ def _extended(point: ast.ProbePoint, suffix: Sequence[ast.PointComponent]) -> as
         span=point.span,
         token=point.token,
     )
+
+
+def _written(script: ast.Script, point: ast.ProbePoint, direct: bool) -> str:
+    """A point of a probe; where it is no alias, its condition is what has been resolved."""
+    private = {
+        d.name: prefix(script, d) + d.name
+        for d in script.definitions
+        if isinstance(d, ast.Global) and d.private
+    }
+    return print_bodies.point(point, private if direct else None)
+
+
+def _alias_text(alias: ast.Alias) -> str:
+    """An alias as listings write it: names, sign, points."""
+    names = " = ".join(map(str, alias.names))
+    sign = "=" if alias.epilogue is None or alias.prologue is not None else "+="
+    return f"{names} {sign} {', '.join(print_bodies.point(p) for p in alias.points)}"
 
 
 def _named(point: ast.ProbePoint) -> str:

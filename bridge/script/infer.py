@@ -161,7 +161,7 @@ class Inference:
     def _globals(self) -> int:
         """Look at the declarations; how many have no type yet."""
         self._left = 0
-        for variable in self._program.globals.values():
+        for variable in self._program.named_globals():
             if self._program.arities[variable].count < 0:
                 continue
             if variable.type is UNKNOWN:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.script.builtins import BUILTINS, Builtin
+from bridge.script.builtins import BUILTINS
 from bridge.script.library import Library
 from bridge.script.print_tree import point_text
-from bridge.script.types import Type
 
 if TYPE_CHECKING:
     from bridge.diagnostics import Sink
@@ -75,26 +74,15 @@ BUILT_IN_FAMILIES = frozenset(
 """What points begin with that are no aliases, in SystemTap."""
 
 
-def _builtin(builtin: Builtin) -> str:
-    result = "" if builtin.result is Type.UNKNOWN else f":{builtin.result.value}"
-    parameters = ", ".join(
-        f"a{number}:{type_.value}" for number, type_ in enumerate(builtin.parameters, 1)
-    )
-    return f"{builtin.name}{result} ({parameters})"
-
-
 def _function(function: ast.Function) -> str:
-    result = f":{function.result}" if function.result else ""
-    parameters = ", ".join(
-        f"{p.name}:{p.type}" if p.type else p.name for p in function.parameters
-    )
-    return f"{function.name}{result} ({parameters})"
+    parameters = ", ".join(f"{p.name}:{p.type or 'unknown'}" for p in function.parameters)
+    return f"{function.name}:{function.result or 'unknown'} ({parameters})"
 
 
 def functions(sources: SourceMap, sink: Sink, options: AnalyseOptions) -> list[str]:
     """Every function that a script may call, by name."""
     library = Library(sources, sink, options)
-    found = {_builtin(builtin) for builtin in BUILTINS.values()}
+    found = {builtin.signature for builtin in BUILTINS.values()}
     for name in library.function_names():
         found |= {_function(f) for _, f in library.functions(name) if not f.private}
     return sorted(found)

@@ -6,8 +6,9 @@ contain type errors. Facts move along with the nodes that are rebuilt.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bridge.script import ast, errors
 from bridge.script.derive import ScopedBlock
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bridge.script.program import Body, Program
 
 MAX_ROUNDS = 20
+_LEAVING = (ast.Next, ast.Return, ast.Break, ast.Continue)
 
 Beginnings = dict[ast.Node, ast.Node]
 """What an expression statement began with before it was changed; kept for messages."""
@@ -38,6 +40,9 @@ def optimise(program: Program) -> None:
         changed = [_Assignments(program, body, began).run() for body in bodies]
         effects = Effects(program)
         changed += [_Statements(program, body, began, effects).run() for body in bodies]
+        changed += [_Unused(program, body, began, effects).run() for body in bodies]
+        changed += [_Control(program, body, began).run() for body in bodies]
+        changed.append(_drop_overloads(program))
         if not any(changed):
             break
         began = None  # what only this made superfluous goes without a word
@@ -162,7 +167,8 @@ class _Assignments(_Sweep):
 
     def __init__(self, program: Program, body: Body, began: Beginnings | None) -> None:
         super().__init__(program, body, began)
-        self._read = usage([body]).read
+        used = usage([body])
+        self._read = used.read | used.changed
 
     def _replacement(self, old: ast.Node, new: ast.Node) -> ast.Node:
         match new:
@@ -195,6 +201,13 @@ class _Statements(_Sweep):
                 self.changed = True
             case ast.Block(body=body) if any(map(_empty, body)):
                 return replace(new, body=tuple(s for s in body if not _empty(s)))
+            case ast.If(condition=condition, then=then, orelse=orelse) if _empty(then):
+                if orelse is not None and not _empty(orelse):
+                    span, token = condition.span, condition.token
+                    opposite = ast.Unary("!", condition, span=span, token=token)
+                    return replace(new, condition=opposite, then=orelse, orelse=None)
+                if not self._idle(new):
+                    return ast.ExprStmt(condition, span=new.span, token=condition.token)
             case _ if not self._idle(new):
                 return new
         return ast.Null(span=new.span, token=new.token)
@@ -222,6 +235,97 @@ class _Statements(_Sweep):
 
     def _acts(self, node: ast.Node | None) -> bool:
         return node is not None and self._effects.of(self._body.facts, node)
+
+
+class _Unused(_Sweep):
+    """Expressions whose value nobody wants become statements that do what is done in them."""
+
+    def __init__(
+        self, program: Program, body: Body, began: Beginnings | None, effects: Effects
+    ) -> None:
+        super().__init__(program, body, began)
+        self._effects = effects
+
+    def _replacement(self, old: ast.Node, new: ast.Node) -> ast.Node:
+        if not isinstance(new, ast.ExprStmt):
+            return new
+        split = self._split(new)
+        self.changed |= split is not new
+        return split
+
+    def _split(self, node: ast.ExprStmt) -> ast.Stmt:
+        value = node.value
+        at = {"span": value.span, "token": value.token}
+        match value:
+            case ast.Binary(op="||", left=left, right=right):
+                opposite = ast.Unary("!", left, **at)
+                return ast.If(opposite, self._alone(right), None, **at)
+            case ast.Binary(op="&&", left=left, right=right):
+                return ast.If(left, self._alone(right), None, **at)
+            case ast.Ternary(condition=condition, then=then, orelse=orelse):
+                return ast.If(condition, self._alone(then), self._alone(orelse), **at)
+            case ast.Binary(left=left, right=right):
+                return ast.Block((self._alone(left), self._alone(right)), **at)
+            case ast.Unary(operand=operand):
+                return self._alone(operand)
+            case ast.Call(arguments=arguments) | ast.Print(arguments=arguments):
+                if arguments and not self._effects.itself(self._body.facts, value):
+                    return ast.Block(tuple(map(self._alone, arguments)), **at)
+        return node
+
+    def _alone(self, value: ast.Expr) -> ast.Stmt:
+        return self._split(ast.ExprStmt(value, span=value.span, token=value.token))
+
+
+class _Control(_Sweep):
+    """What follows a `next`, `return`, `break` or `continue` in a block is dropped.
+
+    SystemTap does not look into the last statement of a block.
+    """
+
+    def _change(self, node: ast.Node) -> ast.Node:
+        if not isinstance(node, ast.Block):
+            return super()._change(node)
+        kept: list[ast.Stmt] = []
+        for statement in node.body[:-1]:
+            kept.append(cast("ast.Stmt", self._change(statement)))
+            if isinstance(statement, _LEAVING):
+                self.changed = True
+                break
+        else:
+            kept += node.body[-1:]
+        if len(kept) == len(node.body) and all(map(operator.is_, kept, node.body)):
+            return node
+        return replace(node, body=tuple(kept))
+
+    def _replacement(self, old: ast.Node, new: ast.Node) -> ast.Node:
+        return new
+
+
+def _drop_overloads(program: Program) -> bool:
+    """Forget overloads behind one that never goes on to the next; whether there were any."""
+    goes_on = {
+        id(body.function): any(map(_goes_on, _nodes(body))) or "STAP_NEXT;" in _code(body)
+        for body in program.functions.values()
+    }
+    changed = False
+    for body in program.bodies():
+        for node, found in body.facts.calls.items():
+            if isinstance(found, tuple):
+                ends = (i for i, f in enumerate(found) if not goes_on.get(id(f), False))
+                kept = found[: next(ends, len(found)) + 1]
+                if len(kept) < len(found):
+                    body.facts.calls[node] = kept
+                    changed = True
+    return changed
+
+
+def _goes_on(node: ast.Node) -> bool:
+    return isinstance(node, ast.Next)
+
+
+def _code(body: Body) -> str:
+    return (body.function.declaration.code if body.function else None) or ""
 
 
 def _leftmost(node: ast.Node) -> ast.Node:

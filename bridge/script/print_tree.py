@@ -58,10 +58,10 @@ def _component(component: ast.PointComponent) -> str:
         case int(value):
             return f"{component.name}({value})"
         case str(text):
-            return f"{component.name}({_quoted(text)})"
+            return f"{component.name}({quoted(text)})"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A string literal for evaluated bytes."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n"}
     return '"' + "".join(escapes.get(c) or _printable(c) for c in text) + '"'
@@ -71,7 +71,7 @@ def _printable(c: str) -> str:
     return c if " " <= c <= "~" else f"\\{ord(c):03o}"
 
 
-def _raw(node: ast.String) -> str:
+def literal(node: ast.String) -> str:
     """A string literal as it was written, its unknown escapes gone."""
     return '"' + node.raw.replace('"', '\\"').replace("\n", "\\\n") + '"'
 
@@ -91,7 +91,7 @@ def _global(node: ast.Global) -> str:
         case ast.Number(value=value):
             text += f" = {value}"
         case ast.String():
-            text += f" = {_raw(node.initial)}"
+            text += f" = {literal(node.initial)}"
     return text
 
 
@@ -210,7 +210,7 @@ def expr_text(node: ast.Expr) -> str:  # noqa: C901, PLR0911, PLR0912 - one case
         case ast.Number(value=value):
             return str(value % (1 << 64))
         case ast.String():
-            return _raw(node)
+            return literal(node)
         case ast.Name(id=name):
             return name
         case ast.Target() | ast.Cast() | ast.AtVar():
@@ -223,7 +223,7 @@ def expr_text(node: ast.Expr) -> str:  # noqa: C901, PLR0911, PLR0912 - one case
         case ast.Binary(op=op, left=left, right=right):
             return f"{_operand(left)} {op} {_operand(right)}"
         case ast.Regex(op=op, left=left, pattern=pattern):
-            return f"{_operand(left)} {op} {_raw(pattern)}"
+            return f"{_operand(left)} {op} {literal(pattern)}"
         case ast.In(keys=keys, array=array):
             inner = ", ".join("*" if k is None else _operand(k) for k in keys)
             return f"[{inner}] in {expr_text(array)}"
@@ -242,10 +242,10 @@ def expr_text(node: ast.Expr) -> str:  # noqa: C901, PLR0911, PLR0912 - one case
         case ast.Histogram(kind=kind, stat=stat, parameters=parameters):
             return f"@hist_{kind}({_parameters(stat, parameters)})"
         case ast.AtOperator(op=op, operand=operand, literals=literals):
-            more = "".join(f", {_quoted(text)}" for text in literals)
+            more = "".join(f", {quoted(text)}" for text in literals)
             return f"@{op}({expr_text(operand)}{more})"
         case ast.AtLiteral(op=op, literals=literals):
-            return f"@{op}({', '.join(_quoted(text) for text in literals)})"
+            return f"@{op}({', '.join(quoted(text) for text in literals)})"
         case ast.AtRegister(op=op, arguments=arguments):
             return f"@{op}({_list(arguments)})"
         case ast.EmbeddedExpr(code=code):
@@ -257,7 +257,7 @@ def _parameters(stat: ast.Expr, parameters: Sequence[int]) -> str:
 
 
 def _print(node: ast.Print) -> str:
-    pieces = [_raw(s) for s in (node.format, node.delimiter) if s is not None]
+    pieces = [literal(s) for s in (node.format, node.delimiter) if s is not None]
     pieces += [expr_text(argument) for argument in node.arguments]
     return f"{node.name}({', '.join(pieces)})"
 
@@ -270,9 +270,9 @@ def _target(node: ast.Target | ast.Cast | ast.AtVar) -> str:
         case ast.Cast(value=value, type=None):
             text += f"({expr_text(value)})"
         case ast.Cast(value=value, type=str(type_), module=module):
-            text += f"@cast({expr_text(value)}, {_quoted(type_)}{_module(module)})"
+            text += f"@cast({expr_text(value)}, {quoted(type_)}{_module(module)})"
         case ast.AtVar(name=name, module=module):
-            text += f"@var({_quoted(name)}{_module(module)})"
+            text += f"@var({quoted(name)}{_module(module)})"
     for component in node.path:
         match component:
             case ast.Member(name=name):
@@ -283,4 +283,4 @@ def _target(node: ast.Target | ast.Cast | ast.AtVar) -> str:
 
 
 def _module(module: str | None) -> str:
-    return "" if module is None else f", {_quoted(module)}"
+    return "" if module is None else f", {quoted(module)}"

@@ -5,7 +5,8 @@ Rule: one object per declared thing; the trees stay as they are and facts are ke
 
 from __future__ import annotations
 
-from collections import deque
+import re
+from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -68,12 +69,15 @@ class Program:
     globals: dict[tuple[str, str], GlobalVariable] = field(default_factory=dict)
     arities: dict[GlobalVariable, Arity] = field(default_factory=dict)
     functions: dict[ast.Function, Body] = field(default_factory=dict)
-    called: deque[Body] = field(default_factory=deque)
-    """Functions that are called and whose own names are still to be resolved."""
+    called: list[Body] = field(default_factory=list)
+    """Functions that are called and whose own names are still to be resolved, by full name."""
     probes: list[Body] = field(default_factory=list)
+    referenced: dict[GlobalVariable, None] = field(default_factory=dict)
+    """Globals in the order in which bodies name them first, as SystemTap lists them."""
     structures: Structures = no_structures
     suggested: int = 0
     """How many unknown functions were looked up among the known ones."""
+    _last_called: str = ""
     _named: dict[str, list[Named]] = field(default_factory=dict)
     _indexed: int = 0
 
@@ -91,10 +95,22 @@ class Program:
                 declaration.size,
                 declaration.wrap,
                 user=not script.tapset,
+                label=prefix(script, declaration) + declaration.name,
             )
             self.globals[key] = variable
             self.arities[variable] = Arity()
         return self.globals[key]
+
+    def named_globals(self) -> Sequence[GlobalVariable]:
+        """The globals that bodies name, in the order of their first use; then all others."""
+        return list(dict.fromkeys((*self.referenced, *self.globals.values())))
+
+    def next_called(self) -> Body:
+        """The next function to resolve: SystemTap goes through them by name, over and over."""
+        at = bisect_right(self.called, self._last_called, key=_label) % len(self.called)
+        body = self.called.pop(at)
+        self._last_called = _label(body)
+        return body
 
     def choose(self, script: ast.Script) -> None:
         """Take a library file into the program."""
@@ -124,17 +140,39 @@ class Program:
             )
             facts = Facts(locals={p.name: p for p in parameters})
             info = FunctionInfo(
-                declaration.name, declaration, parameters, TYPES[declaration.result], facts
+                declaration.name,
+                declaration,
+                parameters,
+                TYPES[declaration.result],
+                facts,
+                self._function_label(script, declaration),
             )
             blocks = (ScopedBlock(script, declaration.body),) if declaration.body else ()
             body = self.functions[declaration] = Body(blocks, facts=facts, function=info)
-            self.called.append(body)
+            insort(self.called, body, key=_label)
         return self.functions[declaration]
 
+    def _function_label(self, script: ast.Script, declaration: ast.Function) -> str:
+        # SystemTap reads its library first
+        library = [function for _, function in self.library.functions(declaration.name)]
+        own = [function for _, function in self.functions_named(declaration.name)]
+        number = list(dict.fromkeys((*library, *own))).index(declaration)
+        return f"{prefix(script, declaration)}{declaration.name}__overload_{number}"
+
     def bodies(self) -> Sequence[Body]:
-        """All bodies: functions by name, then probes."""
-        named = sorted(self.functions.items(), key=lambda item: item[0].name)
-        return [*(body for _, body in named), *self.probes]
+        """All bodies: functions by their full name, then probes."""
+        return [*sorted(self.functions.values(), key=_label), *self.probes]
+
+
+def _label(body: Body) -> str:
+    return body.function.label if body.function is not None else ""
+
+
+def prefix(script: ast.Script, declaration: ast.Global | ast.Function) -> str:
+    """What SystemTap puts before the name of a global or a function."""
+    if not declaration.private:
+        return "__global_"
+    return f"__private_{re.sub('[^0-9A-Za-z]', '_', script.name)}_"
 
 
 def _initial_type(initial: int | str | None) -> Type:

@@ -131,6 +131,7 @@ class Resolver:
             self._program.choose(script)
             found = self._program.declare(script, declaration)
         self._set_arity(found, node, count)
+        self._program.referenced[found] = None
         return found
 
     def _set_arity(self, variable: GlobalVariable, node: ast.Name, count: int) -> None:
@@ -223,7 +224,8 @@ class Resolver:
             self._visit(argument)
         found, other = self._functions(node)
         builtin = builtin_for(node)
-        if builtin is not None and all(f.code is not None for _, f in found):
+        known = not self._program.options.assume_types
+        if builtin is not None and known and all(f.code is not None for _, f in found):
             # embedded C whose meaning is known
             found = []
         if found:

@@ -61,7 +61,7 @@ class _Shapes:
         bits = node.parameters[0] if node.parameters else 0
         if not 0 <= bits <= MAX_BITS:
             self._refuse(f"bit shift ({bits}) out of range <0..62>", node)
-        elif found.bits not in (None, bits):
+        elif found.bits not in (None, 0, bits):
             self._refuse(f"conflicting bit shifts declared (previously {found.bits})", node)
         else:
             found.bits = bits
@@ -72,8 +72,8 @@ class _Shapes:
         if found.buckets not in (None, buckets):
             name = node.stat.base if isinstance(node.stat, ast.Index) else node.stat
             variable = facts.names.get(name) if isinstance(name, ast.Name) else None
-            text = variable.name if variable is not None else ""
-            self._refuse(f"multiple histogram types declared on '__global_{text}'", node)
+            text = variable.label if isinstance(variable, GlobalVariable) else ""
+            self._refuse(f"multiple histogram types declared on '{text}'", node)
         found.buckets = buckets
 
     def _refuse(self, message: str, node: ast.Expr) -> None:

@@ -36,6 +36,8 @@ class GlobalVariable:
     wrap: bool
     user: bool
     """Whether it is declared in the user's script (auto-printed when never read)."""
+    label: str = ""
+    """What SystemTap calls it in messages and listings of what it has resolved."""
     stat: StatShape | None = None
     written: bool = False
     read: bool = False
@@ -77,6 +79,8 @@ class FunctionInfo:
     parameters: tuple[LocalVariable, ...]
     result: Type
     facts: Facts
+    label: str = ""
+    """What SystemTap calls it in listings: unlike the name, no two functions share it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -85,7 +89,8 @@ class ProbeInfo:
 
     `bodies` are the alias prologues, the body and the alias epilogues in the order in which
     they run. `point` is the probe point as messages name it, `script_point` as the user wrote
-    it (after alias expansion).
+    it (after alias expansion); `listed` is the place as listings name it, and `origins` are
+    the aliases, innermost first, and the script's points by which the place was found.
     """
 
     expansion: Expansion
@@ -95,13 +100,22 @@ class ProbeInfo:
     bodies: tuple[ast.Block, ...]
     condition: ast.Expr | None
     facts: Facts
+    listed: str = ""
+    origins: tuple[str, ...] = ()
+    made: bool = False
+    """Whether it is no probe of the script, but prints a global that nobody reads."""
 
 
 @dataclass(slots=True, eq=False)
 class Typed:
-    """A whole program, checked. Orders are the script's. `options` are -D limits by name."""
+    """A whole program, checked: globals by their first use, functions, probes by the script.
+
+    `options` are -D limits by name.
+    """
 
     globals: tuple[GlobalVariable, ...]
     functions: tuple[FunctionInfo, ...]
     probes: tuple[ProbeInfo, ...]
     options: dict[str, int] = field(default_factory=dict)
+    embedded: tuple[str, ...] = ()
+    """C outside of functions, of all files that take part."""

@@ -29,6 +29,8 @@ class Usage:
 
     read: set[Named] = field(default_factory=set)
     written: set[Named] = field(default_factory=set)
+    changed: set[Named] = field(default_factory=set)
+    """What is written in a way that depends on what it was: `x++`, `x += 1`, `delete x`."""
 
     def add(self, facts: Facts, node: ast.Node, *, statement: bool = False) -> None:  # noqa: C901, PLR0912 - one case per kind
         """Note what the tree below (and with) `node` does."""
@@ -37,9 +39,12 @@ class Usage:
                 self.add(facts, value, statement=True)
             case ast.Assign(target=target, value=value):
                 self._target(facts, target, also_read=not statement and node.op != "=")
+                if node.op not in {"=", "<<<"}:
+                    self._changed(facts, target)
                 self.add(facts, value)
             case ast.Step(operand=operand):
                 self._target(facts, operand, also_read=not statement)
+                self._changed(facts, operand)
             case ast.Delete(target=target):
                 # SystemTap counts it as both
                 self._target(facts, target, also_read=True)
@@ -76,6 +81,11 @@ class Usage:
                 self.read.add(facts.names[name])
         elif not isinstance(name, ast.Name):
             self.add(facts, name)
+
+    def _changed(self, facts: Facts, target: ast.Expr) -> None:
+        name = target.base if isinstance(target, ast.Index) else target
+        if isinstance(name, ast.Name) and name in facts.names:
+            self.changed.add(facts.names[name])
 
     def _foreach(self, facts: Facts, node: ast.Foreach) -> None:
         for name in (*node.keys, node.value):
@@ -148,6 +158,10 @@ class Effects:
     def of(self, facts: Facts, node: ast.Node, *, inside: bool = False) -> bool:
         """Whether evaluating the tree does something (`inside`: seen by a caller)."""
         return any(self._one(facts, part, inside) for part in walk(node))
+
+    def itself(self, facts: Facts, node: ast.Expr) -> bool:
+        """Whether an expression does something besides what its operands do."""
+        return self._one(facts, node, inside=False)
 
     def _one(self, facts: Facts, node: ast.Node, inside: bool) -> bool:
         match node:

@@ -21,6 +21,7 @@ from bridge.script.assumed import AssumedTargets
 from bridge.script.library import Library
 from bridge.script.options import AnalyseOptions
 from bridge.script.parse import parse
+from bridge.script.print_typed import typed_text
 from bridge.source import Source, SourceMap
 from bridge.targets.live import LiveTargets
 from bridge.world import LiveWorld
@@ -181,3 +182,11 @@ def analyse_here(data: bytes, options: AnalyseOptions) -> Verdict:
     typed = analyse(source, sources, targets, sink, options)
     errors = (_said(error, source, sources, token=True) for error in sink.errors)
     return Verdict(typed is not None, tuple(errors))
+
+
+def listed_here(path: Path, options: AnalyseOptions, *, verbose: bool = False) -> str | None:
+    """What our `-p2` prints about a script; None if it is refused."""
+    sources, sink = SourceMap(), Sink()
+    targets = AssumedTargets(LiveTargets(LiveWorld(), "", 0))
+    typed = analyse(sources.add(str(path), path.read_bytes()), sources, targets, sink, options)
+    return None if typed is None else typed_text(typed, verbose=verbose)

@@ -23,7 +23,7 @@ def test_types_of_globals_locals_and_functions(check) -> None:
     """
     typed = check(text).typed
     assert typed_text(typed) == (
-        "# globals\na:long [long, string]\ns:stats\nm%[10]:string [long]\nt:string\n"
+        "# globals\na:long [long, string]\nm%[10]:string [long]\ns:stats\nt:string\n"
         "# functions\nf:string (x:long, y:string)\n  # locals\n  z:long\n"
         "# probes\nbegin /* <- begin */\nend /* <- end */\n  # locals\n  i:long\n  j:string\n"
     )
