@@ -30,6 +30,7 @@ _ORDERS: dict[str, Callable[[object, object], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+_LARGEST = (1 << 63) - 1
 _PIECES = re.compile(r"[0-9]+|[^0-9]+")
 _VERSIONS = frozenset({"kernel_v", "kernel_vr", "systemtap_v"})
 _WORDS = frozenset({"arch", "runtime"})
@@ -140,6 +141,14 @@ def _integer(text: str) -> int | None:
         return int(text, 8) if re.fullmatch(r"0[0-7]+", text) else None
 
 
+def _decimal(token: Token) -> int:
+    """The value of a number, which is decimal here and has 63 bits."""
+    digits = token.text.lstrip("0") or "0"
+    if not digits.isdigit() or len(digits) > len(str(_LARGEST)) or int(digits) > _LARGEST:
+        raise errors.Refused(errors.parse(errors.NUMBER_RANGE, token))
+    return int(digits)
+
+
 def _config(left: Token, op: Token, right: Token, known: Mapping[str, str]) -> bool:
     value = known.get(left.text, "")
     if right.kind == STRING:
@@ -148,7 +157,7 @@ def _config(left: Token, op: Token, right: Token, known: Mapping[str, str]) -> b
     if right.kind == NUMBER:
         if number is None:
             raise errors.Refused(errors.parse("Config option value not a number", left))
-        return _order(op, number, _integer(right.text) or 0)
+        return _order(op, number, _decimal(right))
     if right.kind == IDENTIFIER and right.text.startswith("CONFIG_"):
         other = known.get(right.text, "")
         second = _integer(other)
@@ -171,7 +180,7 @@ def _constants(left: Token, op: Token, right: Token) -> bool:
     if kinds == (STRING, STRING):
         return _order(op, left.text, right.text)
     if kinds == (NUMBER, NUMBER):
-        return _order(op, _integer(left.text) or 0, _integer(right.text) or 0)
+        return _order(op, _decimal(left), _decimal(right))
     if op.kind == OPERATOR and kinds == (STRING, NUMBER):
         raise errors.Refused(errors.parse("expected string literal as right value", right))
     if op.kind == OPERATOR and kinds == (NUMBER, STRING):

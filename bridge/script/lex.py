@@ -57,11 +57,13 @@ _DULL = re.compile(
   | [!&-.:-?\[-^`{-~]
   | /(?!\*)
   | %(?![(?:){])
+  | @(?![A-Za-z0-9_$\#])
   | [^!-~]
     )*+""",
     re.VERBOSE,
 )
 """What neither begins a definition nor means anything to the preprocessor."""
+_AT_WORD = re.compile(r"@([A-Za-z_$][A-Za-z0-9_$]*)")
 _QUOTED = re.compile(r"\\(?:([xabtnvfr0-7\\])|([\s\S]))")
 _KINDS = {"number": NUMBER, "operator": OPERATOR}
 MAX_BYTES = 8 << 20
@@ -121,14 +123,18 @@ class Lexer:
         self._source = self._text = ""
         self._at = self._pasted_until = 0
 
-    def pass_over(self) -> None:
+    def pass_over(self, is_macro: Callable[[str], bool]) -> None:
         """Leave out what begins no definition and means nothing to a preprocessor."""
-        if self._pasted_until:
-            return
-        found = _DULL.match(self._text, self._at)
-        if found is not None and found.end() > self._at:
-            self._at = found.end()
-            self.saw_tokens = True
+        end = self._at
+        while not self._pasted_until:
+            found = _DULL.match(self._text, end)
+            word = None if found is None else _AT_WORD.match(self._text, found.end())
+            end = end if found is None else found.end()
+            if word is None or is_macro(word[1]):
+                break
+            end = word.end()
+        self.saw_tokens |= end > self._at
+        self._at = end
 
     def _match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """The pattern at the place in the text; behind a pasted argument that goes on."""

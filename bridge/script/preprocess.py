@@ -92,7 +92,7 @@ class Preprocessor:
     def pass_over(self) -> None:
         """Leave out what begins no definition and means nothing to a preprocessor."""
         if not self._stack:
-            self._lexer.pass_over()
+            self._lexer.pass_over(self._means)
 
     def _directive(self, token: Token) -> None:
         if token.text == "%(":
@@ -190,6 +190,10 @@ class Preprocessor:
         if name in AT_WORDS:
             return None
         return self._library().get(name)
+
+    def _means(self, name: str) -> bool:
+        """Whether `@name` in the text is more than an operator."""
+        return name == "define" or self._lookup(name) is not None
 
     def _too_much(self, token: Token) -> errors.Refused:
         self._spent = True

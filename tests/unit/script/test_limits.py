@@ -12,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,16 @@ import bridge.cli.check
 import bridge.cli.terminal
 import bridge.script.analyse
 from bridge.cli import main
+from bridge.diagnostics import Sink
 from bridge.script import read
+from bridge.script.lex import MAX_BYTES
+from bridge.script.options import AnalyseOptions
+from bridge.script.parse import MAX_ERRORS, parse
+from bridge.source import SourceMap
 
 MEMORY_BYTES = 2 << 30
 PROCESSOR_SECONDS = 90
+JUNK_SECONDS = 10
 MOST_OUTPUT = 1 << 20
 CRASHED = 99
 NOBODY = 65534
@@ -215,6 +222,10 @@ REFUSED = {
     "number": (body("x = " + "9" * 1_000_000), "number invalid or out of range"),
     "hexadecimal number": (body("x = 0x" + "f" * 1_000_000), "number invalid or out of range"),
     "octal number": (body("x = 0" + "7" * 1_000_000), "number invalid or out of range"),
+    "number in a condition": (
+        "%( " + "9" * 1_000_000 + " == 1 %? %)" + body(""),
+        "number invalid",
+    ),
     "size of an array": ("global a[" + "9" * 1_000_000 + "] " + body(""), "number invalid"),
     "number of an argument": (body("$" + "9" * 1_000_000), "command line argument out of"),
     "string of 10 MB": (body('x = "' + "a" * 10_000_000 + '"'), "text too large"),
@@ -259,7 +270,6 @@ UNDERSTOOD = {
     "probes": "probe begin { x++ }\n" * N,
     "macros": chain("@define mI %( x %)\n", body(""), 100_000),
     "a number of noughts": body("x = 0" + "0" * 1_000_000),
-    "number in a conditional": "%( " + "9" * 1_000_000 + " == 1 %? %)" + body(""),
     "number in a version": '%( kernel_v == "' + "9" * 1_000_000 + '" %? %)' + body(""),
     "pattern in a condition": '%( arch == "' + "*x" * 1000 + 'y" %? %)' + body(""),
     "width of a format": body('printf("%' + "9" * 1_000_000 + 'd", 1)'),
@@ -297,6 +307,19 @@ def test_it_is_refused_within_bounds(name: str, tmp_path: Path) -> None:
     found = checked(written(tmp_path, text))
     assert found.code == 1
     assert message in found.messages
+
+
+@pytest.mark.parametrize("words", ["".join(map(chr, range(1, 256))), "\x80", "@", "` @no "])
+def test_junk_is_passed_over_in_bounded_time(words: str) -> None:
+    text = words * (MAX_BYTES // len(words))
+    sources, sink = SourceMap(), Sink()
+    started = time.process_time()
+    source = sources.add("junk.stp", text)
+    assert parse(source, sources, sink, AnalyseOptions(include=(), own_tapset=False)) is None
+    spent = time.process_time() - started
+    assert 0 < len(sink.errors) <= MAX_ERRORS + 1
+    # a token at a time it took half a minute
+    assert spent < JUNK_SECONDS
 
 
 @pytest.mark.parametrize("name", UNDERSTOOD)
