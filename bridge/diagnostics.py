@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from string import whitespace
 from typing import TYPE_CHECKING
 
 from bridge.source import NOWHERE, Place, Source, SourceMap, Span
@@ -49,7 +50,8 @@ class Diagnostic:
 
     `code` is a word (`unset-variable`), `message` the sentence, `token` the description of the
     token it is about in SystemTap's vocabulary (`identifier 'x'`, empty when none), `chain` the
-    follow-up messages that SystemTap prints as further blocks ("type was first inferred here").
+    follow-up messages that SystemTap prints as further blocks ("type was first inferred here"),
+    `macros` the macro invocations that the place came out of (`@m` and where), innermost first.
     """
 
     code: str
@@ -61,6 +63,7 @@ class Diagnostic:
     hint: str = ""
     chain: tuple[Diagnostic, ...] = ()
     file: FileOffset | None = None
+    macros: tuple[tuple[str, Span], ...] = ()
 
 
 @dataclass(slots=True)
@@ -105,14 +108,28 @@ def _excerpt(source: Source, place: Place, span: Span) -> list[str]:
     """The line with a caret row, in the form of the architecture's section 7."""
     number = str(place.line)
     text, column = _window(source.line(place.line), place.column)
-    width = max(1, min(span.end - span.start, len(text) - column + 1))
-    pad = "".join("\t" if c == "\t" else " " for c in text[: column - 1])
+    marked = text[column - 1 : max(column, column - 1 + span.end - span.start)]
+    carets = "^" * max(1, len(_blank(Source.decode(marked).replace("\t", " "))))
     gutter = " " * len(number)
     return [
         f"{gutter} |",
         f"{number} | {Source.decode(text)}",
-        f"{gutter} | {pad}{'^' * width}",
+        f"{gutter} | {_blank(Source.decode(text[: column - 1]))}{carets}",
     ]
+
+
+def _blank(text: str) -> str:
+    """As much room as a text takes on a terminal; tabs and their like stay."""
+    if text.isascii():
+        return "".join(c if c in whitespace else " " for c in text)
+    from unicodedata import combining, east_asian_width
+
+    return "".join(
+        c
+        if c in whitespace
+        else " " * (0 if combining(c) else 1 + (east_asian_width(c) in "WF"))
+        for c in text
+    )
 
 
 def _window(line: str, column: int) -> tuple[str, int]:
@@ -141,6 +158,11 @@ def render(diagnostic: Diagnostic, sources: SourceMap) -> str:
             f"  = in expansion of {inner.origin or 'text'} at {outer}"
             for inner, outer, _ in _expansions(source, sources)
         ]
+    for name, span in diagnostic.macros:
+        if (outer := sources.source(span)) is not None:
+            invoked = outer.place(span.start)
+            lines.append(f"  = in expansion of macro {name} at {invoked}")
+            lines += _excerpt(outer, invoked, span)
     if diagnostic.hint:
         lines.append(f"  = hint: {diagnostic.hint}")
     lines += [render(follow_up, sources) for follow_up in diagnostic.chain]
@@ -166,5 +188,9 @@ def as_json(diagnostic: Diagnostic, sources: SourceMap) -> dict[str, object]:
         if diagnostic.file is None
         else {"path": diagnostic.file.path, "byte": diagnostic.file.byte},
         "hint": diagnostic.hint,
+        "macros": [
+            {"name": name, "place": str(sources.place(span))}
+            for name, span in diagnostic.macros
+        ],
         "chain": [as_json(follow_up, sources) for follow_up in diagnostic.chain],
     }

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from bridge.diagnostics import Diagnostic, Severity
-from bridge.script.tokens import LONGEST_SHOWN, Token
+from bridge.script.tokens import LONGEST_SHOWN, Token, printable
 from bridge.source import NOWHERE, Span
 
 if TYPE_CHECKING:
@@ -102,11 +102,17 @@ def _shown(text: str) -> str:
 def parse(message: str, at: Placed | None) -> Diagnostic:
     """A parse error at a token (or node); what is wrong with junk goes first."""
     span = NOWHERE if at is None else at.span
-    described = ""
+    described, macros = "", []
     if isinstance(at, Token):
         described, message = at.describe(), at.problem or message
+        call = at.call
+        while call is not None:
+            macros.append((printable(call.text), call.span))
+            call = call.call
     message = _shown(message)
-    return Diagnostic(code_of(message), message, span, described, phase="parse")
+    return Diagnostic(
+        code_of(message), message, span, described, phase="parse", macros=tuple(macros)
+    )
 
 
 def semantic(

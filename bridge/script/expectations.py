@@ -1,7 +1,7 @@
 """The parser's state and a token that does not fit -> the sentence that SystemTap says there.
 
 Rule: SystemTap's parser is of recursive descent, so what it says depends on the function that
-it is in: which is a place in a rule of the grammar. `_PLACES` has the places that have a
+it is in: which is a place in a rule of the grammar. `PLACES` has the places that have a
 sentence of their own, `_NEXT` the sentences by what comes next; a literal is just expected.
 Where a rule could end, its function returns, and the caller says what it expected
 (`Feeder.settle`).
@@ -118,7 +118,7 @@ _NEXT: Mapping[str, Sentence] = {
 }
 """What comes next -> the sentence, at most places."""
 
-_PLACES: Mapping[Position, Sentence] = {
+PLACES: Mapping[Position, Sentence] = {
     # probes
     ("probe", "'probe'", "points"): _returns_to_last(_COMPONENT),
     ("probe", "points", "block"): _BODY,
@@ -191,8 +191,8 @@ def sentence(positions: Sequence[Position], *, settles: bool) -> Sentence | None
     `settles` tells whether the state could end a rule, too: then only the table counts.
     """
     for position in positions:
-        if position in _PLACES:
-            return _PLACES[position]
+        if position in PLACES:
+            return PLACES[position]
     if settles:
         return None
     following = [behind for _, _, behind in positions]

@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bridge.diagnostics import Diagnostic, Sink
+from bridge.diagnostics import Diagnostic, Sink, render
 from bridge.script import ast
 from bridge.script.analyse import analyse
 from bridge.script.assumed import AssumedTargets
@@ -41,7 +41,9 @@ _ERROR = re.compile(
     r"(?P<rest>(?:(?!^(?:parse|semantic) error: |^\d+ parse error|^WARNING|^Pass ).*\n)*)",
     re.MULTILINE,
 )
-_PLACE = re.compile(r"^ +(?:saw|at): (.*) at (.*?):(\d+):(\d+)$", re.MULTILINE)
+_PLACE = re.compile(r"^ +(?:saw|at): (.*) at .*?:(\d+):(\d+)$", re.MULTILINE)
+_SHOWN = re.compile(r"^     source: (.*)\n {13}([ \t\v\f\r]*)\^$", re.MULTILINE)
+_RENDERED = re.compile(r"^ *\d+ \| (.*)\n *\| ([ \t\v\f\r]*)\^+$", re.MULTILINE)
 _FILE = re.compile(r"^Input file '.*' (is empty.*)$", re.MULTILINE)
 
 
@@ -50,8 +52,6 @@ class Crashed(Exception):
 
 
 Place = tuple[int, int] | None
-IN_LIBRARY = (0, 0)
-"""The place of all that is in macros of a library, because the libraries differ."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,10 @@ class Verdict:
     errors: tuple[Said, ...] = field(default=())
 
 
+Excerpt = tuple[str, str]
+"""A line of a script, and the white space before the caret under it."""
+
+
 @dataclass(frozen=True)
 class Stap:
     """The real one, with its kernel and its library."""
@@ -79,20 +83,29 @@ class Stap:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """One run; -v, because it hides repeated errors otherwise."""
-        return subprocess.run(
+        ran = subprocess.run(
             ["stap", "-v", "-r", str(self.kernel), *words],
             capture_output=True,
-            encoding="latin-1",
             env={**os.environ, "SYSTEMTAP_TAPSET": str(self.tapset)},
             check=False,
         )
+        # decoded here, or carriage returns would become line feeds
+        said = ran.stdout.decode("latin-1"), ran.stderr.decode("latin-1")
+        return subprocess.CompletedProcess(ran.args, ran.returncode, *said)
 
     def parse(self, path: Path, *arguments: str, guru: bool = True) -> Verdict:
         """The verdict of `-p1`."""
+        return self.parse_and_show(path, *arguments, guru=guru)[0]
+
+    def parse_and_show(
+        self, path: Path, *arguments: str, guru: bool = True
+    ) -> tuple[Verdict, list[Excerpt]]:
+        """The verdict of `-p1`, and the lines that it shows."""
         ran = self.run(*(["-g"] if guru else []), "-p1", str(path), *arguments)
-        if ran.returncode < 0:
+        if ran.returncode < 0 or "\nbad lexical cast\n" in ran.stderr:
             raise Crashed(ran.args)
-        return Verdict(ran.returncode == 0, tuple(_parse_errors(ran.stderr)))
+        verdict = Verdict(ran.returncode == 0, tuple(_parse_errors(ran.stderr)))
+        return verdict, _SHOWN.findall(ran.stderr)
 
 
 def _parse_errors(text: str) -> list[Said]:
@@ -100,14 +113,8 @@ def _parse_errors(text: str) -> list[Said]:
     for error in _ERROR.finditer(text):
         place = _PLACE.search(error["rest"])
         message = error["message"] + (f": {place[1]}" if place else "")
-        found.append(Said(message, _place(place) if place else None))
+        found.append(Said(message, (int(place[2]), int(place[3])) if place else None))
     return found + [Said(empty[1], None) for empty in _FILE.finditer(text)]
-
-
-def _place(found: re.Match[str]) -> Place:
-    if found[2].endswith(".stpm"):
-        return IN_LIBRARY
-    return int(found[3]), int(found[4])
 
 
 def make_kernel(folder: Path, configuration: str = "") -> Path:
@@ -138,6 +145,8 @@ class Parsed:
     verdict: Verdict
     script: ast.Script | None
     name: str
+    shown: list[Excerpt]
+    """The lines that the messages show, but for those at the end of the text."""
 
 
 def parse_here(
@@ -156,7 +165,10 @@ def parse_here(
     )
     said = (one for error in sink.errors for one in (error, *error.chain))
     errors = tuple(_said(error, source, sources, token=tokens) for error in said)
-    return Parsed(Verdict(script is not None, errors), script, source.name)
+    # at the end of the text SystemTap shows nothing
+    placed = [error for error in sink.errors if _said(error, source, sources).place]
+    shown = _RENDERED.findall("".join(f"{render(error, sources)}\n" for error in placed))
+    return Parsed(Verdict(script is not None, errors), script, source.name, shown)
 
 
 def _said(
@@ -169,8 +181,6 @@ def _said(
         return Said(message, None)
     if token and error.token:
         message += f": {error.token}"
-    if place.name.endswith(".stpm"):
-        return Said(message, IN_LIBRARY)
     return Said(message, (place.line, place.column))
 
 
