@@ -31,6 +31,7 @@ class Kind(Enum):
     TRACEPOINT = "tracepoint"
     PROCESS = "process"
     """Processes and threads begin, end, and make system calls."""
+    SAMPLE = "sample"
     RECORDED = "recorded"
 
 
@@ -369,8 +370,21 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """A counter of perf_event_open(2), and after how many counts it hits.
+
+    `hertz` says that `rate` is a frequency that the kernel keeps to instead.
+    """
+
+    type: int
+    config: int
+    rate: int
+    hertz: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Marker:
-    """A traceable place: USDT note, function, kernel tracepoint, recorded event class.
+    """A traceable place: USDT note, function, kernel tracepoint, sample, recorded event class.
 
     `provider` and `name` are its two-part name (function: path and symbol; tracepoint:
     subsystem and event; process: path of the program or "" for all, and `thread.begin` or so).
@@ -389,6 +403,8 @@ class Marker:
     """Arguments that exist but cannot be read: (name, why), told when one is used."""
     syscall: int | None = None
     """The number of the system call that a tracepoint is about, where it is about one."""
+    sampling: Sampling | None = None
+    """What a sample counts."""
     hidden: tuple[Variable, ...] = ()
     """What values are computed from and nobody sees: registers, where the file is loaded."""
 

@@ -195,19 +195,14 @@ int mb_bpf_attach_uprobes(int program, const struct mb_uprobes *probes)
 }
 
 /* One perf event makes the program run at the tracepoint on every CPU. */
-int mb_bpf_attach_tracepoint(int program, uint64_t id)
+/* Run a program at an event of one CPU; a tracepoint of one is one of all. */
+static int attach_event(int program, struct perf_event_attr *attr, int cpu)
 {
-	struct perf_event_attr attr;
 	long event;
 	int ret;
 
-	memset(&attr, 0, sizeof(attr));
-	attr.type = PERF_TYPE_TRACEPOINT;
-	attr.size = sizeof(attr);
-	attr.config = id;
-	attr.sample_period = 1;
-	attr.wakeup_events = 1;
-	event = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	attr->size = sizeof(*attr);
+	event = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (event < 0)
 		return -errno;
 	if (ioctl((int)event, PERF_EVENT_IOC_SET_BPF, program) < 0 ||
@@ -217,6 +212,31 @@ int mb_bpf_attach_tracepoint(int program, uint64_t id)
 		return ret;
 	}
 	return (int)event;
+}
+
+int mb_bpf_attach_tracepoint(int program, uint64_t id)
+{
+	struct perf_event_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.type = PERF_TYPE_TRACEPOINT;
+	attr.config = id;
+	attr.sample_period = 1;
+	attr.wakeup_events = 1;
+	return attach_event(program, &attr, 0);
+}
+
+int mb_bpf_attach_sample(int program, const struct mb_sampling *sampling, int cpu)
+{
+	struct perf_event_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.type = sampling->type;
+	attr.config = sampling->config;
+	attr.freq = sampling->hertz != 0;
+	attr.sample_period = sampling->rate;
+	attr.disabled = 1;
+	return attach_event(program, &attr, cpu);
 }
 
 int mb_bpf_attach_raw(int program, const char *tracepoint)

@@ -25,6 +25,13 @@ struct mb_uprobes {
 	int32_t pid;			/* thread group, 0 for all */
 };
 
+struct mb_sampling {
+	uint32_t type;			/* perf_event_open(2) */
+	uint32_t hertz;			/* whether `rate` is a frequency */
+	uint64_t config;
+	uint64_t rate;			/* counts to a hit */
+};
+
 int mb_bpf_map_create(const struct mb_bpf_map *map);
 int mb_bpf_map_update(int map, const void *key, const void *value, uint64_t flags);
 int mb_bpf_map_lookup(int map, const void *key, void *value);
@@ -36,6 +43,7 @@ int mb_bpf_program_load(uint32_t type, uint32_t attach_type, uint32_t flags, con
 int mb_bpf_program_run(int program, const void *context, uint32_t bytes);
 int mb_bpf_attach_uprobes(int program, const struct mb_uprobes *probes);
 int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t count);
+int mb_bpf_attach_sample(int program, const struct mb_sampling *sampling, int cpu);
 int mb_bpf_attach_raw(int program, const char *tracepoint);
 int mb_bpf_attach_tracepoint(int program, uint64_t id);
 void *mb_bpf_map_memory(int map, uint64_t bytes);

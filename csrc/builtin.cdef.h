@@ -57,7 +57,6 @@ int32_t mb_do_pp(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_pn(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_ppfunc(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_probefunc(void *, uint32_t, void *, const int64_t *);
-int32_t mb_do_user_mode(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_is_return(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_stp_pid(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_switch_file(void *, uint32_t, void *, const int64_t *);

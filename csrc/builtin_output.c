@@ -203,12 +203,6 @@ MB_BUILTIN(probefunc)
 	return MB_OK;
 }
 
-/* Whether user code was running: at the markers and functions of processes. */
-MB_BUILTIN(user_mode)
-{
-	return mb_give(result, session->handler && strncmp(session->handler->point, "process", 7) == 0);
-}
-
 MB_BUILTIN(is_return)
 {
 	const char *point = session->handler ? session->handler->point : "";

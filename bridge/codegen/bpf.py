@@ -18,6 +18,7 @@ from bridge.codegen import bpf_text as t
 from bridge.codegen.bpf_captures import (
     TASK_CONTEXTS,
     Captures,
+    Place,
     contexts,
     reads_user_memory,
 )
@@ -269,6 +270,8 @@ def _program(hook: Hook, number: int, group: _Group) -> BpfProgram:
                 tracepoint=marker.name,
                 tracepoint_id=marker.id,
             )
+        case Kind.SAMPLE:
+            return BpfProgram(name, hook.id, Attach.SAMPLE, b"", sampling=marker.sampling)
         case Kind.FUNCTION_RETURN:
             attach = Attach.UPROBE_RETURN
         case _:
@@ -283,14 +286,14 @@ def _program_text(
     placed = plan.placed
     text = Text()
     control = text.map(plan.control, t.MAP_VALUE)
-    captures = Captures(
-        text,
+    place = Place(
         group.operands,
         hook.attachment.marker.machine,
-        control,
         sleepable=program.sleepable,
         task=life.CHILD if life.CHILD in group.operands else "",
+        interrupted=program.attach is Attach.SAMPLE,
     )
+    captures = Captures(text, place, control)
     _require_armed(text, control)
     if group.moment is None:
         _filter(plan, text, hook, is_uprobe=bool(group.sites))

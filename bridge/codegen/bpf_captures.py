@@ -8,6 +8,7 @@ pt_regs (arch/x86/include/uapi/asm/ptrace.h), user_pt_regs (arch/arm64/.../ptrac
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.codegen import bpf_text as t
@@ -59,8 +60,11 @@ TASK_CONTEXTS = frozenset(("ppid", "euid", "egid", "pgrp", "sid", "pexecname", "
 _X86 = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig rip cs eflags rsp ss"
 _OFFSETS = {
     "x86_64": {name: 8 * n for n, name in enumerate(_X86.split())},
-    "aarch64": {f"x{n}": 8 * n for n in range(31)} | {"sp": 248, "pc": 256, "syscallno": 280},
+    "aarch64": {f"x{n}": 8 * n for n in range(31)}
+    | {"sp": 248, "pc": 256, "pstate": 264, "syscallno": 280},
 }
+_MODES = {"x86_64": ("cs", 3, 3), "aarch64": ("pstate", 15, 0)}
+"""The register that tells what was interrupted, a mask, and what that gives in user mode."""
 INSTRUCTION_POINTERS = {"x86_64": "rip", "aarch64": "pc"}
 _SIMPLE = {"+": "add", "-": "sub", "*": "mul", "&": "and", "|": "or", "^": "xor"}
 _SHIFTS = {"<<": "shl", ">>": "ashr", ">>>": "lshr"}
@@ -79,32 +83,33 @@ def extend(text: Text, value: str, size: int, signed: bool) -> str:
     return text.value(f"{'ashr' if signed else 'lshr'} i64 {high}, {bits}")
 
 
-class Captures:
-    """The captured values of one program, each computed once.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a program runs.
 
-    `operands` says where each variable lies at the program's sites. `task` is the operand that
-    is the task of the hit, where that is not the one that runs ("": it is).
+    `operands` says where each variable lies. `task` is the operand that is the task of the hit,
+    where that is not the one that runs ("": it is). Where whatever ran was `interrupted`, the
+    registers tell what that was.
     """
 
-    def __init__(
-        self,
-        text: Text,
-        operands: Mapping[str, Operand],
-        machine: str,
-        control: str,
-        *,
-        sleepable: bool = False,
-        task: str = "",
-    ) -> None:
+    operands: Mapping[str, Operand]
+    machine: str = ""
+    sleepable: bool = False
+    task: str = ""
+    interrupted: bool = False
+
+
+class Captures:
+    """The captured values of one program, each computed once."""
+
+    def __init__(self, text: Text, place: Place, control: str) -> None:
         self._text = text
-        self._task = task
-        self._operands = operands
-        self._at_place = bool(machine)
-        machine = machine or platform.machine()
+        self._place = place
+        self._operands = place.operands
+        machine = place.machine or platform.machine()
         self._offsets = _OFFSETS.get(machine, {})
         self._pointer = INSTRUCTION_POINTERS.get(machine, "")
         self._control = control
-        self._sleepable = sleepable
         self._values: dict[str, tuple[str, str]] = {}
         self._registers: dict[str, str] = {}
         self._buffer = ""
@@ -115,6 +120,8 @@ class Captures:
 
     def _entry(self) -> list[str]:
         lines: list[str] = []
+        if self._place.interrupted:
+            self._load_register(_MODES[self._place.machine][0], lines)
         for name, operand in self._operands.items():
             match operand:
                 case Register(name=register):
@@ -300,7 +307,7 @@ class Captures:
         text = self._text
         arguments = (f"ptr {destination}", f"i32 {room}", f"i64 {address}")
         result = text.call(helper, *arguments)
-        if not self._sleepable or helper not in (t.READ_USER, t.READ_USER_STR):
+        if not self._place.sleepable or helper not in (t.READ_USER, t.READ_USER_STR):
             return result
         slot, byte = text.stack(8), text.stack(8)
         text.store(result, slot)
@@ -338,14 +345,25 @@ class Captures:
 
     def _numbers(self, name: str) -> str:
         text = self._text
-        if self._task:
+        if self._place.task:
             word = Control.TGID if name == "pid" else Control.TASK_PID
             return self.number(self.member(self._of(), word))
         both = text.call(t.PID_TGID)
         return text.value(f"lshr i64 {both}, 32" if name == "pid" else f"and i64 {both}, {LOW}")
 
+    def _user_mode(self) -> str:
+        """Markers and functions with a machine are those of programs."""
+        if not self._place.interrupted:
+            return str(int(bool(self._place.machine)))
+        register, mask, value = _MODES[self._place.machine]
+        mode = self._text.value(f"and i64 {self._registers[register]}, {mask}")
+        is_user = self._text.value(f"icmp eq i64 {mode}, {value}")
+        return self._text.value(f"zext i1 {is_user} to i64")
+
     def _of_task(self, name: str) -> str:
         match name:
+            case "user_mode":
+                return self._user_mode()
             case "ppid" | "euid" | "egid":
                 return self._task_member(name)
             case "pgrp" | "sid":
@@ -359,8 +377,8 @@ class Captures:
 
     def _of(self) -> str:
         """The task of the hit."""
-        if self._task:
-            return self._argument(self._task)
+        if self._place.task:
+            return self._argument(self._place.task)
         return self._text.call(t.CURRENT_TASK)
 
     def _user_register(self, name: str) -> str:
@@ -370,9 +388,9 @@ class Captures:
         """
         text = self._text
         registers = "%ctx"
-        if self._task:
+        if self._place.task:
             return "0"  # of another task than the one that runs
-        if not self._at_place:
+        if not self._place.machine or self._place.interrupted:
             task = text.call(t.CURRENT_TASK_BTF, result="ptr")
             registers = text.call(t.TASK_REGISTERS, f"ptr {task}", result="ptr")
         offset = self._offsets[self._pointer if name == "ip" else name]
@@ -412,7 +430,7 @@ class Captures:
         """
         text = self._text
         match capture:
-            case Context(name="execname") if self._task:
+            case Context(name="execname") if self._place.task:
                 return self._read_string(
                     t.READ_KERNEL_STR,
                     destination,

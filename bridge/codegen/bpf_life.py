@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from bridge.codegen import bpf_text as t
-from bridge.codegen.bpf_captures import Captures
+from bridge.codegen.bpf_captures import Captures, Place
 from bridge.codegen.bpf_follow import EXEC, EXIT, FORK
 from bridge.codegen.bpf_object import (
     MAPPABLE,
@@ -275,7 +275,7 @@ def keepers(maps: LifeMaps, control: int) -> Iterator[tuple[Moment, BpfProgram, 
     ):
         text = Text()
         word = text.map(control, t.MAP_VALUE)
-        captures = Captures(text, hidden_operands(moment, ""), "", word)
+        captures = Captures(text, Place(hidden_operands(moment, "")), word)
         write(_Keeper(text, captures, maps, word))
         text.jump("out")
         text.open("out")
@@ -288,7 +288,7 @@ def finder(control: int) -> tuple[BpfProgram, str]:
     """The program that user space runs to learn which inode a file of its own is."""
     text = Text()
     word = text.map(control, t.MAP_VALUE)
-    captures = Captures(text, {NUMBER: RawArgument(0)}, "", word)
+    captures = Captures(text, Place({NUMBER: RawArgument(0)}), word)
     files = captures.follow(text.call(t.CURRENT_TASK), Control.FILES)
     table = captures.follow(captures.follow(files, Control.FDT), Control.FD)
     index = text.value(f"shl i64 {_argument(captures, NUMBER)}, 3")

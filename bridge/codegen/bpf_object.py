@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bridge.ir.program import Global
-    from bridge.markers import Site
+    from bridge.markers import Sampling, Site
 
 
 class MapType(IntEnum):
@@ -57,11 +57,12 @@ class Attach(Enum):
     RAW_TRACEPOINT = "raw-tracepoint"
     NOWHERE = "nowhere"
     """User space runs it itself."""
+    SAMPLE = "sample"
 
 
 @dataclass(frozen=True, slots=True)
 class BpfProgram:
-    """A program and where it goes: the sites of a marker, or a kernel tracepoint.
+    """A program and where it goes: the sites of a marker, a kernel tracepoint, or a counter.
 
     `pid` restricts uprobes to one process (0: all). A `sleepable` program may bring in pages.
     With a `slot` (map number, index) the program is not attached but put there, for another to
@@ -77,6 +78,7 @@ class BpfProgram:
     tracepoint_id: int = 0
     pid: int = 0
     sleepable: bool = False
+    sampling: Sampling | None = None
     slot: tuple[int, int] | None = None
     dispatches: bool = False
     """Whether it is one that goes on with those in slots."""

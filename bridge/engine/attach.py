@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 EVENTS = Path("/sys/kernel/tracing/events")
 BTF = Path("/sys/kernel/btf/vmlinux")
+ONLINE = Path("/sys/devices/system/cpu/online")
+UNKNOWN_COUNTER = (-errno.ENOENT, -errno.ENODEV, -errno.EOPNOTSUPP, -errno.EINVAL)
 LOG_BYTES = 1 << 20
 VERDICTS = frozenset({errno.EACCES, errno.EINVAL, errno.E2BIG})
 """What a load gives when the verifier refused; anything else is the host's."""
@@ -38,6 +40,7 @@ PROGRAM_TYPES = {
     Attach.TRACEPOINT: (5, 0),
     Attach.RAW_TRACEPOINT: (17, 0),
     Attach.NOWHERE: (17, 0),
+    Attach.SAMPLE: (7, 0),
 }
 """Program type and expected attach type (BPF_TRACE_UPROBE_MULTI) of each way to attach."""
 
@@ -261,6 +264,8 @@ def attach(loaded: Loaded) -> None:
                     lib.mb_bpf_attach_tracepoint(descriptor, number),
                     f"attach to the tracepoint `{program.tracepoint}`",
                 )
+            case Attach.SAMPLE:
+                _attach_sample(loaded, program, descriptor)
             case Attach.RAW_TRACEPOINT:
                 _keep(
                     loaded,
@@ -313,6 +318,30 @@ def _attach_uprobes(loaded: Loaded, program: BpfProgram, descriptor: int) -> Non
         remedy = "uprobe_multi links need Linux 6.6 or later"
         raise host_error(f"attach to `{path}`", link, remedy)
     _keep(loaded, link, f"attach to `{path}`")
+
+
+def _attach_sample(loaded: Loaded, program: BpfProgram, descriptor: int) -> None:
+    """A counter on every CPU that is there."""
+    wanted = program.sampling
+    assert wanted is not None
+    sampling = ffi.new("struct mb_sampling *")
+    sampling.type, sampling.config = wanted.type, wanted.config
+    sampling.rate, sampling.hertz = wanted.rate, wanted.hertz
+    doing = f"count events of type {wanted.type}, config {wanted.config}"
+    for cpu in _online(ONLINE.read_text()):
+        event = lib.mb_bpf_attach_sample(descriptor, sampling, cpu)
+        if event in UNKNOWN_COUNTER:
+            raise host_error(doing, event, "this machine has no such counter; see `perf list`")
+        _keep(loaded, event, doing)
+
+
+def _online(text: str) -> list[int]:
+    """The CPUs in a list as the kernel writes it: `0-3,8`."""
+    found: list[int] = []
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
 
 
 def tracepoint_id(name: str) -> int:

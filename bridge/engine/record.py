@@ -62,6 +62,7 @@ CONTEXT_FIELDS: dict[str, Field] = {
     "task": Field("task", Integer(64, signed=False, base=16)),
     "pexecname": Field("parent_procname", Text()),
     "command": Field("command", Text()),
+    "user_mode": Field("user_mode", Integer(8, signed=False)),
     **{name: Field(name, Integer(64, signed=False, base=16)) for name in REGISTERS},
 }
 """Contexts that are fields of the event context, under the names that LTTng gives them."""
@@ -196,6 +197,8 @@ def _event_name(marker: Marker) -> str:
         case Kind.PROCESS:
             program = os.path.basename(marker.provider)  # noqa: PTH119 - a name, not a file
             return f"{program or 'process'}:{marker.name}"
+        case Kind.SAMPLE:
+            return f"{marker.provider}.{marker.name}"
         case Kind.FUNCTION | Kind.FUNCTION_RETURN:
             program = os.path.basename(marker.provider)  # noqa: PTH119 - a name, not a file
             suffix = "__return" if marker.kind is Kind.FUNCTION_RETURN else ""

@@ -36,6 +36,7 @@ from bridge.ir.program import (
     capture_text,
     capture_type,
 )
+from bridge.markers import Kind
 from bridge.trace.ctf.cursor import Cursor
 from bridge.trace.ctf.layout import Known, Scope
 
@@ -63,11 +64,15 @@ CONTEXT_NAMES: dict[str, tuple[str, ...]] = {
     "task": ("task",),
     "pexecname": ("parent_procname",),
     "command": ("command",),
+    "user_mode": ("user_mode",),
     **{name: (name,) for name in REGISTERS},
 }
 """What tracers call the properties of a hit."""
 
 CONTEXT_SCOPES = (Scope.CONTEXT, Scope.EVENT_CONTEXT, Scope.PACKET_CONTEXT)
+OF_PROGRAMS = {
+    kind.value for kind in (Kind.USDT, Kind.FUNCTION, Kind.FUNCTION_RETURN, Kind.PROCESS)
+}
 DIRECT = {
     "cpu": lib.MB_REPLAY_CPU,
     "realtime_ns": lib.MB_REPLAY_REALTIME,
@@ -138,7 +143,11 @@ class _Binder:
                 self.steps.append(Step(DIRECT[name], slot))
             case Context(name=name):
                 found = self.fields.find(CONTEXT_SCOPES, CONTEXT_NAMES[name])
-                self._field(found, capture, slot)
+                if found is None and name == "user_mode":
+                    value = int(self._of_program())
+                    self.steps.append(Step(lib.MB_REPLAY_CONSTANT, slot, value=value))
+                else:
+                    self._field(found, capture, slot)
             case Argument(name=name):
                 self._field(self.fields.find((Scope.PAYLOAD,), (name,)), capture, slot)
             case Literal(value=value):
@@ -148,6 +157,13 @@ class _Binder:
                 self.steps.append(Step(lib.MB_REPLAY_OP, slot, a, b, OPERATORS[op]))
             case Load():
                 raise _Missing(text)
+
+    def _of_program(self) -> bool:
+        """Whether programs were hit; events without a provider are the kernel's."""
+        group = self.recording.groups[self.hook.attachment.marker.id]
+        if group.origin is not None:
+            return group.origin.kind in OF_PROGRAMS
+        return ":" in group.name
 
     def _operand(self, capture: Capture) -> int:
         """A slot outside of the record for a part of a computed capture."""

@@ -146,6 +146,7 @@ CONTEXTS: dict[str, Value] = {
     "task": Value.LONG,
     "pexecname": Value.STRING,
     "command": Value.STRING,
+    "user_mode": Value.LONG,
     **dict.fromkeys(REGISTERS, Value.LONG),
     "kernel_stack": Value.STRING,
 }
@@ -153,7 +154,8 @@ CONTEXTS: dict[str, Value] = {
 
 Times are in nanoseconds: since 1970 (UTC), and of CLOCK_MONOTONIC. `task` is the address of the
 kernel's task_struct, `command` the arguments of the process with `\\037` between them,
-`kernel_stack` the kernel's return addresses as 64-bit numbers, which only built-ins read.
+`kernel_stack` the kernel's return addresses as 64-bit numbers, which only built-ins read,
+`user_mode` 1 where user code was running, else 0.
 """
 
 

@@ -26,6 +26,10 @@ PROBE_TYPES = (
     "kernel.trace(string)",
     "never",
     *(
+        f"perf.type(number).config(number){rate}"
+        for rate in ("", ".hz(number)", ".sample(number)")
+    ),
+    *(
         f"process{which}{library}.{kind}"
         for which in ("", "(number)", "(string)")
         for library in ("", ".library(string)")

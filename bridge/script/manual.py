@@ -79,6 +79,7 @@ CONSTRUCTS = (
         "priorities of begin, end, error", "probe begin(-1), end(2), error { println(1) }"
     ),
     Construct("timers", "probe timer.s(1).randomize(0), timer.hz(10) { exit() }"),
+    Construct("profiles", "probe timer.profile, perf.type(1).config(0).hz(97) { exit() }"),
     Construct(
         "aliases with prologue and epilogue",
         "probe a = begin { x = 1 }, { exit() } probe a { println(x) }",

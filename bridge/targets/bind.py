@@ -20,7 +20,7 @@ from bridge.markers import (
     NoMatch,
 )
 from bridge.similar import similar
-from bridge.targets import errors, processes, programs, sessions, tracepoints
+from bridge.targets import errors, processes, programs, samples, sessions, tracepoints
 from bridge.targets.btf import Btf, BtfError
 from bridge.targets.elf import open_elf
 from bridge.targets.functions import function_marker
@@ -94,6 +94,9 @@ class Binder:
                 target = bool(self._options.command or self._options.pid)
                 wrong = self._target_gone()
                 return wrong or processes.expand(parts, self._world, follow_target=target)
+            case "perf":
+                sample = samples.expand(parts, self._world.machine)
+                return sample if isinstance(sample, NoMatch) else (sample,)
             case "process":
                 return self._expand_process(parts)
             case "kernel":

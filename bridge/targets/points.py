@@ -48,6 +48,7 @@ SHAPES = frozenset(
         *(f"{process}/library S/{place}" for process in _PROCESSES for place in _PLACES),
         *(f"{process}/{event}" for process in _PROCESSES for event in EVENTS),
         "kernel/trace S",
+        *(f"perf/type N/config N{rate}" for rate in ("", "/sample N", "/hz N")),
     }
 )
 
@@ -63,7 +64,6 @@ UNSUPPORTED = {
         "module",
         "netfilter",
         "oracle",
-        "perf",
         "procfs",
         "python2",
         "python3",

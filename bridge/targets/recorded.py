@@ -8,7 +8,7 @@ where the trace was recorded, as far as the trace can tell.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from bridge.markers import (
     Variable,
 )
 from bridge.similar import similar
-from bridge.targets import processes, sessions
+from bridge.targets import processes, samples, sessions
 from bridge.targets.points import check, is_wild
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ class RecordedTargets:
             case "timer":
                 found = sessions.expand_timer(parts, self.hz)
                 return (found,) if isinstance(found, Expansion) else found
+            case "perf":
+                return self._sample(parts)
             case "process":
                 return self._process(parts)
             case "kernel":
@@ -131,6 +133,18 @@ class RecordedTargets:
             found.strings or {"name": found.name, "system": found.provider},
             self.members(found.name) if found.kind is Kind.TRACEPOINT else None,
         )
+
+    # --- perf ---
+
+    def _sample(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        wanted = samples.expand(parts, "")
+        if isinstance(wanted, NoMatch):
+            return wanted
+        known = [c for c in self.classes if c.kind is Kind.SAMPLE]
+        chosen = [c for c in known if f"perf.{c.name}" == wanted.point]
+        if not chosen:
+            return self._none("samples", wanted.point, known)
+        return tuple(replace(wanted, attachment=MarkerAttachment(_marker(c))) for c in chosen)
 
     # --- process ---
 

@@ -240,7 +240,6 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "pn": lambda m: m.script_point,
     "ppfunc": _function,
     "probefunc": _function,
-    "user_mode": lambda m: int(m.point.startswith(b"process")),
     "is_return": lambda m: int(m.point.endswith(b".return")),
     "stp_pid": lambda _: os.getpid(),
     "module_name": lambda _: b"markbridge",

@@ -101,7 +101,7 @@ def _latest(marks: _Marks, most: int) -> dict[int, int]:
 def _walk(
     compiled: _Compiled, text: bytes, start: int, seen: set[tuple[int, int]]
 ) -> Iterator[tuple[int, _Marks]]:
-    """The ends that can be reached from a start, each by its first way, but for what was seen."""
+    """The ends that can be reached from a start, each by its first way, without those seen."""
     todo: list[tuple[_Node, int, _Marks]] = [(compiled.first, start, None)]
     while todo:
         node, at, marks = todo.pop()

@@ -6,6 +6,7 @@ import pytest
 from scripts import DemoTargets
 
 from bridge.diagnostics import Sink
+from bridge.ir import program as ir_program
 from bridge.ir.arithmetic import calculate
 from bridge.ir.interpret import Hit, Interpreter, Unreadable
 from bridge.ir.passes import optimise
@@ -45,10 +46,14 @@ def _hits(program: Program, seed: int) -> list[Hit]:
     chance = random.Random(seed)
     values: dict[str, int | bytes] = {"$arg1": chance.choice(NUMBERS)}
     values["$arg2"] = chance.choice(NUMBERS)
-    values |= {"pid()": 42, "execname()": chance.choice(TEXTS)[:15]}
-    values["realtime_ns()"] = chance.choice(TIMES)
-    contexts = {"pid": values["pid()"], "execname": values["execname()"]}
-    contexts["realtime_ns"] = values["realtime_ns()"]
+    contexts: dict[str, int | bytes] = {
+        name: chance.choice(TEXTS)[:15]
+        if kind is ir_program.Value.STRING
+        else chance.choice(TIMES)
+        for name, kind in ir_program.CONTEXTS.items()
+    }
+    contexts["pid"] = 42
+    values |= {f"{name}()": value for name, value in contexts.items()}
     return [
         Hit(number, [_value(c, values) for c in handler.captures], contexts)
         for number, handler in enumerate(program.handlers)

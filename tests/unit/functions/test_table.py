@@ -38,8 +38,7 @@ ALL = (
     TEXT,
     *CONTEXTS,
     *(Context(name) for name in ("euid", "gid", "egid", "pgrp", "sid", "task", "pexecname")),
-    Context("command"),
-    Context("ip"),
+    *(Context(name) for name in ("command", "user_mode", "ip")),
 )
 
 

@@ -29,7 +29,7 @@ from bridge.script.analyse import analyse
 from bridge.script.options import AnalyseOptions
 from bridge.script.typed import Typed
 from bridge.source import SourceMap
-from bridge.targets import processes
+from bridge.targets import processes, samples
 from bridge.world import LiveWorld
 
 ARGUMENTS = (
@@ -39,7 +39,7 @@ ARGUMENTS = (
 
 
 class SessionTargets:
-    """begin, end, error, never, timers, and process("app").mark("hit" or "miss")."""
+    """begin, end, error, never, timers, perf, and process("app").mark("hit" or "miss")."""
 
     def structure(self, name: str, module: str) -> NoAccess:
         """No types are known."""
@@ -62,11 +62,14 @@ class SessionTargets:
                 return (Expansion(Never(), point),)
             case "timer":
                 return (Expansion(Timer(10**9), "timer.s(1)"),)
-            case "process":
-                return self._process(parts)
+            case "perf" | "process":
+                return self._markers(parts)
         return NoMatch(0, "probe point mismatch", ("begin", "end"))
 
-    def _process(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+    def _markers(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        if parts[0].name == "perf":
+            found = samples.expand(parts, "")
+            return found if isinstance(found, NoMatch) else (found,)
         if processes.is_event(parts):
             return processes.expand(parts, LiveWorld(), follow_target=False)
         return self._marks(str(parts[1].argument))

@@ -1,0 +1,38 @@
+"""`perf.type(T).config(C)`: hits at every so many counts of a counter, on all CPUs.
+
+Rule: a sample's name tells all that it is, so a recording is found again by the same point.
+Type and config are not checked here; the kernel does (stapprobes(3stap), perf_event_open(2)).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.markers import Expansion, Kind, Marker, MarkerAttachment, NoMatch, Sampling
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.markers import PointPart
+
+COUNTS = 1_000_000
+"""Where neither `.sample` nor `.hz` is given."""
+
+
+def expand(parts: Sequence[PointPart], machine: str) -> Expansion | NoMatch:
+    """The place of a point of the family; `machine` in `uname -m` form."""
+    numbers = [part.argument if isinstance(part.argument, int) else 0 for part in parts]
+    type_, config = numbers[1:3]
+    hertz = parts[-1].name == "hz"
+    rate = numbers[3] if len(parts) > 3 else COUNTS
+    if rate < 1:
+        what = "frequency" if hertz else "sample period"
+        return NoMatch(0, f"invalid perf {what} {rate}")
+    marker = Marker(
+        Kind.SAMPLE,
+        "perf",
+        f"type({type_}).config({config}).{'hz' if hertz else 'sample'}({rate})",
+        machine=machine,
+        sampling=Sampling(type_, config, rate, hertz),
+    )
+    return Expansion(MarkerAttachment(marker), f"perf.{marker.name}")
