@@ -74,8 +74,10 @@ layers: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+# Two at a time; the tests that look at the running kernel one after the other.
+WORKERS ?= 2
 pytest: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 sanitize: $(VENV)/.dev
 	sh tests/c/run.sh

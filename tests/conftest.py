@@ -66,7 +66,10 @@ CONDITIONS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what cannot run here."""
+    """Skip what cannot run here; keep what looks at the running kernel in one process."""
+    for item in items:
+        if item.get_closest_marker("bpf"):
+            item.add_marker(pytest.mark.xdist_group("kernel"))
     if os.environ.get("CI"):
         return
     for item in items:
