@@ -99,6 +99,8 @@ class Folder:
                 return self._logical(node)
             case ast.Block():
                 return self._block(node)
+            case ast.Foreach() if node.limit is not None and self._never(node.limit):
+                return ast.Null(span=node.span, token=node.token)
         node = rebuild(node, self.fold)
         match node:
             case ast.Binary():
@@ -161,6 +163,10 @@ class Folder:
         node = rebuild(node, lambda c: left if c is node.left else self.fold(c))
         return self._binary(node)
 
+    def _never(self, limit: ast.Expr) -> bool:
+        folded = self.fold(limit)
+        return isinstance(folded, ast.Number) and folded.value <= 0
+
     def _binary(self, node: ast.Binary) -> ast.Node:
         match node.left, node.right:
             case ast.Number(value=a), ast.Number(value=b):
@@ -174,10 +180,12 @@ class Folder:
                     return _number(_NUMBERS[node.op](a, b), node)
                 if node.op in _COMPARISONS:
                     return _number(int(_COMPARISONS[node.op]((a > b) - (a < b))), node)
-            case ast.String(value=s), ast.String(value=t):
+            case ast.String(raw=s), ast.String(raw=t):
+                # As written: "\x41" is not "A", nor is "a\0" "a".
                 if node.op in _COMPARISONS:
-                    order = (s.encode("latin-1") > t.encode("latin-1")) - (s < t)
-                    return _number(int(_COMPARISONS[node.op](order)), node)
+                    return _number(int(_COMPARISONS[node.op]((s > t) - (s < t))), node)
+                if node.op == ".":
+                    return _string(s + t, node)
         return node
 
     # --- what the place knows
@@ -354,6 +362,11 @@ def _unary(op: str, value: int) -> int:
         case "!":
             return int(not value)
     return value
+
+
+def _string(raw: str, node: ast.Expr) -> ast.String:
+    text = evaluate(raw).partition("\0")[0]
+    return ast.String(text, raw, span=node.span, token=node.token)
 
 
 def _number(value: int, node: ast.Expr) -> ast.Number:

@@ -62,7 +62,7 @@ def format_problem(raw: str) -> str:
 
 
 def parse_format(raw: str) -> Format:
-    """The format of a literal that has no problem."""
+    """The format of a literal that has no problem; a NUL ends the text up to a conversion."""
     found = _pieces(raw)
     assert not isinstance(found, str)
     pieces: list[bytes | Conversion] = []
@@ -75,7 +75,8 @@ def parse_format(raw: str) -> Format:
             pieces[-1] = last + text
         else:
             pieces.append(text)
-    return Format(tuple(pieces))
+    kept = (p.partition(b"\0")[0] if isinstance(p, bytes) else p for p in pieces)
+    return Format(tuple(piece for piece in kept if piece))
 
 
 def argument_types(format_: Format) -> tuple[Type, ...]:
