@@ -36,12 +36,10 @@ SIZES = ("none", "number", "star")
 LETTERS = "diuoxXpcbmMs"
 FLAGS = ("", "0", "+", "-", " ", "#")
 UNFORESEEN = {"randint", "get_loadavg_index", "sprint_loadavg", "env_var", "tz_gmtoff"}
-UNFORESEEN |= {"tz_name", "symname", "symdata", "modname"}
+UNFORESEEN |= {"tz_name", "symname", "symdata", "modname", "uaddr"}
 UNFORESEEN |= {b.name for b in TABLE.values() if b.effect is Effect.PROCESS}
 UNFORESEEN |= {b.name for b in TABLE.values() if KERNEL_STACK in b.reads}
 UNFORESEEN |= {"switch_file", "system", "printk", "ftrace", "raise"}
-UNFORESEEN |= {"_ustack", "uaddr", "ubacktrace", "sprint_ubacktrace", "print_ubacktrace"}
-UNFORESEEN |= {"print_ubacktrace_brief", "umodname", "usymname", "usymdata"}
 """Built-ins that chance, the machine or the moment decide, or that act on the machine."""
 BUILTINS = sorted({name for name, _ in TABLE} - UNFORESEEN)
 

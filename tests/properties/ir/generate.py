@@ -69,7 +69,7 @@ GLOBALS = {
 }
 """How each global is declared; those that a script does not use are left out."""
 LONG_CONTEXTS = ("pid", "tid", "ppid", "uid", "euid", "gid", "egid", "cpu", "pgrp", "sid")
-LONG_CONTEXTS += ("task_current", "get_cycles", "ktime_get_ns", "uaddr")
+LONG_CONTEXTS += ("task_current", "get_cycles", "ktime_get_ns")
 LONG_CONTEXTS += tuple(f"gettimeofday_{unit}" for unit in ("s", "ms", "us", "ns"))
 LONG_CONTEXTS += tuple(f"local_clock_{unit}" for unit in ("s", "ms", "us", "ns"))
 KERNEL_READS = tuple((f"kernel_{kind}", 0) for kind in ("char", "short", "int", "long"))
