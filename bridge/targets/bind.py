@@ -20,7 +20,15 @@ from bridge.markers import (
     NoMatch,
 )
 from bridge.similar import similar
-from bridge.targets import errors, processes, programs, samples, sessions, tracepoints
+from bridge.targets import (
+    errors,
+    processes,
+    programs,
+    samples,
+    sessions,
+    syscalls,
+    tracepoints,
+)
 from bridge.targets.btf import Btf, BtfError
 from bridge.targets.elf import open_elf
 from bridge.targets.functions import function_marker
@@ -118,7 +126,16 @@ class Binder:
             names = [name for _, name in tracepoints.event_names(self._world)]
             near = similar(event, names) if not is_wild(pattern) else ()
             return _no_match("tracepoints", near, tuple(sink.items))
-        return tuple(_trace_expansion(marker, types, unseen) for marker in markers)
+        found = (_trace_expansion(marker, types, unseen) for marker in markers)
+        return tuple(replace(place, entry=self._call_of(place)) for place in found)
+
+    def _call_of(self, place: Expansion) -> Expansion | None:
+        """Where a system call begins, for the place where it returns: for `@entry`."""
+        attachment = place.attachment
+        assert isinstance(attachment, MarkerAttachment)
+        call = syscalls.enter_event(attachment.marker)
+        entered = tracepoints.find(call, self._world, Sink()) if call else []
+        return _trace_expansion(entered[0], None, ()) if entered else None
 
     def _kernel_types(self) -> Btf | None:
         """The kernel's BTF; None where it has none that can be read."""

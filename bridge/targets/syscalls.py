@@ -10,6 +10,10 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.markers import Marker
 
 SUBSYSTEM = "syscalls"
 ENTER, EXIT = "sys_enter_", "sys_exit_"
@@ -34,6 +38,13 @@ def _numbers(machine: str) -> dict[str, int]:
         if arch == wanted:
             return {name: int(number) for number, name in _CALL.findall(section)}
     return {}
+
+
+def enter_event(marker: Marker) -> str:
+    """For the event of a system call's return, `subsystem:event` of its call; else ""."""
+    if marker.provider != SUBSYSTEM or not marker.name.startswith(EXIT):
+        return ""
+    return f"{SUBSYSTEM}:{ENTER}{marker.name.removeprefix(EXIT)}"
 
 
 def number(subsystem: str, event: str, machine: str) -> int | None:
