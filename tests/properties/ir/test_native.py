@@ -16,7 +16,7 @@ from tests.properties.ir.compare import compiled, difference
 
 SEEDS = int(os.environ.get("MARKBRIDGE_SEEDS", "300"))
 CHUNK = 10
-ENOUGH = 2000
+ENOUGH = 20_000
 """So many programs execute every variant; fewer must execute every operation and most."""
 counts: Counter[str] = Counter()
 
