@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bridge.ir import ops
 from bridge.ir.arithmetic import calculate, compare
+from bridge.ir.liveness import live_at_start
 from bridge.ir.operands import successors, writes
 from bridge.ir.program import Capture, Computed, Literal, Reg, Value, capture_type
 
@@ -31,7 +32,7 @@ MAXIMUM_DEPTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The known registers at the start of every reachable block."""
+    """The known registers at the start of every reachable block, where they are read later."""
 
     function: Function
     captures: tuple[Capture, ...]
@@ -48,19 +49,21 @@ class Values:
 
 
 def analyse(function: Function, captures: tuple[Capture, ...] = ()) -> Values:
-    """Run the analysis to its fixed point."""
+    """Run the analysis to its fixed point; only registers that are still read are kept."""
     zero: dict[Value, Known] = {Value.LONG: Literal(0), Value.STRING: b""}
     first: State = {
         Reg(at): zero[type_]
         for at, type_ in enumerate(function.registers)
         if at >= function.parameters
     }
-    starts: dict[int, State] = {0: first}
+    live = live_at_start(function)
+    starts: dict[int, State] = {0: {reg: first[reg] for reg in live[0] if reg in first}}
     pending = [0]
     while pending:
         number = pending.pop()
         for target, state in _leaving(function, number, starts[number], captures):
-            merged = _merge(starts.get(target), state)
+            needed = {reg: state[reg] for reg in live[target] if reg in state}
+            merged = _merge(starts.get(target), needed)
             if merged is not None:
                 starts[target] = merged
                 pending.append(target)
@@ -91,7 +94,7 @@ def _leaving(
 def _merge(known: State | None, new: State) -> State | None:
     """What both say; None if that is nothing new."""
     if known is None:
-        return dict(new)
+        return new
     both = {reg: value for reg, value in known.items() if new.get(reg) == value}
     return both if len(both) < len(known) else None
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bridge.ir import ops
 from bridge.ir.liveness import live_at_start
 from bridge.ir.operands import map_registers, retarget, with_site
+from bridge.ir.passes.captures import NUMBERS, STRINGS
 from bridge.ir.program import BasicBlock, ErrorSite, Label, Program, Reg, Value
 from bridge.markers import MarkerAttachment
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 MAXIMUM_OPERATIONS = 60
 """How large a function may be to be inlined."""
 MAXIMUM_CALLS = 64
-"""How many calls of one handler are inlined."""
+"""How many calls of one handler are inlined, besides those that lead to a read of memory."""
+MAXIMUM_READING_CALLS = 256
+"""How many calls of one handler are inlined that lead to a read of memory."""
 
 
 def run(program: Program) -> Program:
@@ -35,8 +38,9 @@ def run(program: Program) -> Program:
         for number in range(len(program.functions))
         if _chain(program, number) and _is_small(program.functions[number])
     }
+    reading = {number for number in small if _reads(program, number)}
     handlers = [
-        _handler(program, handler, small)
+        _handler(program, handler, (reading, MAXIMUM_READING_CALLS), (small, MAXIMUM_CALLS))
         if isinstance(handler.expansion.attachment, MarkerAttachment)
         else handler
         for handler in program.handlers
@@ -74,13 +78,31 @@ def _chain(program: Program, start: int) -> bool:
     return True
 
 
-def _handler(program: Program, handler: Handler, small: set[int]) -> Handler:
+def _reads(program: Program, start: int) -> bool:
+    """Whether a function or one that it calls reads memory."""
+    seen: set[int] = set()
+    pending = {start}
+    while pending:
+        number = pending.pop()
+        seen.add(number)
+        if any(_is_read(op) for block in program.functions[number].blocks for op in block.ops):
+            return True
+        pending |= _callees(program.functions[number]) - seen
+    return False
+
+
+def _is_read(op: Op) -> bool:
+    return isinstance(op, ops.CallBuiltin) and (op.name in NUMBERS or op.name in STRINGS)
+
+
+def _handler(program: Program, handler: Handler, *rounds: tuple[set[int], int]) -> Handler:
     body = handler.body
-    for _ in range(MAXIMUM_CALLS):
-        found = _first_call(body, small)
-        if found is None:
-            break
-        body = _Inlining(program, body, *found).run()
+    for functions, most in rounds:
+        for _ in range(most):
+            found = _first_call(body, functions)
+            if found is None:
+                break
+            body = _Inlining(program, body, *found).run()
     return replace(handler, body=body)
 
 
