@@ -22,6 +22,7 @@ from bridge.markers import (
 from bridge.pipeline import Compiled, compile_script
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
+from bridge.targets import samples
 from bridge.targets.sessions import expand_session, expand_timer
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ MARKERS = {
 
 
 class DemoTargets:
-    """`process("demo").mark("hit")` and `kernel.trace("switch")`, begin, end, error, timers."""
+    """`process("demo").mark("hit")` and `kernel.trace("switch")`, begin, end, error, timers, perf."""
 
     def structure(self, name: str, module: str) -> NoAccess:
         """No types are known."""
@@ -67,8 +68,9 @@ class DemoTargets:
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """The expansion of one point."""
-        if parts[0].name == "timer":
-            found = expand_timer(parts, 100)
+        if parts[0].name in {"timer", "perf"}:
+            timer = parts[0].name == "timer"
+            found = expand_timer(parts, 100) if timer else samples.expand(parts, "x86_64")
             return found if isinstance(found, NoMatch) else (found,)
         if parts[0].name in {"process", "kernel"}:
             marker = MARKERS.get(str(parts[1].argument))
