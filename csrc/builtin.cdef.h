@@ -30,6 +30,7 @@ int32_t mb_do_tokenize_1(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_tokenize_2(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_text_str(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_text_strn(void *, uint32_t, void *, const int64_t *);
+int32_t mb_do__bytes_quoted(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_string_quoted(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_errno_str(void *, uint32_t, void *, const int64_t *);
 int32_t mb_do_randint(void *, uint32_t, void *, const int64_t *);

@@ -164,6 +164,7 @@ MB_BUILTIN(tokenize_2)
 
 /* --- escaping --- */
 
+#define MB_BYTES_QUOTED 58	/* as much text as eight words have bytes for */
 #define LONGEST_ESCAPE 10	/* of one character: \U0001F600 */
 
 struct character {
@@ -209,49 +210,63 @@ static size_t escape(char *piece, struct character character)
 		piece[0] = c;
 		return 1;
 	}
-	return (size_t)snprintf(piece, LONGEST_ESCAPE + 1, "\\%03o", (unsigned int)(unsigned char)c);
+	return (size_t)snprintf(piece, LONGEST_ESCAPE + 1, c ? "\\%03o" : "\\%o", (unsigned int)(unsigned char)c);
+}
+
+/* An escape that dots might cut in two. */
+struct risk {
+	char *start;
+	int64_t width;
+};
+
+/* Where dots go: three bytes of the room are theirs, and an escape is left out whole. */
+static char *dots(char *out, int64_t room, struct risk risk)
+{
+	char *at = out - 3 + room;
+
+	return risk.start && risk.start < at && at < risk.start + risk.width ? risk.start : at;
 }
 
 /*
  * Up to `size` bytes of a text, to its NUL unless it is a buffer, escaped to `most` bytes with the quotes. A text that does not fit is cut
- * where three dots fit behind the closing quote, never inside an escape.
+ * where three dots fit behind the closing quote, never inside an escape. A NUL is written in two bytes and counted as four, as in SystemTap.
  */
 void mb_put_escaped(const struct mb_session *session, char *dest, const char *text, int64_t size, int64_t most, int quoted, int buffer)
 {
 	int64_t longest = session->limits.maxstringlen - 1;
-	char *start = dest + (quoted != 0), *out = start, *shortened = start;
-	char piece[LONGEST_ESCAPE + 1];
+	char *out = dest + (quoted != 0);
 	int64_t left = size > 0 && size < longest ? size : longest;
 	int64_t room = most > 0 && most < longest ? most : longest;
-	int cut = 0;
+	struct character character = { 0, 0 };
+	struct risk risk = { NULL, 0 };
 
 	if (quoted)
 		room = (room > 5 ? room : 5) - 2;
 	while (left > 0) {
-		struct character character = decode(text, left);
-		int64_t length;
+		char piece[LONGEST_ESCAPE + 1];
+		int64_t length, width;
 
-		if (!character.code && !buffer)
-			break;
-		cut = out - start >= room;
-		if (cut)
+		character = decode(text, left);
+		if ((!character.code && !buffer) || room <= 0)
 			break;
 		text += character.bytes;
 		left -= character.bytes;
 		length = (int64_t)escape(piece, character);
-		cut = out - start + length > room;
-		if (cut)
+		width = character.code ? length : 4;
+		if (!risk.start && width > 1 && room - 3 < width)
+			risk = (struct risk){ out, width };
+		if (room < width)
 			break;
 		memcpy(out, piece, (size_t)length);
 		out += length;
-		if (out - start <= room - 3)
-			shortened = out;
+		room -= width;
 	}
 	if (quoted) {
-		/* What was cut off at the very end of the input goes without dots, as in SystemTap. */
-		cut = cut && left > 0;
+		/* What was cut off at the very end of the input goes without dots, and so does what ends at a NUL, as in SystemTap. */
+		int cut = character.code && left > 0;
+
 		*dest = '"';
-		out = cut ? shortened : out;
+		out = cut ? dots(out, room, risk) : out;
 		memcpy(out, cut ? "\"..." : "\"", cut ? 4 : 1);
 		out += cut ? 4 : 1;
 	}
@@ -273,6 +288,18 @@ MB_BUILTIN(text_strn)
 MB_BUILTIN(string_quoted)
 {
 	mb_put_escaped(session, result, mb_text_argument(argument[0]), 0, 0, 1, 0);
+	return MB_OK;
+}
+
+/* Bytes of a buffer from the words that hold its start: eight words, where in them it begins, how long it is, at most. */
+MB_BUILTIN(_bytes_quoted)
+{
+	char words[8 * sizeof(int64_t) + 8] = { 0 };
+	int64_t skip = argument[8] & 7;
+	int64_t most = argument[10] < MB_BYTES_QUOTED ? argument[10] : MB_BYTES_QUOTED;
+
+	memcpy(words, argument, 8 * sizeof(int64_t));
+	mb_put_escaped(session, result, words + skip, argument[9], most > 0 ? most : MB_BYTES_QUOTED, 1, 1);
 	return MB_OK;
 }
 

@@ -170,6 +170,13 @@ _TABLE = (
     ),
     Builtin("string_quoted", (STRING,), STRING, Effect.PURE, doc="escaped, in quotes"),
     Builtin(
+        "_bytes_quoted",
+        (LONG,) * 11,
+        STRING,
+        Effect.PURE,
+        doc="bytes escaped: eight words with them, where in those, how many, at most 58",
+    ),
+    Builtin(
         "tokenize", (STRING, STRING), STRING, Effect.STATE, doc="next piece: text, separators"
     ),
     Builtin("tokenize", (STRING,), STRING, Effect.STATE, doc="next piece: separators"),

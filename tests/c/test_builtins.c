@@ -95,7 +95,7 @@ static void test_wide(void)
 	CHECK(mb_do_user_string_utf32_1(session, MB_NO_SITE, text, (int64_t[]){ (int64_t)(uintptr_t)beyond }) == MB_RAISED);
 	CHECK(strncmp(session->error.message, "invalid UTF-32 character U+110000 at 0x", 39) == 0);
 	CHECK(mb_do_user_buffer_quoted(session, MB_NO_SITE, text, (int64_t[]){ word("a\0b\n"), 4, 100 }) == MB_OK);
-	CHECK(strcmp(text, "\"a\\000b\\n\"") == 0);
+	CHECK(strcmp(text, "\"a\\0b\\n\"") == 0);
 	mb_session_free(session);
 }
 

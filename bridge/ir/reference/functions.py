@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from bridge.ir.arithmetic import MASK, wrap
 from bridge.ir.reference import floats, memory, stacks, symbols
 from bridge.ir.reference.faults import AbortedError, ScriptError
-from bridge.ir.reference.text import escaped, int32
+from bridge.ir.reference.text import buffer_quoted, escaped, int32
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +116,19 @@ def _text_strn(machine: Machine, text: bytes, length: int, quotes: int) -> bytes
     if len(whole) <= room:
         return b'"' + whole + b'"'
     return b'"' + escaped(text, room - 3) + b'"...'
+
+
+_BYTES_QUOTED = 58
+
+
+def _bytes_quoted(machine: Machine, *arguments: int) -> bytes:
+    """Of the words that hold the start of a buffer: where in them, how long it is, at most."""
+    *words, skip, size, most = arguments
+    longest = machine.session.program.limits.maxstringlen - 1
+    data = b"".join((word & MASK).to_bytes(8, "little") for word in words)[skip & 7 :]
+    size = size if 0 < size < longest else longest
+    most = most if 0 < most < _BYTES_QUOTED else _BYTES_QUOTED
+    return buffer_quoted(data[:size], most, longest, size)
 
 
 def _tokenize(machine: Machine, *arguments: bytes) -> bytes:
@@ -271,6 +284,7 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     **symbols.FUNCTIONS,
     **stacks.FUNCTIONS,
     "text_strn": _text_strn,
+    "_bytes_quoted": _bytes_quoted,
     "tz_gmtoff": lambda _: time.timezone,
     "tz_name": lambda _: time.tzname[0].encode(),
 }

@@ -37,6 +37,8 @@ def _escape(character: str | int) -> bytes:
         return b"\\" + _ESCAPES[character]
     if character in b'\\"':
         return b"\\" + bytes([character])
+    if not character:
+        return b"\\0"
     return bytes([character]) if 0x20 <= character < 0x7F else b"\\%03o" % character
 
 
@@ -50,15 +52,34 @@ def escaped(text: bytes, room: int | None = None) -> bytes:
     return shown
 
 
-def buffer_quoted(data: bytes, most: int, longest: int) -> bytes:
-    """A buffer in quotes; dots follow if more than its last character did not fit."""
+def _width(character: str | int) -> int:
+    """The room that an escape takes: a NUL's two bytes are counted as four, as in SystemTap."""
+    return len(_escape(character)) if character else 4
+
+
+def buffer_quoted(data: bytes, most: int, longest: int, size: int | None = None) -> bytes:
+    """A buffer of `size` bytes in quotes, of which `data` is the start.
+
+    Dots follow if more than its last character did not fit, unless a NUL is the first that
+    did not.
+    """
     room = max(min(most, longest) if most > 0 else longest, 5) - 2
-    left, shown = list(_characters(data)), b""
-    while left and len(shown) < room:
-        piece = _escape(left.pop(0))
-        if len(shown) + len(piece) > room:
+    shown, risk = b"", (0, 0)
+    character: str | int = 0
+    left = len(data) if size is None else size
+    for character in _characters(data):
+        if room <= 0:
             break
-        shown += piece
-    if left:
-        return b'"' + escaped(data, room - 3) + b'"...'
-    return b'"' + shown + b'"'
+        left -= len(character.encode()) if isinstance(character, str) else 1
+        width = _width(character)
+        if not risk[1] and width > 1 and room - 3 < width:
+            risk = (len(shown), width)
+        if room < width:
+            break
+        shown += _escape(character)
+        room -= width
+    if not character or left <= 0:
+        return b'"' + shown + b'"'
+    at = len(shown) - 3 + room
+    at = risk[0] if risk[0] < at < sum(risk) else at
+    return (b'"' + shown)[: at + 1] + b'"...'
