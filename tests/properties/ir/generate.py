@@ -403,8 +403,15 @@ class Generator:
             f"user_string_utf{self._pick('16', '32')}({self._address()})",
             f"user_buffer_quoted{self._pick('', '_error')}({self._address()}, {self._key(0)}, "
             f"{self._pick('7', '40', self.long(0))})",
-            "probefunc()", "module_name()",
+            "probefunc()", "module_name()", self._bytes(),
         )  # fmt: skip
+
+    def _bytes(self) -> str:
+        """A buffer: bytes that UTF-8 and C escapes treat in every way, then any."""
+        words = ("0x41a9c3ac82e20a00", "0x30313200982080f0", "0x5c22ffc30961e29f", "0")
+        picked = ", ".join(self._pick(*words, self.long(0)) for _ in range(8))
+        size, most = self._pick("9", "99", self.long(0)), self._pick("7", "50", "0")
+        return f"_bytes_quoted({picked}, {self.long(0)}, {size}, {most})"
 
     def _conversion(self, depth: int) -> tuple[str, list[str]]:
         """One conversion and its arguments."""
