@@ -38,9 +38,12 @@ def run(program: Program) -> Program:
         for number in range(len(program.functions))
         if _chain(program, number) and _is_small(program.functions[number])
     }
+    known = {site.text: number for number, site in enumerate(program.sites)}
     reading = {number for number in small if _reads(program, number)}
     handlers = [
-        _handler(program, handler, (reading, MAXIMUM_READING_CALLS), (small, MAXIMUM_CALLS))
+        _handler(
+            program, handler, known, (reading, MAXIMUM_READING_CALLS), (small, MAXIMUM_CALLS)
+        )
         if isinstance(handler.expansion.attachment, MarkerAttachment)
         else handler
         for handler in program.handlers
@@ -95,14 +98,16 @@ def _is_read(op: Op) -> bool:
     return isinstance(op, ops.CallBuiltin) and (op.name in NUMBERS or op.name in STRINGS)
 
 
-def _handler(program: Program, handler: Handler, *rounds: tuple[set[int], int]) -> Handler:
+def _handler(
+    program: Program, handler: Handler, known: dict[str, int], *rounds: tuple[set[int], int]
+) -> Handler:
     body = handler.body
     for functions, most in rounds:
         for _ in range(most):
             found = _first_call(body, functions)
             if found is None:
                 break
-            body = _Inlining(program, body, *found).run()
+            body = _Inlining(program, body, *found, known).run()
     return replace(handler, body=body)
 
 
@@ -122,6 +127,8 @@ class _Inlining:
     function: Function
     number: int
     at: int
+    known: dict[str, int]
+    """The numbers of the program's error sites by their texts."""
 
     def run(self) -> Function:
         """The function with the callee's blocks behind its own."""
@@ -191,11 +198,10 @@ class _Inlining:
     def _site(self, inner: int, call: int) -> int:
         sites = self.program.sites
         text = _called(sites[inner].text, sites[call].text)
-        known = {site.text: number for number, site in enumerate(sites)}
-        if text not in known:
+        if text not in self.known:
+            self.known[text] = len(sites)
             sites.append(ErrorSite(text, sites[inner].span))
-            return len(sites) - 1
-        return known[text]
+        return self.known[text]
 
 
 def _called(inner: str, call: str) -> str:
