@@ -33,7 +33,7 @@ _DEFINITION = re.compile(
     r"^[ \t]*(?:(?:private|@\w+)[ \t]+)*(?:"
     r"function[ \t]+(?P<function>\w+)"
     r"|probe[ \t]+(?P<alias>[A-Za-z_]\w*)"
-    r"|global[ \t]+(?P<globals>[^\n;=]+))",
+    r"|global[ \t]+(?P<globals>(?:,[ \t]*\n|[^\n;])+))",
     re.MULTILINE,
 )
 _MORE_NAMES = re.compile(r"\w+")
@@ -60,7 +60,7 @@ class _Index:
                 self._note(self.functions, name, file)
             elif name := found.group("alias"):
                 self._note(self.aliases, name, file)
-            else:
+            else:  # with words of initial values: too many only mean that a file is parsed
                 for name in _MORE_NAMES.findall(found.group("globals")):
                     self._note(self.globals, name, file)
 
