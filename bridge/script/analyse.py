@@ -19,7 +19,7 @@ from bridge.script.entry import save_entries
 from bridge.script.fold import Folder
 from bridge.script.infer import Inference
 from bridge.script.library import Library
-from bridge.script.optimise import drop_unused, optimise
+from bridge.script.optimise import drop_unused, optimise, reduce
 from bridge.script.options import AnalyseOptions
 from bridge.script.parse import parse
 from bridge.script.program import Body, Program
@@ -50,18 +50,19 @@ def analyse(
         return None
     program.structures = targets.structure
     deriver = _derive(program, targets)
-    if _stopped(sink):
-        return None
     _resolve(program, deriver)
+    if not program.probes and not sink.failed:
+        sink.report(errors.semantic("no probes found"))
     if _stopped(sink):
         return None
     drop_unused(program)
-    check_iteration(program)
-    if _stopped(sink):
-        return None
-    if not options.unoptimized:
+    if options.unoptimized:
+        reduce(program)
+    else:
         warn_of_unassigned(program)
         optimise(program)
+    if _stopped(sink):
+        return None
     resolve_autocasts(program)
     if _stopped(sink):
         return None
@@ -69,6 +70,7 @@ def analyse(
     if _stopped(sink):
         return None
     check_patterns(program)
+    check_iteration(program)
     check(program)
     warn_of_unused_arguments(program)
     displays = _display(program, targets) if options.global_display else []
@@ -105,8 +107,6 @@ def _derive(program: Program, targets: Targets) -> Deriver:
     deriver = Deriver(program.scripts, program.library, targets, program.sink)
     for script in list(program.scripts):
         _derive_script(program, deriver, script)
-    if not program.probes and not program.sink.failed:
-        program.sink.report(errors.semantic("no probes found"))
     return deriver
 
 
@@ -117,10 +117,11 @@ def _derive_script(program: Program, deriver: Deriver, script: ast.Script) -> No
                 for owner in {id(b.script): b.script for b in derived.bodies}.values():
                     program.choose(owner)
                 for one in save_entries(program, derived):
-                    _add_probe(program, one)
+                    body = _add_probe(program, one)
+                    Resolver(program, body).run()
 
 
-def _add_probe(program: Program, derived: Derived) -> None:
+def _add_probe(program: Program, derived: Derived) -> Body:
     folder = Folder(
         derived.expansion,
         program.sink.report,
@@ -132,22 +133,20 @@ def _add_probe(program: Program, derived: Derived) -> None:
     conditions = tuple(
         ScopedCondition(c.script, folder.expr(c.expr)) for c in derived.conditions
     )
-    program.probes.append(Body(blocks, conditions, derived=derived))
+    body = Body(blocks, conditions, derived=derived)
+    program.probes.append(body)
+    return body
 
 
 def _resolve(program: Program, deriver: Deriver) -> None:
-    """Resolve probes, what they call, and the library's probes that come along."""
+    """Resolve what is called, and derive the library's probes that come along."""
     scripts = sum(not script.tapset for script in program.scripts)
-    probes = 0
-    while probes < len(program.probes) or program.called:
-        if probes < len(program.probes):
-            body = program.probes[probes]
-            probes += 1
-        else:
+    while program.called or scripts < len(program.scripts):
+        if program.called:
             body = program.next_called()
             _fold_function(program, body)
-        Resolver(program, body).run()
-        while scripts < len(program.scripts):
+            Resolver(program, body).run()
+        else:
             _derive_script(program, deriver, program.scripts[scripts])
             scripts += 1
 

@@ -7,12 +7,8 @@ about it (an operator, an identifier, a keyword). Spec: systemtap-language secti
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from bridge.source import NOWHERE, Span
 from bridge.values import dataclass
-
-if TYPE_CHECKING:
-    from bridge.source import Span
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -479,6 +475,8 @@ class Global(Node):
     wrap: bool
     size: int | None
     initial: Number | String | None
+    assigned: Span = NOWHERE
+    """Where the `=` is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

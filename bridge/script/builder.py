@@ -635,7 +635,7 @@ class Builder(Statements):
         declared: ast.Global = c[0]
         if declared.size is not None:
             raise Refused(errors.parse(errors.INITIAL_SCALAR, c[1]))
-        return declared
+        return replace(declared, assigned=c[1].span)
 
     def gvar(self, c: Children) -> ast.Global:
         declared: ast.Global = c[0]
@@ -648,10 +648,7 @@ class Builder(Statements):
 
     def private_globals(self, c: Children) -> Children:
         declared: Children = next(x for x in c if isinstance(x, list))
-        return [
-            ast.Global(g.name, True, g.wrap, g.size, g.initial, span=g.span, token=g.token)
-            for g in declared
-        ]
+        return [replace(g, private=True) for g in declared]
 
     def fname(self, c: Children) -> Token:
         return cast("Token", c[0])

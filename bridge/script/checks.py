@@ -205,7 +205,7 @@ class _Checker:
             case ast.Index():
                 self._report("Assignment to read-only histogram bucket", node)
             case _:
-                self._report("Expecting lvalue for assignment", node)
+                self._report(errors.NO_LEFT_SIDE, node)
 
     def _write(self, node: ast.Expr) -> None:
         derived = self._body.derived if self._body else None

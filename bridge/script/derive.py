@@ -17,6 +17,7 @@ from bridge.script import ast, errors, print_bodies
 from bridge.script.aliases import Aliases, is_wild
 from bridge.script.listing import BUILT_IN_FAMILIES
 from bridge.script.program import prefix
+from bridge.script.tokens import KEYWORDS
 from bridge.script.walk import walk
 from bridge.similar import among, similar
 
@@ -80,8 +81,10 @@ class Derived:
 
 
 class _Unresolved(Exception):
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+    def __init__(self, diagnostics: Sequence[Diagnostic], *, placed: bool = False) -> None:
         self.diagnostics = tuple(diagnostics)
+        self.placed = placed
+        """Whether they say which point was being resolved; the innermost comes first."""
         super().__init__()
 
 
@@ -164,7 +167,10 @@ class Deriver:
                 outer = errors.semantic(
                     "while resolving probe point", first.token, f"identifier '{first.name}'"
                 )
-                raise type(problem)((outer, *problem.diagnostics)) from None
+                told = (outer, *problem.diagnostics)
+                if problem.placed:
+                    told = (*problem.diagnostics, outer)
+                raise type(problem)(told, placed=True) from None
             found += here
             if point.sufficient and here:
                 break
@@ -278,7 +284,12 @@ class Deriver:
         found: list[Derived] = []
         for original, point in zip(alias.points, points, strict=True):
             inner = handler.inside(owner, alias, original)
-            here = self._points(owner, [point], inner, depth + 1)
+            try:
+                here = self._points(owner, [point], inner, depth + 1)
+            except _Unresolved as problem:
+                if suffix and not isinstance(problem, _TooMany):
+                    raise _at_suffix(problem, suffix[0]) from None
+                raise
             found += here
             if point.sufficient and here:
                 break
@@ -314,10 +325,11 @@ class Deriver:
 
     def _mismatch(self, point: ast.ProbePoint, problem: NoMatch) -> Diagnostic:
         part = point.components[min(problem.part, len(point.components) - 1)]
-        if problem.part == 0 and problem.message == "probe point mismatch":
+        unknown = problem.message == "probe point mismatch" or is_wild(part)
+        if problem.part == 0 and unknown:
             return _no_name(part, self._aliases.first_words())
         message = problem.message + among(problem.similar)
-        return errors.semantic(message, part.token, f"identifier '{part.name}'")
+        return errors.semantic(message, part.token, _described(part))
 
     # --- bounds
 
@@ -332,6 +344,18 @@ class Deriver:
         if known is None:
             known = self._sizes[body.block] = sum(1 for _ in walk(body.block))
         return known
+
+
+def _at_suffix(problem: _Unresolved, component: ast.PointComponent) -> _Unresolved:
+    """What is wrong behind an alias with a suffix, told where the suffix is."""
+    _, cause, *rest = problem.diagnostics
+    token = _described(component)
+    return _Unresolved((replace(cause, span=component.token, token=token), *rest))
+
+
+def _described(component: ast.PointComponent) -> str:
+    """A component as messages name it."""
+    return "keyword" if component.name in KEYWORDS else f"identifier '{component.name}'"
 
 
 def _no_name(component: ast.PointComponent, words: Iterable[str]) -> Diagnostic:
@@ -356,7 +380,7 @@ def _unknown(
 ) -> Diagnostic:
     """`name` is what the words are compared with."""
     near = among(similar(name, words) if name else ())
-    return errors.semantic(message + near, component.token, f"identifier '{component.name}'")
+    return errors.semantic(message + near, component.token, _described(component))
 
 
 def _spellings(point: ast.ProbePoint, at: int) -> Iterator[ast.ProbePoint]:

@@ -27,7 +27,7 @@ def describe(node: ast.Node) -> str:
             return _operator(node)
 
 
-def _operator(node: ast.Node) -> str:  # noqa: C901, PLR0911 - one case per kind
+def _operator(node: ast.Node) -> str:  # noqa: C901, PLR0911, PLR0912 - one case per kind
     match node:
         case ast.Binary(op=op) | ast.Assign(op=op) | ast.Unary(op=op) | ast.Step(op=op):
             return f"operator '{op}'"
@@ -41,6 +41,10 @@ def _operator(node: ast.Node) -> str:  # noqa: C901, PLR0911 - one case per kind
             return f"operator '@hist_{kind}'"
         case ast.Ternary():
             return "operator '?'"
+        case ast.Cast(type=None, address_of=True):
+            return "operator '&'"
+        case ast.Cast(type=None, path=(ast.Element(), *_)):
+            return "operator '['"
         case ast.Cast(type=type_):
             return "operator '->'" if type_ is None else "operator '@cast'"
         case ast.AtVar():

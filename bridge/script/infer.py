@@ -66,6 +66,8 @@ class Inference:
         self._open = 0
         self._work = 0
         self._final = False
+        self._looking = False
+        self._disagreed = False
         self._seen: set[str] = set()
         self._origins: dict[tuple[Declared, int], ast.Node] = {}
         self._visitors: dict[type[ast.Node], Callable[..., None]] = {
@@ -123,6 +125,21 @@ class Inference:
         too_long = errors.semantic("the types of this script take too long to infer")
         self._report("too-long", too_long)
 
+    def look(self) -> None:
+        """Infer what can be, before anything unreachable is dropped; report what disagrees."""
+        self._looking = True
+        bodies = self._program.bodies()
+        new = 1
+        while new and self._work < MAX_WORK:
+            new = 0
+            for body in bodies:
+                self._body(body)
+                new += self._new
+        if self._disagreed:
+            self._final = True
+            for body in bodies:
+                self._body(body)
+
     def _settled(self, body: Body) -> bool:
         """Whether the last visit found all types known, so that no other can change any."""
         function = body.function
@@ -136,8 +153,12 @@ class Inference:
         derived = body.derived
         self._point = derived.script_point if derived else ""
         try:
+            for condition in body.conditions:
+                self._visit(condition.expr, LONG)
             for block in body.blocks:
                 self._visit(block.block, UNKNOWN)
+            if self._looking:
+                return
             for name, local in self._facts.locals.items():
                 self._local(body.declared.get(name), local)
             self._function = None
@@ -210,9 +231,15 @@ class Inference:
             self._seen.add(kind)
             self._program.sink.report(diagnostic)
 
+    def _disagree(self, kind: str, diagnostic: Diagnostic) -> None:
+        """Types that disagree are told when all is known that can be."""
+        self._disagreed = True
+        if self._final:
+            self._report(kind, diagnostic)
+
     def _unresolved(self, node: ast.Node) -> None:
         self._left += 1
-        if self._final:
+        if self._final and not self._disagreed:
             self._report("unresolved", _at("unresolved type ", node))
 
     def _invalid(self, node: ast.Node, type_: Type) -> None:
@@ -229,14 +256,14 @@ class Inference:
             message = (
                 f"type mismatch: left and right sides don't agree ({word(one)} vs {word(two)})"
             )
-            self._report("sides", _at(message, node))
+            self._disagree("sides", _at(message, node))
 
     def _mismatch(self, node: ast.Node, wanted: Type, found: Type) -> None:
         self._left += 1
         message = f"type mismatch: expected {word(wanted)}"
         if found is not UNKNOWN:
             message += f" but found {word(found)}"
-        self._report("mismatch", _at(message, node))
+        self._disagree("mismatch", _at(message, node))
 
     def _conflict(
         self, node: ast.Node, type_: Type, declared: Declared, index: int = -1
@@ -249,13 +276,13 @@ class Inference:
         inferred = word(declared_type(declared))
         if origin is None:
             message = f"type mismatch: expected {word(type_)} but found {inferred}"
-            self._report("conflict-plain", _at(message, node))
+            self._disagree("conflict-plain", _at(message, node))
             return
         number = f"index {index} " if index >= 0 else ""
         of_index = f" of index {index}" if index >= 0 else ""
         first = f"type{of_index} was first inferred here ({inferred})"
         message = f"{number}type mismatch ({word(type_)})"
-        self._report("conflict", errors.chained(_at(message, node), [_at(first, origin)]))
+        self._disagree("conflict", errors.chained(_at(message, node), [_at(first, origin)]))
 
     def _unify(
         self, node: ast.Expr, declared: Declared, want: Type, accept_unknown: bool = False
@@ -302,11 +329,13 @@ class Inference:
             self._unify(node, declared, want)
 
     def _target(self, node: ast.Target | ast.AtVar | ast.Cast, want: Type) -> None:
-        for component in node.path:
+        for component in () if _is_no_structure(node) else node.path:
             if isinstance(component, ast.Element):
                 self._visit(component.index, LONG)
         if isinstance(node, ast.Cast):
             self._visit(node.value, LONG)
+        if self._looking:
+            return
         found = self._facts.targets.get(node)
         if found is None:
             self._untyped(node, want)
@@ -321,6 +350,8 @@ class Inference:
 
     def _untyped(self, node: ast.Expr, want: Type) -> None:
         """What only a place with type information could resolve."""
+        if self._looking:
+            return None
         if (
             isinstance(node, ast.AtOperator)
             and node.op == "entry"
@@ -329,13 +360,15 @@ class Inference:
             inner = _at("internal error: @entry is only valid in .return probes", node)
             outer = errors.semantic(f"while processing probe {self._point}")
             raise Refused(errors.chained(outer, [inner]))
-        if self._program.options.assume_types:
+        if self._program.options.assume_types and not _is_no_structure(node):
             return self._assumed(node, want)
         self._left += 1
         if self._final:
             match node:
                 case ast.AtVar():
                     message = "unresolved @var() expression"
+                case ast.Cast(type=None):
+                    message = "unknown type in dereference"
                 case ast.AtOperator(op=op) if op not in {"entry"}:
                     message = f"unexpected @{op}"
                 case _:
@@ -562,7 +595,7 @@ class Inference:
         if UNKNOWN not in (want, result) and want is not result:
             message = f"type mismatch: expected {word(want)} but found {word(result)}"
             self._left += 1
-            self._report("conflict-plain", _at(message, node))
+            self._disagree("conflict-plain", _at(message, node))
         if result is not UNKNOWN:
             self._ensure(node, result)
         elif want in _VALUES:
@@ -711,6 +744,15 @@ class Inference:
         elif declared.type is not STRING:
             self._conflict(name, STRING, declared)
         self._visit(name, STRING)
+
+
+def _is_no_structure(node: ast.Expr) -> bool:
+    """Whether `value->member` is asked of what can be no address of a structure."""
+    return (
+        isinstance(node, ast.Cast)
+        and node.type is None
+        and isinstance(node.value, ast.Number | ast.String | ast.Print | ast.Step)
+    )
 
 
 def _at(message: str, node: ast.Node) -> Diagnostic:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from bridge.script import ast, errors
 from bridge.script.derive import ScopedBlock
 from bridge.script.describe import describe
+from bridge.script.infer import Inference
 from bridge.script.program import Arity
 from bridge.script.typed import LocalVariable
 from bridge.script.types import Type
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from bridge.script.program import Body, Program
 
 MAX_ROUNDS = 20
+_LEFT_SIDES = (ast.Name, ast.Index, ast.Target, ast.Cast, ast.AtVar)
 _LEAVING = (ast.Next, ast.Return, ast.Break, ast.Continue)
 
 Beginnings = dict[ast.Node, ast.Node]
@@ -38,9 +40,14 @@ def optimise(program: Program) -> None:
         for body in bodies:
             _forget(body)
         changed = [_Assignments(program, body, began).run() for body in bodies]
+        if _failed(program):
+            return
         effects = Effects(program)
         changed += [_Statements(program, body, began, effects).run() for body in bodies]
         changed += [_Unused(program, body, began, effects).run() for body in bodies]
+        Inference(program).look()
+        if _failed(program):
+            return
         changed += [_Control(program, body, began).run() for body in bodies]
         changed.append(_drop_overloads(program))
         if not any(changed):
@@ -50,6 +57,25 @@ def optimise(program: Program) -> None:
     drop_unused(program)
     if not program.options.keep_idle:
         _drop_idle(program)
+
+
+def _failed(program: Program) -> bool:
+    return program.sink.failed
+
+
+def reduce(program: Program) -> None:
+    """With -u, too: what nobody wants the value of, and what cannot be reached, is dropped."""
+    for _ in range(MAX_ROUNDS):
+        bodies = program.bodies()
+        effects = Effects(program)
+        changed = [_Unused(program, body, None, effects).run() for body in bodies]
+        Inference(program).look()
+        if _failed(program):
+            return
+        changed += [_Control(program, body, None).run() for body in bodies]
+        drop_unused(program)
+        if not any(changed):
+            return
 
 
 def drop_unused(program: Program) -> None:
@@ -172,12 +198,15 @@ class _Assignments(_Sweep):
 
     def _replacement(self, old: ast.Node, new: ast.Node) -> ast.Node:
         match new:
-            case ast.Assign(op="=", target=ast.Name() as target):
+            case ast.Assign(op=("=" | "<<<"), target=ast.Name() as target):
                 named = self._body.facts.names.get(target)
                 if isinstance(named, LocalVariable) and named not in self._read:
                     self._warn(f"Eliding assignment to '{target.id}'", new)
                     self.changed = True
                     return new.value
+            case ast.Assign(target=target) if not isinstance(target, _LEFT_SIDES):
+                message, token = errors.NO_LEFT_SIDE, describe(new)
+                self._program.sink.report(errors.semantic(message, new.token, token))
             case ast.ExprStmt() if isinstance(old, ast.ExprStmt) and new is not old:
                 if self._began is not None:
                     self._began[new] = _leftmost(old.value)

@@ -99,6 +99,8 @@ class Program:
             )
             self.globals[key] = variable
             self.arities[variable] = Arity()
+            if initial is not None:
+                self.arities[variable] = Arity(0, declaration.assigned, "operator '='")
         return self.globals[key]
 
     def named_globals(self) -> Sequence[GlobalVariable]:

@@ -192,8 +192,10 @@ class Resolver:
         if isinstance(node.array, ast.Name):
             self._array(node.array, len(node.keys), node.array)
             if node.slices and len(node.slices) != len(node.keys):
+                found = self._facts.names[node.array]
+                name = found.label if isinstance(found, GlobalVariable) else found.name
                 message = (
-                    f"unresolved arity-{len(node.slices)} global array {node.array.id},"
+                    f"unresolved arity-{len(node.slices)} global array {name},"
                     " missing global declaration?"
                 )
                 raise self._refused(message, node.array)
@@ -288,9 +290,9 @@ class Resolver:
             for definition in script.definitions
             if isinstance(definition, ast.Function)
         }
-        return (
-            names | {name for name, _ in BUILTINS} | set(self._program.library.function_names())
-        )
+        if self._program.options.own_tapset:
+            names |= {name for name, _ in BUILTINS}
+        return names | set(self._program.library.function_names())
 
     # --- target variables
 

@@ -200,3 +200,24 @@ def listed_here(path: Path, options: AnalyseOptions, *, verbose: bool = False) -
     targets = AssumedTargets(LiveTargets(LiveWorld(), "", 0))
     typed = analyse(sources.add(str(path), path.read_bytes()), sources, targets, sink, options)
     return None if typed is None else typed_text(typed, verbose=verbose)
+
+
+def analyse_said(
+    text: str, options: AnalyseOptions
+) -> list[tuple[str, tuple[int, int] | None]]:
+    """All our errors with what they go back to, in order, each with the token that it names."""
+    sources, sink = SourceMap(), Sink()
+    targets = AssumedTargets(LiveTargets(LiveWorld(), "", 0))
+    analyse(sources.add("script.stp", text.encode()), sources, targets, sink, options)
+    said: list[tuple[str, tuple[int, int] | None]] = []
+
+    def add(error: Diagnostic) -> None:
+        place = sources.place(error.span)
+        message = f"{error.message}: {error.token}" if error.token else error.message
+        said.append((message, (place.line, place.column) if place else None))
+        for further in error.chain:
+            add(further)
+
+    for error in sink.errors:
+        add(error)
+    return said

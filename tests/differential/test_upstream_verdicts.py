@@ -101,6 +101,7 @@ def options(row: dict[str, Any], suite: Path) -> AnalyseOptions:
         unoptimized="-u" in words,
         compatible=versions[0] if versions else "5.6",
         conditions=CONDITIONS,
+        own_tapset=False,
     )
 
 

@@ -76,7 +76,7 @@ def test_types_of_globals_locals_and_functions(check) -> None:
         ("probe begin { println(x) }", "unresolved type : identifier 'x' at 1:23"),
         ("probe begin { break }", "cannot 'break' outside loop: keyword at 1:15"),
         (
-            "global a probe begin { foreach (k in a) a[k] = 1 }",
+            "global a probe begin { foreach (k in a) a[1] = 1 }",
             "variable 'a' modified during 'foreach' iteration: identifier 'a' at 1:41",
         ),
         (
@@ -119,8 +119,8 @@ def test_unresolved_probe_points_name_the_component(check) -> None:
     (error,) = found.items
     assert error.message == "while resolving probe point"
     assert [d.message.split(" (")[0] for d in error.chain] == [
-        "while resolving probe point",
         "probe point mismatch",
+        "while resolving probe point",
     ]
 
 
