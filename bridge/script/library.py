@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,7 +140,7 @@ class Library:
         folders = [FAMILIES[name] for name in self._families() if fnmatchcase(name, first)]
         found: list[_File] = []
         for folder in dict.fromkeys(folders):
-            paths = sorted((OWN_TAPSET / folder).glob("*.stp"))
+            paths = _members(folder)
             fitting = [path for path in paths if fnmatchcase(path.stem, second)]
             found += [self._member(path) for path in fitting or paths]
         return found
@@ -213,6 +214,11 @@ class Library:
         for macro in tokens.macros.values():
             macro.library = True
         return tokens.macros
+
+
+@cache
+def _members(folder: str) -> tuple[Path, ...]:
+    return tuple(sorted((OWN_TAPSET / folder).glob("*.stp")))
 
 
 def _own_file(path: Path) -> _File:

@@ -163,9 +163,9 @@ def marker(subsystem: str, form: Format, machine: str = "") -> Marker:
 def _names(folder: str, world: World, pattern: str) -> Iterator[tuple[str, str]]:
     subsystem_pattern, colon, event_pattern = pattern.rpartition(":")
     for subsystem in world.list_dir(folder):
-        if subsystem in NOT_EVENTS or not world.exists(f"{folder}/{subsystem}/enable"):
-            continue
         if colon and not fnmatchcase(subsystem, subsystem_pattern):
+            continue
+        if subsystem in NOT_EVENTS or not world.exists(f"{folder}/{subsystem}/enable"):
             continue
         for event in world.list_dir(f"{folder}/{subsystem}"):
             if fnmatchcase(event, event_pattern):
