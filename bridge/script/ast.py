@@ -491,7 +491,8 @@ class Parameter(Node):
 class Function(Node):
     """A script function;
 
-    exactly one of `body` and `code` (embedded C) is set. `priority` None is the default.
+    one of `body` and `code` (embedded C) is set, or both, when the C is understood.
+    `priority` None is the default.
     """
 
     name: str

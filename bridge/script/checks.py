@@ -143,7 +143,7 @@ class _Checker:
     def body(self, body: Body) -> None:
         self._body = body
         function = body.function
-        if function is not None and function.declaration.code is not None:
+        if function is not None and function.declaration.body is None:
             self._embedded(function.declaration)
         for block in body.blocks:
             self._node(block.block, loop=False)

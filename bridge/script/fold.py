@@ -19,7 +19,7 @@ from bridge.markers import (
     Variable,
     full_register,
 )
-from bridge.script import ast, errors
+from bridge.script import ast, embedded, errors
 from bridge.script.lex import evaluate, quote
 from bridge.script.lookup import lookup, target
 from bridge.script.walk import rebuild
@@ -86,7 +86,7 @@ class Folder:
         self._assume = assume
         self._written = written
 
-    def fold(self, node: ast.Node) -> ast.Node:  # noqa: C901, PLR0911 - one case per kind
+    def fold(self, node: ast.Node) -> ast.Node:  # noqa: C901, PLR0911, PLR0912 - one case per kind
         """The node with constants folded and dead code gone."""
         match node:
             case ast.AtOperator(op="defined"):
@@ -115,7 +115,13 @@ class Folder:
                 return self._enum(node)
             case ast.Call():
                 return self._call(node)
+            case ast.EmbeddedExpr(code=code) | ast.AtLiteral(op="const", literals=(code, *_)):
+                return self._embedded(node, code)
         return node
+
+    def _embedded(self, node: ast.Expr, code: str) -> ast.Expr:
+        """C that is understood, in the language."""
+        return node if self._assume else embedded.expression(code, node) or node
 
     def block(self, body: ast.Block) -> ast.Block:
         """A whole body."""

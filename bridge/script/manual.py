@@ -10,10 +10,11 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.script import embedded
 from bridge.script.listing import PROBE_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Construct:
     name: str
     example: str
     missing: str = ""
+    guru: bool = False
+    """Whether it needs -g."""
 
 
 _NO_TYPES = "at places with debug information; `@cast` of types of the kernel anywhere"
@@ -111,8 +114,14 @@ CONSTRUCTS = (
     ),
     Construct("@enum, @enumname", 'probe begin { println(@enum("E")) }', _NO_TYPES),
     Construct("@perf", 'probe begin { println(@perf("c")) }', "parsed only"),
-    Construct("embedded C", "function f() %{ %} probe begin { f() }", _NO_C),
-    Construct("@const", 'probe begin { println(@const("1")) }', _NO_C),
+    Construct(
+        "embedded C that is understood",
+        "function f:long(x:long) %{ STAP_RETVALUE = STAP_ARG_x + 1; %}"
+        ' probe begin { println(f(@const("HZ")), %{ current->pid %}) }',
+        guru=True,
+    ),
+    Construct("other embedded C", "function f() %{ g(); %} probe begin { f() }", _NO_C),
+    Construct("other @const", 'probe begin { println(@const("X")) }', _NO_C),
     Construct(
         "assignment to target variables",
         'probe process("app").mark("hit") { $arg1 = 2 }',
@@ -127,8 +136,13 @@ def _constructs() -> Iterator[str]:
     yield "|---|---|---|"
     for construct in CONSTRUCTS:
         example = construct.example.replace("\n", " ").replace("|", "\\|")
-        state = construct.missing or "runs"
+        state = construct.missing or ("runs with -g" if construct.guru else "runs")
         yield f"| {construct.name} | `{example}` | {state} |"
+
+
+def _words(words: Iterable[str]) -> str:
+    escaped = (word.replace("|", "\\|") for word in words)
+    return ", ".join(f"`{word}`" for word in escaped)
 
 
 def language_manual() -> str:
@@ -144,6 +158,25 @@ def language_manual() -> str:
             "## Constructs",
             "",
             *_constructs(),
+            "",
+            "## Embedded C",
+            "",
+            "With -g, functions run whose C consists of these statements, one of which may",
+            "give the value; all else is refused. `<number>` is a literal, one of the kernel's",
+            "numbers below, `strlen` of an argument, or arithmetic with arguments",
+            f"({_words(sorted(embedded.OPERATORS))}); `<text>` is a literal, an argument or a",
+            "text of the kernel; `<format>` is a literal with `%lld`, `%llu`, `%llx`, `%s` and",
+            "such values.",
+            "The same numbers and texts can stand in `%{ }` expressions and `@const`.",
+            "",
+            "| C | meaning |",
+            "|---|---|",
+            *(
+                f"| `{form.c}` | `{form.meaning.format(chr(0x2026))}` |"
+                for form in embedded.FORMS
+            ),
+            *(f"| `{c}` | `{meaning}` |" for c, meaning in embedded.NUMBERS.items()),
+            *(f"| `{c}` | `{meaning}` |" for c, meaning in embedded.TEXTS.items()),
             "",
             "## Probe points",
             "",

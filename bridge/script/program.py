@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right, insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.markers import NoAccess
-from bridge.script import ast
+from bridge.script import ast, embedded
 from bridge.script.typed import Facts, FunctionInfo, GlobalVariable, LocalVariable
 from bridge.script.types import Type
 
@@ -77,6 +77,7 @@ class Program:
     structures: Structures = no_structures
     suggested: int = 0
     """How many unknown functions were looked up among the known ones."""
+    _translated: dict[ast.Function, ast.Block | None] = field(default_factory=dict)
     _last_called: str = ""
     _named: dict[str, list[Named]] = field(default_factory=dict)
     _indexed: int = 0
@@ -149,10 +150,21 @@ class Program:
                 facts,
                 self._function_label(script, declaration),
             )
-            blocks = (ScopedBlock(script, declaration.body),) if declaration.body else ()
+            if (translated := self.translated(declaration)) is not None:
+                info.declaration = replace(declaration, body=translated)
+            body_ = info.declaration.body
+            blocks = (ScopedBlock(script, body_),) if body_ else ()
             body = self.functions[declaration] = Body(blocks, facts=facts, function=info)
             insort(self.called, body, key=_label)
         return self.functions[declaration]
+
+    def translated(self, declaration: ast.Function) -> ast.Block | None:
+        """The body of a function in embedded C, if that is understood."""
+        if declaration.code is None or self.options.assume_types:
+            return None
+        if declaration not in self._translated:
+            self._translated[declaration] = embedded.function_body(declaration)
+        return self._translated[declaration]
 
     def _function_label(self, script: ast.Script, declaration: ast.Function) -> str:
         # SystemTap reads its library first

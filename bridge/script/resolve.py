@@ -12,6 +12,7 @@ from bridge.markers import NoAccess
 from bridge.script import ast, errors
 from bridge.script.builtins import BUILTINS, Builtin
 from bridge.script.describe import describe
+from bridge.script.embedded import BUILT_IN
 from bridge.script.errors import Refused
 from bridge.script.lookup import lookup
 from bridge.script.typed import FunctionInfo, GlobalVariable, LocalVariable
@@ -224,11 +225,15 @@ class Resolver:
             raise self._refused("probe condition must not reference function", node)
         for argument in node.arguments:
             self._visit(argument)
+        if node.name.startswith(BUILT_IN):
+            name = node.name.removeprefix(BUILT_IN)
+            self._facts.calls[node] = BUILTINS[name, len(node.arguments)]
+            return
         found, other = self._functions(node)
         builtin = builtin_for(node)
         known = not self._program.options.assume_types
-        if builtin is not None and known and all(f.code is not None for _, f in found):
-            # embedded C whose meaning is known
+        if builtin is not None and known and not any(map(self._is_own, found)):
+            # embedded C whose meaning is known by its name
             found = []
         if found:
             bodies = [self._program.function(script, function) for script, function in found]
@@ -247,6 +252,13 @@ class Resolver:
             raise self._refused(message, node)
         near = among(self._similar(node.name))
         raise self._refused(f"unresolved function {node.name}{near}", node)
+
+    def _is_own(self, found: tuple[ast.Script, ast.Function]) -> bool:
+        """Whether a function has a body that is preferred to a built-in one of its name."""
+        script, function = found
+        if function.code is None:
+            return True
+        return not script.tapset and self._program.translated(function) is not None
 
     def _privileged(self, node: ast.Call, functions: Sequence[FunctionInfo]) -> None:
         """Embedded C that asks for guru mode may be called from the library only."""

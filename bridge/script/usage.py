@@ -150,9 +150,9 @@ class Effects:
         self._impure = reaching(acting, callers(program)) if acting else frozenset()
 
     def _acts(self, body: Body) -> bool:
-        if not body.blocks:
-            code = body.function.declaration.code if body.function else None
-            return "/* pure */" not in (code or "")
+        code = body.function.declaration.code if body.function else None
+        if code is not None and "/* pure */" not in code:
+            return True
         return any(self.of(body.facts, block.block, inside=True) for block in body.blocks)
 
     def of(self, facts: Facts, node: ast.Node, *, inside: bool = False) -> bool:

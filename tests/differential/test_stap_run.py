@@ -39,9 +39,7 @@ POINT = re.compile(r"\bprobe\b[^{]*?\b(process|kernel|kprobe)\b\s*[.(]")
 DIFFERENT = {
     "guest_c14_user_string": "memory that is not loaded yet is an error in SystemTap's kernel",
     "guest_c24_arg_cast_str": "SystemTap takes an unsigned byte in memory for signed",
-    "guest_x10_guru_ok": "embedded C",
     "str_hex_escape_adjacent": "stap passes the escape to a C compiler, which refuses it",
-    "ts_const": "@const is embedded C",
 }
 """Cases that differ on purpose, and why."""
 

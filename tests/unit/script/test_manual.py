@@ -15,7 +15,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "language.md"
 def test_examples_are_accepted_or_refused_as_the_table_says(
     check, construct: Construct
 ) -> None:
-    found = check(construct.example)
+    found = check(construct.example, guru=construct.guru)
     assert (found.typed is None) == bool(construct.missing), found.errors
 
 
