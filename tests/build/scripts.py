@@ -60,7 +60,7 @@ MARKERS = {
 
 
 class DemoTargets:
-    """`process("demo").mark("hit")` and `kernel.trace("switch")`, begin, end, error, timers, perf."""
+    """`process("demo").mark("hit")`, `kernel.trace("switch")`, counters, timers, begin, end."""
 
     def structure(self, name: str, module: str) -> NoAccess:
         """No types are known."""
