@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,8 +29,19 @@ def similar(name: str, known: Iterable[str], most: int = MOST) -> tuple[str, ...
     if len(name) > LONGEST:
         return ()
     short = {other for other in known if len(other) <= LONGEST}
-    ranked = sorted((distance(name, other), other) for other in short)
-    return tuple(other for _, other in ranked[:most])
+    letters = Counter(name.lower())
+    nearest: list[tuple[int, str]] = []
+    for least, other in sorted((_least(letters, other), other) for other in short):
+        if len(nearest) == most and least > nearest[-1][0]:
+            break
+        nearest = sorted([*nearest, (distance(name, other), other)])[:most]
+    return tuple(other for _, other in nearest)
+
+
+def _least(letters: Counter[str], other: str) -> int:
+    """What the distance is at least: letters that only one of both has are changed or gone."""
+    others = Counter(other.lower())
+    return 2 * max((letters - others).total(), (others - letters).total())
 
 
 def among(names: Iterable[str]) -> str:

@@ -87,6 +87,8 @@ class Binder:
         self._files: dict[str, tuple[ElfFile | None, tuple[Diagnostic, ...]]] = {}
         self._notes: dict[str, list[Note]] = {}
         self._btf: list[Btf | None] = []
+        self._events: list[str] = []
+        self._like: dict[str, tuple[str, ...]] = {}
         self._images: dict[str, tuple[Image | None, tuple[Diagnostic, ...]]] = {}
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
@@ -123,11 +125,18 @@ class Binder:
             markers = tracepoints.find_in_types(pattern, types)
         if not markers:
             event = pattern.rpartition(":")[2]
-            names = [name for _, name in tracepoints.event_names(self._world)]
-            near = similar(event, names) if not is_wild(pattern) else ()
+            near = self._like_event(event) if not is_wild(pattern) else ()
             return _no_match("tracepoints", near, tuple(sink.items))
         found = (_trace_expansion(marker, types, unseen) for marker in markers)
         return tuple(replace(place, entry=self._call_of(place)) for place in found)
+
+    def _like_event(self, wanted: str) -> tuple[str, ...]:
+        """The events that are most like one: a library asks for many that are not there."""
+        if not self._events:
+            self._events += [name for _, name in tracepoints.event_names(self._world)]
+        if wanted not in self._like:
+            self._like[wanted] = similar(wanted, self._events)
+        return self._like[wanted]
 
     def _call_of(self, place: Expansion) -> Expansion | None:
         """Where a system call begins, for the place where it returns: for `@entry`."""

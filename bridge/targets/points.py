@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch
@@ -119,18 +120,26 @@ def check(parts: Sequence[PointPart]) -> NoMatch | None:
 def spellings(parts: Sequence[PointPart]) -> list[tuple[PointPart, ...]]:
     """The points that wildcards in component names stand for, as in `process("x").*("f")`."""
     found = []
-    for shape in sorted(SHAPES):
-        words = shape.split("/")
-        if len(words) == len(parts) and all(map(_stands_for, parts, words)):
-            names = (word.partition(" ")[0] for word in words)
-            spelled = zip(parts, names, strict=True)
-            found.append(tuple(replace(part, name=name) for part, name in spelled))
+    for words in _by_length().get(len(parts), ()):
+        if all(map(_stands_for, parts, words)):
+            spelled = zip(parts, words, strict=True)
+            found.append(tuple(replace(part, name=name) for part, (name, _) in spelled))
     return found
 
 
-def _stands_for(part: PointPart, word: str) -> bool:
-    name, _, argument = word.partition(" ")
-    return fnmatchcase(name, part.name) and _word(part).partition(" ")[2] == argument
+@cache
+def _by_length() -> dict[int, list[list[tuple[str, str]]]]:
+    """The names and arguments of each shape's words, by how many there are."""
+    found: dict[int, list[list[tuple[str, str]]]] = {}
+    for shape in sorted(SHAPES):
+        words = [(name, kind) for name, _, kind in (w.partition(" ") for w in shape.split("/"))]
+        found.setdefault(len(words), []).append(words)
+    return found
+
+
+def _stands_for(part: PointPart, word: tuple[str, str]) -> bool:
+    name, argument = word
+    return _word(part).partition(" ")[2] == argument and fnmatchcase(name, part.name)
 
 
 def _mismatch(parts: Sequence[PointPart], index: int, path: str) -> NoMatch:

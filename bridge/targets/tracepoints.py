@@ -18,7 +18,7 @@ from bridge.targets.points import is_wild
 from bridge.world import tracefs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bridge.diagnostics import Sink
     from bridge.targets.btf import Btf
@@ -161,15 +161,19 @@ def marker(subsystem: str, form: Format, machine: str = "") -> Marker:
 
 
 def _names(folder: str, world: World, pattern: str) -> Iterator[tuple[str, str]]:
+    """What there may be: a name without wildcards is given back without a look."""
     subsystem_pattern, colon, event_pattern = pattern.rpartition(":")
-    for subsystem in world.list_dir(folder):
-        if colon and not fnmatchcase(subsystem, subsystem_pattern):
-            continue
+    for subsystem in _listed(folder, world, subsystem_pattern if colon else "*"):
         if subsystem in NOT_EVENTS or not world.exists(f"{folder}/{subsystem}/enable"):
             continue
-        for event in world.list_dir(f"{folder}/{subsystem}"):
-            if fnmatchcase(event, event_pattern):
-                yield subsystem, event
+        for event in _listed(f"{folder}/{subsystem}", world, event_pattern):
+            yield subsystem, event
+
+
+def _listed(folder: str, world: World, pattern: str) -> Iterable[str]:
+    if not is_wild(pattern):
+        return (pattern,)
+    return (name for name in world.list_dir(folder) if fnmatchcase(name, pattern))
 
 
 def event_names(world: World) -> list[tuple[str, str]]:

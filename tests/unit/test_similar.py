@@ -1,3 +1,5 @@
+import random
+
 from bridge.similar import among, distance, similar
 
 
@@ -13,3 +15,12 @@ def test_equally_near_names_are_in_the_order_of_the_alphabet() -> None:
 def test_no_names_leave_no_trace_in_a_message() -> None:
     assert among(()) == ""
     assert among(("a", "b")) == " (similar: a, b)"
+
+
+def test_the_nearest_are_found_without_looking_at_all() -> None:
+    chance = random.Random(7)
+    names = {"".join(chance.choices("abAB_", k=chance.randrange(1, 9))) for _ in range(300)}
+    for name in sorted(names)[:60]:
+        asked = name[::-1] + "a"
+        ranked = sorted((distance(asked, other), other) for other in names)
+        assert similar(asked, names) == tuple(other for _, other in ranked[:5])

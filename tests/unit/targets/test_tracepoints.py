@@ -151,7 +151,7 @@ def test_without_the_right_to_read_tracefs(
     world = recorded(FILES)
     monkeypatch.setattr(type(world), "list_dir", denied)
 
-    found = Binder(world).expand(parts('kernel.trace("sched:run")'))
+    found = Binder(world).expand(parts('kernel.trace("run")'))
 
     assert isinstance(found, NoMatch)
     (reason,) = found.reasons
