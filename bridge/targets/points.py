@@ -58,6 +58,7 @@ UNSUPPORTED = {
     "kernel": ("data", "function", "mark", "statement"),
     "module": (),
     "process": ("insn", "plt"),
+    "perf": ("counter", "process"),
     "timer": ("profile",),
     "": (
         "java",
@@ -145,7 +146,7 @@ def _stands_for(part: PointPart, word: tuple[str, str]) -> bool:
 def _mismatch(parts: Sequence[PointPart], index: int, path: str) -> NoMatch:
     name = parts[index].name
     before = parts[0].name if index else ""
-    if index <= 1 and name in UNSUPPORTED.get(before, ()):
+    if (index <= 1 or before == "perf") and name in UNSUPPORTED.get(before, ()):
         point = ".".join(part.name for part in parts[: index + 1])
         return NoMatch(index, f"probe point `{point}` is not supported by markbridge")
     if path in SHAPES:

@@ -73,6 +73,8 @@ def test_lifegame_follows_the_rule(interrupt_after: Interrupter) -> None:
         ("general/stopwatches", r"wall clock in user-space +\d+us"),
         ("process/cycle_thief", r"^task \d+ migrated: \d+"),
         ("lwtools/bitesize-nd", r"Tracing block I/O\.\.\. Hit Ctrl-C to end\.\n\nI/O size"),
+        ("lwtools/execsnoop-nd", r"^TIME +UID +PPID +PID +COMM +ARGS"),
+        ("profiling/thread-times", r"comm +tid +%user +%kernel \(of \d+ ticks\)\n +\S+ +\d+"),
         ("memory/mmfilepage", r"Command +Pid +Alloc +Free"),
         ("memory/mmreclaim", r"Command +Pid +Direct"),
         ("virtualization/kvm_service_time", r"count sum\(us\) min\(us\) avg\(us\) max\(us\)"),
