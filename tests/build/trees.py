@@ -9,14 +9,14 @@ from bridge.script import ast
 from bridge.script.options import AnalyseOptions
 from bridge.script.parse import parse
 from bridge.script.print_tree import script_text
-from bridge.source import SourceMap
+from bridge.source import SourceMap, Span
 
 
 def plain(node: object) -> object:
     """The tree without its places."""
     if isinstance(node, ast.Node):
-        names = [f.name for f in fields(node) if f.name not in {"span", "token"}]
-        return (type(node).__name__, *(plain(getattr(node, name)) for name in names))
+        values = [getattr(node, f.name) for f in fields(node)]
+        return (type(node).__name__, *(plain(v) for v in values if not isinstance(v, Span)))
     return tuple(map(plain, node)) if isinstance(node, tuple) else node
 
 

@@ -19,6 +19,7 @@ CHUNK = 10
 ENOUGH = 20_000
 """So many programs execute every variant; fewer must execute every operation and most."""
 counts: Counter[str] = Counter()
+pytestmark = pytest.mark.xdist_group("random programs")  # one process counts
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))

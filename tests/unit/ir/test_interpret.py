@@ -171,7 +171,7 @@ def test_deep_recursion_is_a_limit_of_the_script() -> None:
 def test_overloads_fall_through() -> None:
     text = """function f(x) { if (x > 1) next; return 1 }
     function f(x):2 { if (x > 2) next; return 2 }
-    probe begin { println(f(1), f(2)) try { f(3) } catch (m) { println(m) } exit() }"""
+    probe begin { println(f(1), f(2)) try { print(f(3)) } catch (m) { println(m) } exit() }"""
     assert _run(text, unoptimized=True).output == b"12\nall functions exhausted\n"
 
 
