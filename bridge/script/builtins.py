@@ -293,6 +293,7 @@ _TABLE = (
 )
 
 _NAMES = {
+    ("print_ubacktrace", 3): "pc sp fp",
     ("ctime", 1): "epochsecs",
     ("user_string_n", 2): "addr n",
     ("kernel_string_n", 2): "addr n",

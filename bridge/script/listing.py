@@ -83,13 +83,18 @@ def _function(function: ast.Function) -> str:
     return f"{function.name}:{function.result or 'unknown'} ({parameters})"
 
 
+def _order(line: str) -> tuple[str, str]:
+    """SystemTap's order: by the names that functions have in its C."""
+    return f"{line.partition(':')[0]}__overload_", line
+
+
 def functions(sources: SourceMap, sink: Sink, options: AnalyseOptions) -> list[str]:
     """Every function that a script may call, by name."""
     library = Library(sources, sink, options)
     found = {builtin.signature for builtin in BUILTINS.values()}
     for name in library.function_names():
         found |= {_function(f) for _, f in library.functions(name) if not f.private}
-    return sorted(found)
+    return sorted(found, key=_order)
 
 
 def aliases(sources: SourceMap, sink: Sink, options: AnalyseOptions) -> list[str]:
