@@ -14,7 +14,7 @@ from stap_front_end import LIBRARY, Stap, make_kernel
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.xdist_group("lists of stap")]
 
 _FUNCTION = re.compile(r"(\w+):(\w+) \((.*?)\)")
 NEWER = frozenset(
@@ -31,6 +31,12 @@ NEWER = frozenset(
 @pytest.fixture(scope="module")
 def stap(tmp_path_factory: pytest.TempPathFactory) -> Stap:
     return Stap(make_kernel(tmp_path_factory.mktemp("kernel")), LIBRARY)
+
+
+@pytest.fixture(scope="module")
+def listed_functions(stap: Stap) -> str:
+    """What stap lists, which takes it half a minute."""
+    return stap.run("--dump-functions").stdout
 
 
 @cache
@@ -51,8 +57,8 @@ def functions(lines: list[str]) -> dict[tuple[str, int], tuple[str, list[tuple[s
     return found
 
 
-def test_functions_have_the_signatures_of_stap(stap: Stap) -> None:
-    known = functions(stap.run("--dump-functions").stdout.splitlines())
+def test_functions_have_the_signatures_of_stap(listed_functions: str) -> None:
+    known = functions(listed_functions.splitlines())
     own = functions(ours("--dump-functions"))
     both = known.keys() & own.keys()
     print(f"{len(own)} of ours, {len(known)} of stap's, {len(both)} of both")
@@ -76,10 +82,8 @@ def test_functions_have_the_signatures_of_stap(stap: Stap) -> None:
     assert {name for name in more if not name.startswith("_")} == NEWER
 
 
-def test_functions_are_listed_in_the_order_of_stap(stap: Stap) -> None:
-    listed = [
-        line.partition(" /*")[0] for line in stap.run("--dump-functions").stdout.split("\n")
-    ]
+def test_functions_are_listed_in_the_order_of_stap(listed_functions: str) -> None:
+    listed = [line.partition(" /*")[0] for line in listed_functions.split("\n")]
     own = ours("--dump-functions")
     both = set(listed) & set(own)
     assert len(both) > 330
