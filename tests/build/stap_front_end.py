@@ -138,6 +138,18 @@ def macros_only(folder: Path) -> Path:
     return folder
 
 
+def library_without(pattern: str, folder: Path, *, stable: bool = True) -> Path:
+    """A copy of stap's library without files of some names; unless `stable`, not marked so."""
+    for path in LIBRARY.rglob("*.stp*"):
+        if re.match(pattern, path.name):
+            continue
+        copy = folder / path.relative_to(LIBRARY)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_bytes()
+        copy.write_bytes(text if stable else text.replace(b"/* stable */", b""))
+    return folder
+
+
 @dataclass(frozen=True)
 class Parsed:
     """Our verdict, and the tree."""

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stap_front_end import EXAMPLES, LIBRARY, OPTIONS, Stap, listed_here, make_kernel
+from stap_front_end import (
+    EXAMPLES,
+    OPTIONS,
+    Stap,
+    library_without,
+    listed_here,
+    make_kernel,
+)
 
 from bridge.script.options import AnalyseOptions
 
 pytestmark = pytest.mark.tools
 
+SLOW = r"sysc_|syscall|nd_|nfs|aux_sys|signal|scsi|rpc|tcpmib|ipmib"
 _MADE = "begin /* <- begin */\n{ ; }\n"
 """SystemTap's own probe, which looks at the conditions of the others when a session begins."""
 
@@ -122,17 +129,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     What a function marked that way gives is kept for a whole probe, which shows in the listing.
     """
-    folder = tmp_path_factory.mktemp("library")
-    for path in LIBRARY.rglob("*.stp*"):
-        if re.match(r"sysc_|syscall|nd_|nfs|aux_sys|signal|scsi|rpc|tcpmib|ipmib", path.name):
-            continue
-        copy = folder / path.relative_to(LIBRARY)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-        text = copy.read_bytes()
-        if b"/* stable */" in text:
-            copy.write_bytes(text.replace(b"/* stable */", b""))
-    return folder
+    return library_without(SLOW, tmp_path_factory.mktemp("library"), stable=False)
 
 
 @pytest.fixture(scope="module")
