@@ -480,7 +480,11 @@ class Generator:
         """Many functions at once; the first that fails ends it."""
         values = [self._long_builtin(1) for _ in range(3)]
         values += [self._string_builtin(1) for _ in range(3)]
-        values += ["name(2)", "deep(2)", "ppfunc()"] if self.on_hit else ["many(3)", "fact(60)"]
+        if self.on_hit:
+            values += ["name(2)", "deep(2)", "ppfunc()"]
+        else:
+            many, picked = self._pick("3", "-1", "-7", "-900"), self._pick("1", "2", "1001")
+            values += [f"many({many})", f"pick({picked})", "fact(60)"]
         self.random.shuffle(values)
         return (
             f"try {{ {' '.join(f'println({v});' for v in values)} }} catch (m) {{ println(m) }}"
