@@ -142,7 +142,7 @@ class Binder:
         """Where a system call begins, for the place where it returns: for `@entry`."""
         attachment = place.attachment
         assert isinstance(attachment, MarkerAttachment)
-        call = syscalls.enter_event(attachment.marker)
+        call = syscalls.enter_event(attachment.marker.provider, attachment.marker.name)
         entered = tracepoints.find(call, self._world, Sink()) if call else []
         return _trace_expansion(entered[0], None, ()) if entered else None
 

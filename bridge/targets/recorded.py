@@ -23,7 +23,7 @@ from bridge.markers import (
     Variable,
 )
 from bridge.similar import similar
-from bridge.targets import processes, samples, sessions
+from bridge.targets import processes, samples, sessions, syscalls
 from bridge.targets.points import check, is_wild
 
 if TYPE_CHECKING:
@@ -124,7 +124,18 @@ class RecordedTargets:
         ]
         if not chosen:
             return self._none("tracepoints", event, known)
-        return tuple(self._trace_expansion(c) for c in chosen)
+        return tuple(replace(self._trace_expansion(c), entry=self._call_of(c)) for c in chosen)
+
+    def _call_of(self, found: RecordedClass) -> Expansion | None:
+        """The call that a system call's return belongs to, if it was recorded: for `@entry`."""
+        call = syscalls.enter_event(found.provider, found.name)
+        entered = [
+            c
+            for c in self.classes
+            if c.kind is Kind.TRACEPOINT
+            and (c.full_name, c.pid, c.follow_target) == (call, found.pid, found.follow_target)
+        ]
+        return self._trace_expansion(entered[0]) if entered else None
 
     def _trace_expansion(self, found: RecordedClass) -> Expansion:
         return Expansion(

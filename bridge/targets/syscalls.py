@@ -10,10 +10,6 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from bridge.markers import Marker
 
 SUBSYSTEM = "syscalls"
 ENTER, EXIT = "sys_enter_", "sys_exit_"
@@ -40,11 +36,11 @@ def _numbers(machine: str) -> dict[str, int]:
     return {}
 
 
-def enter_event(marker: Marker) -> str:
+def enter_event(subsystem: str, event: str) -> str:
     """For the event of a system call's return, `subsystem:event` of its call; else ""."""
-    if marker.provider != SUBSYSTEM or not marker.name.startswith(EXIT):
+    if subsystem != SUBSYSTEM or not event.startswith(EXIT):
         return ""
-    return f"{SUBSYSTEM}:{ENTER}{marker.name.removeprefix(EXIT)}"
+    return f"{SUBSYSTEM}:{ENTER}{event.removeprefix(EXIT)}"
 
 
 def number(subsystem: str, event: str, machine: str) -> int | None:

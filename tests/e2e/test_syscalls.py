@@ -80,14 +80,19 @@ def test_two_places_of_one_call_both_run(run: Runner, calls: Path) -> None:
     assert (done.code, done.out) == (0, "3 3\n"), done.err
 
 
-def test_a_return_knows_what_it_was_called_with(run: Runner, calls: Path) -> None:
-    script = """
-    probe syscall.close.return {
-        if (pid() == target() && retval < 0)
-            printf("%s(%d) = %s %d\\n", name, @entry($fd), retstr, @entry(tid()) == tid())
-    }
-    """
+RETURN = """
+probe syscall.close.return {
+    if (pid() == target() && retval < 0)
+        printf("%s(%d) = %s %d\\n", name, @entry($fd), retstr, @entry(tid()) == tid())
+}
+"""
 
-    done = run("run", "-e", script, "-c", calls)
+
+def test_a_return_knows_what_it_was_called_with(
+    run: Runner, calls: Path, tmp_path: Path
+) -> None:
+    done = run("run", "-e", RETURN, "-c", calls, "--trace", tmp_path / "trace")
+    again = run("run", "-e", RETURN, "--replay", tmp_path / "trace")
 
     assert (done.code, done.out) == (0, "close(77) = -9 (EBADF) 1\n"), done.err
+    assert (again.code, again.out) == (0, done.out), again.err
