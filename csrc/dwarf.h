@@ -55,35 +55,39 @@ static inline int64_t mb_fixed_signed(struct mb_bytes *in, unsigned size)
 	return (int64_t)(mb_fixed(in, size) << shift) >> shift;
 }
 
-static inline uint64_t mb_leb(struct mb_bytes *in)
+/* The bits of a LEB128 number; how many there are, and whether the highest is set. */
+static inline uint64_t mb_leb_bits(struct mb_bytes *in, unsigned *bits, int *negative)
 {
 	uint64_t value = 0;
-	unsigned shift = 0;
 	uint8_t byte;
 
+	*bits = 0;
 	do {
 		byte = (uint8_t)mb_fixed(in, 1);
-		if (shift < 64)
-			value |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
+		if (*bits < 64)
+			value |= (uint64_t)(byte & 0x7f) << *bits;
+		*bits += 7;
 	} while (byte & 0x80);
+	*negative = byte & 0x40;
 	return value;
+}
+
+static inline uint64_t mb_leb(struct mb_bytes *in)
+{
+	unsigned bits;
+	int negative;
+
+	return mb_leb_bits(in, &bits, &negative);
 }
 
 static inline int64_t mb_leb_signed(struct mb_bytes *in)
 {
-	uint64_t value = 0;
-	unsigned shift = 0;
-	uint8_t byte;
+	unsigned bits;
+	int negative;
+	uint64_t value = mb_leb_bits(in, &bits, &negative);
 
-	do {
-		byte = (uint8_t)mb_fixed(in, 1);
-		if (shift < 64)
-			value |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-	} while (byte & 0x80);
-	if (byte & 0x40 && shift < 64)
-		value |= ~UINT64_C(0) << shift;
+	if (negative && bits < 64)
+		value |= ~UINT64_C(0) << bits;
 	return (int64_t)value;
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.script import ast
-from bridge.script.print_tree import literal, quoted
+from bridge.script.print_tree import literal, quoted, target_text
 from bridge.script.typed import GlobalVariable
 from bridge.script.walk import children
 
@@ -176,7 +176,7 @@ class Bodies:
             case ast.Name():
                 return self._name(node)
             case ast.Target() | ast.Cast() | ast.AtVar():
-                return self._target(node)
+                return target_text(node, self.expr)
             case ast.Unary(op=op, operand=operand):
                 return f"{op}({self.expr(operand)})"
             case ast.Step(op=op, operand=operand, prefix=prefix):
@@ -236,33 +236,10 @@ class Bodies:
         pieces += [self.expr(argument) for argument in node.arguments]
         return f"{node.name}({', '.join(pieces)})"
 
-    def _target(self, node: ast.Target | ast.Cast | ast.AtVar) -> str:
-        text = "&" if node.address_of else ""
-        match node:
-            case ast.Target(name=name):
-                text += name
-            case ast.Cast(value=value, type=None):
-                text += f"({self.expr(value)})"
-            case ast.Cast(value=value, type=str(type_), module=module):
-                text += f"@cast({self.expr(value)}, {quoted(type_)}{_module(module)})"
-            case ast.AtVar(name=name, module=module):
-                text += f"@var({quoted(name)}{_module(module)})"
-        for component in node.path:
-            match component:
-                case ast.Member(name=name):
-                    text += f"->{name}"
-                case ast.Element(index=index):
-                    text += f"[{self.expr(index)}]"
-        return text + node.pretty
-
 
 def _again(node: ast.String) -> str:
     """A text as it was written, its escapes escaped."""
     return '"' + node.raw.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _module(module: str | None) -> str:
-    return "" if module is None else f", {quoted(module)}"
 
 
 def _flat(node: ast.Block) -> Iterator[ast.Stmt]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bridge.script import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
 def script_text(script: ast.Script) -> str:
@@ -214,7 +214,7 @@ def expr_text(node: ast.Expr) -> str:  # noqa: C901, PLR0911, PLR0912 - one case
         case ast.Name(id=name):
             return name
         case ast.Target() | ast.Cast() | ast.AtVar():
-            return _target(node)
+            return target_text(node, expr_text)
         case ast.Unary(op=op, operand=operand):
             return f"{op}{_operand(operand)}"
         case ast.Step(op=op, operand=operand, prefix=prefix):
@@ -262,15 +262,18 @@ def _print(node: ast.Print) -> str:
     return f"{node.name}({', '.join(pieces)})"
 
 
-def _target(node: ast.Target | ast.Cast | ast.AtVar) -> str:
+def target_text(
+    node: ast.Target | ast.Cast | ast.AtVar, expr: Callable[[ast.Expr], str]
+) -> str:
+    """A target expression; `expr` prints what is in it."""
     text = "&" if node.address_of else ""
     match node:
         case ast.Target(name=name):
             text += name
         case ast.Cast(value=value, type=None):
-            text += f"({expr_text(value)})"
+            text += f"({expr(value)})"
         case ast.Cast(value=value, type=str(type_), module=module):
-            text += f"@cast({expr_text(value)}, {quoted(type_)}{_module(module)})"
+            text += f"@cast({expr(value)}, {quoted(type_)}{_module(module)})"
         case ast.AtVar(name=name, module=module):
             text += f"@var({quoted(name)}{_module(module)})"
     for component in node.path:
@@ -278,7 +281,7 @@ def _target(node: ast.Target | ast.Cast | ast.AtVar) -> str:
             case ast.Member(name=name):
                 text += f"->{name}"
             case ast.Element(index=index):
-                text += f"[{expr_text(index)}]"
+                text += f"[{expr(index)}]"
     return text + node.pretty
 
 
