@@ -14,10 +14,13 @@ LONGEST = 200
 
 
 def distance(left: str, right: str) -> int:
-    """An edit distance: 2 for a letter more, less or changed, 1 where only its case differs."""
-    row = list(range(0, 2 * len(right) + 1, 2))
+    """An edit distance: 2 for a letter more, less or changed, 1 where only its case differs.
+
+    Letters that are more or less at the beginning count 1, as in SystemTap.
+    """
+    row = list(range(len(right) + 1))
     for i, a in enumerate(left, 1):
-        diagonal, row[0] = row[0], 2 * i
+        diagonal, row[0] = row[0], i
         for j, b in enumerate(right, 1):
             changed = 0 if a == b else 1 if a.lower() == b.lower() else 2
             diagonal, row[j] = row[j], min(row[j] + 2, row[j - 1] + 2, diagonal + changed)
@@ -41,7 +44,7 @@ def similar(name: str, known: Iterable[str], most: int = MOST) -> tuple[str, ...
 def _least(letters: Counter[str], other: str) -> int:
     """What the distance is at least: letters that only one of both has are changed or gone."""
     others = Counter(other.lower())
-    return 2 * max((letters - others).total(), (others - letters).total())
+    return max((letters - others).total(), (others - letters).total())
 
 
 def among(names: Iterable[str]) -> str:

@@ -88,6 +88,8 @@ class _Pass:
         self._changed = True
         if isinstance(found, NoAccess):
             self._failed.add(node)
+            if self._program.options.assume_types:
+                return
             self._program.sink.report(self._refused(node, found))
         else:
             body.facts.targets[node] = found

@@ -329,12 +329,17 @@ class Inference:
             self._unify(node, declared, want)
 
     def _target(self, node: ast.Target | ast.AtVar | ast.Cast, want: Type) -> None:
-        for component in () if _is_no_structure(node) else node.path:
-            if isinstance(component, ast.Element):
-                self._visit(component.index, LONG)
+        if _is_no_structure(node):
+            self._left += 1
+            if self._final:
+                self._report("unresolved-target", _at("unknown type in dereference", node))
+        else:
+            for component in node.path:
+                if isinstance(component, ast.Element):
+                    self._visit(component.index, LONG)
         if isinstance(node, ast.Cast):
             self._visit(node.value, LONG)
-        if self._looking:
+        if self._looking or _is_no_structure(node):
             return
         found = self._facts.targets.get(node)
         if found is None:
@@ -360,7 +365,7 @@ class Inference:
             inner = _at("internal error: @entry is only valid in .return probes", node)
             outer = errors.semantic(f"while processing probe {self._point}")
             raise Refused(errors.chained(outer, [inner]))
-        if self._program.options.assume_types and not _is_no_structure(node):
+        if self._program.options.assume_types:
             return self._assumed(node, want)
         self._left += 1
         if self._final:

@@ -7,6 +7,7 @@ contain type errors. Facts move along with the nodes that are rebuilt.
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -140,7 +141,7 @@ def _drop_idle(program: Program) -> None:
         program.sink.report(errors.semantic("no probes found"))
 
 
-class _Sweep:
+class _Sweep(ABC):
     """One pass over one body; `changed` says whether there is a reason for another round."""
 
     def __init__(self, program: Program, body: Body, began: Beginnings | None) -> None:
@@ -171,9 +172,9 @@ class _Sweep:
             self._move(node, new)
         return self._replacement(node, new)
 
+    @abstractmethod
     def _replacement(self, old: ast.Node, new: ast.Node) -> ast.Node:
         """What stands for a node whose children are done; `old` is as it was."""
-        raise NotImplementedError
 
     def _move(self, old: ast.Node, new: ast.Node) -> None:
         facts = self._body.facts
@@ -213,14 +214,18 @@ class _Assignments(_Sweep):
         return new
 
 
-class _Statements(_Sweep):
-    """Statements without an effect are dropped."""
+class _ByEffects(_Sweep):
+    """A pass that asks what expressions do beside giving a value."""
 
     def __init__(
         self, program: Program, body: Body, began: Beginnings | None, effects: Effects
     ) -> None:
         super().__init__(program, body, began)
         self._effects = effects
+
+
+class _Statements(_ByEffects):
+    """Statements without an effect are dropped."""
 
     def _replacement(self, old: ast.Node, new: ast.Node) -> ast.Node:
         match new:
@@ -266,14 +271,8 @@ class _Statements(_Sweep):
         return node is not None and self._effects.of(self._body.facts, node)
 
 
-class _Unused(_Sweep):
+class _Unused(_ByEffects):
     """Expressions whose value nobody wants become statements that do what is done in them."""
-
-    def __init__(
-        self, program: Program, body: Body, began: Beginnings | None, effects: Effects
-    ) -> None:
-        super().__init__(program, body, began)
-        self._effects = effects
 
     def _replacement(self, old: ast.Node, new: ast.Node) -> ast.Node:
         if not isinstance(new, ast.ExprStmt):
@@ -297,6 +296,9 @@ class _Unused(_Sweep):
                 return ast.Block((self._alone(left), self._alone(right)), **at)
             case ast.Unary(operand=operand):
                 return self._alone(operand)
+            case ast.Cast(value=operand, path=path):
+                indices = (part.index for part in path if isinstance(part, ast.Element))
+                return ast.Block(tuple(map(self._alone, (operand, *indices))), **at)
             case ast.Call(arguments=arguments) | ast.Print(arguments=arguments):
                 if arguments and not self._effects.itself(self._body.facts, value):
                     return ast.Block(tuple(map(self._alone, arguments)), **at)

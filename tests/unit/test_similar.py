@@ -5,7 +5,11 @@ from bridge.similar import among, distance, similar
 
 def test_distance_counts_changes_double_and_case_once() -> None:
     others = ("kitten", "Kitten", "sitting", "")
-    assert [distance("kitten", other) for other in others] == [0, 1, 6, 12]
+    assert [distance("kitten", other) for other in others] == [0, 1, 6, 6]
+
+
+def test_what_is_missing_at_the_beginning_counts_once() -> None:
+    assert [distance("kitten", other) for other in ("itten", "kitte", "akitten")] == [1, 2, 1]
 
 
 def test_equally_near_names_are_in_the_order_of_the_alphabet() -> None:
