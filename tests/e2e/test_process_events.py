@@ -313,8 +313,9 @@ def test_each_process_begins_once_while_the_session_starts(
           println(early <= 2, " ", many > 20)
         }}
     """
+    room = ["-D", "MAXMAPENTRIES=100000", "-D", "MAXACTION_INTERRUPTIBLE=10000000"]
     with subprocess.Popen([program]) as crowd:
-        done = run("run", "-e", script)
+        done = run("run", *room, "-e", script)
         crowd.kill()
 
     # the two that were children when the session started may have ended unseen
