@@ -17,7 +17,7 @@ from bridge.source import NOWHERE, Span
 from bridge.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bridge.diagnostics import Diagnostic
 
@@ -533,6 +533,9 @@ class NoMatch:
     part: int
     message: str = "no match"
     similar: tuple[str, ...] = ()
+    near: Callable[[], str] | None = field(default=None, compare=False)
+    """The end of the message, about near names among very many: a library asks for much that is
+    not there, and nobody is told of it."""
     reasons: tuple[Diagnostic, ...] = ()
 
 

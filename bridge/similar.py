@@ -47,7 +47,7 @@ def _least(letters: Counter[str], other: str) -> int:
     return max((letters - others).total(), (others - letters).total())
 
 
-def among(names: Iterable[str]) -> str:
+def among(names: Iterable[str], what: str = "similar") -> str:
     """The names as messages have them: ` (similar: a, b)`, or nothing."""
     listed = ", ".join(names)
-    return f" (similar: {listed})" if listed else ""
+    return f" ({what}: {listed})" if listed else ""

@@ -303,6 +303,8 @@ class Deriver:
         if isinstance(places, NoMatch):
             if optional:
                 return []
+            if point.optional:
+                raise _Unresolved(())
             raise _Unresolved((self._mismatch(point, places), *places.reasons))
         each = _PER_PLACE + sum(map(self._size, handler.bodies))
         self._spend(point, each * len(places))
@@ -328,7 +330,8 @@ class Deriver:
         unknown = problem.message == "probe point mismatch" or is_wild(part)
         if problem.part == 0 and unknown:
             return _no_name(part, self._aliases.first_words())
-        message = problem.message + among(problem.similar)
+        near = problem.near() if problem.near is not None else among(problem.similar)
+        message = problem.message + near
         return errors.semantic(message, part.token, _described(part))
 
     # --- bounds

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Sink
@@ -19,7 +20,7 @@ from bridge.markers import (
     NoAccess,
     NoMatch,
 )
-from bridge.similar import similar
+from bridge.similar import among, similar
 from bridge.targets import (
     errors,
     processes,
@@ -87,8 +88,6 @@ class Binder:
         self._files: dict[str, tuple[ElfFile | None, tuple[Diagnostic, ...]]] = {}
         self._notes: dict[str, list[Note]] = {}
         self._btf: list[Btf | None] = []
-        self._events: list[str] = []
-        self._like: dict[str, tuple[str, ...]] = {}
         self._images: dict[str, tuple[Image | None, tuple[Diagnostic, ...]]] = {}
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
@@ -124,19 +123,15 @@ class Binder:
         if not markers and unseen and types is not None:
             markers = tracepoints.find_in_types(pattern, types)
         if not markers:
-            event = pattern.rpartition(":")[2]
-            near = self._like_event(event) if not is_wild(pattern) else ()
-            return _no_match("tracepoints", near, tuple(sink.items))
+            near = None if is_wild(pattern) else partial(self._like_event, pattern)
+            return NoMatch(0, near=near, reasons=tuple(sink.items))
         found = (_trace_expansion(marker, types, unseen) for marker in markers)
         return tuple(replace(place, entry=self._call_of(place)) for place in found)
 
-    def _like_event(self, wanted: str) -> tuple[str, ...]:
-        """The events that are most like one: a library asks for many that are not there."""
-        if not self._events:
-            self._events += [name for _, name in tracepoints.event_names(self._world)]
-        if wanted not in self._like:
-            self._like[wanted] = similar(wanted, self._events)
-        return self._like[wanted]
+    def _like_event(self, wanted: str) -> str:
+        """The events that are most like one, as a message has them."""
+        names = [name for _, name in tracepoints.event_names(self._world)]
+        return among(similar(wanted.rpartition(":")[2], names), "similar tracepoints")
 
     def _call_of(self, place: Expansion) -> Expansion | None:
         """Where a system call begins, for the place where it returns: for `@entry`."""
@@ -472,8 +467,7 @@ def _function_expansion(program: _Program, marker: Marker, suffix: str) -> Expan
 
 
 def _no_match(what: str, near: tuple[str, ...], reasons: tuple[Diagnostic, ...]) -> NoMatch:
-    message = f"no match (similar {what}: {', '.join(near)})" if near else "no match"
-    return NoMatch(0, message, reasons=reasons)
+    return NoMatch(0, "no match" + among(near, f"similar {what}"), reasons=reasons)
 
 
 def _none_found(

@@ -22,7 +22,7 @@ from bridge.markers import (
     NoMatch,
     Variable,
 )
-from bridge.similar import similar
+from bridge.similar import among, similar
 from bridge.targets import processes, samples, sessions, syscalls
 from bridge.targets.points import check, is_wild
 
@@ -181,7 +181,7 @@ class RecordedTargets:
     def _none(self, what: str, wanted: str, known: Sequence[RecordedClass]) -> NoMatch:
         names = dict.fromkeys(c.name for c in known)
         near = similar(wanted, names) if names and not is_wild(wanted) else ()
-        message = f"no match (similar {what}: {', '.join(near)})" if near else "no match"
+        message = "no match" + among(near, f"similar {what}")
         return NoMatch(0, message, reasons=(self._reason(),))
 
     def _reason(self) -> Diagnostic:

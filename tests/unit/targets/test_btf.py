@@ -96,7 +96,7 @@ def test_address_of_a_member(members: TracepointMembers) -> None:
             "node",
             ["nope"],
             "unable to find member 'nope' for struct node"
-            " (alternatives: mode, next, id, sizes, flags)",
+            " (alternatives: mode, id, next, sizes, flags)",
         ),
         ("node", ["id", "x"], "invalid access '->x' vs. int"),
         ("node", ["id", 1], "invalid access '[1]' vs. int"),

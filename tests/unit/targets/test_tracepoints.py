@@ -121,7 +121,9 @@ def test_names_with_and_without_subsystem_and_wildcards(recorded: Recorder) -> N
 def test_no_such_event_suggests_others(recorded: Recorder) -> None:
     found = Binder(recorded(FILES)).expand(parts('kernel.trace("rast")'))
 
-    assert found == NoMatch(0, "no match (similar tracepoints: rest, run)")
+    assert isinstance(found, NoMatch)
+    assert found.near is not None
+    assert found.message + found.near() == "no match (similar tracepoints: rest, run)"
 
 
 def test_without_tracefs_the_remedy_is_told(recorded: Recorder) -> None:
