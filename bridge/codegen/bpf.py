@@ -118,7 +118,6 @@ def generate(placed: Placed, ring_bytes: int) -> BpfObject:
         life=plan.life,
         globals=globals_.all(),
         messages=tuple(globals_.messages),
-        dispatches=any(program.dispatches for _, program in ranked),
         task_members=any(contexts(_captures(placed, h)) & TASK_CONTEXTS for h in placed.hooks),
     )
 

@@ -225,7 +225,5 @@ class BpfObject:
     life: LifeMaps | None = None
     globals: tuple[KernelGlobal, ...] = ()
     task_members: bool = False
-    dispatches: bool = False
-    """Whether programs ask for COMPAT_WORD and COMPAT_FLAG."""
     messages: tuple[bytes, ...] = ()
     """Messages of errors in kernel handlers, by number."""

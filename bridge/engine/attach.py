@@ -198,7 +198,8 @@ def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
         loaded.set_word(Control.FORK_CHILD, _needed(FORK, "child_pid"))
     if loaded.object.task_members or loaded.object.life is not None:
         _set_task_members(loaded)
-    loaded.dispatching = loaded.object.dispatches and BTF.exists()
+    dispatches = any(program.dispatches for program in loaded.object.programs)
+    loaded.dispatching = dispatches and BTF.exists()
     if loaded.dispatching or loaded.object.life is not None:
         from bridge.engine.task import compat_flag
 
