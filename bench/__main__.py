@@ -1,4 +1,4 @@
-"""Measure beside other tools, and print one table: `python -m bench [live native read_ltt]`.
+"""Measure beside other tools, and print one table: `python -m bench [live native check read_ltt]`.
 
 The live measurements need root and bpftrace; without them the others are made all the same.
 """
@@ -12,7 +12,7 @@ from importlib import import_module
 
 from bench.table import render
 
-MODULES = ("live", "native", "read_ltt")
+MODULES = ("live", "native", "check", "read_ltt")
 
 
 def _missing() -> str:
