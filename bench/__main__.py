@@ -1,4 +1,4 @@
-"""Measure beside other tools, and print one table: `python -m bench [live native check read_ltt]`.
+"""Measure beside other tools, print one table: `python -m bench [live native check read_ltt]`.
 
 The live measurements need root and bpftrace; without them the others are made all the same.
 """
