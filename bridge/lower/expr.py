@@ -26,8 +26,6 @@ _LOGICAL = {"&&", "||"}
 
 def lower_expr(b: Builder, node: ast.Expr) -> Reg:
     """The register with the value of an expression."""
-    if node in b.facts.folded:
-        return _constant(b, b.facts.folded[node])
     match node:
         case ast.Number(value=value) | ast.String(value=value):
             return _constant(b, value)
@@ -73,7 +71,7 @@ def lower_effect(b: Builder, node: ast.Expr) -> None:
             assign.lower_assign(b, node, used=False)
         case ast.Step():
             assign.lower_step(b, node, used=False)
-        case ast.Call() if node not in b.facts.folded:
+        case ast.Call():
             calls.lower_call(b, node)
         case ast.Print():
             prints.lower_print(b, node)
@@ -158,9 +156,7 @@ def _binary(b: Builder, node: ast.Binary) -> Reg:
     """A left-leaning chain without recursion: `a + b + c …` may be long."""
     chain: list[ast.Binary] = []
     left: ast.Expr = node
-    while (
-        isinstance(left, ast.Binary) and left.op not in _LOGICAL and left not in b.facts.folded
-    ):
+    while isinstance(left, ast.Binary) and left.op not in _LOGICAL:
         chain.append(left)
         left = left.left
     value = lower_expr(b, left)
@@ -195,8 +191,7 @@ def _regex(b: Builder, node: ast.Regex) -> Reg:
 
 def lower_condition(b: Builder, node: ast.Expr, then: Label, orelse: Label) -> None:
     """Jump to `then` if the expression is not 0, else to `orelse`; ends the block."""
-    folded = b.facts.folded.get(node)
-    if isinstance(node, ast.Binary) and node.op in _LOGICAL and folded is None:
+    if isinstance(node, ast.Binary) and node.op in _LOGICAL:
         between = b.label()
         if node.op == "&&":
             lower_condition(b, node.left, between, orelse)
@@ -204,7 +199,7 @@ def lower_condition(b: Builder, node: ast.Expr, then: Label, orelse: Label) -> N
             lower_condition(b, node.left, then, between)
         b.start(between)
         lower_condition(b, node.right, then, orelse)
-    elif isinstance(node, ast.Unary) and node.op == "!" and folded is None:
+    elif isinstance(node, ast.Unary) and node.op == "!":
         lower_condition(b, node.operand, orelse, then)
     else:
         b.terminate(ops.Branch(lower_expr(b, node), then, orelse))

@@ -1,6 +1,6 @@
 """Text -> Typed: the whole front end as one readable function.
 
-parse -> derive (aliases, places) -> fold -> resolve -> optimise -> infer -> check -> display.
+parse -> derive (aliases, places) -> resolve -> optimise -> infer -> check -> display.
 Rule: a stage that reported an error is the last one.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bridge.markers import MarkerAttachment, NoMatch, PointPart
+from bridge.markers import MarkerAttachment, Never, NoMatch, PointPart
 from bridge.script import ast, autoprint, errors
 from bridge.script.autocast import resolve_autocasts
 from bridge.script.checks import check, check_iteration, check_patterns
 from bridge.script.derive import Derived, Deriver, ScopedBlock, ScopedCondition
 from bridge.script.describe import describe
 from bridge.script.entry import save_entries
-from bridge.script.fold import Folder
+from bridge.script.fold import Folder, place_of
 from bridge.script.infer import Inference
 from bridge.script.library import Library
 from bridge.script.optimise import drop_unused, optimise, reduce
@@ -122,20 +122,27 @@ def _derive_script(program: Program, deriver: Deriver, script: ast.Script) -> No
 
 
 def _add_probe(program: Program, derived: Derived) -> Body:
-    folder = Folder(
-        derived.expansion,
-        program.sink.report,
-        program.structures,
-        assume=program.options.assume_types,
-        written=derived.written,
-    )
-    blocks = tuple(ScopedBlock(b.script, folder.block(b.block)) for b in derived.bodies)
-    conditions = tuple(
-        ScopedCondition(c.script, folder.expr(c.expr)) for c in derived.conditions
-    )
+    here = _folder(program, derived, constants=_has_variables(derived.expansion))
+    blocks = tuple(ScopedBlock(b.script, here.block(b.block)) for b in derived.bodies)
+    here = _folder(program, derived, constants=True)
+    conditions = tuple(ScopedCondition(c.script, here.expr(c.expr)) for c in derived.conditions)
     body = Body(blocks, conditions, derived=derived)
     program.probes.append(body)
     return body
+
+
+def _folder(program: Program, derived: Derived | None, *, constants: bool) -> Folder:
+    return Folder(place_of(program, derived), program.sink.report, constants=constants)
+
+
+def _has_variables(place: Expansion) -> bool:
+    """Whether a probe's body is looked through for variables of the place."""
+    match place.attachment:
+        case MarkerAttachment(marker=marker):
+            return marker.sampling is None
+        case Never():
+            return place.point != "never"
+    return False
 
 
 def _resolve(program: Program, deriver: Deriver) -> None:
@@ -152,9 +159,7 @@ def _resolve(program: Program, deriver: Deriver) -> None:
 
 
 def _fold_function(program: Program, body: Body) -> None:
-    folder = Folder(
-        None, program.sink.report, program.structures, assume=program.options.assume_types
-    )
+    folder = _folder(program, None, constants=False)
     body.blocks = tuple(ScopedBlock(b.script, folder.block(b.block)) for b in body.blocks)
     if body.function is not None and body.blocks:
         declaration = body.function.declaration

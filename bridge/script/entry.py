@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bridge.script import ast, errors
 from bridge.script.derive import Derived, ScopedBlock
 from bridge.script.describe import describe
-from bridge.script.fold import Folder, is_there
+from bridge.script.fold import Folder, Place, is_there
 from bridge.script.print_tree import expr_text
 from bridge.script.walk import rebuild
 
@@ -89,7 +89,7 @@ class _Saver:
             return node
         asked = replace(node, operand=operand)
         program = self.program
-        return Folder(self.entry, program.sink.report, program.structures).fold(asked)
+        return Folder(Place(self.entry, program.structures), program.sink.report).fold(asked)
 
     def _save(self, value: ast.Expr, at: ast.Expr) -> ast.Expr:
         text = expr_text(value)

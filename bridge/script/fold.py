@@ -1,13 +1,15 @@
-"""A body at one place of attachment -> the same body with what is known there folded away.
+"""A body at one place of attachment -> the same body with what is known there put in.
 
-Constants, `@defined`, `$$name`-like constants and what they make unreachable. Rule: code that
-can never run is gone before names and types are looked at, as in SystemTap.
+`@defined`, `$$name`-like constants, registers. Where a place has variables, what constants make
+unreachable goes at once, too: an untaken branch may name variables that are not there.
+Elsewhere that waits until names are resolved and types looked at, as in SystemTap.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bridge.markers import (
     REGISTER,
@@ -20,6 +22,7 @@ from bridge.markers import (
     full_register,
 )
 from bridge.script import ast, embedded, errors
+from bridge.script.constants import Constants, number
 from bridge.script.lex import evaluate, quote
 from bridge.script.lookup import lookup, target
 from bridge.script.walk import rebuild
@@ -29,86 +32,66 @@ if TYPE_CHECKING:
 
     from bridge.diagnostics import Diagnostic
     from bridge.markers import Expansion, Listed, Scope
+    from bridge.script.derive import Derived
     from bridge.script.lookup import Structures
-
-_WRAP = 1 << 64
-
-
-def wrap(value: int) -> int:
-    """The value as a signed 64-bit integer."""
-    return (value + (1 << 63)) % _WRAP - (1 << 63)
+    from bridge.script.program import Program
 
 
-def _divide(left: int, right: int) -> int:
-    quotient = abs(left) // abs(right)
-    return wrap(quotient if (left < 0) == (right < 0) else -quotient)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a body runs (`expansion` None: a function, which has no variables of its own).
+
+    `assume`: what cannot be looked up is taken as there. `written`: the probe point as written.
+    """
+
+    expansion: Expansion | None
+    structures: Structures
+    assume: bool = False
+    written: str = ""
 
 
-_NUMBERS: dict[str, Callable[[int, int], int]] = {
-    "+": lambda a, b: wrap(a + b),
-    "-": lambda a, b: wrap(a - b),
-    "*": lambda a, b: wrap(a * b),
-    "/": _divide,
-    "%": lambda a, b: wrap(a - _divide(a, b) * b),
-    "&": lambda a, b: a & b,
-    "|": lambda a, b: a | b,
-    "^": lambda a, b: a ^ b,
-    "<<": lambda a, b: wrap(a << (b & 63)),
-    ">>": lambda a, b: a >> (b & 63),
-    "&&": lambda a, b: int(bool(a) and bool(b)),
-    "||": lambda a, b: int(bool(a) or bool(b)),
-}
-_COMPARISONS: dict[str, Callable[[int], bool]] = {
-    "<": lambda order: order < 0,
-    ">": lambda order: order > 0,
-    "<=": lambda order: order <= 0,
-    ">=": lambda order: order >= 0,
-    "==": lambda order: order == 0,
-    "!=": lambda order: order != 0,
-}
+def place_of(program: Program, derived: Derived | None) -> Place:
+    """The place of a probe of a program, or of its functions."""
+    assume = program.options.assume_types
+    if derived is None:
+        return Place(None, program.structures, assume)
+    return Place(derived.expansion, program.structures, assume, derived.written)
 
 
-class Folder:
-    """Folds bodies for one place (None: a function, which has no variables of its own)."""
+class Folder(Constants):
+    """Folds bodies for one place.
+
+    `constants`: whether constants are folded, too; else `@defined` stays as it is.
+    """
 
     def __init__(
         self,
-        expansion: Expansion | None,
+        place: Place,
         report: Callable[[Diagnostic], None],
-        structures: Structures,
         *,
-        assume: bool = False,
-        written: str = "",
+        constants: bool = True,
+        idle: Callable[[ast.Expr], bool] | None = None,
+        moved: Callable[[ast.Node, ast.Node], None] | None = None,
     ) -> None:
-        self._expansion = expansion
-        self._report = report
-        self._structures = structures
-        self._assume = assume
-        self._written = written
+        super().__init__(report, idle, moved)
+        self._place = place
+        self._expansion = place.expansion
+        self._constants = constants
 
-    def fold(self, node: ast.Node) -> ast.Node:  # noqa: C901, PLR0911, PLR0912 - one case per kind
-        """The node with constants folded and dead code gone."""
+    def fold(self, node: ast.Node) -> ast.Node:
+        """The node as it is at the place."""
+        if isinstance(node, ast.AtOperator) and node.op == "defined":
+            if not self._constants:
+                return node
+            new = self._defined(node)
+            self._replaced(node, new)
+            return new
+        return self._known_here(
+            super().fold(node) if self._constants else rebuild(node, self.fold)
+        )
+
+    def _known_here(self, node: ast.Node) -> ast.Node:
         match node:
-            case ast.AtOperator(op="defined"):
-                return self._defined(node)
-            case ast.If():
-                return self._if(node)
-            case ast.Ternary():
-                return self._ternary(node)
-            case ast.Binary(op=("&&" | "||")):
-                return self._logical(node)
-            case ast.Block():
-                return self._block(node)
-            case ast.Foreach() if node.limit is not None and self._never(node.limit):
-                return ast.Null(span=node.span, token=node.token)
-        node = rebuild(node, self.fold)
-        match node:
-            case ast.Binary():
-                return self._binary(node)
-            case ast.Unary(operand=ast.Number(value=value)):
-                return _number(_unary(node.op, value), node)
-            case ast.While(condition=ast.Number(value=0)):
-                return ast.Null(span=node.span, token=node.token)
             case ast.Target():
                 return self._target(node)
             case ast.AtLiteral(op="enum"):
@@ -121,80 +104,7 @@ class Folder:
 
     def _embedded(self, node: ast.Expr, code: str) -> ast.Expr:
         """C that is understood, in the language."""
-        return node if self._assume else embedded.expression(code, node) or node
-
-    def block(self, body: ast.Block) -> ast.Block:
-        """A whole body."""
-        folded = self.fold(body)
-        assert isinstance(folded, ast.Block)
-        return folded
-
-    def expr(self, node: ast.Expr) -> ast.Expr:
-        """An expression; it folds to one."""
-        return cast("ast.Expr", self.fold(node))
-
-    # --- control
-
-    def _block(self, node: ast.Block) -> ast.Block:
-        return rebuild(node, self.fold)
-
-    def _if(self, node: ast.If) -> ast.Stmt:
-        condition = self.fold(node.condition)
-        if isinstance(condition, ast.Number):
-            taken = node.then if condition.value else node.orelse
-            if taken is None:
-                return ast.Null(span=node.span, token=node.token)
-            return self.fold(taken)  # type: ignore[return-value] # a statement folds to one
-        if condition is not node.condition:
-            node = ast.If(
-                condition,  # type: ignore[arg-type] # an expression folds to one
-                node.then,
-                node.orelse,
-                span=node.span,
-                token=node.token,
-            )
-        return rebuild(node, lambda child: child if child is condition else self.fold(child))
-
-    def _ternary(self, node: ast.Ternary) -> ast.Node:
-        condition = self.fold(node.condition)
-        if isinstance(condition, ast.Number):
-            return self.fold(node.then if condition.value else node.orelse)
-        return rebuild(node, lambda c: condition if c is node.condition else self.fold(c))
-
-    def _logical(self, node: ast.Binary) -> ast.Node:
-        left = self.fold(node.left)
-        decides = node.op == "||"
-        if isinstance(left, ast.Number) and bool(left.value) == decides:
-            return _number(int(decides), node)
-        node = rebuild(node, lambda c: left if c is node.left else self.fold(c))
-        return self._binary(node)
-
-    def _never(self, limit: ast.Expr) -> bool:
-        folded = self.fold(limit)
-        return isinstance(folded, ast.Number) and folded.value <= 0
-
-    def _binary(self, node: ast.Binary) -> ast.Node:
-        match node.left, node.right:
-            case ast.Number(value=a), ast.Number(value=b):
-                if node.op == ">>>":
-                    message = "unsupported binary operator >>>"
-                    self._report(errors.semantic(message, node.token, "operator '>>>'"))
-                    return node
-                if node.op in {"/", "%"} and b == 0:
-                    return node
-                if node.op in _NUMBERS:
-                    return _number(_NUMBERS[node.op](a, b), node)
-                if node.op in _COMPARISONS:
-                    return _number(int(_COMPARISONS[node.op]((a > b) - (a < b))), node)
-            case ast.String(raw=s), ast.String(raw=t):
-                # As written: "\x41" is not "A", nor is "a\0" "a".
-                if node.op in _COMPARISONS:
-                    return _number(int(_COMPARISONS[node.op]((s > t) - (s < t))), node)
-                if node.op == ".":
-                    return _string(s + t, node)
-        return node
-
-    # --- what the place knows
+        return node if self._place.assume else embedded.expression(code, node) or node
 
     def _defined(self, node: ast.AtOperator) -> ast.Node:
         operand = node.operand
@@ -202,7 +112,7 @@ class Folder:
             case ast.Target():
                 known = self._known(operand)
             case ast.Cast(type=str()) | ast.AtVar():
-                found = lookup(operand, self._expansion, self._structures)
+                found = lookup(operand, self._expansion, self._place.structures)
                 known = not isinstance(found, NoAccess)
             case ast.AtLiteral(op="enum"):
                 known = isinstance(self._enum(operand), ast.Number)
@@ -213,9 +123,9 @@ class Folder:
                     errors.semantic("unexpected @defined", node.token, "operator '@defined'")
                 )
                 known = False
-        if not known and not self._assume and isinstance(operand, ast.Target):
+        if not known and not self._place.assume and isinstance(operand, ast.Target):
             self._undecided(operand)
-        return _number(int(known or self._assume), node)
+        return number(int(known or self._place.assume), node)
 
     def _undecided(self, node: ast.Target) -> None:
         """Refuse to say that something is not there where not all can be seen."""
@@ -240,7 +150,7 @@ class Folder:
         if scope is not None:
             found = scope.enumerator(node.literals[0])
             if isinstance(found, Enumerator):
-                return _number(found.value, node)
+                return number(found.value, node)
         return node
 
     def _call(self, node: ast.Call) -> ast.Node:
@@ -248,7 +158,7 @@ class Folder:
         if self._expansion is None:
             return node
         if not node.arguments and node.name in (*_POINT_NAMES, "pn"):
-            own = self._written if node.name == "pn" else self._expansion.own_name
+            own = self._place.written if node.name == "pn" else self._expansion.own_name
             text = quote(_POINT_NAMES.get(node.name, str)(own))[1:-1]
             return ast.String(evaluate(text), text, span=node.span, token=node.token)
         match node.arguments:
@@ -340,11 +250,8 @@ def _narrowed(value: ast.Expr, width: tuple[int, bool]) -> ast.Expr:
     if bits == 64:
         return value
 
-    def number(n: int) -> ast.Number:
-        return ast.Number(n, span=value.span, token=value.token)
-
     def binary(op: str, left: ast.Expr, right: int) -> ast.Expr:
-        return ast.Binary(op, left, number(right), span=value.span, token=value.token)
+        return ast.Binary(op, left, number(right, value), span=value.span, token=value.token)
 
     if not signed:
         return binary("&", value, (1 << bits) - 1)
@@ -357,26 +264,6 @@ _LISTS: dict[str, Callable[[Listed], bool]] = {
     "$$args": lambda listed: listed.parameter,
     "$$locals": lambda listed: not listed.parameter,
 }
-
-
-def _unary(op: str, value: int) -> int:
-    match op:
-        case "-":
-            return wrap(-value)
-        case "~":
-            return ~value
-        case "!":
-            return int(not value)
-    return value
-
-
-def _string(raw: str, node: ast.Expr) -> ast.String:
-    text = evaluate(raw).partition("\0")[0]
-    return ast.String(text, raw, span=node.span, token=node.token)
-
-
-def _number(value: int, node: ast.Expr) -> ast.Number:
-    return ast.Number(value, span=node.span, token=node.token)
 
 
 def is_there(node: ast.Target, expansion: Expansion) -> bool:

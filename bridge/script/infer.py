@@ -69,6 +69,7 @@ class Inference:
         self._looking = False
         self._disagreed = False
         self._seen: set[str] = set()
+        self._told: set[ast.Expr] = set()
         self._origins: dict[tuple[Declared, int], ast.Node] = {}
         self._visitors: dict[type[ast.Node], Callable[..., None]] = {
             ast.Number: self._number,
@@ -368,7 +369,10 @@ class Inference:
         if self._program.options.assume_types:
             return self._assumed(node, want)
         self._left += 1
-        if self._final:
+        refused = self._facts.refused.get(node)
+        if refused is not None:
+            self._told_once(node, refused)
+        elif self._final:
             match node:
                 case ast.AtVar():
                     message = "unresolved @var() expression"
@@ -380,6 +384,12 @@ class Inference:
                     message = "unresolved target-symbol expression"
             self._report("unresolved-target", _at(message, node))
         return None
+
+    def _told_once(self, node: ast.Expr, refused: Diagnostic) -> None:
+        """What the place has not is told at once, however many there are."""
+        if node not in self._told:
+            self._told.add(node)
+            self._program.sink.report(refused)
 
     def _assumed(self, node: ast.Expr, want: Type) -> None:
         """The type that it has, if it is there: a number, or the text of a pretty print."""

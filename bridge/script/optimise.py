@@ -1,4 +1,4 @@
-"""Resolved bodies -> the same without what has no effect: dead assignments, idle statements.
+"""Resolved bodies -> the same without what has no effect or can never run.
 
 Rule: this runs before types are inferred, because SystemTap does it there: what is dropped may
 contain type errors. Facts move along with the nodes that are rebuilt.
@@ -7,13 +7,13 @@ contain type errors. Facts move along with the nodes that are rebuilt.
 from __future__ import annotations
 
 import operator
-from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from bridge.script import ast, errors
 from bridge.script.derive import ScopedBlock
 from bridge.script.describe import describe
+from bridge.script.fold import Folder, place_of
 from bridge.script.infer import Inference
 from bridge.script.program import Arity
 from bridge.script.typed import LocalVariable
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from bridge.script.program import Body, Program
 
 MAX_ROUNDS = 20
-_LEFT_SIDES = (ast.Name, ast.Index, ast.Target, ast.Cast, ast.AtVar)
+_TARGETS = (ast.Target, ast.Cast, ast.AtVar)
+_LEFT_SIDES = (ast.Name, ast.Index, *_TARGETS)
 _LEAVING = (ast.Next, ast.Return, ast.Break, ast.Continue)
 
 Beginnings = dict[ast.Node, ast.Node]
@@ -36,7 +37,7 @@ def optimise(program: Program) -> None:
     """Drop what has no effect, then functions that nobody calls any more."""
     began: Beginnings | None = {}
     for _ in range(MAX_ROUNDS):
-        bodies = program.bodies()
+        bodies = _probes_first(program)
         _forget_globals(program)
         for body in bodies:
             _forget(body)
@@ -47,6 +48,9 @@ def optimise(program: Program) -> None:
         changed += [_Statements(program, body, began, effects).run() for body in bodies]
         changed += [_Unused(program, body, began, effects).run() for body in bodies]
         Inference(program).look()
+        if _failed(program):
+            return
+        changed += [_Constants(program, body, effects).run() for body in bodies]
         if _failed(program):
             return
         changed += [_Control(program, body, began).run() for body in bodies]
@@ -60,6 +64,11 @@ def optimise(program: Program) -> None:
         _drop_idle(program)
 
 
+def _probes_first(program: Program) -> list[Body]:
+    """All bodies in the order in which SystemTap goes through them here."""
+    return [*program.probes, *(b for b in program.bodies() if b.function is not None)]
+
+
 def _failed(program: Program) -> bool:
     return program.sink.failed
 
@@ -67,10 +76,13 @@ def _failed(program: Program) -> bool:
 def reduce(program: Program) -> None:
     """With -u, too: what nobody wants the value of, and what cannot be reached, is dropped."""
     for _ in range(MAX_ROUNDS):
-        bodies = program.bodies()
+        bodies = _probes_first(program)
         effects = Effects(program)
         changed = [_Unused(program, body, None, effects).run() for body in bodies]
         Inference(program).look()
+        if _failed(program):
+            return
+        changed += [_Constants(program, body, effects).run() for body in bodies]
         if _failed(program):
             return
         changed += [_Control(program, body, None).run() for body in bodies]
@@ -114,11 +126,11 @@ def _forget_globals(program: Program) -> None:
 
 
 def _forget(body: Body) -> None:
-    """Drop the locals that are gone."""
+    """Drop the locals that are gone, and what was called."""
     facts = body.facts
-    left = {
-        id(facts.names[n]) for n in _nodes(body) if isinstance(n, ast.Name) and n in facts.names
-    }
+    nodes = _nodes(body)
+    left = {id(facts.names[n]) for n in nodes if isinstance(n, ast.Name) and n in facts.names}
+    facts.calls = {n: facts.calls[n] for n in nodes if isinstance(n, ast.Call)}
     parameters = body.function.parameters if body.function else ()
     left |= {id(p) for p in parameters}
     facts.locals = {k: v for k, v in facts.locals.items() if id(v) in left}
@@ -141,7 +153,7 @@ def _drop_idle(program: Program) -> None:
         program.sink.report(errors.semantic("no probes found"))
 
 
-class _Sweep(ABC):
+class _Sweep:
     """One pass over one body; `changed` says whether there is a reason for another round."""
 
     def __init__(self, program: Program, body: Body, began: Beginnings | None) -> None:
@@ -172,16 +184,20 @@ class _Sweep(ABC):
             self._move(node, new)
         return self._replacement(node, new)
 
-    @abstractmethod
     def _replacement(self, old: ast.Node, new: ast.Node) -> ast.Node:
         """What stands for a node whose children are done; `old` is as it was."""
+        del old
+        return new
 
     def _move(self, old: ast.Node, new: ast.Node) -> None:
         facts = self._body.facts
         if isinstance(old, ast.Call) and isinstance(new, ast.Call) and old in facts.calls:
             facts.calls[new] = facts.calls[old]
-        if old in facts.targets and type(old) is type(new):
-            facts.targets[new] = facts.targets[old]
+        if isinstance(old, _TARGETS) and isinstance(new, _TARGETS):
+            if old in facts.targets:
+                facts.targets[new] = facts.targets[old]
+            if old in facts.refused:
+                facts.refused[new] = facts.refused[old]
 
     def _warn(self, message: str, node: ast.Node) -> None:
         if self._began is not None and not self._body.blocks[0].script.tapset:
@@ -222,6 +238,9 @@ class _ByEffects(_Sweep):
     ) -> None:
         super().__init__(program, body, began)
         self._effects = effects
+
+    def _acts(self, node: ast.Node | None) -> bool:
+        return node is not None and self._effects.of(self._body.facts, node)
 
 
 class _Statements(_ByEffects):
@@ -267,9 +286,6 @@ class _Statements(_ByEffects):
                 return _empty(body)
         return False
 
-    def _acts(self, node: ast.Node | None) -> bool:
-        return node is not None and self._effects.of(self._body.facts, node)
-
 
 class _Unused(_ByEffects):
     """Expressions whose value nobody wants become statements that do what is done in them."""
@@ -308,6 +324,24 @@ class _Unused(_ByEffects):
         return self._split(ast.ExprStmt(value, span=value.span, token=value.token))
 
 
+class _Constants(_ByEffects):
+    """What is computed from constants, and what they decide, is put in."""
+
+    def __init__(self, program: Program, body: Body, effects: Effects) -> None:
+        super().__init__(program, body, None, effects)
+        self._folder = Folder(
+            place_of(program, body.derived),
+            program.sink.report,
+            idle=lambda value: not self._acts(value),
+            moved=self._move,
+        )
+
+    def _change(self, node: ast.Node) -> ast.Node:
+        new = self._folder.fold(node)
+        self.changed |= self._folder.changed
+        return new
+
+
 class _Control(_Sweep):
     """What follows a `next`, `return`, `break` or `continue` in a block is dropped.
 
@@ -328,9 +362,6 @@ class _Control(_Sweep):
         if len(kept) == len(node.body) and all(map(operator.is_, kept, node.body)):
             return node
         return replace(node, body=tuple(kept))
-
-    def _replacement(self, old: ast.Node, new: ast.Node) -> ast.Node:
-        return new
 
 
 def _drop_overloads(program: Program) -> bool:

@@ -78,11 +78,17 @@ class Resolver:
                 self._call(node)
             case ast.Target() | ast.AtVar() | ast.Cast():
                 self._target(node)
-            case ast.AtOperator(op="probewrite"):
-                pass
+            case ast.AtOperator(op=("probewrite" | "defined")):
+                self._asked(node)
             case _:
                 for child in children(node):
                     self._visit(child)
+
+    def _asked(self, node: ast.AtOperator) -> None:
+        """What is only asked for need not be there."""
+        if node.op == "defined":
+            for child in children(node.operand):
+                self._visit(child)
 
     # --- variables
 
@@ -322,9 +328,8 @@ class Resolver:
         if not isinstance(found, NoAccess):
             self._facts.targets[node] = found
         elif not self._program.options.assume_types:
-            refused = Refused(no_access(node, found))
             reasons = place.reasons if place is not None else ()
-            raise Refused(errors.chained(refused.diagnostic, reasons)) if reasons else refused
+            self._facts.refused[node] = errors.chained(no_access(node, found), reasons)
 
     def _refused(self, message: str, node: ast.Node) -> Refused:
         return Refused(errors.semantic(message, node.token, describe(node)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bridge.diagnostics import Diagnostic
     from bridge.ir.program import StatShape
     from bridge.markers import Expansion, Result
     from bridge.script import ast
@@ -59,14 +60,14 @@ class Facts:
     stands for. `calls`: the built-in, or the overloads in the order in which they are tried.
     `targets`: what a `$name`, `@var` or `@cast` stands for; a `str` is a constant of the place
     (`$$name`).
-    `folded`: expressions known at compile time (`@defined`).
+    `refused`: why there is none, told unless the node is dropped.
     """
 
     types: dict[ast.Expr, Type] = field(default_factory=dict)
     names: dict[ast.Name, GlobalVariable | LocalVariable] = field(default_factory=dict)
     calls: dict[ast.Call, Builtin | tuple[FunctionInfo, ...]] = field(default_factory=dict)
     targets: dict[ast.Expr, Result | str] = field(default_factory=dict)
-    folded: dict[ast.Expr, int | str] = field(default_factory=dict)
+    refused: dict[ast.Expr, Diagnostic] = field(default_factory=dict)
     locals: dict[str, LocalVariable] = field(default_factory=dict)
 
 

@@ -27,7 +27,7 @@ def warn_of_unassigned(program: Program) -> None:
         if variable in used.written or variable not in used.read or not variable.user:
             continue
         if variable.initial is None and variable.name not in given:
-            near = among(similar(variable.name, globals_ - {variable.name}))
+            near = among(similar(variable.label, globals_))  # itself, too, as in SystemTap
             message = f"never-assigned global variable '{variable.name}'{near}"
             token = f"identifier '{variable.name}'"
             program.sink.report(errors.warning(message, variable.declaration.token, token))

@@ -108,7 +108,6 @@ SCRIPTS = {
 }
 
 KNOWN = {
-    "arith_overflow": "`x % -1` stays",
     "guest_m01_ctx": "pp() and pn() are known",
     "pr_pp": "pp() and pn() are known",
     "sem_break_outside": "refused",

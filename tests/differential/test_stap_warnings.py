@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from scripts import compile_text
 
+from bridge.diagnostics import Severity
 from bridge.errors import CompileError
 
 SCRIPTS = {
@@ -25,6 +26,13 @@ SCRIPTS = {
     "unset in function": "function f(a) { println(bb + 1); return a } probe end { f(3) }",
     "set twice": "probe begin { x = y = 1; println(y) }",
     "kept call": "probe begin { x = println_() } function println_() { println(1) return 1 }",
+    "dead branch": 'probe begin { if (0) { x = 3 "d" . "a" y = x + 4 } println(3) }',
+    "dead types": 'probe begin { if (0) { x = 3; x = "a" } println(3) }',
+    "dead global": "global g probe begin { if (0 && g) println(4) println(3) }",
+    "dead loop": "probe begin { for (i = 4; 0; i++) println(1); while (0) println(2) next }",
+    "dead handler": "probe begin { try { if (0) next } catch { s = 1 println(s) } println(3) }",
+    "dead call": "function f() { x = 2; return 4 } probe begin { if (f() * 0) f() println(3) }",
+    "private": "private global p global q, a = 1 probe begin { println(p + q + a) }",
     "foreach": "global a probe begin { a[1] = 1; z = 2; foreach (k in a) { } println(a[1]) }",
 }
 
@@ -56,6 +64,35 @@ def test_warnings_and_probes_are_those_of_stap(name: str, stap_folder: Path) -> 
     assert own == points
 
 
+REFUSED = {
+    "function": "probe begin { if (0) nosuch() println(3) }",
+    "arity": "function f() { return 4 } probe begin { if (1 - 1) println(f(1)) println(3) }",
+    "types": 'probe begin { if (0) { x = 3; x = "a"; println(x) } println(3) }',
+    "global": 'global g probe begin { while (0) { g = "a" } println(g + 1) }',
+    "array": "probe begin { if (0) println(a[1]) println(3) }",
+    "in a function": "function f() { if (0) nosuch() return 4 } probe begin { println(f()) }",
+    "sides": 'probe begin { x = 0; if (x && 0) println("a" + 0) println(x) }',
+    "shift": "probe begin { if (0) println(1 >>> 2) println(5 >>> 3) }",
+}
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_never_runs_is_looked_at_as_by_stap(name: str, stap_folder: Path) -> None:
+    command = ["stap", "-v", "-r", str(stap_folder), "-p2", "-e", REFUSED[name]]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    first = re.search(r"^semantic error: (.*)$", ran.stderr, re.MULTILINE)
+    assert first is not None
+
+    with pytest.raises(CompileError) as refused:
+        compile_text(REFUSED[name])
+
+    error = next(d for d in refused.value.diagnostics if d.severity is Severity.ERROR)
+    message = error.message.partition(" (similar")[0]
+    said = re.sub(r" \(similar:.*?\)", "", first[1])
+    assert f"{said}: ".startswith(f"{message}: ")
+
+
 @pytest.mark.tools
 @pytest.mark.parametrize("used", ["1", "$2", "argc", "argv[1]", "@1, $2"])
 def test_arguments_that_nothing_uses(used: str, stap_folder: Path) -> None:
@@ -72,7 +109,7 @@ def test_arguments_that_nothing_uses(used: str, stap_folder: Path) -> None:
 
 def test_globals_that_nothing_sets() -> None:
     text = "global gee, abc = 1 probe begin { println(gee + abc) exit() }"
-    message = "never-assigned global variable 'gee' (similar: abc)"
+    message = "never-assigned global variable 'gee' (similar: gee, abc)"
     assert _said(text) == [f"{message}: identifier 'gee' at 1:8"]
     assert compile_text(text, globals_={"gee": "1"}).warnings == ()
 
