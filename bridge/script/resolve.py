@@ -116,9 +116,9 @@ class Resolver:
         if not self._condition:
             local = self._facts.locals.get(node.id)
             if local is not None:
+                if count != 0 and self._is_parameter(local):
+                    return self._global(node, count)
                 if count > 0:
-                    if self._is_parameter(local):
-                        return self._global(node, count)
                     raise self._arity_error(node, count, 0, self._body.declared.get(node.id))
                 return local
         return self._global(node, count)

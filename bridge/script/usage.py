@@ -169,6 +169,8 @@ class Effects:
                 ast.Assign(target=target) | ast.Step(operand=target) | ast.Delete(target=target)
             ):
                 name = target.base if isinstance(target, ast.Index) else target
+                if isinstance(name, ast.Number | ast.String):
+                    return False  # SystemTap does not mind what is not kept
                 local = isinstance(name, ast.Name) and isinstance(
                     facts.names.get(name), LocalVariable
                 )

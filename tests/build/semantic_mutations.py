@@ -93,6 +93,18 @@ _STATEMENTS = (
     'printf("%s", 1);',
     "println(hits[1, 2]);",
     "i = i;",
+    "if (0) nosuch(2);",
+    'if (1 - 1) title = "z";',
+    "if (x & 0) x++; else v = 1 << -1;",
+    'while (0) println("a" + 0);',
+    "for (y = 0; 0; y++) println(y);",
+    'try { if (0) next } catch { y = "s"; println(y) }',
+    "if (0 && most) w = 5;",
+    "if (most || 1) println(nowhere[1]);",
+    'u = "" . 5;',
+    'v = 0 * "s";',
+    "w = 1 ? 4 : title;",
+    "most = v / 0 + 0;",
 )
 _DEFINITIONS = (
     "function note(a, b) { return a }",
