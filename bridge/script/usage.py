@@ -168,13 +168,7 @@ class Effects:
             case (
                 ast.Assign(target=target) | ast.Step(operand=target) | ast.Delete(target=target)
             ):
-                name = target.base if isinstance(target, ast.Index) else target
-                if isinstance(name, ast.Number | ast.String):
-                    return False  # SystemTap does not mind what is not kept
-                local = isinstance(name, ast.Name) and isinstance(
-                    facts.names.get(name), LocalVariable
-                )
-                return not (inside and local)
+                return self._writes(facts, target, inside)
             case ast.Print(name=name):
                 return not name.startswith("s")
             case ast.Call():
@@ -188,6 +182,13 @@ class Effects:
             case ast.EmbeddedExpr(code=code):
                 return "/* pure */" not in code
         return False
+
+    def _writes(self, facts: Facts, target: ast.Expr, inside: bool) -> bool:
+        name = target.base if isinstance(target, ast.Index) else target
+        if isinstance(name, ast.Number | ast.String):
+            return False  # SystemTap does not mind what is not kept
+        local = isinstance(name, ast.Name) and isinstance(facts.names.get(name), LocalVariable)
+        return not (inside and local)
 
     def _call(self, found: Builtin | Sequence[FunctionInfo] | None) -> bool:
         if isinstance(found, Builtin):
