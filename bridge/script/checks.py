@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.script import ast, errors
 from bridge.script.describe import describe
+from bridge.script.lex import escape_problem
 from bridge.script.regex import regex_problem
 from bridge.script.typed import FunctionInfo, GlobalVariable
 from bridge.script.types import Type
@@ -130,6 +131,9 @@ def check_patterns(program: Program) -> None:
 def check(program: Program) -> None:
     """Report what is wrong; of each kind only the first."""
     checker = _Checker(program)
+    for variable in program.referenced:
+        if isinstance(variable.declaration.initial, ast.String):
+            checker.literal(variable.declaration.initial)
     for body in program.bodies():
         checker.body(body)
 
@@ -147,6 +151,12 @@ class _Checker:
             self._embedded(function.declaration)
         for block in body.blocks:
             self._node(block.block, loop=False)
+
+    def literal(self, node: ast.String) -> None:
+        """SystemTap's C compiler refuses escapes that are no byte."""
+        problem = escape_problem(node.raw)
+        if problem is not None and not self._program.options.assume_types:
+            self._report(problem, node)
 
     def _embedded(self, function: ast.Function) -> None:
         if not self._program.options.assume_types:
@@ -175,6 +185,8 @@ class _Checker:
                 self._report("cannot 'continue' outside loop", node)
             case ast.Print():
                 self._print(node)
+            case ast.String():
+                self.literal(node)
             case ast.Index():
                 self._dimensions(node)
             case ast.EmbeddedExpr() if not self._program.options.assume_types:
@@ -184,7 +196,8 @@ class _Checker:
         inside = loop or isinstance(node, ast.For | ast.While | ast.Foreach)
         for child in children(node):
             self._value(node, child)
-            self._node(child, inside)
+            if not (isinstance(node, ast.Regex) and child is node.pattern):
+                self._node(child, inside)  # a pattern has escapes of its own
 
     def _print(self, node: ast.Print) -> None:
         for argument in node.arguments:

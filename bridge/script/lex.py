@@ -252,6 +252,18 @@ _ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]*)|([0-7]{1,3})|([\s\S]))")
 _SIMPLE = {"a": "\a", "b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"}
 
 
+def escape_problem(raw: str) -> str | None:
+    """What a C compiler says of a literal's escapes; SystemTap hands literals on to one."""
+    for found in _ESCAPE.finditer(raw):
+        if found.group(1) == "":
+            return r"\x used with no following hex digits"
+        if found.group(1) and int(found.group(1), 16) > 0xFF:
+            return "hex escape sequence out of range"
+        if found.group(2) and int(found.group(2), 8) > 0xFF:
+            return "octal escape sequence out of range"
+    return None
+
+
 def evaluate(raw: str) -> str:
     """The bytes that a literal's text stands for, by C's rules, up to a NUL."""
 

@@ -39,7 +39,6 @@ POINT = re.compile(r"\bprobe\b[^{]*?\b(process|kernel|kprobe)\b\s*[.(]")
 DIFFERENT = {
     "guest_c14_user_string": "memory that is not loaded yet is an error in SystemTap's kernel",
     "guest_c24_arg_cast_str": "SystemTap takes an unsigned byte in memory for signed",
-    "str_hex_escape_adjacent": "stap passes the escape to a C compiler, which refuses it",
 }
 """Cases that differ on purpose, and why."""
 

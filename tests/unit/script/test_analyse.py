@@ -328,3 +328,22 @@ def test_patterns_are_refused_as_by_systemtap(pattern: str, problem: str) -> Non
 )
 def test_patterns_without_a_meaning_or_a_bound_are_refused(pattern: str, problem: str) -> None:
     assert regex_problem(pattern).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (r'println("\x41" "b")', "hex escape sequence out of range"),
+        (r'printf("\x100%d\n", 1)', "hex escape sequence out of range"),
+        (r'println("\400")', "octal escape sequence out of range"),
+        (r'println("\xg")', r"\x used with no following hex digits"),
+        (r'println("\x041\377\8")', ""),
+        (r'println(sprint(1) =~ "\x41b")', ""),
+        (r'if (0) println("\x41b")', ""),
+    ],
+)
+def test_escapes_that_no_c_compiler_takes(check, text: str, message: str) -> None:
+    found = check(f"probe begin {{ {text} exit() }}")
+    assert [error.partition(": string")[0] for error in found.errors] == [message] * bool(
+        message
+    )
