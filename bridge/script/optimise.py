@@ -22,9 +22,13 @@ from bridge.script.usage import Effects, usage
 from bridge.script.walk import children, rebuild, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bridge.script.program import Body, Program
 
-MAX_ROUNDS = 20
+LEAST_ROUNDS = 20
+MOST_VISITS = 2_000_000
+"""So many nodes are looked at, where more than the least rounds are needed."""
 _TARGETS = (ast.Target, ast.Cast, ast.AtVar)
 _LEFT_SIDES = (ast.Name, ast.Index, *_TARGETS)
 _LEAVING = (ast.Next, ast.Return, ast.Break, ast.Continue)
@@ -36,8 +40,7 @@ Beginnings = dict[ast.Node, ast.Node]
 def optimise(program: Program) -> None:
     """Drop what has no effect, then functions that nobody calls any more."""
     began: Beginnings | None = {}
-    for _ in range(MAX_ROUNDS):
-        bodies = _probes_first(program)
+    for bodies in _rounds(program):
         _forget_globals(program)
         for body in bodies:
             _forget(body)
@@ -64,6 +67,16 @@ def optimise(program: Program) -> None:
         _drop_idle(program)
 
 
+def _rounds(program: Program) -> Iterator[list[Body]]:
+    """All bodies, over and over; chains of dead assignments go by one a round."""
+    visits = rounds = 0
+    while rounds < LEAST_ROUNDS or visits < MOST_VISITS:
+        bodies = _probes_first(program)
+        yield bodies
+        rounds += 1
+        visits += sum(len(_nodes(body)) for body in bodies)
+
+
 def _probes_first(program: Program) -> list[Body]:
     """All bodies in the order in which SystemTap goes through them here."""
     return [*program.probes, *(b for b in program.bodies() if b.function is not None)]
@@ -75,8 +88,7 @@ def _failed(program: Program) -> bool:
 
 def reduce(program: Program) -> None:
     """With -u, too: what nobody wants the value of, and what cannot be reached, is dropped."""
-    for _ in range(MAX_ROUNDS):
-        bodies = _probes_first(program)
+    for bodies in _rounds(program):
         effects = Effects(program)
         changed = [_Unused(program, body, None, effects).run() for body in bodies]
         Inference(program).look()

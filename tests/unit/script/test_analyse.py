@@ -347,3 +347,9 @@ def test_escapes_that_no_c_compiler_takes(check, text: str, message: str) -> Non
     assert [error.partition(": string")[0] for error in found.errors] == [message] * bool(
         message
     )
+
+
+def test_a_long_chain_of_dead_assignments_goes(check) -> None:
+    chain = " ".join(f"x{i} = x{i - 1};" for i in range(1, 60))
+    typed = check(f"probe begin {{ x0 = 1; {chain} println(1) }}").typed
+    assert typed.probes[0].facts.locals == {}
