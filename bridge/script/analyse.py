@@ -200,9 +200,12 @@ def _display_body(
 
 def _typed(program: Program, displays: list[Body]) -> Typed:
     used = usage([*program.bodies(), *displays])
+    kept = used.read | used.written
+    if program.options.unoptimized:
+        kept |= program.referenced.keys()
     variables = []
     for variable in program.named_globals():
-        if variable in used.read or variable in used.written:
+        if variable in kept:
             if variable.size is not None and variable.keys is None:
                 continue
             _override(program, variable)

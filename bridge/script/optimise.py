@@ -53,7 +53,7 @@ def optimise(program: Program) -> None:
         Inference(program).look()
         if _failed(program):
             return
-        changed += [_Constants(program, body, effects).run() for body in bodies]
+        changed.append(_fold(program, bodies))
         if _failed(program):
             return
         changed += [_Control(program, body, began).run() for body in bodies]
@@ -65,6 +65,13 @@ def optimise(program: Program) -> None:
     drop_unused(program)
     if not program.options.keep_idle:
         _drop_idle(program)
+
+
+def _fold(program: Program, bodies: list[Body]) -> bool:
+    """Fold what is constant; whether there was anything."""
+    effects = Effects(program, locals_=True)
+    changed = [_Constants(program, body, effects).run() for body in bodies]
+    return any(changed)
 
 
 def _rounds(program: Program) -> Iterator[list[Body]]:
@@ -91,13 +98,11 @@ def reduce(program: Program) -> None:
     for bodies in _rounds(program):
         effects = Effects(program)
         changed = [_Unused(program, body, None, effects).run() for body in bodies]
+        changed += [_Control(program, body, None).run() for body in bodies]
         Inference(program).look()
         if _failed(program):
             return
-        changed += [_Constants(program, body, effects).run() for body in bodies]
-        if _failed(program):
-            return
-        changed += [_Control(program, body, None).run() for body in bodies]
+        changed.append(_fold(program, bodies))
         drop_unused(program)
         if not any(changed):
             return

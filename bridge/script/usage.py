@@ -138,9 +138,13 @@ def reaching(
 
 
 class Effects:
-    """Which functions and expressions have an effect besides their value."""
+    """Which functions and expressions have an effect besides their value.
 
-    def __init__(self, program: Program) -> None:
+    `locals_`: what a function does to its own variables counts, too.
+    """
+
+    def __init__(self, program: Program, *, locals_: bool = False) -> None:
+        self._locals = locals_
         self._impure: frozenset[FunctionInfo] = frozenset()
         acting = {
             body.function
@@ -153,7 +157,8 @@ class Effects:
         code = body.function.declaration.code if body.function else None
         if code is not None and "/* pure */" not in code:
             return True
-        return any(self.of(body.facts, block.block, inside=True) for block in body.blocks)
+        inside = not self._locals
+        return any(self.of(body.facts, block.block, inside=inside) for block in body.blocks)
 
     def of(self, facts: Facts, node: ast.Node, *, inside: bool = False) -> bool:
         """Whether evaluating the tree does something (`inside`: seen by a caller)."""

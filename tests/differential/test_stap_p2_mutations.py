@@ -56,9 +56,9 @@ def options(stap: Stap) -> AnalyseOptions:
     )
 
 
-def _theirs(stap: Stap, path: Path) -> tuple[bool, Errors] | None:
+def _theirs(stap: Stap, path: Path, *more: str) -> tuple[bool, Errors] | None:
     """The verdict and the errors in order; None if it is no sentence of the language."""
-    ran = stap.run("-g", "-p2", str(path))
+    ran = stap.run("-g", *more, "-p2", str(path))
     if re.search(r"^parse error", ran.stderr, re.MULTILINE):
         return None
     found = _ERROR.finditer(ran.stderr)
@@ -90,15 +90,18 @@ def _unplaced(expected: tuple[str, object], own: tuple[str, object]) -> tuple[st
     return (own[0].rpartition(": ")[0], None) if expected[1] is None else own
 
 
+@pytest.mark.parametrize("unoptimized", [False, True])
 def test_mistakes_are_told_as_stap_tells_them(
-    stap: Stap, options: AnalyseOptions, tmp_path: Path
+    stap: Stap, options: AnalyseOptions, tmp_path: Path, unoptimized: bool
 ) -> None:
+    more = ["-u"] * unoptimized
+    options = replace(options, unoptimized=unoptimized)
     texts = [mistaken(Random(seed), BASES[seed % len(BASES)]) for seed in range(COUNT)]
     paths = [tmp_path / f"{seed}.stp" for seed in range(COUNT)]
     for path, text in zip(paths, texts, strict=True):
         path.write_text(text)
     with ThreadPoolExecutor(2) as pool:
-        verdicts = list(pool.map(lambda path: _theirs(stap, path), paths))
+        verdicts = list(pool.map(lambda path: _theirs(stap, path, *more), paths))
     compared, refused, wrong = 0, 0, []
     for seed, (text, verdict) in enumerate(zip(texts, verdicts, strict=True)):
         if verdict is None:
