@@ -60,13 +60,13 @@ def lookup(node: Typed, expansion: Expansion | None, structures: Structures) -> 
                 parts(node.path), address_of=node.address_of, pretty=node.pretty
             )
         case _:
-            return NoAccess("unresolved target-symbol expression")
+            return NoAccess(_UNRESOLVED)
 
 
 def target(node: ast.Target, expansion: Expansion | None) -> Result:
     """What `$name->path` stands for."""
     if expansion is None:
-        return NoAccess(f"unresolved target-symbol expression '{node.name}'")
+        return NoAccess(_UNRESOLVED)
     name, path = node.name[1:], parts(node.path)
     known = (*expansion.variables, *_registers(expansion))
     variable = next((v for v in known if v.name == name), None)
@@ -85,6 +85,7 @@ def target(node: ast.Target, expansion: Expansion | None) -> Result:
 
 
 _BY_CONVENTION = ("arg", REGISTER)
+_UNRESOLVED = "unresolved target-symbol expression"
 
 
 def _registers(expansion: Expansion) -> tuple[Variable, ...]:
@@ -106,7 +107,7 @@ def _missing(node: ast.Target, expansion: Expansion, *, known: bool) -> str:
         names = " ".join(f"${v.name}" for v in expansion.variables)
         more = f" (alternatives: {names})" if names else ""
         return f"unable to find target variable '{node.name}'{more}"
-    return f"unresolved target-symbol expression '{node.name}'"
+    return _UNRESOLVED
 
 
 def _static(node: ast.AtVar, expansion: Expansion | None) -> Result:
