@@ -39,7 +39,16 @@ FLAGS = ("", "0", "+", "-", " ", "#")
 SIZES = ("0", "1", "2", "5", "8", "21", "70")
 STARS = ("0", "3", "-4", "8", "300", "600", "9000", "-2147483649", LEAST, MOST)
 LONG_LETTERS = "diuoxXpcbmM"
-TAILS = ("", "limit 0", "limit -1", "limit 1", "limit 2", "limit 30", "limit 31", "limit l1")
+TAILS = (
+    "",
+    "limit 0",
+    "limit 1",
+    "limit 2",
+    "limit 30",
+    "limit 31",
+    "limit l1",
+    "limit l1 - l1",
+)
 LINEAR = ("-10, 90, 10", "0, 100, 1", "-100, -50, 7", "0, 1250, 10", "5, 6, 1")
 LINEAR += ("-9000000000000000000, 9000000000000000000, 300000000000000000", "3, 3, 2")
 LIMITS: tuple[tuple[str, tuple[int, ...]], ...] = (
