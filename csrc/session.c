@@ -38,19 +38,22 @@ void mb_session_message(struct mb_session *session, const char *kind, const char
 	}
 }
 
-static int is_new_warning(struct mb_session *session, const char *message)
+/* A line ends once: one newline at the end of the text does not count. */
+static int is_new_warning(struct mb_session *session, const char *message, size_t length)
 {
 	char **grown;
 
 	for (uint32_t i = 0; i < session->warning_count; i++) {
-		if (strcmp(session->warnings[i], message) == 0)
+		const char *known = session->warnings[i];
+
+		if (strlen(known) == length && memcmp(known, message, length) == 0)
 			return 0;
 	}
 	grown = realloc(session->warnings, (session->warning_count + 1) * sizeof(*grown));
 	if (!grown)
 		return 1;
 	session->warnings = grown;
-	grown[session->warning_count] = strdup(message);
+	grown[session->warning_count] = strndup(message, length);
 	if (grown[session->warning_count])
 		session->warning_count++;
 	return 1;
@@ -58,10 +61,14 @@ static int is_new_warning(struct mb_session *session, const char *message)
 
 void mb_session_warn(struct mb_session *session, const char *message)
 {
+	size_t length = strlen(message);
+
 	if (session->limits.flags & MB_QUIET)
 		return;
-	if (session->limits.flags & MB_REPEAT_WARNINGS || is_new_warning(session, message))
-		mb_session_message(session, "WARNING", "%s", message);
+	if (length && message[length - 1] == '\n')
+		length--;
+	if (session->limits.flags & MB_REPEAT_WARNINGS || is_new_warning(session, message, length))
+		mb_session_message(session, "WARNING", "%.*s", (int)length, message);
 }
 
 static void put(struct mb_text *text, const char *piece)

@@ -124,7 +124,8 @@ class Session:
         self.output(text)
 
     def warn(self, text: bytes) -> None:
-        """Print a warning, once."""
+        """Print a warning, once; a newline at its end is that of the line."""
+        text = text.removesuffix(b"\n")
         if not self.manner.quiet and (self.manner.repeat_warnings or text not in self.warned):
             self.warned.add(text)
             self.message(f"WARNING: {text.decode('latin-1')}")
