@@ -92,12 +92,12 @@ MB_BUILTIN(str_replace)
 
 /* --- numbers in text --- */
 
-static int digit_value(char c)
+static int64_t digit_value(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
 	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 99;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : INT64_MAX;
 }
 
 static const char *skip_prefix(const char *text, int64_t *base)
@@ -109,17 +109,15 @@ static const char *skip_prefix(const char *text, int64_t *base)
 	return *base == 16 && is_hex ? text + 2 : text;
 }
 
-/* The number at the start, wrapping; 0 if there is none. */
+/* The number at the start, wrapping; 0 if there is none. As in the kernel, any base will do. */
 MB_BUILTIN(strtol)
 {
 	const char *text = mb_text_argument(argument[0]);
-	int64_t base = argument[1];
+	int64_t base = (uint32_t)argument[1];
 	int negative = *text == '-';
 	uint64_t value = 0;
 
 	text = skip_prefix(text + negative, &base);
-	if (base < 2 || base > 36)
-		return mb_give(result, 0);
 	for (; digit_value(*text) < base; text++)
 		value = value * (uint64_t)base + (uint64_t)digit_value(*text);
 	return mb_give(result, (int64_t)(negative ? -value : value));

@@ -89,14 +89,15 @@ def _strtol(_: Machine, text: bytes, base: int) -> int:
     negative = text.startswith(b"-")
     text = text[negative:]
     hexadecimal = re.match(rb"0[xX][0-9a-fA-F]", text) is not None
+    base &= 0xFFFFFFFF
     if base == 0:
         base = 16 if hexadecimal else 8 if text.startswith(b"0") else 10
-    if not 2 <= base <= 36:
-        return 0
     if base == 16 and hexadecimal:
         text = text[2:]
-    found = re.match(rb"[%s]+" % b"0123456789abcdef"[:base], text, re.IGNORECASE)
-    value = int(found[0], base) if found else 0
+    found = re.match(rb"[%s]*" % b"0123456789abcdef"[:base], text, re.IGNORECASE)
+    value = 0
+    for digit in found[0] if found else b"":
+        value = value * base + int(chr(digit), 16)
     return wrap(-value if negative else value)
 
 
