@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bridge.markers import Targets
 
 MEGABYTE = 1 << 20
+OUTPUT = "write the script's output there; FILE may have `%%H` and the like, see strftime(3)"
 MODULES = "know symbols and stack frames of this program or library, too"
 LIBRARIES = "know those of all libraries of the programs, too"
 LARGEST_RING = 1 << 30
@@ -43,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("-d", dest="modules", metavar="FILE", action="append", default=[], help=MODULES)
     add("--ldd", dest="libraries", action="store_true", help=LIBRARIES)
     add("-V", "--version", action="version", version=f"markbridge {__version__}")
-    add("-o", dest="output", metavar="FILE", help="write the script's output there")
+    add("-o", dest="output", metavar="FILE", help=OUTPUT)
     add("-T", dest="seconds", type=_seconds, metavar="SEC", help="end after so many seconds")
     add("-v", dest="verbose", action="count", default=0, help="repeat warnings; say more")
     add("-w", dest="quiet", action="store_true", help="no warnings")
@@ -92,6 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
         return EXIT_ERROR
     if arguments.verbose:
         _say_compiled(placed)
+    if arguments.output is not None:
+        arguments.output = time.strftime(arguments.output)
     output = _open_output(arguments.output)
     gc.freeze()
     gc.enable()

@@ -74,8 +74,12 @@ def read_script(arguments: argparse.Namespace, sources: SourceMap) -> Source:
 
 def analyse_options(arguments: argparse.Namespace) -> AnalyseOptions:
     """What the options say to the front end."""
-    from bridge.script.options import AnalyseOptions
+    from bridge.script.conditions import compare_versions
+    from bridge.script.options import NEWEST, AnalyseOptions
 
+    if compare_versions(arguments.compatible, NEWEST) > 0:
+        wrong = f"--compatible: systemtap version {NEWEST} cannot be compatible with"
+        raise UsageError(f"{wrong} future version {arguments.compatible}")
     return AnalyseOptions(
         arguments=tuple(arguments.words),
         include=_folders(arguments.include),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Severity, Sink
-from bridge.script import ast, conditions
+from bridge.script import ast, conditions, errors
 from bridge.script.lex import Lexer
 from bridge.script.parse import parse
 from bridge.script.preprocess import Macro, Preprocessor
@@ -183,6 +183,9 @@ class Library:
         script = parse(source, self._sources, sink, options, tapset=True, macros=self.macros)
         for diagnostic in sink.items:
             self._sink.report(replace(diagnostic, severity=Severity.WARNING))
+        if script is None or sink.failed:
+            message = f'tapset "{file.name}" has errors, and will be skipped'
+            self._sink.report(replace(errors.warning(message), code="tapset-skipped"))
         return script
 
     # --- macros
@@ -197,8 +200,6 @@ class Library:
         return self._macros
 
     def _library_macros(self, name: str, text: str) -> dict[str, Macro]:
-        from bridge.script import errors
-
         sink = Sink()
         lexer = Lexer(self._sources.add(name, text), self._options.arguments)
         tokens = Preprocessor(lexer, replace(self._options, guru=True), sink, dict)

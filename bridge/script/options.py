@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+NEWEST = "5.6"
+"""The version of SystemTap whose language this is."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnalyseOptions:
     """Options of the front end, by stap's letters.
@@ -29,7 +33,7 @@ class AnalyseOptions:
     unoptimized: bool = False
     keep_idle: bool = False
     """Whether probes that do nothing stay, because their hits are recorded."""
-    compatible: str = "5.6"
+    compatible: str = NEWEST
     privilege: str = "stapdev"
     conditions: Mapping[str, str] = field(default_factory=dict)
     own_tapset: bool = True

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Runner
 
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
         (["-D", "MAXMAPENTRIES=abc"], "not `abc`"),
         (["-I", "/proc/none"], "-I /proc/none: there is no such folder"),
         (["-G", "v"], "-G needs NAME=VALUE, not `v`"),
+        (["--compatible", "9.9"], "cannot be compatible with future version 9.9"),
         (["-T", "0"], "a positive number of seconds is needed"),
         (["--replay", "x", "--trace", "y"], "--replay takes neither -c nor --trace"),
     ],
@@ -62,3 +66,30 @@ def test_overrides_of_globals(run: Runner) -> None:
     assert "Ignoring unknown module option 'w'" in unknown.err
     assert (wrong.code, wrong.out) == (1, "")
     assert "-G v needs a number, not 'abc'" in wrong.err
+
+
+def test_the_name_of_the_output_may_have_the_time_in_it(run: Runner, tmp_path: Path) -> None:
+    script = "probe begin { println(4) exit() }"
+
+    done = run("run", "-o", tmp_path / "o%Y%%.txt", "-e", script)
+
+    (file,) = tmp_path.iterdir()
+    assert done.code == 0
+    assert re.fullmatch(r"o20\d\d%\.txt", file.name)
+    assert file.read_text() == "4\n"
+
+
+def test_wildcards_of_session_points_are_named_by_what_they_stand_for(run: Runner) -> None:
+    done = run("run", "-e", "probe begi*(5)? { println(pn(), pp()) exit() }")
+
+    assert done.out == "begin(5)?begin(5)?\n"
+
+
+def test_a_tapset_with_an_error_is_skipped(run: Runner, tmp_path: Path) -> None:
+    (tmp_path / "t.stp").write_text("function badf(x) { return x +* }\n")
+
+    done = run("check", "-I", tmp_path, "-e", "probe begin { println(badf(1)) }")
+
+    assert done.code == 1
+    assert f'tapset "{tmp_path}/t.stp" has errors, and will be skipped' in done.err
+    assert "unresolved function badf (similar: addr" in done.err
