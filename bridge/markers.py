@@ -170,6 +170,16 @@ class Variable:
         return self.operands[site] if len(self.operands) > 1 else self.operands[0]
 
 
+def is_argument_only(variable: Variable) -> bool:
+    """Whether only a raw tracepoint program can read it."""
+    return isinstance(variable.operands[0], RawArgument) and variable.field is None
+
+
+def is_field_only(variable: Variable) -> bool:
+    """Whether only a program that gets a tracepoint's record can read it."""
+    return isinstance(variable.operands[0], Field) and variable.raw is None
+
+
 Part = str | int | None
 """A part of a path: a member's name, a constant index, or None for a computed index."""
 

@@ -48,7 +48,7 @@ from bridge.codegen.bpf_syscalls import Dispatchers
 from bridge.codegen.bpf_text import Text
 from bridge.errors import BridgeError
 from bridge.ir.program import variables
-from bridge.markers import Kind, RawArgument
+from bridge.markers import Kind, RawArgument, is_argument_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -241,11 +241,11 @@ def _tracepoint_operands(name: str, used: list[Variable]) -> dict[str, Operand]:
     fields = [v for v in used if v.raw is None]
     if arguments and not fields:
         return {v.name: v.raw for v in used if v.raw is not None}
-    without = [v for v in arguments if v.field is None]
-    if without:
+    without = [v for v in arguments if is_argument_only(v)]
+    if without:  # in several handlers, as the front end refuses it in one
         raise BridgeError(
-            f"tracepoint {name}: the field ${fields[0].name} of its record cannot be read where"
-            f" its argument ${without[0].name} is"
+            f"tracepoint {name}: one handler reads the field ${fields[0].name} of its record,"
+            f" another one its argument ${without[0].name}; use the arguments or the fields"
         )
     return {v.name: v.field if v.field is not None else v.operand(0) for v in used}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,6 +89,27 @@ def test_a_recording_takes_arguments_or_fields_of_a_tracepoint(
     done = run("run", "-T", "5", "--trace", tmp_path / "trace", "-e", script)
 
     assert done.code == 1
-    assert "the field $next_comm of its record cannot be read where its argument $next is" in (
-        done.err
+    assert "one handler reads the field $next_comm of its record, another one its" in done.err
+
+
+def test_arguments_and_fields_in_one_handler_are_refused_at_their_place(run: Runner) -> None:
+    script = 'probe kernel.trace("sched_switch") { println($prev->pid, $next_comm) }'
+
+    done = run("check", "-e", script)
+
+    assert done.code == 1
+    assert (
+        "$next_comm of this tracepoint's record cannot be read where its argument" in done.err
     )
+    assert "<input>:1:58" in done.err
+
+
+def test_all_variables_of_a_tracepoint_are_its_arguments(run: Runner) -> None:
+    script = 'probe kernel.trace("sched_switch") { println($$vars) println($$parms) exit() }'
+
+    done = run("run", "-T", "5", "-e", script)
+
+    line = (
+        r"preempt=0x[01] prev=0xffff[0-9a-f]{12} next=0xffff[0-9a-f]{12} prev_state=0x[0-9a-f]+"
+    )
+    assert re.fullmatch(rf"(?:{line}\n)+", done.out), done.err
