@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bridge.markers import MarkerAttachment, Never, NoMatch, PointPart
 from bridge.script import ast, autoprint, errors
 from bridge.script.autocast import resolve_autocasts
-from bridge.script.checks import check, check_iteration, check_patterns
+from bridge.script.checks import check, check_conditions, check_iteration, check_patterns
 from bridge.script.derive import Derived, Deriver, ScopedBlock, ScopedCondition
 from bridge.script.describe import describe
 from bridge.script.entry import save_entries
@@ -56,6 +56,7 @@ def analyse(
     if _stopped(sink):
         return None
     drop_unused(program)
+    check_conditions(program)
     if options.unoptimized:
         reduce(program)
     else:
@@ -124,7 +125,7 @@ def _derive_script(program: Program, deriver: Deriver, script: ast.Script) -> No
 def _add_probe(program: Program, derived: Derived) -> Body:
     here = _folder(program, derived, constants=_has_variables(derived.expansion))
     blocks = tuple(ScopedBlock(b.script, here.block(b.block)) for b in derived.bodies)
-    here = _folder(program, derived, constants=True)
+    here = _folder(program, derived, constants=False)
     conditions = tuple(ScopedCondition(c.script, here.expr(c.expr)) for c in derived.conditions)
     body = Body(blocks, conditions, derived=derived)
     program.probes.append(body)

@@ -111,7 +111,11 @@ _TABLE = (
     _context("pexecname", "pexecname", STRING, doc="name of the parent process"),
     _context("pgrp", "pgrp", doc="process group id"),
     _context("sid", "sid", doc="session id"),
-    _context("task_current", "task", doc="address of the kernel's task_struct"),
+    _context(
+        "task_current",
+        "task",
+        doc="address of the kernel's task_struct; 0 where no hit started the handler",
+    ),
     _context("user_mode", "user_mode", doc="whether user code was running"),
     _context("_command", "command", STRING, doc="arguments of the process, joined by \\037"),
     _context("gettimeofday_ns", "realtime_ns", doc="nanoseconds since 1970"),

@@ -8,23 +8,40 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from bridge.markers import Access, Variable, is_argument_only, is_field_only
 from bridge.script import ast, errors
 from bridge.script.describe import describe
 from bridge.script.lex import escape_problem
 from bridge.script.regex import regex_problem
 from bridge.script.typed import FunctionInfo, GlobalVariable
 from bridge.script.types import Type
-from bridge.script.usage import callers, reaching
+from bridge.script.usage import Effects, callers, reaching
 from bridge.script.walk import children, walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bridge.markers import Result
     from bridge.script.program import Body, Program
 
 
 MOST_KEYS = 9
 """How many keys an array may have (spec section 6)."""
+
+
+def check_conditions(program: Program) -> None:
+    """Report conditions of probes that do something."""
+    effects = Effects(program)
+    for body in program.probes:
+        for condition in body.conditions:
+            nodes = walk(condition.expr)
+            if any(isinstance(node, ast.Assign | ast.Step) for node in nodes):
+                _refuse(
+                    program, "probe condition must not modify any variables", condition.expr
+                )
+            elif effects.of(body.facts, condition.expr):
+                message = "probe condition must not include impure embedded-C"
+                _refuse(program, message, condition.expr)
 
 
 def check_iteration(program: Program) -> None:
@@ -151,6 +168,21 @@ class _Checker:
             self._embedded(function.declaration)
         for block in body.blocks:
             self._node(block.block, loop=False)
+        self._one_record(body)
+
+    def _one_record(self, body: Body) -> None:
+        """A tracepoint is read by its arguments or by the fields of its record."""
+        targets = body.facts.targets
+        nodes = (n for block in body.blocks for n in walk(block.block) if n in targets)
+        read = [(n, v) for n in nodes if (v := _base(targets[n])) is not None]
+        arguments = [variable for _, variable in read if is_argument_only(variable)]
+        for node, variable in read:
+            if arguments and is_field_only(variable):
+                message = (
+                    f"the field ${variable.name} of this tracepoint's record cannot be read"
+                    f" where its argument ${arguments[0].name} is"
+                )
+                self._report(message, node)
 
     def literal(self, node: ast.String) -> None:
         """SystemTap's C compiler refuses escapes that are no byte."""
@@ -237,6 +269,16 @@ class _Checker:
             return
         if self._type(child) is Type.UNKNOWN:
             self._report("return value type unsupported", child)
+
+
+def _base(found: Result | str) -> Variable | None:
+    """The variable of the place that a target expression starts with."""
+    match found:
+        case Variable():
+            return found
+        case Access(base=base):
+            return base
+    return None
 
 
 def _condition(node: ast.Node) -> ast.Expr | None:

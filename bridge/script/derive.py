@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from bridge.markers import NoMatch, PointPart
+from bridge.markers import MarkerAttachment, Never, NoMatch, PointPart
 from bridge.script import ast, errors, print_bodies
 from bridge.script.aliases import Aliases, is_wild
 from bridge.script.listing import BUILT_IN_FAMILIES
@@ -71,7 +71,7 @@ class Derived:
     bodies: tuple[ScopedBlock, ...]
     conditions: tuple[ScopedCondition, ...]
     written: str = ""
-    """The point as the script has it, aliases and all."""
+    """What pn() gives: the alias by its full name, else the point as the script has it."""
     alias: str = ""
     """The alias by its full name, if the point names one."""
     suffix: str = ""
@@ -100,6 +100,8 @@ class _Handler:
     conditions: tuple[ScopedCondition, ...] = ()
     chain: tuple[ast.ProbePoint, ...] = ()
     written: str = ""
+    tail: str = ""
+    """`?` or `!` and the condition of the script's own point."""
     alias: str = ""
     origins: tuple[str, ...] = ()
 
@@ -141,7 +143,9 @@ class Deriver:
             self._sink.report(errors.chained(first, rest))
             return []
         direct = {derived.span for derived in found if not derived.origins}
-        points = (_written(script, point, point.span in direct) for point in probe.points)
+        points = (
+            _written(script, point, direct=point.span in direct) for point in probe.points
+        )
         origin = ",".join(points)
         for derived in found:
             derived.origins = (*derived.origins, origin)
@@ -157,7 +161,8 @@ class Deriver:
         found: list[Derived] = []
         for point in points:
             if depth == 0:
-                handler = replace(handler, written=str(point))
+                tail = _written(script, point, direct=True).removeprefix(str(point))
+                handler = replace(handler, written=str(point), tail=tail)
             try:
                 here = self._point(script, point, handler.under(script, point), depth)
             except _Unresolved as problem:
@@ -308,22 +313,26 @@ class Deriver:
             raise _Unresolved((self._mismatch(point, places), *places.reasons))
         each = _PER_PLACE + sum(map(self._size, handler.bodies))
         self._spend(point, each * len(places))
-        return [
-            Derived(
-                place,
-                str(point),
-                point.span,
-                handler.at,
-                handler.token,
-                handler.bodies,
-                handler.conditions,
-                handler.written,
-                handler.alias,
-                print_bodies.suffix(point),
-                handler.origins,
-            )
-            for place in places
-        ]
+        return [self._place(point, handler, place) for place in places]
+
+    def _place(self, point: ast.ProbePoint, handler: _Handler, place: Expansion) -> Derived:
+        written = text = str(point)
+        if not isinstance(place.attachment, MarkerAttachment | Never):
+            text = place.point if any(map(is_wild, point.components)) else text
+            written = f"{text}{handler.tail}"
+        return Derived(
+            place,
+            text,
+            point.span,
+            handler.at,
+            handler.token,
+            handler.bodies,
+            handler.conditions,
+            handler.alias or written,
+            handler.alias,
+            print_bodies.suffix(point),
+            handler.origins,
+        )
 
     def _mismatch(self, point: ast.ProbePoint, problem: NoMatch) -> Diagnostic:
         part = point.components[min(problem.part, len(point.components) - 1)]
@@ -413,7 +422,7 @@ def _extended(point: ast.ProbePoint, suffix: Sequence[ast.PointComponent]) -> as
     )
 
 
-def _written(script: ast.Script, point: ast.ProbePoint, direct: bool) -> str:
+def _written(script: ast.Script, point: ast.ProbePoint, *, direct: bool) -> str:
     """A point of a probe; where it is no alias, its condition is what has been resolved."""
     private = {
         d.name: prefix(script, d) + d.name

@@ -16,6 +16,7 @@ from bridge.markers import (
     RESULT_REGISTERS,
     Enumerator,
     MarkerAttachment,
+    Never,
     NoAccess,
     ValueType,
     Variable,
@@ -41,13 +42,15 @@ if TYPE_CHECKING:
 class Place:
     """Where a body runs (`expansion` None: a function, which has no variables of its own).
 
-    `assume`: what cannot be looked up is taken as there. `written`: the probe point as written.
+    `assume`: what cannot be looked up is taken as there. `written` and `shown`: what pn() and
+    pp() give.
     """
 
     expansion: Expansion | None
     structures: Structures
     assume: bool = False
     written: str = ""
+    shown: str = ""
 
 
 def place_of(program: Program, derived: Derived | None) -> Place:
@@ -55,7 +58,12 @@ def place_of(program: Program, derived: Derived | None) -> Place:
     assume = program.options.assume_types
     if derived is None:
         return Place(None, program.structures, assume)
-    return Place(derived.expansion, program.structures, assume, derived.written)
+    own = derived.expansion.own_name
+    if not derived.alias and not isinstance(
+        derived.expansion.attachment, MarkerAttachment | Never
+    ):
+        own = derived.written  # SystemTap puts `?` and the condition there, too
+    return Place(derived.expansion, program.structures, assume, derived.written, own)
 
 
 class Folder(Constants):
@@ -116,13 +124,8 @@ class Folder(Constants):
                 known = not isinstance(found, NoAccess)
             case ast.AtLiteral(op="enum"):
                 known = isinstance(self._enum(operand), ast.Number)
-            case ast.Cast() | ast.AtLiteral() | ast.AtOperator():
-                known = False
             case _:
-                self._report(
-                    errors.semantic("unexpected @defined", node.token, "operator '@defined'")
-                )
-                known = False
+                known = isinstance(operand, ast.Number | ast.String)
         if not known and not self._place.assume and isinstance(operand, ast.Target):
             self._undecided(operand)
         return number(int(known or self._place.assume), node)
@@ -158,7 +161,7 @@ class Folder(Constants):
         if self._expansion is None:
             return node
         if not node.arguments and node.name in (*_POINT_NAMES, "pn"):
-            own = self._place.written if node.name == "pn" else self._expansion.own_name
+            own = self._place.written if node.name == "pn" else self._place.shown
             text = quote(_POINT_NAMES.get(node.name, str)(own))[1:-1]
             return ast.String(evaluate(text), text, span=node.span, token=node.token)
         match node.arguments:
@@ -289,11 +292,16 @@ def _listing(node: ast.Target, expansion: Expansion) -> ast.Node:
         return _listed(node, expansion, expansion.scope)
     pieces, arguments = [], []
     dollar = "$" if ".mark(" in expansion.point else ""  # as SystemTap has it
-    for variable in expansion.variables:
+    for variable in _listable(expansion.variables):
         letter = '\\"%s\\"' if variable.type is ValueType.STRING else "%#x"
         pieces.append(f"{dollar}{variable.name}={letter}")
         arguments.append(ast.Target(f"${variable.name}", span=node.span, token=node.token))
     return _sprintf(node, pieces, arguments)
+
+
+def _listable(variables: Sequence[Variable]) -> Sequence[Variable]:
+    """Of a tracepoint its arguments, where they are known; its fields are something else."""
+    return [variable for variable in variables if variable.raw is not None] or variables
 
 
 def _listed(node: ast.Target, expansion: Expansion, scope: Scope) -> ast.Node:

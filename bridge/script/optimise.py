@@ -48,7 +48,7 @@ def optimise(program: Program) -> None:
         if _failed(program):
             return
         effects = Effects(program)
-        changed += [_Statements(program, body, began, effects).run() for body in bodies]
+        changed += [_statements(program, body, began, effects) for body in bodies]
         changed += [_Unused(program, body, began, effects).run() for body in bodies]
         Inference(program).look()
         if _failed(program):
@@ -65,6 +65,21 @@ def optimise(program: Program) -> None:
     drop_unused(program)
     if not program.options.keep_idle:
         _drop_idle(program)
+
+
+def _statements(
+    program: Program, body: Body, began: Beginnings | None, effects: Effects
+) -> bool:
+    """Drop idle statements; a function that has no others is told of."""
+    changed = _Statements(program, body, began, effects).run()
+    function = body.function
+    if began is not None and function is not None and body.blocks:
+        (scoped,) = body.blocks
+        if not scoped.script.tapset and _empty(scoped.block):
+            message = f"side-effect-free function '{function.name}'"
+            token = f"identifier '{function.name}'"
+            program.sink.report(errors.warning(message, function.declaration.token, token))
+    return changed
 
 
 def _fold(program: Program, bodies: list[Body]) -> bool:
@@ -353,6 +368,18 @@ class _Constants(_ByEffects):
             moved=self._move,
         )
 
+    def run(self) -> bool:
+        """Rewrite the body; where its condition is never true, nothing but a `next` is left."""
+        body = self._body
+        answers = [self._folder.expr(condition.expr) for condition in body.conditions]
+        never = any(isinstance(a, ast.Number) and a.value == 0 for a in answers)
+        if not never:
+            return super().run()
+        if all(isinstance(s, ast.Next) for b in body.blocks for s in b.block.body):
+            return False
+        body.blocks = tuple(ScopedBlock(b.script, _only_next(b.block)) for b in body.blocks)
+        return True
+
     def _change(self, node: ast.Node) -> ast.Node:
         new = self._folder.fold(node)
         self.changed |= self._folder.changed
@@ -414,6 +441,10 @@ def _leftmost(node: ast.Node) -> ast.Node:
         if below is None:
             return node
         node = below
+
+
+def _only_next(block: ast.Block) -> ast.Block:
+    return replace(block, body=(ast.Next(span=block.span, token=block.token),))
 
 
 def _empty(node: ast.Stmt) -> bool:

@@ -86,9 +86,13 @@ class Resolver:
 
     def _asked(self, node: ast.AtOperator) -> None:
         """What is only asked for need not be there."""
-        if node.op == "defined":
-            for child in children(node.operand):
-                self._visit(child)
+        if node.op != "defined":
+            return
+        if not isinstance(node.operand, ast.Target | ast.AtVar | ast.Cast):
+            self._visit(node.operand)
+            return
+        for child in children(node.operand):
+            self._visit(child)
 
     # --- variables
 
@@ -299,7 +303,7 @@ class Resolver:
         self._program.suggested += 1
         if self._program.suggested > MOST_SUGGESTED:
             return ()
-        return similar(name, self._function_names())
+        return similar(name, self._function_names() - {name})
 
     def _function_names(self) -> set[str]:
         names = {

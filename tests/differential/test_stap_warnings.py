@@ -32,6 +32,14 @@ SCRIPTS = {
     "dead loop": "probe begin { for (i = 4; 0; i++) println(1); while (0) println(2) next }",
     "dead handler": "probe begin { try { if (0) next } catch { s = 1 println(s) } println(3) }",
     "dead call": "function f() { x = 2; return 4 } probe begin { if (f() * 0) f() println(3) }",
+    "empty": "function f() { } probe begin { f(); println(2) }",
+    "empty chain": "function f() { g() } function g() { h() } function h() { }"
+    " probe begin { f(); println(2) }",
+    "idle function": "global q function f(a) { foreach (k in q) { c = k } }"
+    " probe begin { q[1] = 1; f(1); println(q[1]) }",
+    "tried": "function f(a) { try { b = a } catch (e) { c = e } }"
+    " probe begin { f(1); println(2) }",
+    "defined": "probe begin { println(@defined(x), @defined(1 + 1), @defined(5)) }",
     "private": "private global p global q, a = 1 probe begin { println(p + q + a) }",
     "foreach": "global a probe begin { a[1] = 1; z = 2; foreach (k in a) { } println(a[1]) }",
 }
@@ -72,6 +80,10 @@ REFUSED = {
     "array": "probe begin { if (0) println(a[1]) println(3) }",
     "in a function": "function f() { if (0) nosuch() return 4 } probe begin { println(f()) }",
     "sides": 'probe begin { x = 0; if (x && 0) println("a" + 0) println(x) }',
+    "condition": "global n probe begin if (n++ == 0) { println(1) }",
+    "assigning condition": "global n probe begin if (0 && (n = 3)) { println(1) }",
+    "printing condition": "probe begin if (println(1)) { println(1) }",
+    "defined": "probe begin { println(@defined(nosuch())) }",
     "shift": "probe begin { if (0) println(1 >>> 2) println(5 >>> 3) }",
 }
 

@@ -353,3 +353,9 @@ def test_a_long_chain_of_dead_assignments_goes(check) -> None:
     chain = " ".join(f"x{i} = x{i - 1};" for i in range(1, 60))
     typed = check(f"probe begin {{ x0 = 1; {chain} println(1) }}").typed
     assert typed.probes[0].facts.locals == {}
+
+
+def test_under_a_condition_that_is_never_true_nothing_is_written(check) -> None:
+    typed = check("global n probe begin if (0) { n = 1 } probe end { println(1) }").typed
+    assert typed.globals == ()
+    assert [probe.script_point for probe in typed.probes] == ["begin", "end"]
