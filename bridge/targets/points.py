@@ -147,7 +147,9 @@ def _mismatch(parts: Sequence[PointPart], index: int, path: str) -> NoMatch:
     name = parts[index].name
     before = parts[0].name if index else ""
     if (index <= 1 or before == "perf") and name in UNSUPPORTED.get(before, ()):
-        point = ".".join(part.name for part in parts[: index + 1])
+        # `timer.profile` alone is known by the library
+        last = len(parts) if before == "timer" else index + 1
+        point = ".".join(part.name for part in parts[:last])
         return NoMatch(index, f"probe point `{point}` is not supported by markbridge")
     if path in SHAPES:
         return NoMatch(index, "invalid suffix for probe")

@@ -89,7 +89,11 @@ def test_points_without_marker(binder: Binder, point: str, attachment: object) -
         ),
         ("kernel", 0, "probe point truncated (follow:  trace(string))"),
         ("kernel.function", 1, "probe point `kernel.function` is not supported by markbridge"),
-        ("timer.profile.tick", 1, "probe point `timer.profile` is not supported by markbridge"),
+        (
+            "timer.profile.tick",
+            1,
+            "probe point `timer.profile.tick` is not supported by markbridge",
+        ),
         (
             'process("x").insn',
             1,
