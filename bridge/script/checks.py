@@ -15,7 +15,7 @@ from bridge.script.lex import escape_problem
 from bridge.script.regex import regex_problem
 from bridge.script.typed import FunctionInfo, GlobalVariable
 from bridge.script.types import Type
-from bridge.script.usage import Effects, callers, reaching
+from bridge.script.usage import Effects, callers, reaching, usage
 from bridge.script.walk import children, walk
 
 if TYPE_CHECKING:
@@ -148,8 +148,10 @@ def check_patterns(program: Program) -> None:
 def check(program: Program) -> None:
     """Report what is wrong; of each kind only the first."""
     checker = _Checker(program)
+    used = usage(program.bodies())
+    kept = used.read | used.written
     for variable in program.referenced:
-        if isinstance(variable.declaration.initial, ast.String):
+        if variable in kept and isinstance(variable.declaration.initial, ast.String):
             checker.literal(variable.declaration.initial)
     for body in program.bodies():
         checker.body(body)
@@ -173,6 +175,8 @@ class _Checker:
     def _one_record(self, body: Body) -> None:
         """A tracepoint is read by its arguments or by the fields of its record."""
         targets = body.facts.targets
+        if not targets:
+            return
         nodes = (n for block in body.blocks for n in walk(block.block) if n in targets)
         read = [(n, v) for n in nodes if (v := _base(targets[n])) is not None]
         arguments = [variable for _, variable in read if is_argument_only(variable)]

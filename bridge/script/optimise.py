@@ -174,7 +174,8 @@ def _drop_idle(program: Program) -> None:
     for body in program.probes:
         derived = body.derived
         own = derived is not None and not any(b.script.tapset for b in body.blocks)
-        if derived is None or not own or not all(_empty(b.block) for b in body.blocks):
+        idle = all(_empty(b.block) for b in body.blocks) and _always(program, body)
+        if derived is None or not own or not idle:
             kept.append(body)
             continue
         name = derived.expansion.point.partition("(")[0].partition(".")[0]
@@ -183,6 +184,13 @@ def _drop_idle(program: Program) -> None:
     program.probes = kept
     if not kept:
         program.sink.report(errors.semantic("no probes found"))
+
+
+def _always(program: Program, body: Body) -> bool:
+    """Whether a probe has no condition that could be false; to look at one is not idle."""
+    folder = Folder(place_of(program, body.derived), program.sink.report)
+    answers = [folder.expr(condition.expr) for condition in body.conditions]
+    return all(isinstance(answer, ast.Number) and answer.value for answer in answers)
 
 
 class _Sweep:
