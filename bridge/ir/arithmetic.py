@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-T = TypeVar("T", int, bytes)
+T = TypeVar("T", int, bytes, str)
 MASK = (1 << 64) - 1
 SIGN = 1 << 63
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from bridge.ir.arithmetic import calculate, compare, wrap
 from bridge.script import ast, errors
 from bridge.script.lex import evaluate
 from bridge.script.walk import rebuild
@@ -17,53 +18,9 @@ if TYPE_CHECKING:
 
     from bridge.diagnostics import Diagnostic
 
-_WRAP = 1 << 64
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
-
-
-def wrap(value: int) -> int:
-    """The value as a signed 64-bit integer."""
-    return (value + (1 << 63)) % _WRAP - (1 << 63)
-
-
-def number(value: int, node: ast.Expr) -> ast.Number:
-    """A number in the place of an expression."""
-    return ast.Number(value, span=node.span, token=node.token)
-
-
-def _divide(left: int, right: int) -> int:
-    quotient = abs(left) // abs(right)
-    return wrap(quotient if (left < 0) == (right < 0) else -quotient)
-
-
-def _count(value: int) -> int:
-    """By how much a constant shift shifts: the machine takes 64 for 0."""
-    return min(max(value, 0), 64) & 63
-
-
-_NUMBERS: dict[str, Callable[[int, int], int]] = {
-    "+": lambda a, b: wrap(a + b),
-    "-": lambda a, b: wrap(a - b),
-    "*": lambda a, b: wrap(a * b),
-    "/": _divide,
-    "%": lambda a, b: wrap(a - _divide(a, b) * b),
-    "&": lambda a, b: a & b,
-    "|": lambda a, b: a | b,
-    "^": lambda a, b: a ^ b,
-    "<<": lambda a, b: wrap(a << _count(b)),
-    ">>": lambda a, b: a >> _count(b),
-    "&&": lambda a, b: int(bool(a) and bool(b)),
-    "||": lambda a, b: int(bool(a) or bool(b)),
-}
-_COMPARISONS: dict[str, Callable[[int], bool]] = {
-    "<": lambda order: order < 0,
-    ">": lambda order: order > 0,
-    "<=": lambda order: order <= 0,
-    ">=": lambda order: order >= 0,
-    "==": lambda order: order == 0,
-    "!=": lambda order: order != 0,
-}
 _SHIFTS = frozenset({"<<", ">>"})
+_COMPARISONS = frozenset({"<", ">", "<=", ">=", "==", "!="})
 _LEFT_DECIDES = {("*", 0): 0, ("&", 0): 0, (">>", 0): 0, ("<<", 0): 0, ("|", -1): -1}
 _LEFT_DECIDES[">>", -1] = -1
 _RIGHT_DECIDES = {("*", 0): 0, ("&", 0): 0, ("%", 1): 0, ("%", -1): 0, ("|", -1): -1}
@@ -74,6 +31,11 @@ _RIGHT_NEUTRAL = {0: ("+", "-", "|", "^"), 1: ("*", "/"), -1: ("&",)}
 _BOUNDS = {("<", _LEAST): 0, (">=", _LEAST): 1, (">", _MOST): 0, ("<=", _MOST): 1}
 """What a comparison gives with this on its right side."""
 _TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+
+
+def number(value: int, node: ast.Expr) -> ast.Number:
+    """A number in the place of an expression."""
+    return ast.Number(value, span=node.span, token=node.token)
 
 
 class Constants:
@@ -165,12 +127,9 @@ class Constants:
         if node.op == ">>>":
             message = "unsupported binary operator >>>"
             self._report(errors.semantic(message, node.token, "operator '>>>'"))
-        elif node.op in _NUMBERS and (right or node.op not in {"/", "%"}):
-            return number(_NUMBERS[node.op](left, right), node)
-        elif node.op in _COMPARISONS:
-            order = (left > right) - (left < right)
-            return number(int(_COMPARISONS[node.op](order)), node)
-        return node
+            return node
+        value = _value(node.op, left, right)
+        return node if value is None else number(value, node)
 
 
 def _asked(node: ast.Node) -> ast.Expr | None:
@@ -210,10 +169,21 @@ def _one_sided(node: ast.Binary, idle: Callable[[ast.Expr], bool]) -> ast.Expr:
     return node if result is None or not idle(other) else number(result, node)
 
 
+def _value(op: str, left: int, right: int) -> int | None:
+    """What an operation on two numbers gives; None for a division by 0, and for texts."""
+    if op in _COMPARISONS:
+        return compare(op, left, right)
+    if op in {"&&", "||"}:
+        return int(bool(left and right)) if op == "&&" else int(bool(left or right))
+    if op in _SHIFTS:
+        right = min(max(right, 0), 64)  # by 64 the machine does not shift at all
+    return calculate(op, left, right) if op != "." else None
+
+
 def _strings(node: ast.Binary, left: str, right: str) -> ast.Expr:
     """Of texts as written, so that an escaped letter is not the letter itself."""
     if node.op in _COMPARISONS:
-        return number(int(_COMPARISONS[node.op]((left > right) - (left < right))), node)
+        return number(compare(node.op, left, right), node)
     if node.op != ".":
         return node
     raw = left + right

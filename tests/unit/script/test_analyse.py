@@ -359,3 +359,9 @@ def test_under_a_condition_that_is_never_true_nothing_is_written(check) -> None:
     typed = check("global n probe begin if (0) { n = 1 } probe end { println(1) }").typed
     assert typed.globals == ()
     assert [probe.script_point for probe in typed.probes] == ["begin", "end"]
+
+
+def test_numbers_are_no_texts_where_constants_are_folded_first(check) -> None:
+    for text in ("println(1 . 2)", "println(4 / 0 . 2)", 'println("a" + "b")'):
+        found = check(f'probe process("demo").mark("hit") {{ {text} }}')
+        assert found.errors[0].startswith(("type mismatch", "invalid"))
