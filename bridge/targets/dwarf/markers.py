@@ -22,8 +22,7 @@ def place_marker(
     elf, function = image.elf, place.function
     address = place.address
     if address == function.entry:
-        low, high = next(r for r in function.ranges if r[0] <= address < r[1])
-        address += entry_skip(elf, address, high - low)
+        address += entry_skip(elf, address, function.room_behind(address))
     offset = elf.file_offset(address)
     if offset is None:
         return None

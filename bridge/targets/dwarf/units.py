@@ -80,13 +80,20 @@ class Function:
         """Whether an address lies in its code."""
         return any(low <= address < high for low, high in self.ranges)
 
+    def room_behind(self, address: int) -> int:
+        """The bytes of its code from an address on; 0 if it lies outside.
+
+        An inlined copy may be entered outside of its ranges, or in an empty one.
+        """
+        return next((high - address for low, high in self.ranges if low <= address < high), 0)
+
     @cached_property
     def start(self) -> int:
         """Where SystemTap puts a probe on it: behind the prologue of unoptimised code."""
         if self.inlined or self.unit.is_optimised:
             return self.entry
-        low, high = next(r for r in self.ranges if r[0] <= self.entry < r[1])
-        return prologue_end(self.unit.rows, low, high, self.file)
+        end = self.entry + self.room_behind(self.entry)
+        return prologue_end(self.unit.rows, self.entry, end, self.file)
 
 
 class Unit:
