@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bridge.trace.ctf.reader import CtfReader
-    from bridge.trace.ctf.reader import Selection as CtfSelection
     from bridge.trace.ctf.text import TextOptions
-    from bridge.trace.ltt.reader import LttReader
-    from bridge.trace.ltt.reader import Selection as LttSelection
     from bridge.trace.model import Event, Reader, StreamStatistics
+    from bridge.trace.selection import Selection
 
 LINES = 2048
 NS_PER_S = 1_000_000_000
@@ -98,13 +96,13 @@ def _check_usage(arguments: argparse.Namespace) -> None:
 
 def _check_channels(reader: Reader, wanted: Iterable[str]) -> None:
     """Refuse channels that the trace does not have; only LTT and CTF know theirs."""
-    from bridge.trace.ctf.reader import channel_of
     from bridge.trace.ltt.reader import LttReader
+    from bridge.trace.selection import channel_of
 
     if isinstance(reader, LttReader):
         known = names = {stream.channel for stream in reader.tables.streams}
     else:
-        files = {file.name for ctf in _ctf_readers(reader) for file in ctf.cursor.files}
+        files = {file.name for ctf in _ctf_readers(reader) for file in ctf.files}
         names = {channel_of(name) for name in files}
         known = names | files
     for name in wanted if known else ():
@@ -193,7 +191,7 @@ def _lttv_lines(reader: Reader, arguments: argparse.Namespace) -> Iterator[str]:
     if not isinstance(reader, LttReader):
         raise UsageError(f"--format lttv is for LTT traces; this one is {reader.format}")
     line = lttv_line(reader.format)
-    for event, place in reader.placed_events(_ltt_selection(reader, arguments)):
+    for event, place in reader.placed_events(_selection(reader, arguments)):
         yield line(event, place)
 
 
@@ -207,7 +205,7 @@ def _select(reader: Reader, arguments: argparse.Namespace) -> Iterable[Event]:
         from bridge.trace.ltt.reader import LttReader
 
         if isinstance(reader, LttReader):
-            return reader.events(_ltt_selection(reader, arguments))
+            return reader.events(_selection(reader, arguments))
         from bridge.trace.select import matching
 
         return matching(reader, _selection(reader, arguments))
@@ -217,8 +215,8 @@ def _select(reader: Reader, arguments: argparse.Namespace) -> Iterable[Event]:
     return reader
 
 
-def _selection(reader: Reader, arguments: argparse.Namespace) -> CtfSelection:
-    from bridge.trace.ctf.reader import Selection
+def _selection(reader: Reader, arguments: argparse.Namespace) -> Selection:
+    from bridge.trace.selection import Selection
 
     whole = Selection()
     day = _Day(reader)
@@ -228,26 +226,6 @@ def _selection(reader: Reader, arguments: argparse.Namespace) -> CtfSelection:
         arguments.event,
         arguments.cpu,
         arguments.channel,
-    )
-
-
-def _ltt_selection(reader: LttReader, arguments: argparse.Namespace) -> LttSelection:
-    from fnmatch import fnmatchcase
-
-    from bridge.trace.ltt.reader import EVERYTHING, Selection
-
-    day = _Day(reader)
-    names = arguments.event and {
-        name
-        for name in reader.event_classes
-        if any(fnmatchcase(name, pattern) for pattern in arguments.event)
-    }
-    return Selection(
-        _moment(arguments.begin, day, EVERYTHING.begin_ns),
-        _moment(arguments.end, day, EVERYTHING.end_ns),
-        arguments.channel,
-        names,
-        arguments.cpu,
     )
 
 
@@ -291,7 +269,7 @@ def _statistics(reader: Reader, arguments: argparse.Namespace) -> dict[str, Stre
     from bridge.trace.ltt.reader import LttReader
 
     if isinstance(reader, LttReader):
-        return reader.statistics(_ltt_selection(reader, arguments))
+        return reader.statistics(_selection(reader, arguments))
     if _ctf_readers(reader) and not arguments.cpu:
         _select(reader, arguments)
         return reader.statistics()

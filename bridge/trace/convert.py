@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from bridge._native import lib
 from bridge.errors import TraceError
 from bridge.trace.ltt.cursor import NONE
-from bridge.trace.ltt.reader import EVERYTHING, LttReader
+from bridge.trace.ltt.reader import LttReader
 from bridge.trace.ltt.write import Route, TraceWriter, WriteOptions
+from bridge.trace.selection import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

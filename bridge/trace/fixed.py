@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.diagnostics import Diagnostic, FileOffset, Severity
 from bridge.errors import TraceError
+from bridge.handles import Opened
 from bridge.trace import model
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ class FixedReader:
         self._payload = _type(layout.record)
         self._classes: dict[int, model.EventClass] = {}
         self._reported: set[Path] = set()
+        self._opened = Opened(f"the {layout.name} trace")
         self.format = f"fixed-{layout.name}"
         self.diagnostics: list[Diagnostic] = []
         self.attributes: Mapping[str, str] = {"frequency": str(layout.frequency)}
@@ -212,7 +214,7 @@ class FixedReader:
         import heapq
 
         streams = [self._events(path) for path in self._paths]
-        return heapq.merge(*streams, key=lambda event: event.timestamp_ns)
+        return self._opened.guard(heapq.merge(*streams, key=lambda event: event.timestamp_ns))
 
     def statistics(self) -> dict[str, model.StreamStatistics]:
         """Totals per file, by a full pass."""
@@ -223,7 +225,8 @@ class FixedReader:
         return {name: counted.get(name, model.StreamStatistics()) for name in names}
 
     def close(self) -> None:
-        """Nothing to release: files are open only while they are read."""
+        """Give nothing more. Files are open only while they are read."""
+        self._opened.close()
 
     def __enter__(self) -> FixedReader:
         return self

@@ -6,6 +6,8 @@ import heapq
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bridge.handles import Opened
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
@@ -19,6 +21,7 @@ class MergedReader:
 
     def __init__(self, readers: Sequence[tuple[str, Reader]]) -> None:
         self.readers = tuple(readers)
+        self._opened = Opened("the trace")
         formats = {reader.format for _, reader in readers}
         self.format = formats.pop() if len(formats) == 1 else "several"
         self.event_classes: dict[str, EventClass] = {}
@@ -36,10 +39,11 @@ class MergedReader:
 
     def __iter__(self) -> Iterator[Event]:
         rows = [_labelled(label, reader) for label, reader in self.readers]
-        yield from heapq.merge(*rows, key=lambda event: event.timestamp_ns)
+        return self._opened.guard(heapq.merge(*rows, key=lambda event: event.timestamp_ns))
 
     def statistics(self) -> dict[str, StreamStatistics]:
         """Totals per stream of all traces."""
+        self._opened.check()
         return {
             f"{label}/{stream}": statistics
             for label, reader in self.readers
@@ -47,7 +51,8 @@ class MergedReader:
         }
 
     def close(self) -> None:
-        """Release the files."""
+        """Give nothing more, and release the files."""
+        self._opened.close()
         for _, reader in self.readers:
             reader.close()
 

@@ -5,29 +5,27 @@ LTT and CTF readers select in C. The rule: what is selected here is what they wo
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from bridge.trace.ctf.reader import Selection, channel_of
 from bridge.trace.model import StreamStatistics
+from bridge.trace.selection import EVERYTHING, channel_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bridge.trace.model import Event, Reader
+    from bridge.trace.selection import Selection
 
 
 def matching(events: Iterable[Event], selection: Selection) -> Iterator[Event]:
     """The selected ones of some events."""
     for event in events:
-        time, names, channels = event.timestamp_ns, selection.names, selection.channels
-        keep = (
-            selection.begin_ns <= time <= selection.end_ns
-            and (names is None or any(fnmatchcase(event.event_class.name, n) for n in names))
-            and (selection.cpus is None or event.cpu in selection.cpus)
-            and (channels is None or {event.stream, channel_of(event.stream)} & set(channels))
-        )
-        if keep:
+        if (
+            selection.begin_ns <= event.timestamp_ns <= selection.end_ns
+            and selection.has_name(event.event_class.name)
+            and selection.has_cpu(event.cpu)
+            and selection.has_stream(event.stream, channel_of(event.stream))
+        ):
             yield event
 
 
@@ -46,7 +44,7 @@ def tally(events: Iterable[Event]) -> dict[str, StreamStatistics]:
 def selected_statistics(reader: Reader, selection: Selection) -> dict[str, StreamStatistics]:
     """The reader's statistics with only the selected events counted."""
     found = reader.statistics()
-    if selection == Selection():
+    if selection == EVERYTHING:
         return found
     counted = tally(matching(reader, selection))
     for name, stream in found.items():

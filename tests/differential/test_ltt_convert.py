@@ -16,9 +16,10 @@ from bridge.errors import TraceError
 from bridge.trace import convert, model
 from bridge.trace.columns import columns
 from bridge.trace.ltt import open_ltt
-from bridge.trace.ltt.reader import LttReader, Selection
+from bridge.trace.ltt.reader import LttReader
 from bridge.trace.ltt.write import WriteOptions
 from bridge.trace.open import open_trace
+from bridge.trace.selection import Selection
 from tests.differential.test_ltt_expected import compare, expected, unpack
 
 pytestmark = pytest.mark.shared

@@ -33,7 +33,6 @@ BATCH = 4096
 SLOTS = 1 << 16
 MAX_SLOTS = 1 << 28
 NOTES = 256
-END = (1 << 63) - 1
 
 DAMAGE: dict[int, tuple[str, str]] = {
     lib.MB_CTF_BAD_MAGIC: ("bad-magic", "no packet starts here"),
@@ -173,7 +172,7 @@ def stream_files(folder: Path) -> list[Path]:
 
 
 class Cursor:
-    """All streams of a folder in order of time. Text in slots is good until `close`."""
+    """All streams of a folder in order of time. Text in slots is good as long as this lives."""
 
     def __init__(self, folder: Path, result: Plan) -> None:
         self.plan = result
@@ -186,7 +185,8 @@ class Cursor:
         handle = lib.mb_ctf_open(native)
         if handle == ffi.NULL:
             raise TraceError(f"{folder}: the metadata describes no stream that can be read")
-        self.handle: Any = handle
+        # Freed when nothing holds it: an iterator that was left behind may still look at it.
+        self.handle: Any = ffi.gc(handle, lib.mb_ctf_close)
         for path in stream_files(folder):
             self._add(path)
         self._rank()
@@ -196,7 +196,6 @@ class Cursor:
         if code >= 0:
             self.files.append(path)
         elif path.stat().st_size:
-            self.close()
             raise TraceError(f"{path}: {os.strerror(-code)}")
 
     def _rank(self) -> None:
@@ -221,6 +220,11 @@ class Cursor:
 
     def batches(self) -> Iterator[tuple[list[RawEvent], list[int]]]:
         """Events and their slots, some thousand at a time."""
+        for events, slots in self.buffers():
+            yield _raw_events(events), memoryview(slots).cast("q").tolist()
+
+    def buffers(self) -> Iterator[tuple[Any, Any]]:
+        """The memory of events and of their slots, which is good until the next."""
         while True:
             count = lib.mb_ctf_next(
                 self.handle, self._events, BATCH, self._slots, self._slot_count
@@ -230,8 +234,10 @@ class Cursor:
                 self._more_slots()
             elif count > 0:
                 last = self._events[count - 1]
-                slots = ffi.unpack(self._slots, last.slot + last.slots)
-                yield _raw_events(ffi.buffer(self._events, count * EVENT_BYTES)), slots
+                yield (
+                    ffi.buffer(self._events, count * EVENT_BYTES),
+                    ffi.buffer(self._slots, (last.slot + last.slots) * 8),
+                )
             elif not noted:
                 return
 
@@ -287,7 +293,5 @@ class Cursor:
         return Diagnostic(code, text, severity=Severity.WARNING, phase="trace", file=where)
 
     def close(self) -> None:
-        """Unmap the files."""
-        if self.handle != ffi.NULL:
-            lib.mb_ctf_close(self.handle)
-            self.handle = ffi.NULL
+        """Unmap the files now; for an owner that has lent it to nobody."""
+        ffi.release(self.handle)

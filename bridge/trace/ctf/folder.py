@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
+from bridge.handles import Handle
 from bridge.trace.ctf.layout import Assembler, Scope, native_ops, native_ranges
 
 if TYPE_CHECKING:
@@ -43,8 +44,14 @@ class Folder:
             raise TraceError(f"{path}: {error.strerror}") from None
         handle = lib.mb_ctf_writer_create(os.fsencode(path), self.uuid.bytes, packet_bytes)
         if handle == ffi.NULL:
+            self._metadata.close()
             raise TraceError(f"{path}: cannot be written")
-        self.handle: Any = handle
+        self.writer = Handle(handle, lib.mb_ctf_writer_close, f"{path}: the trace")
+
+    @property
+    def handle(self) -> Any:  # noqa: ANN401 - of cffi
+        """The C writer, for an owner that uses it from one thread; TraceError after `close`."""
+        return self.writer.pointer
 
     def describe(self, text: str) -> None:
         """Append to the metadata; it is on disk at once."""
@@ -64,21 +71,31 @@ class Folder:
             assembler.scope(scope, struct)
         ops, count = native_ops(assembler.ops)
         ranges, range_count = native_ranges(assembler.ranges)
-        index = lib.mb_ctf_writer_add_class(
-            self.handle, number, ops, count, ranges, range_count, assembler.variables
-        )
+        with self.writer as handle:
+            index = lib.mb_ctf_writer_add_class(
+                handle, number, ops, count, ranges, range_count, assembler.variables
+            )
         if index < 0:
             raise TraceError(f"{self.path}: event class {number}: {explain(index)}")
         return index
 
     def add_stream(self, name: str, stream_class: int, instance: int, cpu: int) -> int:
         """Declare a stream; its file is made with its first packet. Its index."""
-        index = lib.mb_ctf_writer_add_stream(
-            self.handle, os.fsencode(name), stream_class, instance, cpu
-        )
+        with self.writer as handle:
+            index = lib.mb_ctf_writer_add_stream(
+                handle, os.fsencode(name), stream_class, instance, cpu
+            )
         if index < 0:
             raise TraceError(f"{self.path / name}: {explain(index)}")
         return index
+
+    def close(self, clock: int) -> None:
+        """Finish all packets and the metadata; nothing, if that was done before."""
+        with self.writer:
+            code = self.writer.close(clock)
+            self.close_metadata()
+        if code:
+            raise self.failure(code)
 
     def close_metadata(self) -> None:
         """Finish the metadata."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
-from bridge.trace.ctf.cursor import END, Cursor, Plan, RawEvent, plan
+from bridge.handles import Opened
+from bridge.trace.ctf.cursor import Cursor, Plan, RawEvent, plan
 from bridge.trace.ctf.layout import Scope
 from bridge.trace.ctf.metadata import describe, unpack
 from bridge.trace.ctf.shown import Shown, references
 from bridge.trace.ctf.values import decoder
 from bridge.trace.model import Event, EventClass, StreamStatistics, Struct, Value
+from bridge.trace.selection import EVERYTHING, Selection, channel_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -36,35 +35,24 @@ def load_plan(folder: Path) -> Plan:
     return plan(describe(unpack(raw, str(metadata)), str(metadata)), str(metadata))
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which events to give: by time (ns, both ends included), name, CPU, channel. None: all.
-
-    Names may have wildcards. A channel is a stream's name, or that without its CPU's number.
-    """
-
-    begin_ns: int = -END
-    end_ns: int = END
-    names: Collection[str] | None = None
-    cpus: Collection[int] | None = None
-    channels: Collection[str] | None = None
-
-
-def channel_of(stream: str) -> str:
-    """`channel0` of `channel0_3`; LTTng adds the number of the file where files are rotated."""
-    return re.sub(r"(_\d+){1,2}$", "", stream)
-
-
 class CtfReader:
-    """An open trace folder; see `bridge.trace.model.Reader`."""
+    """An open trace folder; see `bridge.trace.model.Reader`.
+
+    Each iteration has a cursor of its own, so several threads may iterate at once;
+    `diagnostics` are those of the latest one.
+    """
 
     format = FORMAT
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.plan = load_plan(folder)
-        self.cursor = Cursor(folder, self.plan)
-        self._selection = Selection()
+        self.opened = Opened(f"{folder}: the trace")
+        first = Cursor(folder, self.plan)
+        self.files = tuple(first.files)
+        self._unused = [first]
+        self._diagnostics = first.diagnostics
+        self._selection = EVERYTHING
         self.environment = self.plan.description.environment
         self.attributes = {name: str(value) for name, value in self.environment.items()}
         self.event_classes: dict[str, EventClass] = {}
@@ -74,41 +62,54 @@ class CtfReader:
     @property
     def diagnostics(self) -> list[Diagnostic]:
         """Damage and losses met so far."""
-        return self.cursor.diagnostics
+        return self._diagnostics
 
     def select(self, selection: Selection) -> None:
         """From the next iteration on, give only what is selected."""
         self._selection = selection
-        handle = self.cursor.handle
+
+    def cursor(self, selection: Selection | None = None) -> Cursor:
+        """A cursor at the start of what is selected, whose diagnostics are the reader's now."""
+        self.opened.check()
+        try:
+            cursor = self._unused.pop()
+        except IndexError:
+            cursor = Cursor(self.folder, self.plan)
+        self._apply(selection or self._selection, cursor)
+        self._diagnostics = cursor.diagnostics
+        return cursor
+
+    def _apply(self, selection: Selection, cursor: Cursor) -> None:
+        handle = cursor.handle
         lib.mb_ctf_set_range(handle, selection.begin_ns, selection.end_ns)
-        names, channels = selection.names, selection.channels
         for index, event in enumerate(self.plan.events):
-            keep = names is None or any(fnmatchcase(event.event.name, n) for n in names)
-            lib.mb_ctf_want(handle, index, keep)
-        for index, path in enumerate(self.cursor.files):
-            keep = channels is None or bool({path.name, channel_of(path.name)} & set(channels))
+            lib.mb_ctf_want(handle, index, selection.has_name(event.event.name))
+        for index, path in enumerate(cursor.files):
+            keep = selection.has_stream(path.name, channel_of(path.name))
             lib.mb_ctf_want_stream(handle, index, keep)
 
     def keeps(self, raw: RawEvent) -> bool:
         """Whether an event of a batch is on a CPU that is selected."""
-        return self._selection.cpus is None or raw.cpu in self._selection.cpus
+        return self._selection.has_cpu(raw.cpu)
 
     def __iter__(self) -> Iterator[Event]:
-        self.cursor.rewind()
-        takers = _Takers(self)
-        for events, slots in self.cursor.batches():
+        return self.opened.guard(self._events(self.cursor()))
+
+    def _events(self, cursor: Cursor) -> Iterator[Event]:
+        takers = _Takers(self, cursor)
+        for events, slots in cursor.batches():
             for raw in events:
                 if self.keeps(raw):
                     yield takers.event(raw, slots)
 
     def statistics(self) -> dict[str, StreamStatistics]:
         """Totals per stream, by a full pass."""
-        self.cursor.rewind()
-        counts = self.cursor.count()
+        cursor = self.cursor()
+        counts = cursor.count()
         result = {}
         totals = ffi.new("struct mb_ctf_totals *")
-        for stream, path in enumerate(self.cursor.files):
-            lib.mb_ctf_totals(self.cursor.handle, stream, totals)
+        for stream, path in enumerate(cursor.files):
+            lib.mb_ctf_totals(cursor.handle, stream, totals)
             by_name: dict[str, int] = {}
             for event, count in zip(self.plan.events, counts[stream], strict=True):
                 if count:
@@ -120,8 +121,9 @@ class CtfReader:
         return result
 
     def close(self) -> None:
-        """Unmap the files."""
-        self.cursor.close()
+        """Give nothing more. A file stays mapped while an iterator that read it is kept."""
+        self.opened.close()
+        self._unused.clear()
 
     def __enter__(self) -> CtfReader:
         return self
@@ -139,11 +141,11 @@ class CtfReader:
 class _Takers:
     """Makes events of slots; one function per structure, packets' contexts kept by stream."""
 
-    def __init__(self, reader: CtfReader) -> None:
+    def __init__(self, reader: CtfReader, cursor: Cursor) -> None:
         streams = {stream.id: stream for stream in reader.plan.streams}
-        self._cursor = reader.cursor
+        self._cursor = cursor
         self._classes = [event.event for event in reader.plan.events]
-        self._names = [path.name for path in reader.cursor.files]
+        self._names = [path.name for path in cursor.files]
         self._takers = [
             [
                 decoder(struct) if struct is not None else None

@@ -33,7 +33,7 @@ from bridge.trace.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from bridge.trace.ctf.cursor import RawEvent
+    from bridge.trace.ctf.cursor import Cursor, RawEvent
     from bridge.trace.ctf.reader import CtfReader
 
     Slots = Any
@@ -338,20 +338,23 @@ class Lines:
             packet = _scope(Scope.PACKET_CONTEXT, stream.packet_context, referenced)
             head = f"{origin}{event.event.name or '<unknown>'}: "
             self._classes.append((bool(stream.clock), head, packet, printers))
-        self._packets: dict[int, tuple[int, str]] = {}
 
     def __iter__(self) -> Iterator[Line]:
-        self._reader.cursor.rewind()
-        for events, slots in self._reader.cursor.batches():
+        cursor = self._reader.cursor()
+        return self._reader.opened.guard(self._lines(cursor))
+
+    def _lines(self, cursor: Cursor) -> Iterator[Line]:
+        packets = _Packets(cursor)
+        for events, slots in cursor.batches():
             for raw in events:
                 if self._reader.keeps(raw):
-                    yield self._line(raw, slots)
+                    yield self._line(raw, slots, packets)
 
-    def _line(self, raw: RawEvent, slots: Slots) -> Line:
+    def _line(self, raw: RawEvent, slots: Slots, packets: _Packets) -> Line:
         timed, head, packet, printers = self._classes[raw.event_class]
         parts = []
         if packet is not None:
-            parts.append(self._packet(raw, packet[0]))
+            parts.append(packets.text(raw, packet[0]))
         at = raw.slot
         for printer in printers:
             if printer is None:
@@ -361,12 +364,21 @@ class Lines:
                 parts.append(shown)
         return raw.time_ns, raw.clock, timed, head + ", ".join(parts)
 
-    def _packet(self, raw: RawEvent, printer: Printer) -> str:
-        known = self._packets.get(raw.stream)
+
+class _Packets:
+    """The contexts of the packets that a cursor is in, as text."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self._texts: dict[int, tuple[int, str]] = {}
+
+    def text(self, raw: RawEvent, printer: Printer) -> str:
+        """The context of an event's packet."""
+        known = self._texts.get(raw.stream)
         if known is None or known[0] != raw.packet:
-            slots = self._reader.cursor.packet_context(raw.stream, raw.packet)
+            slots = self._cursor.packet_context(raw.stream, raw.packet)
             known = raw.packet, printer(slots, 0)[0]
-            self._packets[raw.stream] = known
+            self._texts[raw.stream] = known
         return known[1]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge._native import lib
 from bridge.errors import TraceError
@@ -62,7 +62,6 @@ class CtfWriter:
         self._stream_classes: set[int] = set()
         self._numbers = [0, 0]
         self._last = 0
-        self._closed = False
         entries = {tsdl.identifier(name): value for name, value in (environment or {}).items()}
         self._folder.describe(tsdl.header(str(self._folder.uuid), entries))
         description = "nanoseconds since the origin of the events' time"
@@ -70,13 +69,11 @@ class CtfWriter:
 
     def write(self, events: Event | Iterable[Event]) -> None:
         """Append one event, or all of a trace; times must not go back within a stream."""
-        if isinstance(events, Event):
-            self._write(events)
-            return
-        for event in events:
-            self._write(event)
+        for event in (events,) if isinstance(events, Event) else events:
+            with self._folder.writer as handle:
+                self._write(event, handle)
 
-    def _write(self, event: Event) -> None:
+    def _write(self, event: Event, handle: Any) -> None:  # noqa: ANN401 - of cffi
         if event.timestamp_ns < 0:
             raise TraceError(f"{event.event_class.name}: time {event.timestamp_ns} is negative")
         stream = self._stream(event)
@@ -89,7 +86,7 @@ class CtfWriter:
         except (TypeError, KeyError, OverflowError) as error:
             raise TraceError(f"{event.event_class.name}: {error}") from error
         code = lib.mb_ctf_write(
-            self._folder.handle,
+            handle,
             stream,
             class_.index,
             event.timestamp_ns,
@@ -121,7 +118,8 @@ class CtfWriter:
 
     def lost(self, stream: str, cpu: int, total: int) -> None:
         """So many events of a stream that was written to were lost so far."""
-        lib.mb_ctf_writer_lost(self._folder.handle, self._streams[stream, cpu], total)
+        with self._folder.writer as handle:
+            lib.mb_ctf_writer_lost(handle, self._streams[stream, cpu], total)
 
     # --- classes ---
 
@@ -157,13 +155,8 @@ class CtfWriter:
 
     def close(self) -> None:
         """Finish all packets and the metadata."""
-        if self._closed:
-            return
-        self._closed = True
-        code = lib.mb_ctf_writer_close(self._folder.handle, self._last)
-        self._folder.close_metadata()
-        if code:
-            raise self._folder.failure(code)
+        if not self._folder.writer.closed:
+            self._folder.close(self._last)
 
     def __enter__(self) -> CtfWriter:
         return self

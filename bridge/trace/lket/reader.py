@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bridge.diagnostics import Diagnostic, FileOffset, Severity
 from bridge.errors import TraceError
 from bridge.formats import lket
+from bridge.handles import Opened
 from bridge.trace import model
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ class LketReader:
         self.format = "lket"
         self.diagnostics: list[Diagnostic] = []
         self._reported: set[tuple[str, int]] = set()
+        self._opened = Opened(f"{path}: the trace")
         self.attributes: Mapping[str, str] = {
             "version": f"{self._header.major}.{self._header.minor}",
             "timing": str(self._header.timing),
@@ -293,7 +295,7 @@ class LketReader:
 
     def __iter__(self) -> Iterator[model.Event]:
         streams = [self._events(file) for file in self._files]
-        return heapq.merge(*streams, key=lambda event: event.timestamp_ns)
+        return self._opened.guard(heapq.merge(*streams, key=lambda event: event.timestamp_ns))
 
     def statistics(self) -> dict[str, model.StreamStatistics]:
         """Totals per CPU, by a full pass."""
@@ -302,7 +304,8 @@ class LketReader:
         return tally(self)
 
     def close(self) -> None:
-        """Nothing to release: files are open only while they are read."""
+        """Give nothing more. Files are open only while they are read."""
+        self._opened.close()
 
     def __enter__(self) -> LketReader:
         return self

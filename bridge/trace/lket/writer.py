@@ -6,10 +6,12 @@ own is touched. The rule: LKET's integers are signed, so an unsigned one takes t
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import TYPE_CHECKING, BinaryIO
 
 from bridge.errors import TraceError
 from bridge.formats import lket
+from bridge.handles import Opened
 from bridge.trace import model
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class LketWriter:
         if any(path.iterdir()):
             raise TraceError(f"{path}: not empty")
         self._path = path
+        self._lock = RLock()
+        self._opened = Opened(f"{path}: the trace")
         self._big = big_endian
         self._files: dict[int, BinaryIO] = {}
         self._sequence: dict[int, int] = {}
@@ -103,6 +107,11 @@ class LketWriter:
 
     def write(self, event: model.Event) -> None:
         """Append one event."""
+        with self._lock:
+            self._opened.check()
+            self._write(event)
+
+    def _write(self, event: model.Event) -> None:
         known = self._keys.get(event.event_class)
         if known is None:
             known = self._keys[event.event_class] = self._register(event)
@@ -126,9 +135,10 @@ class LketWriter:
 
     def close(self) -> None:
         """Close the files."""
-        for file in self._files.values():
-            file.close()
-        self._files = {}
+        with self._lock:
+            self._opened.close()
+            for file in self._files.values():
+                file.close()
 
     def __enter__(self) -> LketWriter:
         return self

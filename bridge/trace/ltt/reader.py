@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 
 from bridge._native import lib
 from bridge.diagnostics import Diagnostic, FileOffset, Severity
+from bridge.handles import Opened
 from bridge.trace import model
 from bridge.trace.ltt import payload
 from bridge.trace.ltt.cursor import NONE, ClassEntry, Cursor, Damage, RawEvent, Tables
+from bridge.trace.selection import END_OF_TIME, EVERYTHING, Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-END_OF_TIME = (1 << 64) - 1
+_LAST_NS = (1 << 64) - 1
 
 DAMAGE_CODES = {
     lib.MB_LTT_BAD_MAGIC: ("ltt-bad-magic", "no sub-buffer starts here"),
@@ -36,20 +38,6 @@ DAMAGE_CODES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Which events to give: by time (ns, inclusive), channel, full name, CPU. None: all."""
-
-    begin_ns: int = 0
-    end_ns: int = END_OF_TIME
-    channels: Collection[str] | None = None
-    names: Collection[str] | None = None
-    cpus: Collection[int] | None = None
-
-
-EVERYTHING = Selection()
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """Where an event was in its file, for text dumps."""
 
@@ -57,6 +45,19 @@ class Place:
     offset: int
     id: int
     payload: bytes
+
+
+def _range(selection: Selection) -> tuple[int, int]:
+    """The times of a selection, unsigned as C has them; there is nothing before 0."""
+    if selection.end_ns < 0:
+        return 1, 0
+    end = _LAST_NS if selection.end_ns == END_OF_TIME else selection.end_ns
+    return max(0, selection.begin_ns), end
+
+
+def _place(raw: RawEvent, arena: memoryview) -> Place:
+    data = bytes(arena[raw.payload : raw.payload + raw.size])
+    return Place(raw.block, raw.offset, raw.id, data)
 
 
 class LttReader:
@@ -79,6 +80,7 @@ class LttReader:
             classes.setdefault(entry.event_class.name, entry.event_class)
         self._reported: set[tuple[str, int]] = set()
         self._unknown: dict[tuple[int, int], model.EventClass] = {}
+        self.opened = Opened(f"the {form} trace")
 
     # --- iteration ---
 
@@ -87,6 +89,7 @@ class LttReader:
 
     def select(self, selection: Selection) -> tuple[Cursor, Tables]:
         """A cursor that gives only what was selected, and its tables."""
+        self.opened.check()
         tables = self.tables
         if selection.channels is not None or selection.cpus is not None:
             tables = replace(
@@ -94,8 +97,7 @@ class LttReader:
                 streams=[
                     s
                     for s in tables.streams
-                    if (selection.channels is None or s.channel in selection.channels)
-                    and (selection.cpus is None or s.cpu in selection.cpus)
+                    if selection.has_stream(s.name, s.channel) and selection.has_cpu(s.cpu)
                 ],
             )
         unwanted: frozenset[int] = frozenset()
@@ -103,30 +105,28 @@ class LttReader:
             unwanted = frozenset(
                 index
                 for index, entry in enumerate(tables.classes)
-                if entry.event_class.name not in selection.names
+                if not selection.has_name(entry.event_class.name)
             )
         cursor = Cursor(tables, unwanted)
-        cursor.set_range(selection.begin_ns, selection.end_ns)
+        cursor.set_range(*_range(selection))
         return cursor, tables
 
     def events(self, selection: Selection = EVERYTHING) -> Iterator[model.Event]:
         """The selected events in order of time."""
-        for event, _ in self._walk(selection, lib.MB_LTT_WITH_FIELDS):
-            yield event
+        walked = self._walk(*self.select(selection), selection, lib.MB_LTT_WITH_FIELDS)
+        return self.opened.guard(event for event, _ in walked)
 
     def placed_events(
         self, selection: Selection = EVERYTHING
     ) -> Iterator[tuple[model.Event, Place]]:
         """The selected events with where they were and their payload bytes."""
         what = lib.MB_LTT_WITH_FIELDS | lib.MB_LTT_WITH_PAYLOAD
-        for event, (raw, arena) in self._walk(selection, what):
-            data = bytes(arena[raw.payload : raw.payload + raw.size])
-            yield event, Place(raw.block, raw.offset, raw.id, data)
+        walked = self._walk(*self.select(selection), selection, what)
+        return self.opened.guard((event, _place(*raw)) for event, raw in walked)
 
     def _walk(
-        self, selection: Selection, what: int
+        self, cursor: Cursor, tables: Tables, selection: Selection, what: int
     ) -> Iterator[tuple[model.Event, tuple[RawEvent, memoryview]]]:
-        cursor, tables = self.select(selection)
         known = [
             (e.event_class, payload.decoder(e.event_class.payload)) for e in tables.classes
         ]
@@ -249,7 +249,8 @@ class LttReader:
     # --- life ---
 
     def close(self) -> None:
-        """Release the files. Iterators that still run keep theirs until they end."""
+        """Give nothing more. A file stays mapped while an iterator that read it is kept."""
+        self.opened.close()
 
     def __enter__(self) -> LttReader:
         return self

@@ -10,10 +10,12 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
+from bridge.handles import Handle, Opened
 from bridge.trace.ltt import payload
 from bridge.trace.ltt.cursor import NONE, ClassEntry, Cursor, class_tables, layout_struct
 
@@ -98,31 +100,32 @@ class OutputFile:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         name = str(path).encode("utf8", "surrogateescape")
-        self.writer = lib.mb_ltt_create(
+        writer = lib.mb_ltt_create(
             name, layout_struct(layout), header, options.block_bytes, 4096, begin
         )
-        if self.writer == ffi.NULL:
+        if writer == ffi.NULL:
             raise TraceError(
                 f"{path}: cannot be written with sub-buffers of {options.block_bytes} bytes"
             )
+        self.writer = Handle(writer, lib.mb_ltt_finish, f"{path}: the trace")
         self.last = begin
 
     def classes(self, entries: list[ClassEntry]) -> None:
         """The event classes that `write` refers to by index."""
         c_classes, c_ops, count = class_tables(entries)
-        self._check(
-            lib.mb_ltt_write_classes(self.writer, c_classes, len(entries), c_ops, count)
-        )
+        with self.writer as writer:
+            self._check(lib.mb_ltt_write_classes(writer, c_classes, len(entries), c_ops, count))
 
     def write(self, index: int, number: int, tsc: int, flat: payload.Flat) -> None:
         """Append one event."""
         slots = ffi.new("int64_t[]", flat.slots or 1)
         arena = ffi.from_buffer("uint8_t[]", flat.arena) if flat.arena else ffi.NULL
-        self._check(
-            lib.mb_ltt_write(
-                self.writer, index, number, tsc, slots, len(flat.slots), arena, len(flat.arena)
+        with self.writer as writer:
+            self._check(
+                lib.mb_ltt_write(
+                    writer, index, number, tsc, slots, len(flat.slots), arena, len(flat.arena)
+                )
             )
-        )
         self.last = max(self.last, tsc)
 
     def _check(self, code: int) -> None:
@@ -131,17 +134,17 @@ class OutputFile:
 
     def lost(self, count: int) -> None:
         """Set the cumulative number of lost events."""
-        lib.mb_ltt_write_lost(self.writer, count & NONE)
+        with self.writer as writer:
+            lib.mb_ltt_write_lost(writer, count & NONE)
 
     def switch(self, tsc: int) -> None:
         """Close the sub-buffer and open the next."""
-        self._check(lib.mb_ltt_switch(self.writer, tsc))
+        with self.writer as writer:
+            self._check(lib.mb_ltt_switch(writer, tsc))
 
     def finish(self) -> None:
         """Close the file."""
-        writer, self.writer = self.writer, ffi.NULL
-        if writer != ffi.NULL:
-            self._check(lib.mb_ltt_finish(writer, self.last))
+        self._check(self.writer.close(self.last) or 0)
 
 
 class TraceWriter:
@@ -158,6 +161,8 @@ class TraceWriter:
         self._kept: list[model.EventClass] = []
         self._origin: int | None = 0 if options.use_tsc else None
         self._started = False
+        self._lock = RLock()
+        self._opened = Opened(f"{path}: the trace")
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):
             raise TraceError(f"{path}: not empty")
@@ -183,6 +188,9 @@ class TraceWriter:
     def begin(self) -> None:
         """Write what stands at the start of a trace."""
         raise NotImplementedError
+
+    def end(self) -> None:
+        """Write what stands at the end of a trace, if anything."""
 
     # --- writing ---
 
@@ -250,11 +258,18 @@ class TraceWriter:
 
     def declare_all(self, classes: Iterable[model.EventClass]) -> None:
         """Declare classes before the first event."""
-        for event_class in classes:
-            self.spot(event_class, 0)
+        with self._lock:
+            self._opened.check()
+            for event_class in classes:
+                self.spot(event_class, 0)
 
     def write(self, event: model.Event) -> None:
         """Append one event."""
+        with self._lock:
+            self._opened.check()
+            self._write(event)
+
+    def _write(self, event: model.Event) -> None:
         tsc = self.tsc(event)
         self._start()
         spot = self._spot(event.event_class, max(event.cpu, 0))
@@ -268,14 +283,21 @@ class TraceWriter:
 
     def lost(self, file: str, count: int) -> None:
         """Set the number of events lost so far in a file."""
-        self._start()
-        self.output(file).lost(count)
+        with self._lock:
+            self._opened.check()
+            self._start()
+            self.output(file).lost(count)
 
     def close(self) -> None:
         """Close all sub-buffers and files."""
-        self._start()
-        for file in self._files.values():
-            file.finish()
+        with self._lock:
+            if self._opened.closed:
+                return
+            self._start()
+            self.end()
+            self._opened.close()
+            for file in self._files.values():
+                file.finish()
 
     def __enter__(self) -> TraceWriter:
         return self
@@ -293,7 +315,10 @@ class TraceWriter:
         numbers = {name: at for at, name in enumerate(names)}
         files = [NONE if name is None else numbers[name] for row in route.files for name in row]
         kept = (
-            ffi.new("struct mb_ltt_writer *[]", [file.writer for file in outputs] + [ffi.NULL]),
+            ffi.new(
+                "struct mb_ltt_writer *[]",
+                [file.writer.pointer for file in outputs] + [ffi.NULL],
+            ),
             ffi.new("uint32_t[]", [*files, NONE]),
             ffi.new("uint32_t[]", [index for index, _ in route.classes] + [0]),
             ffi.new("uint32_t[]", [number for _, number in route.classes] + [0]),

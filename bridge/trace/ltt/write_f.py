@@ -266,11 +266,8 @@ class FacilityWriter(TraceWriter):
         super().write(event)
         self.seal()
 
-    def close(self) -> None:
-        """Describe what is left and close all files."""
-        self._start()
+    def end(self) -> None:
         self.seal()
-        super().close()
 
     def file_of(self, entry: ClassEntry, cpu: int) -> str:
         return f"cpu_{cpu}"
