@@ -1,192 +1,99 @@
 """A trace by column: for each event class one numpy array per field.
 
 Integers keep their width and sign, floats are doubles, text and nested values are objects.
-The rule: numbers go from C buffers to arrays without a Python object per event.
+LTT and CTF go from C buffers to arrays; what any other reader gives is taken event by event.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from bridge._native import ffi, lib
-from bridge.errors import TraceError
-from bridge.trace import model
-from bridge.trace.ltt import payload
-from bridge.trace.ltt.cursor import NONE
-from bridge.trace.ltt.reader import EVERYTHING, LttReader, Selection
+from bridge.trace.arrays import Columns, Pieces, assemble, dtype, merge, numpy, objects
+from bridge.trace.ctf.reader import CtfReader
+from bridge.trace.ltt.reader import LttReader
+from bridge.trace.merge import MergedReader
+from bridge.trace.select import matching
+from bridge.trace.selection import EVERYTHING, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from types import ModuleType
 
-    from bridge.trace.ltt.cursor import Cursor
+    from bridge.trace.arrays import Array
+    from bridge.trace.model import Event, FieldType, Reader, Value
 
-Array = Any
-"""A numpy array; numpy is optional, so its types are not named here."""
-
-_EVENT = [
-    ("tsc", "u8"),
-    ("time_ns", "u8"),
-    ("stream", "u4"),
-    ("class_index", "u4"),
-    ("id", "u4"),
-    ("size", "u4"),
-    ("block", "u4"),
-    ("offset", "u4"),
-    ("slot", "u4"),
-    ("slots", "u4"),
-    ("bytes", "u8"),
-]
-_BATCH = 1 << 16
-_SCALARS = (model.Integer, model.Float, model.Text, model.Enumeration)
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """All events of one class, in order of time."""
-
-    event_class: model.EventClass
-    timestamp_ns: Array
-    tsc: Array
-    cpu: Array
-    fields: Mapping[str, Array]
-
-    def __len__(self) -> int:
-        return len(self.tsc)
-
-
-@dataclass(slots=True)
-class _Pieces:
-    """The parts of the columns of a class that each batch gave."""
-
-    time: list[Array] = field(default_factory=list)
-    tsc: list[Array] = field(default_factory=list)
-    cpu: list[Array] = field(default_factory=list)
-    values: dict[str, list[Array]] = field(default_factory=lambda: defaultdict(list))
-
-
-def _numpy() -> ModuleType:
-    try:
-        import numpy as np
-    except ImportError as error:
-        raise TraceError("columns need numpy (pip install markbridge[numpy])") from error
-    return np
-
-
-def _dtype(kind: model.FieldType) -> str | None:
-    match kind:
-        case model.Enumeration():
-            return _dtype(kind.container)
-        case model.Integer():
-            return f"{'i' if kind.signed else 'u'}{kind.bits // 8}"
-        case model.Float():
-            return "f8"
-        case _:
-            return None
-
-
-def _objects(np: ModuleType, values: list[object]) -> Array:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
-
-
-class _Collector:
-    def __init__(self, np: ModuleType, cursor: Cursor, reader: LttReader) -> None:
-        self.np = np
-        self.cursor = cursor
-        self.classes = [entry.event_class for entry in reader.tables.classes]
-        self.pieces: dict[int, _Pieces] = defaultdict(_Pieces)
-
-    def batch(self, got: int, cpus: Array) -> None:
-        """Sort the events in the buffers into the columns of their classes."""
-        np, cursor = self.np, self.cursor
-        size = got * ffi.sizeof("struct mb_ltt_event")
-        events = np.frombuffer(ffi.buffer(cursor.events, size), dtype=_EVENT)
-        slots = np.frombuffer(ffi.buffer(cursor.slots, cursor.max_slots * 8), dtype="i8")
-        for index in np.unique(events["class_index"]).tolist():
-            if index == NONE:
-                continue
-            own = events[events["class_index"] == index]
-            pieces = self.pieces[index]
-            pieces.time.append(own["time_ns"].astype("i8"))
-            pieces.tsc.append(own["tsc"].copy())
-            pieces.cpu.append(cpus[own["stream"]])
-            self._fields(self.classes[index].payload, own, slots, pieces)
-
-    def _fields(self, kind: model.Struct, own: Array, slots: Array, pieces: _Pieces) -> None:
-        if not all(isinstance(f.type, _SCALARS) for f in kind.fields):
-            self._nested(kind, own, slots, pieces)
-            return
-        for position, member in enumerate(kind.fields):
-            column = slots[own["slot"] + position]
-            dtype = _dtype(member.type)
-            if dtype is None:
-                column = self._texts(column)
-            elif isinstance(member.type, model.Float):
-                column = column.view("f8")
-            else:
-                column = column.astype(dtype)
-            pieces.values[member.name].append(column)
-
-    def _texts(self, column: Array) -> Array:
-        arena = self.cursor.arena_view()
-        kind = model.Struct((model.Field("", model.Text()),))
-        decode = payload.decoder(kind)
-        return _objects(self.np, [decode([slot], arena)[""] for slot in column.tolist()])
-
-    def _nested(self, kind: model.Struct, own: Array, slots: Array, pieces: _Pieces) -> None:
-        arena = self.cursor.arena_view()
-        decode = payload.decoder(kind)
-        rows = [
-            decode(slots[first : first + count].tolist(), arena)
-            for first, count in zip(own["slot"].tolist(), own["slots"].tolist(), strict=True)
-        ]
-        for member in kind.fields:
-            values: list[object] = [row[member.name] for row in rows]
-            pieces.values[member.name].append(_objects(self.np, values))
-
-    def columns(self, indices: list[int]) -> Columns:
-        """The columns of a class, which may have had several ids."""
-        join = self.np.concatenate
-        all_pieces = [self.pieces[index] for index in indices]
-        tsc = join([part for p in all_pieces for part in p.tsc])
-        order = self.np.argsort(tsc, kind="stable") if len(indices) > 1 else slice(None)
-
-        def joined(parts: list[Array]) -> Array:
-            return join(parts)[order]
-
-        return Columns(
-            self.classes[indices[0]],
-            joined([part for p in all_pieces for part in p.time]),
-            tsc[order],
-            joined([part for p in all_pieces for part in p.cpu]),
-            {
-                name: joined([part for p in all_pieces for part in p.values[name]])
-                for name in all_pieces[0].values
-            },
-        )
+__all__ = ["Columns", "columns"]
 
 
 def columns(
-    reader: LttReader, names: Iterable[str] | None = None, selection: Selection = EVERYTHING
+    reader: Reader, names: Iterable[str] | None = None, selection: Selection = EVERYTHING
 ) -> dict[str, Columns]:
-    """The events of a trace by class name; only the classes `names` if given."""
-    from dataclasses import replace
+    """The events of a trace by class name; only the classes `names` (wildcards) if given.
 
-    np = _numpy()
+    TraceError, if numpy is not installed, or the trace is closed.
+    """
+    numpy()
     if names is not None:
         selection = replace(selection, names=frozenset(names))
-    cursor, tables = reader.select(selection)
-    cursor.enlarge(_BATCH)
-    cpus = np.array([stream.cpu for stream in tables.streams], dtype="i4")
-    collector = _Collector(np, cursor, reader)
-    for got in cursor.batches(lib.MB_LTT_WITH_FIELDS):
-        collector.batch(got, cpus)
-    reader.report(cursor, tables)
-    indices: dict[str, list[int]] = defaultdict(list)
-    for index in collector.pieces:
-        indices[collector.classes[index].name].append(index)
-    return {name: collector.columns(own) for name, own in indices.items()}
+    if isinstance(reader, MergedReader):
+        return _merged([columns(one, None, selection) for _, one in reader.readers])
+    by_name: dict[str, list[Pieces]] = defaultdict(list)
+    for piece in _collect(reader, selection):
+        by_name[piece.event_class.name].append(piece)
+    return {name: assemble(pieces) for name, pieces in by_name.items()}
+
+
+def _collect(reader: Reader, selection: Selection) -> list[Pieces]:
+    match reader:
+        case LttReader():
+            from bridge.trace.ltt.columns import collect as collect_ltt
+
+            return collect_ltt(reader, selection)
+        case CtfReader():
+            from bridge.trace.ctf.columns import collect as collect_ctf
+
+            return collect_ctf(reader, selection)
+        case _:
+            return _collect_events(matching(reader, selection))
+
+
+def _merged(parts: list[dict[str, Columns]]) -> dict[str, Columns]:
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: merge([part[name] for part in parts if name in part]) for name in names}
+
+
+# --- event by event ---------------------------------------------------------------------------
+
+
+def _collect_events(events: Iterable[Event]) -> list[Pieces]:
+    by_class: dict[int, list[tuple[int, Event]]] = defaultdict(list)
+    for number, event in enumerate(events):
+        by_class[id(event.event_class)].append((number, event))
+    return [_pieces(rows) for rows in by_class.values()]
+
+
+def _pieces(rows: list[tuple[int, Event]]) -> Pieces:
+    np, events = numpy(), [event for _, event in rows]
+    event_class = events[0].event_class
+    types = {f.name: f.type for f in event_class.payload.fields}
+    pieces = Pieces(
+        event_class,
+        [np.array([number for number, _ in rows])],
+        [np.array([event.timestamp_ns for event in events], dtype="i8")],
+        [np.array([event.tsc & (1 << 64) - 1 for event in events], dtype="u8")],
+        [np.array([event.cpu for event in events], dtype="i4")],
+    )
+    for name in dict.fromkeys(name for event in events for name in event.fields):
+        pieces.fields[name].append(_column([e.fields for e in events], name, types.get(name)))
+    for name in dict.fromkeys(name for event in events for name in event.context):
+        pieces.context[name].append(_column([e.context for e in events], name, None))
+    return pieces
+
+
+def _column(rows: list[Mapping[str, Value]], name: str, kind: FieldType | None) -> Array:
+    values = [row.get(name) for row in rows]
+    wanted = dtype(kind) if kind is not None else None
+    if wanted is None or None in values:
+        return objects(values)
+    return numpy().array(values, dtype=wanted)
