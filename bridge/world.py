@@ -14,8 +14,11 @@ import os
 import stat
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from bridge.proc_paths import leads_through_process, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +75,10 @@ class World(Protocol):
         ...
 
     def real_path(self, path: str) -> str:
-        """The absolute path with every link resolved."""
+        """The absolute path with every link resolved.
+
+        A path through /proc/PID (`bridge.proc_paths`) leads to a file of that process.
+        """
         ...
 
 
@@ -121,6 +127,11 @@ def _running_hz() -> int:
         return 250
 
 
+def _opened(path: str) -> str:
+    """What to open for a path: the links of another root do not mean our files."""
+    return resolve(path) if leads_through_process(path) else path
+
+
 class LiveWorld:
     """The machine that we run on."""
 
@@ -149,10 +160,11 @@ class LiveWorld:
 
     def read_file(self, path: str) -> bytes:
         """The whole content of a file."""
-        return Path(path).read_bytes()
+        return Path(_opened(path)).read_bytes()
 
     def map_file(self, path: str) -> memoryview:
         """A read-only view of a regular file; of anything else an OSError."""
+        path = _opened(path)
         status = Path(path).stat()
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
@@ -169,31 +181,36 @@ class LiveWorld:
     def exists(self, path: str) -> bool:
         """Whether something is there."""
         try:
-            return Path(path).exists()
+            return Path(_opened(path)).exists()
         except (OSError, ValueError):
             return False
 
     def is_executable(self, path: str) -> bool:
         """Whether it is a regular file that may be executed."""
         try:
+            path = _opened(path)
             return Path(path).is_file() and os.access(path, os.X_OK)
         except (OSError, ValueError):
             return False
 
     def list_dir(self, path: str) -> Sequence[str]:
         """The names in a folder, sorted."""
-        return sorted(entry.name for entry in Path(path).iterdir())
+        return sorted(entry.name for entry in Path(_opened(path)).iterdir())
 
     def glob(self, pattern: str) -> Sequence[str]:
         """The paths that match a shell pattern, sorted."""
         import glob
 
+        if leads_through_process(pattern):
+            plain = list(takewhile(lambda part: not glob.has_magic(part), pattern.split("/")))
+            head = "/".join(plain)
+            pattern = glob.escape(resolve(head)) + pattern[len(head) :]
         return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 -- absolute patterns
 
     def real_path(self, path: str) -> str:
         """The absolute path with every link resolved, as far as that is permitted."""
         try:
-            return os.path.realpath(path)
+            return resolve(path)
         except OSError:
             return path
 

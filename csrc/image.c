@@ -6,11 +6,13 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "dwarf.h"
@@ -108,17 +110,14 @@ struct mb_image *mb_image_of(uint8_t *data, size_t bytes)
 	return checked(image);
 }
 
-struct mb_image *mb_image_open(const char *path)
+struct mb_image *mb_image_read(int file)
 {
 	struct mb_image *image = calloc(1, sizeof(*image));
-	const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	void *data = MAP_FAILED;
 	struct stat status;
 
 	if (image && file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0)
 		data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
-	if (file >= 0)
-		close(file);
 	if (!image || data == MAP_FAILED) {
 		free(image);
 		return NULL;
@@ -127,6 +126,22 @@ struct mb_image *mb_image_open(const char *path)
 	image->bytes = (size_t)status.st_size;
 	image->is_mapped = 1;
 	return checked(image);
+}
+
+/* openat2(2) with RESOLVE_IN_ROOT; older C libraries and headers do not have it. */
+int mb_open_below(const char *root, const char *path, int flags)
+{
+	const struct {
+		uint64_t flags, mode, resolve;
+	} how = { (uint64_t)flags | O_CLOEXEC, 0, 0x10 };
+	const int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	long file = -1;
+
+	if (folder < 0)
+		return -1;
+	file = syscall(437, folder, path, &how, sizeof(how));
+	close(folder);
+	return (int)file;
 }
 
 void mb_image_free(struct mb_image *image)
@@ -250,6 +265,24 @@ static int find_table(const struct mb_image *file, uint32_t type, Elf64_Shdr *ta
 	return 0;
 }
 
+/* A program below another root may have its debug file there, or here. */
+static struct mb_image *read_debug(const struct mb_image *image, const char *path)
+{
+	struct mb_image *found;
+	char root[64];
+	int file = -1;
+
+	snprintf(root, sizeof(root), "/proc/%" PRId64 "/root", image->pid);
+	if (image->pid)
+		file = mb_open_below(root, path, O_RDONLY | O_NONBLOCK);
+	if (file < 0)
+		file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	found = mb_image_read(file);
+	if (file >= 0)
+		close(file);
+	return found;
+}
+
 static struct mb_image *open_debug(const struct mb_image *image)
 {
 	uint64_t bytes, address, name_bytes, length;
@@ -269,7 +302,7 @@ static struct mb_image *open_debug(const struct mb_image *image)
 	for (uint64_t i = 1; i < length; i++)
 		used += snprintf(path + used, sizeof(path) - (size_t)used, "%02x", in.at[i]);
 	snprintf(path + used, sizeof(path) - (size_t)used, ".debug");
-	return mb_image_open(path);
+	return read_debug(image, path);
 }
 
 static void read_symbols(struct mb_image *image)

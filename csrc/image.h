@@ -25,13 +25,14 @@ struct mb_image {
 	uint64_t low, high;	/* what it takes in memory, in whole pages */
 	struct mb_image_symbol *symbol;
 	size_t symbol_count;
+	int64_t pid;		/* a process in whose root its debug file may be; 0: none */
 	struct mb_image *debug;	/* the separate file that has the symbols, if there is one */
 	struct mb_frame_index frames[2];	/* .debug_frame, .eh_frame */
 	int has_symbols, has_frames;		/* read already */
 };
 
-/* The file at a path, or NULL if it is none. */
-struct mb_image *mb_image_open(const char *path);
+/* An open file, or NULL if it is none; the file itself may be closed. */
+struct mb_image *mb_image_read(int file);
 
 /* The same for bytes in memory, which it takes over (free()). */
 struct mb_image *mb_image_of(uint8_t *data, size_t bytes);
@@ -46,6 +47,9 @@ const struct mb_image_symbol *mb_image_symbol(struct mb_image *image, uint64_t a
 
 /* As mb_frame_step, with all that the file has. */
 int mb_image_step(struct mb_image *image, uint64_t bias, struct mb_frame *frame, const struct mb_frame_memory *memory);
+
+/* Open an absolute path as a process sees it whose root is the folder `root`, links and all; -1 if that cannot be done. */
+int mb_open_below(const char *root, const char *path, int flags);
 
 /* The contents of a section; 0 bytes if it is not there (or compressed). */
 const uint8_t *mb_image_section(const struct mb_image *image, const char *name, uint64_t *bytes, uint64_t *address);

@@ -4,11 +4,14 @@
 #include "process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #define PAGE UINT64_C(4096)
 #define VDSO_MAX (UINT64_C(1) << 20)
@@ -24,40 +27,102 @@ int mb_process_memory(void *context, uint64_t address, void *dest, size_t bytes)
 
 /* --- modules --- */
 
-static struct mb_module *module_of(struct mb_process *process, const char *path)
+int mb_process_know(struct mb_process *process, const char *path)
+{
+	struct mb_known *known;
+	struct stat status;
+
+	if (stat(path, &status))
+		return 0;	/* nobody can have it in memory */
+	known = calloc(1, sizeof(*known));
+	if (!known)
+		return -ENOMEM;
+	known->device = status.st_dev;
+	known->inode = status.st_ino;
+	known->next = process->known;
+	process->known = known;
+	return 0;
+}
+
+static int is_known(const struct mb_process *process, int file)
+{
+	struct stat status;
+
+	if (fstat(file, &status))
+		return 0;
+	for (const struct mb_known *known = process->known; known; known = known->next)
+		if (known->device == status.st_dev && known->inode == status.st_ino)
+			return 1;
+	return 0;
+}
+
+/*
+ * Open what is mapped, with O_PATH or to read: through the kernel's own link, which takes CAP_CHECKPOINT_RESTORE, or by its path in
+ * the root of the process, or in ours. The path is one of the process's mount namespace.
+ */
+static int open_mapped(const struct mb_process *process, const struct mb_mapping *mapping, const char *path, int flags)
+{
+	char name[96];
+	int file;
+
+	snprintf(name, sizeof(name), "/proc/%" PRId64 "/map_files/%" PRIx64 "-%" PRIx64, process->pid, mapping->start, mapping->end);
+	file = open(name, flags | O_CLOEXEC);
+	if (file >= 0)
+		return file;
+	snprintf(name, sizeof(name), "/proc/%" PRId64 "/root", process->pid);
+	file = mb_open_below(name, path, flags);
+	return file >= 0 ? file : open(path, flags | O_CLOEXEC);
+}
+
+static struct mb_module *new_module(const struct mb_process *process, const struct mb_mapping *mapping, const char *path, const char *file)
+{
+	struct mb_module *module = calloc(1, sizeof(*module));
+	int opened;
+
+	if (!module)
+		return NULL;
+	module->path = strdup(path);
+	module->file = strdup(file);
+	if (!module->path || !module->file) {
+		free(module->path);
+		free(module->file);
+		free(module);
+		return NULL;
+	}
+	opened = process->known ? open_mapped(process, mapping, path, O_PATH) : -1;
+	if (opened >= 0) {
+		module->is_known = is_known(process, opened);
+		close(opened);
+	}
+	return module;
+}
+
+static struct mb_module *module_of(struct mb_process *process, const struct mb_mapping *mapping, const char *path, const char *file)
 {
 	struct mb_module **at = &process->modules;
 
 	for (; *at; at = &(*at)->next)
-		if (strcmp((*at)->path, path) == 0)
+		if (strcmp((*at)->path, path) == 0 && strcmp((*at)->file, file) == 0)
 			return *at;
-	*at = calloc(1, sizeof(**at));
-	if (*at && !((*at)->path = strdup(path))) {
-		free(*at);
-		*at = NULL;
-	}
+	*at = new_module(process, mapping, path, file);
 	return *at;
-}
-
-int mb_process_know(struct mb_process *process, const char *path)
-{
-	struct mb_module *module = module_of(process, path);
-
-	if (!module)
-		return -ENOMEM;
-	module->is_known = 1;
-	return 0;
 }
 
 void mb_process_free(struct mb_process *process)
 {
 	struct mb_module *next;
+	struct mb_known *after;
 
 	for (struct mb_module *module = process->modules; module; module = next) {
 		next = module->next;
 		mb_image_free(module->image);
 		free(module->path);
+		free(module->file);
 		free(module);
+	}
+	for (struct mb_known *known = process->known; known; known = after) {
+		after = known->next;
+		free(known);
 	}
 	mb_image_free(process->vdso.image);
 	free(process->mapping);
@@ -77,13 +142,25 @@ static struct mb_image *read_vdso(struct mb_process *process, const struct mb_ma
 	return mb_image_of(data, bytes);
 }
 
+static struct mb_image *read_file(const struct mb_process *process, const struct mb_mapping *mapping)
+{
+	const int file = open_mapped(process, mapping, mapping->module->path, O_RDONLY | O_NONBLOCK);
+	struct mb_image *image = mb_image_read(file);
+
+	if (file >= 0)
+		close(file);
+	if (image)
+		image->pid = process->pid;
+	return image;
+}
+
 static struct mb_image *image_at(struct mb_process *process, const struct mb_mapping *mapping)
 {
 	struct mb_module *module = mapping->module;
 
 	if (!module->is_tried) {
 		module->is_tried = 1;
-		module->image = module == &process->vdso ? read_vdso(process, mapping) : mb_image_open(module->path);
+		module->image = module == &process->vdso ? read_vdso(process, mapping) : read_file(process, mapping);
 	}
 	return module->image;
 }
@@ -127,14 +204,16 @@ static int add_mapping(struct mb_process *process, const struct mb_mapping *mapp
 static int add_line(struct mb_process *process, char *line)
 {
 	struct mb_mapping mapping;
-	int path = 0;
+	int file = 0, file_end = 0, path = 0;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %*s %n", &mapping.start, &mapping.end, &mapping.offset, &path) < 3)
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %n%*s %*s%n %n", &mapping.start, &mapping.end, &mapping.offset, &file,
+		   &file_end, &path) < 3)
 		return 0;
 	if (!path || (line[path] != '/' && strncmp(line + path, "[vdso]", 6) != 0))
 		return 0;
 	unescape(line + path);
-	mapping.module = line[path] == '/' ? module_of(process, line + path) : &process->vdso;
+	line[file_end] = '\0';
+	mapping.module = line[path] == '/' ? module_of(process, &mapping, line + path, line + file) : &process->vdso;
 	return mapping.module ? add_mapping(process, &mapping) : -ENOMEM;
 }
 

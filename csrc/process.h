@@ -7,12 +7,21 @@
 #define MB_PROCESS_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "image.h"
 
-/* A file that is, or may be, in a process. */
+/* A file that the session was told to know. */
+struct mb_known {
+	dev_t device;
+	ino_t inode;
+	struct mb_known *next;
+};
+
+/* A file that is, or was, in a process: named as /proc/PID/maps names it, where two can have the same path. */
 struct mb_module {
 	char *path;
+	char *file;		/* its device and inode as they stand there */
 	int is_known;		/* the session was told to know its symbols */
 	int is_tried;
 	struct mb_image *image;	/* NULL if it is not read yet, or cannot be */
@@ -25,6 +34,7 @@ struct mb_mapping {
 };
 
 struct mb_process {
+	struct mb_known *known;
 	struct mb_module *modules;
 	struct mb_module vdso;
 	struct mb_mapping *mapping;
@@ -40,6 +50,7 @@ struct mb_place {
 	uint64_t bias;
 };
 
+/* Know the file that is at a path now, by whatever path a process has it. */
 int mb_process_know(struct mb_process *process, const char *path);
 void mb_process_free(struct mb_process *process);
 

@@ -7,6 +7,12 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.proc_paths import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 PROC = Path("/proc")
 BUFFER_BYTES = 1 << 16
@@ -51,12 +57,34 @@ def write_all(file: int, text: bytes) -> None:
         text = text[os.write(file, text) :]
 
 
+def _names(pid: int | None, path: str, mapping: str) -> Iterator[str]:
+    """What opens a file of a process: the link of a mapping, its path there, its path here."""
+    folder = PROC / str(pid or "self")
+    if mapping:
+        yield f"{folder}/map_files/{mapping}"
+    yield resolve(f"{folder}/root{path}")
+    yield path
+
+
+def identities(paths: Iterable[str]) -> frozenset[tuple[int, int]]:
+    """Device and inode of files; those that are not there are in no process."""
+    found = set()
+    for path in paths:
+        try:
+            status = Path(path).stat()
+        except OSError:
+            continue
+        found.add((status.st_dev, status.st_ino))
+    return frozenset(found)
+
+
 @dataclass(frozen=True, slots=True)
 class LiveHost:
     """The machine that we run on."""
 
     output: Output
-    modules: frozenset[str] = frozenset()
+    modules: frozenset[tuple[int, int]] = frozenset()
+    """Files whose symbols are known, by device and inode."""
 
     def memory(self, pid: int | None, address: int, size: int) -> bytes:
         """The bytes at an address; fewer where what can be read ends."""
@@ -96,16 +124,24 @@ class LiveHost:
             return ""
         return data.decode("utf-8", "surrogateescape")
 
-    def file(self, path: str) -> bytes:
+    def file(self, pid: int | None, path: str, mapping: str = "") -> bytes:
         """A file, if it is a regular one."""
-        try:
-            return Path(path).read_bytes() if Path(path).is_file() else b""
-        except OSError:
-            return b""
+        for name in _names(pid, path, mapping):
+            try:
+                return Path(name).read_bytes() if Path(name).is_file() else b""
+            except OSError:
+                continue
+        return b""
 
-    def known(self) -> frozenset[str]:
-        """Those that the session was told of."""
-        return self.modules
+    def is_known(self, pid: int | None, path: str, mapping: str) -> bool:
+        """Whether the session was told of it, by whatever path."""
+        for name in _names(pid, path, mapping):
+            try:
+                found = Path(name).stat()
+            except OSError:
+                continue
+            return (found.st_dev, found.st_ino) in self.modules
+        return False
 
     def symbols(self) -> str:
         """The running kernel's."""

@@ -16,7 +16,7 @@ from bridge._native import ffi, lib
 from bridge.artifact import Where
 from bridge.engine.base import RunResult, State, known_modules
 from bridge.engine.hits import hits_of, read_record
-from bridge.engine.host import LiveHost, Output, write_all
+from bridge.engine.host import LiveHost, Output, identities, write_all
 from bridge.ir.reference import session as reference
 from bridge.ir.reference.faults import ScriptError
 from bridge.markers import Timer
@@ -54,7 +54,7 @@ class InterpretedSession:
             self._output.write,
             self._message,
             options.target,
-            LiveHost(self._output, frozenset(known_modules(placed, options))),
+            LiveHost(self._output, identities(known_modules(placed, options))),
             reference.Manner(options.quiet, options.repeat_warnings, options.suppress_errors),
         )
         self._started = False

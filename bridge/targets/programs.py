@@ -6,6 +6,7 @@ real paths, with every link resolved, because that is where the kernel puts a up
 
 from __future__ import annotations
 
+import os
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from bridge.diagnostics import Sink
 from bridge.errors import BridgeError
 from bridge.formats import elf_notes as layout
 from bridge.markers import NoMatch
+from bridge.proc_paths import leads_through_process, root_of
 from bridge.targets.elf import open_elf
 from bridge.targets.points import is_wild
 from bridge.words import expand
@@ -47,8 +49,8 @@ def program_paths(name: str, world: World) -> list[str]:
 def process_path(pid: int, world: World) -> str | None:
     """The program that a process runs; None if there is no such process.
 
-    Where its path leads nowhere (deleted, or in another mount namespace), the link in /proc is
-    the path: it opens the very file.
+    Where its path leads nowhere (deleted), the link in /proc is the path: it opens the file.
+    Below another root, or in another mount namespace, it is a path through /proc/PID/root.
     """
     link = f"/proc/{pid}/exe"
     if not world.exists(f"/proc/{pid}"):
@@ -98,30 +100,33 @@ def known_modules(
 
 
 def _configured_folders(
-    world: World, path: str = LD_CONFIGURATION, above: tuple[str, ...] = ()
+    world: World, root: str, path: str = LD_CONFIGURATION, above: tuple[str, ...] = ()
 ) -> Iterator[str]:
-    """The folders of ld.so.conf and of the files that it includes."""
+    """The folders of ld.so.conf below `root`, and of the files that it includes."""
+    path = path if path.startswith(f"{root}/") else root + path
     if path in above or not world.exists(path):
         return
     for line in world.read_file(path).decode("utf-8", "surrogateescape").splitlines():
         words = line.split("#")[0].split()
         if len(words) == 2 and words[0] == "include":
-            for included in world.glob(words[1]):
-                yield from _configured_folders(world, included, (*above, path))
+            for included in world.glob(root + words[1]):
+                yield from _configured_folders(world, root, included, (*above, path))
         elif words and words[0].startswith("/"):
-            yield words[0]
+            yield root + words[0]
 
 
 def _folders(elf: ElfFile, world: World) -> Iterator[str]:
-    """Where ld.so looks for what a file needs, in its order."""
-    origin = elf.path.rpartition("/")[0]
+    """Where ld.so looks for what a file needs, in its order; below the root of its process."""
+    root = root_of(elf.path)
+    origin = elf.path.rpartition("/")[0].removeprefix(root)
     run_path = ":".join(elf.dynamic_texts(layout.DT_RUNPATH))
     old_path = "" if run_path else ":".join(elf.dynamic_texts(layout.DT_RPATH))
-    for paths in (old_path, world.env.get("LD_LIBRARY_PATH", ""), run_path):
+    our_path = "" if root else world.env.get("LD_LIBRARY_PATH", "")
+    for paths in (old_path, our_path, run_path):
         for folder in filter(None, paths.split(":")):
-            yield folder.replace("$ORIGIN", origin).replace("${ORIGIN}", origin)
-    yield from _configured_folders(world)
-    yield from DEFAULT_FOLDERS
+            yield root + folder.replace("$ORIGIN", origin).replace("${ORIGIN}", origin)
+    yield from _configured_folders(world, root)
+    yield from (root + folder for folder in DEFAULT_FOLDERS)
 
 
 def needed_libraries(elf: ElfFile, world: World) -> dict[str, str]:
@@ -145,22 +150,42 @@ def needed_libraries(elf: ElfFile, world: World) -> dict[str, str]:
 
 def _locate(name: str, user: ElfFile, world: World) -> str | None:
     if "/" in name:
-        return world.real_path(name) if world.exists(name) else None
+        path = _below(root_of(user.path), name)
+        return world.real_path(path) if world.exists(path) else None
     for folder in _folders(user, world):
         path = f"{folder}/{name}"
         if world.exists(path):
             return world.real_path(path)
+    return _mapped(name, user, world)
+
+
+def _below(root: str, path: str) -> str:
+    return root + path if path.startswith("/") else path
+
+
+def _mapped(name: str, user: ElfFile, world: World) -> str | None:
+    """A library that the process of a program has in memory, wherever it was found."""
+    root = root_of(user.path)
+    try:
+        lines = world.read_file(f"{root.rpartition('/')[0]}/maps").splitlines() if root else []
+    except OSError:
+        return None
+    for line in lines:
+        path = os.fsdecode(line.split(maxsplit=5)[-1])
+        if path.rpartition("/")[2] == name and world.exists(root + path):
+            return world.real_path(root + path)
     return None
 
 
 def library_paths(pattern: str, elf: ElfFile, world: World) -> list[str]:
     """The real paths of the libraries that `.library("pattern")` of a program stands for.
 
-    A path is taken as it is; a name or pattern is compared with the file names of the
-    libraries that the program is linked with.
+    A path is taken as it is, below the root of its process; a name or pattern is compared with
+    the file names of the libraries that the program is linked with.
     """
     if "/" in pattern:
-        return program_paths(pattern, world)
+        root = "" if leads_through_process(pattern) else root_of(elf.path)
+        return program_paths(_below(root, pattern), world)
     found = [
         path
         for name, path in needed_libraries(elf, world).items()

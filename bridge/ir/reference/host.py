@@ -32,12 +32,15 @@ class Host(Protocol):
         """The lines of /proc/PID/maps."""
         ...
 
-    def file(self, path: str) -> bytes:
-        """The bytes of a file that is mapped there; none if it cannot be read."""
+    def file(self, pid: int | None, path: str, mapping: str = "") -> bytes:
+        """The bytes of a file in the process's root; none if it cannot be read.
+
+        `mapping` is where it is mapped, `START-END` as /proc/PID/maps has it.
+        """
         ...
 
-    def known(self) -> frozenset[str]:
-        """The files whose symbols and call frames back traces may use."""
+    def is_known(self, pid: int | None, path: str, mapping: str) -> bool:
+        """Whether back traces may use the symbols and call frames of a mapped file."""
         ...
 
     def symbols(self) -> str:
@@ -72,13 +75,13 @@ class NoHost:
         """Nothing."""
         return ""
 
-    def file(self, _path: str) -> bytes:
+    def file(self, _pid: int | None, _path: str, _mapping: str = "") -> bytes:
         """Nothing."""
         return b""
 
-    def known(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
+    def is_known(self, _pid: int | None, _path: str, _mapping: str) -> bool:
+        """No."""
+        return False
 
     def symbols(self) -> str:
         """None: addresses would be those of another kernel."""

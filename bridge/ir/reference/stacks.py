@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bridge.ir.reference.session import Session
 
 _LINE = re.compile(
-    r"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) \S+ \S+\s+(/.*|\[vdso\])$", re.MULTILINE
+    r"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) (\S+ \S+)\s+(/.*|\[vdso\])$", re.MULTILINE
 )
 _VDSO = "[vdso]"
 _LINE_BYTES = 8192
@@ -35,7 +35,18 @@ class Mapping(NamedTuple):
     start: int
     end: int
     offset: int
+    file: str
     path: str
+
+    @property
+    def identity(self) -> str:
+        """Two files of one path differ in their devices or inodes."""
+        return f"{self.file} {self.path}"
+
+    @property
+    def extent(self) -> str:
+        """Its addresses as /proc has them."""
+        return f"{self.start:x}-{self.end:x}"
 
 
 class Place(NamedTuple):
@@ -74,8 +85,10 @@ class Process:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.mappings = [
-            Mapping(int(start, 16), int(end, 16), int(offset, 16), path.replace("\\012", "\n"))
-            for start, end, offset, path in _LINE.findall(session.host.maps(session.pid))
+            Mapping(
+                int(start, 16), int(end, 16), int(offset, 16), file, path.replace("\\012", "\n")
+            )
+            for start, end, offset, file, path in _LINE.findall(session.host.maps(session.pid))
         ]
 
     def place(self, address: int) -> Place | None:
@@ -87,7 +100,9 @@ class Process:
 
     def _place(self, at: int, mapping: Mapping) -> Place:
         name = "vdso" if mapping.path == _VDSO else mapping.path
-        known = mapping.path == _VDSO or mapping.path in self.session.host.known()
+        known = mapping.path == _VDSO or self.session.host.is_known(
+            self.session.pid, mapping.path, mapping.extent
+        )
         image = self._image(mapping)
         if image is not None:
             try:
@@ -113,18 +128,18 @@ class Process:
     def _image(self, mapping: Mapping) -> Image | None:
         from bridge.ir.reference.images import FAULTS, Image
 
-        host, images = self.session.host, self.session.images
-        if mapping.path not in images:
+        session, key = self.session, mapping.identity
+        host, images = session.host, session.images
+        if key not in images:
             if mapping.path == _VDSO:
-                size = mapping.end - mapping.start
-                data = host.memory(self.session.pid, mapping.start, size)
+                data = host.memory(session.pid, mapping.start, mapping.end - mapping.start)
             else:
-                data = host.file(mapping.path)
+                data = host.file(session.pid, mapping.path, mapping.extent)
             try:
-                images[mapping.path] = Image(data, _separate(host.file)) if data else None
+                images[key] = Image(data, _separate(session)) if data else None
             except FAULTS:
-                images[mapping.path] = None
-        return images[mapping.path]
+                images[key] = None
+        return images[key]
 
     def word(self, address: int) -> int:
         """A number on the stack."""
@@ -180,11 +195,18 @@ class Process:
 
 
 def _joined(left: Mapping, right: Mapping) -> bool:
-    return left.path == right.path and left.end == right.start
+    return left.identity == right.identity and left.end == right.start
 
 
-def _separate(file: Callable[[str], bytes]) -> Callable[[str], bytes]:
-    return lambda name: file(f"/usr/lib/debug/.build-id/{name}.debug")
+def _separate(session: Session) -> Callable[[str], bytes]:
+    """A debug file is in the root of the process, or in ours."""
+    host, pid = session.host, session.pid
+
+    def read(name: str) -> bytes:
+        path = f"/usr/lib/debug/.build-id/{name}.debug"
+        return host.file(pid, path) or host.file(None, path)
+
+    return read
 
 
 def _offset(style: Style, offset: int, size: int) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from elftools.elf.elffile import ELFFile
 
 from bridge.diagnostics import Sink
+from bridge.proc_paths import root_of
 from bridge.targets import errors
 from bridge.targets.dwarf.die import FAULTS
 from bridge.targets.dwarf.types import DwarfTypes
@@ -136,13 +137,19 @@ def _separate(elf: ElfFile, world: World) -> ElfFile | None:
 
 
 def _candidates(elf: ElfFile) -> list[tuple[str, int | None]]:
-    """Paths to look at, each with the checksum that the file must have."""
+    """Paths to look at, each with the checksum that the file must have.
+
+    The debug files of a program below another root are there, or here.
+    """
+    root = root_of(elf.path)
+    roots = (root + DEBUG_ROOT, DEBUG_ROOT) if root else (DEBUG_ROOT,)
     found: list[tuple[str, int | None]] = []
     note = elf.section(".note.gnu.build-id")
     if note is not None:
         identity = bytes(elf.content(note))[_NOTE_HEAD + 4 :][:_BUILD_ID_BYTES].hex()
         if identity:
-            found.append((f"{DEBUG_ROOT}/.build-id/{identity[:2]}/{identity[2:]}.debug", None))
+            name = f".build-id/{identity[:2]}/{identity[2:]}.debug"
+            found += [(f"{folder}/{name}", None) for folder in roots]
     link = elf.section(".gnu_debuglink")
     if link is not None:
         content = bytes(elf.content(link))
@@ -153,6 +160,6 @@ def _candidates(elf: ElfFile) -> list[tuple[str, int | None]]:
             found += [
                 (f"{folder}/{name}", checksum),
                 (f"{folder}/.debug/{name}", checksum),
-                (f"{DEBUG_ROOT}{folder}/{name}", checksum),
+                *((f"{top}{folder.removeprefix(root)}/{name}", checksum) for top in roots),
             ]
     return [one for one in found if one[0] != elf.path]

@@ -20,7 +20,7 @@ from victims import compile_c
 
 from bridge.engine.base import SessionOptions, State
 from bridge.engine.hits import hits_of, read_record
-from bridge.engine.host import LiveHost, Output
+from bridge.engine.host import LiveHost, Output, identities
 from bridge.engine.native import NativeSession
 from bridge.ir.program import REGISTERS, Context
 from bridge.ir.reference import session as reference
@@ -166,7 +166,7 @@ def run_at(
 
 def _interpreted(placed: Placed, record: bytes, known: tuple[str, ...]) -> str:
     printed, messages = bytearray(), list[str]()
-    host = LiveHost(Output(1), frozenset(known))
+    host = LiveHost(Output(1), identities(known))
     session = reference.Session(
         placed.program,
         BUILTINS,
