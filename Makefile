@@ -5,7 +5,7 @@ SECONDS ?= 60
 FUZZ ?= build/fuzz
 BIN := $(VENV)/bin
 CHECKOUT := $(abspath .)
-CSRC := $(wildcard csrc/*.c csrc/*.h csrc/include/markbridge/*.h)
+CSRC := $(wildcard csrc/*/*.c csrc/*/*.h csrc/include/markbridge/*.h)
 DEBIAN_TOOLS := systemtap systemtap-doc systemtap-sdt-dev bpftrace babeltrace2 binutils \
 	lttng-tools postgresql-15 mawk gawk gdb python3-venv gcc make libc6-dev
 
@@ -24,7 +24,7 @@ help:
 
 # --- setting up -------------------------------------------------------------------------------
 
-$(VENV)/.base: pyproject.toml setup.py csrc/build.py $(CSRC) $(wildcard csrc/*.cdef.h)
+$(VENV)/.base: pyproject.toml setup.py csrc/build.py $(CSRC)
 	@sh tools/prerequisites.sh $(PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) ..."

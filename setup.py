@@ -23,7 +23,14 @@ setup(
         "bridge.formats": "formats",
     },
     package_data={
-        "bridge": ["py.typed", "*.pyi", "tapset/*.stp", "tapset/*.stpm", "tapset/*/*.stp"],
+        "bridge": [
+            "py.typed",
+            "*.pyi",
+            "tapset/*.stp",
+            "tapset/*.stpm",
+            "tapset/*/*.stp",
+            "tapset/*/common/*.stp",
+        ],
         "bridge.grammars": ["*.lark"],
     },
     cffi_modules=["csrc/build.py:ffibuilder"],

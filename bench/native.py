@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from bench.table import Row
 from bridge._native import lib
 from bridge.engine.base import SessionOptions
-from bridge.engine.native import NativeSession
+from bridge.engine.session.native import NativeSession
 from bridge.pipeline import compile_script
+from bridge.probes.resolver import Binder
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
-from bridge.targets.bind import Binder
 from bridge.world import LiveWorld
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from bridge.engine.live import LiveOptions, run_live
 from bridge.engine.target import Target
 from bridge.errors import CompileError
 from bridge.pipeline import compile_script
+from bridge.probes import markers_of as read_markers
+from bridge.probes.live import LiveTargets
 from bridge.script.options import AnalyseOptions
-from bridge.script.parse import parse
-from bridge.script.read import read_text, why
+from bridge.script.syntax.parse import parse
+from bridge.script.syntax.read import read_text, why
 from bridge.source import SourceMap
-from bridge.targets import markers_of as read_markers
-from bridge.targets.live import LiveTargets
 from bridge.world import LiveWorld
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Program:
         CompileError, if the trace does not hold what the script reads; TraceError, if it cannot
         be opened.
         """
-        from bridge.engine.replay import open_recorded, run_replay
+        from bridge.engine.trace.replay import open_recorded, run_replay
 
         placed = self._place(open_recorded(Path(trace)))
         with _Memory() as output, _Memory() as messages:

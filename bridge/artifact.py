@@ -11,7 +11,7 @@ CLOCK_MONOTONIC live and nanoseconds since 1970 in a recorded trace. A LONG slot
 STRING slot is u32 offset from the start of the record, u32 length without the NUL; the bytes
 there end in a NUL. A value whose memory could not be read has length FAULT, and offset 0 (for a
 LONG load, too: such captures are stored as two slots, the value and a status which is 0 or
-FAULT). The C view of the same is `csrc/record.h`.
+FAULT). The C view of the same is `csrc/live/record.h`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The one marker model: whatever can be traced is a `Marker`; consumers are bound to markers.
 
-A probe point of a script (`bridge.script.ast.ProbePoint`) is *expanded* by a `Targets`
-implementation into `Attachment`s. The live one is `bridge.targets.bind.Binder`, the one for a
-recorded trace `bridge.targets.recorded.RecordedTargets`; tests pass their own. An attachment
+A probe point of a script (`bridge.script.syntax.ast.ProbePoint`) is *expanded* by a `Targets`
+implementation into `Attachment`s. The live one is `bridge.probes.resolver.Binder`, the one for
+a recorded trace `bridge.probes.recorded.RecordedTargets`; tests pass their own. An attachment
 names what fires (a marker, a timer, the begin of the session) and which variables a handler can
 read there, each with the operand that says where its value lies.
 """

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bridge.deferred_reads import refused
 from bridge.diagnostics import Sink
 from bridge.errors import CompileError
 from bridge.ir.passes import optimise
 from bridge.lower import lower
 from bridge.placement import place
-from bridge.reads import refused
-from bridge.script.analyse import analyse
+from bridge.script.analysis.analyse import analyse
 from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bridge.artifact import Placed
     from bridge.diagnostics import Diagnostic
     from bridge.markers import Targets
-    from bridge.script.typed import Typed
+    from bridge.script.analysis.typed import Typed
     from bridge.source import Source, SourceMap
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bridge import reads
+from bridge import deferred_reads as reads
 from bridge.artifact import Hook, Placed, Placement, RecordLayout, Where
 from bridge.ir import ops
 from bridge.ir.kernel import mergeable, obstacle, operations

@@ -1,7 +1,7 @@
 """Describes the C side to setuptools and cffi: a plain shared library, and its declarations.
 
 The library uses nothing of Python, so building it needs no Python headers; cffi's ABI mode
-loads it (`bridge/_native.py`). All C files of this folder go in; `*.cdef.h` are the
+loads it (`bridge/_native.py`). All C files of the folders here go in; `*.cdef.h` are the
 declarations that Python sees, and must give structures and constants in full (no `...`).
 """
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
-SOURCES = [f"csrc/{path.name}" for path in sorted(HERE.glob("*.c"))]
-HEADERS = [f"csrc/{path.name}" for path in sorted(HERE.glob("*.h"))]
+SOURCES = [f"csrc/{path.relative_to(HERE)}" for path in sorted(HERE.glob("*/*.c"))]
+HEADERS = [f"csrc/{path.relative_to(HERE)}" for path in sorted(HERE.glob("*/*.h"))]
 FLAGS = ["-std=gnu11", "-O2", "-g", "-fno-semantic-interposition", "-fvisibility=default"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wconversion"]
 
 ffibuilder = FFI()
-for declarations in sorted(HERE.glob("*.cdef.h")):
+for declarations in sorted(HERE.glob("*/*.cdef.h")):
     ffibuilder.cdef(declarations.read_text())
 ffibuilder.set_source("bridge._declarations", None)

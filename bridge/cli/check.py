@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _listed(arguments: argparse.Namespace, sources: SourceMap, sink: Sink) -> Iterable[str]:
-    from bridge.script import listing
+    from bridge.script.printing import listing
 
     if arguments.dump_probe_types:
         return listing.PROBE_TYPES
@@ -81,21 +81,21 @@ def _checked(arguments: argparse.Namespace, sources: SourceMap, sink: Sink) -> s
     options = analyse_options(arguments)
     if arguments.stop == PARSE:
         from bridge.script.library import Library
-        from bridge.script.parse import parse
-        from bridge.script.print_tree import script_text
+        from bridge.script.printing.print_tree import script_text
+        from bridge.script.syntax.parse import parse
 
         macros = Library(sources, sink, options).macros
         script = parse(main, sources, sink, options, macros=macros)
         return None if script is None else script_text(script)
     from dataclasses import replace
 
-    from bridge.script.analyse import analyse
-    from bridge.script.print_typed import typed_text
+    from bridge.script.analysis.analyse import analyse
+    from bridge.script.printing.print_typed import typed_text
 
     options = replace(options, assume_types=arguments.assume_types)
     targets = live_targets(arguments)
     if arguments.assume_types:
-        from bridge.script.assumed import AssumedTargets
+        from bridge.script.analysis.assumed import AssumedTargets
 
         targets = AssumedTargets(targets)
     typed = analyse(main, sources, targets, sink, options)

@@ -14,15 +14,15 @@ from bridge.cli.front import EXIT_ERROR, EXIT_HOST
 from bridge.cli.terminal import say_diagnostics
 from bridge.diagnostics import Diagnostic, Severity, Sink
 from bridge.markers import Kind, MarkerAttachment, ValueType
+from bridge.probes.processes import LISTED
 from bridge.source import NOWHERE, SourceMap
-from bridge.targets.processes import LISTED
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from bridge.markers import Expansion, Targets, Variable
-    from bridge.script.derive import Derived
+    from bridge.script.analysis.derive import Derived
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -62,11 +62,11 @@ def _derived(
     arguments: argparse.Namespace, targets: Targets, sources: SourceMap, sink: Sink
 ) -> Iterator[Derived]:
     """The probes at a pattern, as the front end derives those of a script."""
-    from bridge.script import ast
-    from bridge.script.derive import Deriver
+    from bridge.script.analysis.derive import Deriver
     from bridge.script.library import Library
     from bridge.script.options import AnalyseOptions
-    from bridge.script.parse import parse
+    from bridge.script.syntax import ast
+    from bridge.script.syntax.parse import parse
 
     text = f"probe {arguments.pattern} {{ }}"
     source = sources.add("<pattern>", text.encode("utf-8", "surrogateescape"))

@@ -189,8 +189,8 @@ def _session_options(
 
 def _modules(arguments: argparse.Namespace, placed: Placed) -> tuple[str, ...]:
     """Files whose symbols and stack frames are known: as in SystemTap, the target's, too."""
-    from bridge.reads import looks_at_processes
-    from bridge.targets.programs import known_modules
+    from bridge.deferred_reads import looks_at_processes
+    from bridge.probes.programs import known_modules
     from bridge.world import LiveWorld
 
     if not looks_at_processes(placed.program):
@@ -284,13 +284,13 @@ def _power_of_two(size: int) -> int:
 
 
 def _recorded_targets(arguments: argparse.Namespace) -> Targets:
-    from bridge.engine.replay import open_recorded
+    from bridge.engine.trace.replay import open_recorded
 
     return open_recorded(arguments.replay)
 
 
 def _replay(arguments: argparse.Namespace, placed: Placed, output: int) -> int:
-    from bridge.engine.replay import run_replay
+    from bridge.engine.trace.replay import run_replay
 
     options = _session_options(arguments, placed, output)
     with Interruption() as interruption:

@@ -59,10 +59,10 @@ def read_script(arguments: argparse.Namespace, sources: SourceMap) -> Source:
         raise UsageError("a script is needed: a file, or -e TEXT")
     name = arguments.words.pop(0)
     if name == "-":
-        from bridge.script.lex import MAX_BYTES
+        from bridge.script.syntax.lex import MAX_BYTES
 
         return sources.add("<input>", sys.stdin.buffer.read(MAX_BYTES + 1))
-    from bridge.script.read import read_text, why
+    from bridge.script.syntax.read import read_text, why
 
     try:
         return sources.add(name, read_text(name))
@@ -74,8 +74,8 @@ def read_script(arguments: argparse.Namespace, sources: SourceMap) -> Source:
 
 def analyse_options(arguments: argparse.Namespace) -> AnalyseOptions:
     """What the options say to the front end."""
-    from bridge.script.conditions import compare_versions
     from bridge.script.options import NEWEST, AnalyseOptions
+    from bridge.script.syntax.conditions import compare_versions
 
     if compare_versions(arguments.compatible, NEWEST) > 0:
         wrong = f"--compatible: systemtap version {NEWEST} cannot be compatible with"
@@ -140,7 +140,7 @@ def _pairs(items: list[str], option: str, default: str | None) -> dict[str, str]
 
 def live_targets(arguments: argparse.Namespace) -> Targets:
     """What there is to probe on this machine."""
-    from bridge.targets.live import LiveTargets
+    from bridge.probes.live import LiveTargets
     from bridge.world import LiveWorld
 
     return LiveTargets(

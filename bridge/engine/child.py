@@ -10,8 +10,8 @@ import os
 import signal
 from dataclasses import dataclass
 
+from bridge.command_line import expand
 from bridge.errors import BridgeError
-from bridge.words import expand
 
 _NOT_STARTED = 1
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bridge._native import ffi, lib
 from bridge.engine.base import run_session
-from bridge.engine.native import NativeSession
+from bridge.engine.session.native import NativeSession
 from bridge.placement import place
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bridge.artifact import Placed
     from bridge.engine.base import LiveSession, RunResult, SessionOptions
-    from bridge.engine.interpreted import InterpretedSession
+    from bridge.engine.session.interpreted import InterpretedSession
     from bridge.engine.target import Target
 
 RING_BYTES = 1 << 24
@@ -53,7 +53,7 @@ def run_live(placed: Placed, target: Target, options: LiveOptions) -> RunResult:
     if options.interpret:
         placed = place(placed.program, kernel=False)
     if placed.hooks or options.trace is not None:
-        from bridge.engine.kernel import run_kernel
+        from bridge.engine.kernel.feed import run_kernel
 
         return run_kernel(placed, session_options, outside)
     with open_session(placed, session_options, interpret=options.interpret) as session:
@@ -65,7 +65,7 @@ def open_session(
 ) -> NativeSession | InterpretedSession:
     """What runs the handlers."""
     if interpret:
-        from bridge.engine.interpreted import InterpretedSession
+        from bridge.engine.session.interpreted import InterpretedSession
 
         return InterpretedSession(placed, options)
     return NativeSession.open(placed, options)

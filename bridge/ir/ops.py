@@ -3,7 +3,7 @@
 Operands are registers (`Reg`); keys may be None where a wildcard is allowed. Ops with `site`
 can fail at run time: the error goes to the block's `on_error`, else it unwinds out of the
 function, call by call. Semantics: systemtap-language sections 5 to 8; the executable definition
-is `bridge.ir.interpret`.
+is `bridge.interpreter.interpret`.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from bridge.ir import ops
 from bridge.ir.program import Value
 from bridge.lower import expr
-from bridge.script import ast
-from bridge.script.typed import GlobalVariable
+from bridge.script.analysis.typed import GlobalVariable
+from bridge.script.syntax import ast
 
 if TYPE_CHECKING:
     from bridge.ir.program import Reg

@@ -14,8 +14,8 @@ from bridge.ir import ops
 from bridge.ir.program import Value
 from bridge.lower import expr as lower_expr_module
 from bridge.lower.builder import VALUES
-from bridge.script import ast
-from bridge.script.typed import GlobalVariable, LocalVariable
+from bridge.script.analysis.typed import GlobalVariable, LocalVariable
+from bridge.script.syntax import ast
 
 if TYPE_CHECKING:
     from bridge.ir.program import Reg

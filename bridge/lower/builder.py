@@ -25,18 +25,18 @@ from bridge.ir.program import (
     capture_text,
     capture_type,
 )
-from bridge.script import ast
-from bridge.script.tokens import KEYWORDS, printable
-from bridge.script.types import Type
-from bridge.script.walk import walk
+from bridge.script.analysis.types import Type
+from bridge.script.syntax import ast
+from bridge.script.syntax.tokens import KEYWORDS, printable
+from bridge.script.syntax.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bridge.ir.ops import Op, Terminator
     from bridge.markers import Expansion
-    from bridge.script.ast import Node
-    from bridge.script.typed import Facts, FunctionInfo, GlobalVariable, LocalVariable
+    from bridge.script.analysis.typed import Facts, FunctionInfo, GlobalVariable, LocalVariable
+    from bridge.script.syntax.ast import Node
     from bridge.source import SourceMap, Span
 
 VALUES = {Type.LONG: Value.LONG, Type.STRING: Value.STRING}

@@ -12,14 +12,14 @@ from bridge.ir import ops
 from bridge.ir.program import Context, Value
 from bridge.lower import expr
 from bridge.lower.builder import VALUES
+from bridge.script.analysis.types import Type
 from bridge.script.builtins import Builtin, Effect
-from bridge.script.types import Type
 
 if TYPE_CHECKING:
     from bridge.ir.program import Reg
     from bridge.lower.builder import Builder
-    from bridge.script import ast
-    from bridge.script.typed import FunctionInfo
+    from bridge.script.analysis.typed import FunctionInfo
+    from bridge.script.syntax import ast
 
 
 def lower_call(b: Builder, node: ast.Call) -> Reg | None:

@@ -11,9 +11,9 @@ from bridge.ir import ops
 from bridge.ir.program import Value
 from bridge.lower import aggregates, assign, calls, prints, targets
 from bridge.lower.builder import VALUES
-from bridge.script import ast
-from bridge.script.regex import pattern_bytes
-from bridge.script.typed import GlobalVariable, LocalVariable
+from bridge.script.analysis.typed import GlobalVariable, LocalVariable
+from bridge.script.syntax import ast
+from bridge.script.syntax.regex import pattern_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

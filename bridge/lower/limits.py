@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.ir.program import Limits
-from bridge.script import ast
-from bridge.script.walk import walk
+from bridge.script.syntax import ast
+from bridge.script.syntax.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bridge.script.typed import Facts, FunctionInfo, Typed
+    from bridge.script.analysis.typed import Facts, FunctionInfo, Typed
 
 _FIELDS = {
     "MAXSTRINGLEN": "maxstringlen",

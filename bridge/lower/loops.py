@@ -16,8 +16,8 @@ from bridge.lower.expr import (
     lower_keys,
     variable_number,
 )
-from bridge.script import ast
-from bridge.script.typed import GlobalVariable, LocalVariable
+from bridge.script.analysis.typed import GlobalVariable, LocalVariable
+from bridge.script.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Callable

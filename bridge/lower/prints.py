@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from bridge.ir import ops
 from bridge.ir.program import Conversion, Format, Value
 from bridge.lower import aggregates, expr
-from bridge.script import ast
-from bridge.script.format import parse_format
+from bridge.script.syntax import ast
+from bridge.script.syntax.format import parse_format
 
 if TYPE_CHECKING:
     from bridge.ir.program import Reg

@@ -11,12 +11,12 @@ from bridge.lower.expr import lower_expr
 from bridge.lower.limits import limits_of
 from bridge.lower.stmt import default_result, lower_stmt
 from bridge.markers import Begin, End, Error, MarkerAttachment
-from bridge.script.types import Type
+from bridge.script.analysis.types import Type
 
 if TYPE_CHECKING:
     from bridge.ir.program import Global
-    from bridge.script import ast
-    from bridge.script.typed import FunctionInfo, GlobalVariable, ProbeInfo, Typed
+    from bridge.script.analysis.typed import FunctionInfo, GlobalVariable, ProbeInfo, Typed
+    from bridge.script.syntax import ast
     from bridge.source import SourceMap
 
 

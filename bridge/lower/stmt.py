@@ -13,8 +13,8 @@ from bridge.ir.program import Value
 from bridge.lower.assign import assign_variable, lower_delete
 from bridge.lower.expr import lower_condition, lower_effect, lower_expr
 from bridge.lower.loops import lower_for, lower_foreach
-from bridge.script import ast
-from bridge.script.typed import LocalVariable
+from bridge.script.analysis.typed import LocalVariable
+from bridge.script.syntax import ast
 
 if TYPE_CHECKING:
     from bridge.ir.program import Reg

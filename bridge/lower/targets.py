@@ -21,13 +21,13 @@ from bridge.ir.program import (
 )
 from bridge.lower import expr
 from bridge.markers import Access, Enumerator, Pretty, Shown, ValueType, Variable
-from bridge.script import ast
-from bridge.script.lookup import computed
+from bridge.script.analysis.lookup import computed
+from bridge.script.syntax import ast
 
 if TYPE_CHECKING:
     from bridge.ir.program import Label, Reg
     from bridge.lower.builder import Builder
-    from bridge.script.lookup import Typed
+    from bridge.script.analysis.lookup import Typed
 
 _VALUES = {ValueType.LONG: Value.LONG, ValueType.STRING: Value.STRING}
 _CONVERSIONS = {

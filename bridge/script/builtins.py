@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bridge.ir.program import REGISTERS
-from bridge.script.types import Type
+from bridge.script.analysis.types import Type
 
 KERNEL_STACK = "kernel_stack"
 LONG, STRING, VOID = Type.LONG, Type.STRING, Type.UNKNOWN

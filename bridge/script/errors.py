@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from bridge.diagnostics import Diagnostic, Severity
-from bridge.script.tokens import LONGEST_SHOWN, Token, printable
+from bridge.script.syntax.tokens import LONGEST_SHOWN, Token, printable
 from bridge.source import NOWHERE, Span
 
 if TYPE_CHECKING:

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Severity, Sink
-from bridge.script import ast, conditions, errors
-from bridge.script.lex import Lexer
-from bridge.script.parse import parse
-from bridge.script.preprocess import Macro, Preprocessor
-from bridge.script.read import read_text
+from bridge.script import errors
+from bridge.script.syntax import ast, conditions
+from bridge.script.syntax.lex import Lexer
+from bridge.script.syntax.parse import parse
+from bridge.script.syntax.preprocess import Macro, Preprocessor
+from bridge.script.syntax.read import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -159,7 +160,7 @@ class Library:
 
     def _texts(self, suffix: str) -> Iterator[tuple[str, str]]:
         if self._options.own_tapset:
-            for path in sorted(OWN_TAPSET.glob(f"*{suffix}")):
+            for path in own_files(suffix):
                 file = _own_file(path)
                 yield file.name, file.text
         for folder in self._options.include:
@@ -215,6 +216,14 @@ class Library:
         for macro in tokens.macros.values():
             macro.library = True
         return tokens.macros
+
+
+def own_files(suffix: str) -> list[Path]:
+    """The files of our own library that are always known (not a family's members)."""
+    return [
+        *sorted(OWN_TAPSET.glob(f"*{suffix}")),
+        *sorted(OWN_TAPSET.glob(f"*/common/*{suffix}")),
+    ]
 
 
 @cache

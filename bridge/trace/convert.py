@@ -48,8 +48,8 @@ def is_own(event_class: model.EventClass, form: str) -> bool:
 
 def writer(path: Path, options: WriteOptions) -> TraceWriter:
     """The writer for a version."""
-    from bridge.trace.ltt.write_f import FacilityWriter
-    from bridge.trace.ltt.write_m2 import M2Writer
+    from bridge.trace.ltt.facilities_writer import FacilityWriter
+    from bridge.trace.ltt.markers_2_writer import M2Writer
 
     if options.version == "2.6":
         return M2Writer(path, options)

@@ -7,13 +7,13 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.engine.base import SessionOptions
-from bridge.engine.native import run_native
-from bridge.ir.interpret import Interpreter
+from bridge.engine.session.native import run_native
+from bridge.interpreter.interpret import Interpreter
 from bridge.pipeline import compile_script
+from bridge.probes.resolver import Binder
 from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
-from bridge.targets.bind import Binder
 from bridge.world import LiveWorld
 
 if TYPE_CHECKING:

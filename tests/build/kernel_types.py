@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.formats import btf as layout
-from bridge.targets.btf import Kind
+from bridge.probes.btf import Kind
 
 
 class Image:

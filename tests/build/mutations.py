@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.script.lex import Lexer
+from bridge.script.syntax.lex import Lexer
 from bridge.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from bridge.script.tokens import Token
+    from bridge.script.syntax.tokens import Token
 
 WORDS = [
     *("probe", "global", "private", "function", "if", "else", "for", "foreach", "in", "limit"),

@@ -20,10 +20,10 @@ from bridge.markers import (
     Variable,
 )
 from bridge.pipeline import Compiled, compile_script
+from bridge.probes import perf_probes as samples
+from bridge.probes.session_probes import expand_session, expand_timer
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
-from bridge.targets import samples
-from bridge.targets.sessions import expand_session, expand_timer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

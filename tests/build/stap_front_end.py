@@ -15,15 +15,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bridge.diagnostics import Diagnostic, Sink, render
-from bridge.script import ast
-from bridge.script.analyse import analyse
-from bridge.script.assumed import AssumedTargets
+from bridge.probes.live import LiveTargets
+from bridge.script.analysis.analyse import analyse
+from bridge.script.analysis.assumed import AssumedTargets
 from bridge.script.library import Library
 from bridge.script.options import AnalyseOptions
-from bridge.script.parse import parse
-from bridge.script.print_typed import typed_text
+from bridge.script.printing.print_typed import typed_text
+from bridge.script.syntax import ast
+from bridge.script.syntax.parse import parse
 from bridge.source import Source, SourceMap
-from bridge.targets.live import LiveTargets
 from bridge.world import LiveWorld
 
 LIBRARY = Path("/usr/share/systemtap/tapset")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 
 from bridge.diagnostics import Sink
-from bridge.script import ast
 from bridge.script.options import AnalyseOptions
-from bridge.script.parse import parse
-from bridge.script.print_tree import script_text
+from bridge.script.printing.print_tree import script_text
+from bridge.script.syntax import ast
+from bridge.script.syntax.parse import parse
 from bridge.source import SourceMap, Span
 
 

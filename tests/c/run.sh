@@ -6,7 +6,7 @@ CC=${CC:-gcc}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 flags="-std=gnu11 -g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -Icsrc -Icsrc/include"
-for source in csrc/*.c; do
+for source in csrc/*/*.c; do
 	$CC $flags -fPIC -c "$source" -o "$work/$(basename "$source" .c).o" &
 	[ $(($(jobs -p | wc -l) % 4)) -eq 0 ] && wait
 done

@@ -2,7 +2,7 @@
 /* Built-in functions at the bounds of their buffers: every text of every length, at small and large MAXSTRINGLEN. */
 #include "check.h"
 
-#include "builtin.h"
+#include "runtime/builtin.h"
 
 #include <stdlib.h>
 

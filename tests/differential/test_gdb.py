@@ -12,8 +12,8 @@ from annotated import SOURCE, WARNINGS
 from victims import compile_c
 
 from bridge.diagnostics import Sink
-from bridge.targets.elf import open_elf
-from bridge.targets.sdt import read_notes
+from bridge.probes.elf import open_elf
+from bridge.probes.sdt import read_notes
 from bridge.world import LiveWorld
 
 _ROW = re.compile(

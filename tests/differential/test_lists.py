@@ -13,9 +13,9 @@ from points import parts
 from victims import compile_c
 
 from bridge.markers import NoMatch
-from bridge.similar import among
-from bridge.targets import markers_of
-from bridge.targets.bind import Binder
+from bridge.probes import markers_of
+from bridge.probes.resolver import Binder
+from bridge.suggest import among
 from bridge.world import LiveWorld
 
 pytestmark = pytest.mark.tools

@@ -11,10 +11,10 @@ import pytest
 
 from bridge.diagnostics import Sink
 from bridge.formats import elf_notes as layout
-from bridge.targets.elf import ElfFile, open_elf
-from bridge.targets.sdt import read_notes
-from bridge.targets.symbols import read_symbols
-from bridge.targets.x86 import decode
+from bridge.probes.elf import ElfFile, open_elf
+from bridge.probes.sdt import read_notes
+from bridge.probes.symbols import read_symbols
+from bridge.probes.x86 import decode
 from bridge.world import LiveWorld
 
 pytestmark = pytest.mark.tools

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.markers import MarkerAttachment, NoMatch, PointPart
-from bridge.targets.bind import Binder
+from bridge.probes.resolver import Binder
 from bridge.world import LiveWorld
 
 pytestmark = [pytest.mark.tools]

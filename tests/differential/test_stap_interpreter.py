@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import CompileError
-from bridge.ir.interpret import Interpreter, Outcome
+from bridge.interpreter.interpret import Interpreter, Outcome
 from bridge.pipeline import compile_script
+from bridge.probes.resolver import Binder
 from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
-from bridge.targets.bind import Binder
 from bridge.world import LiveWorld
 from tests.differential.test_stap_run import (
     DIFFERENT,

@@ -31,7 +31,7 @@ from stap_front_end import (
 
 from bridge.diagnostics import LONGEST_LINE
 from bridge.script.errors import ARRAY_SIZE
-from bridge.script.parse import MAX_ERRORS
+from bridge.script.syntax.parse import MAX_ERRORS
 from bridge.source import Source
 
 COUNT = int(os.environ.get("MARKBRIDGE_MUTATIONS", "150"))

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from bridge.engine.base import SessionOptions
-from bridge.engine.native import run_native
+from bridge.engine.session.native import run_native
 from bridge.errors import CompileError, HostError
 from bridge.pipeline import compile_script
+from bridge.probes.resolver import Binder
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
-from bridge.targets.bind import Binder
 from bridge.world import LiveWorld
 
 pytestmark = pytest.mark.shared

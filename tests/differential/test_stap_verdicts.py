@@ -24,10 +24,10 @@ from stap_front_end import (
 from trees import prints_back
 
 from bridge.diagnostics import Sink
-from bridge.script.analyse import analyse
+from bridge.probes.live import LiveTargets
+from bridge.script.analysis.analyse import analyse
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
-from bridge.targets.live import LiveTargets
 from bridge.world import LiveWorld
 
 ARGUMENTS = ("1", "2", "3", "4")

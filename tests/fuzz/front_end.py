@@ -44,7 +44,7 @@ def _machine() -> Targets:
     """Points are checked as on a live machine, which has the markers of `DemoTargets`."""
     from scripts import DemoTargets
 
-    from bridge.targets.live import LiveTargets
+    from bridge.probes.live import LiveTargets
     from bridge.world import LiveWorld
 
     class Machine(LiveTargets):
@@ -57,9 +57,9 @@ def _machine() -> Targets:
 def check_text(data: bytes) -> bool:
     """Whether the text behind the first byte is understood; else there are diagnostics."""
     from bridge.diagnostics import Sink, as_json, render
-    from bridge.script.analyse import analyse
-    from bridge.script.assumed import AssumedTargets
-    from bridge.script.print_typed import typed_text
+    from bridge.script.analysis.analyse import analyse
+    from bridge.script.analysis.assumed import AssumedTargets
+    from bridge.script.printing.print_typed import typed_text
     from bridge.source import SourceMap
 
     options = _options(data[0] if data else 0)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from points import parts
 
 from bridge.markers import Constant, Memory, NoMatch, Register
-from bridge.targets.bind import Binder, markers_of
-from bridge.targets.operands import Unreadable, operand, split
-from bridge.targets.x86 import LONGEST, decode
+from bridge.probes.operands import Unreadable, operand, split
+from bridge.probes.resolver import Binder, markers_of
+from bridge.probes.x86 import LONGEST, decode
 from bridge.world import RecordedWorld
 
 if TYPE_CHECKING:

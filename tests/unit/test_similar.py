@@ -1,6 +1,6 @@
 import random
 
-from bridge.similar import among, distance, similar
+from bridge.suggest import among, distance, similar
 
 
 def test_distance_counts_changes_double_and_case_once() -> None:

@@ -1,4 +1,4 @@
-"""Field types of scopes -> the ops of the C side (`csrc/ctf.cdef.h`).
+"""Field types of scopes -> the ops of the C side (`csrc/trace/ctf.cdef.h`).
 
 A length or a tag is found where its name leads: in the enclosing structures, then in the scopes
 before; or from a scope on, if the name starts with one (CTF 1.8, section 7.3.2). What is found

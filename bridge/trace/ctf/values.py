@@ -1,4 +1,4 @@
-"""Slots of the C side (`csrc/ctf.cdef.h`) <-> values of the model, by the field types.
+"""Slots of the C side (`csrc/trace/ctf.cdef.h`) <-> values of the model, by the field types.
 
 For each structure a function is made once; it holds one small function per field. Text points
 into the mapped file, so values must be taken before the cursor is closed.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._native import lib
 from bridge.errors import TraceError
-from bridge.trace.ctf import tsdl
+from bridge.trace.ctf import tsdl_writer as tsdl
 from bridge.trace.ctf.folder import PACKET_BYTES, Folder
 from bridge.trace.ctf.layout import LayoutError, Scope
 from bridge.trace.ctf.normal import normal

@@ -63,7 +63,9 @@ def _complete(reader: LttReader, folder: Path, used: list[files.Found]) -> LttRe
 
 def is_ltt(path: Path) -> bool:
     """Whether this is a trace of one of the generations."""
-    from bridge.trace.ltt import files, k, x
+    from bridge.trace.ltt import files
+    from bridge.trace.ltt import generation_1999 as k
+    from bridge.trace.ltt import generation_2003 as x
 
     if path.is_file():
         return k.is_k(path)
@@ -88,7 +90,7 @@ def open_ltt(path: str | Path, options: OpenOptions = _DEFAULT) -> LttReader:
     others = [f for f in found if f.magic_at != M2_MAGIC_AT]
     # Each generation is imported where it is needed: opening is mostly importing.
     if markers and len(markers) >= len(others):
-        from bridge.trace.ltt.m2 import open_m2
+        from bridge.trace.ltt.markers_2 import open_m2
 
         return _complete(open_m2(folder, markers, options), folder, markers)
     if others:
@@ -99,7 +101,8 @@ def open_ltt(path: str | Path, options: OpenOptions = _DEFAULT) -> LttReader:
 
 
 def _open_old(folder: Path) -> LttReader:
-    from bridge.trace.ltt import files, x
+    from bridge.trace.ltt import files
+    from bridge.trace.ltt import generation_2003 as x
 
     if x.is_x(folder):
         return x.open_x(folder)
@@ -107,7 +110,7 @@ def _open_old(folder: Path) -> LttReader:
 
 
 def _open_first(paths: list[Path]) -> LttReader:
-    from bridge.trace.ltt import k
+    from bridge.trace.ltt import generation_1999 as k
 
     single = [path for path in paths if k.is_k(path)]
     if not single:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from scripts import compile_text
 
-from bridge.codegen.native import compile_native
+from bridge.codegen.native.compile import compile_native
 from bridge.engine.base import EmptyFeed, SessionOptions, run_session
-from bridge.engine.host import LiveHost, Output
-from bridge.engine.native import NativeSession
-from bridge.ir.interpret import MINUTE_NS, Interpreter
-from bridge.ir.reference.host import NoHost
+from bridge.engine.session.host import LiveHost, Output
+from bridge.engine.session.native import NativeSession
+from bridge.interpreter.host import NoHost
+from bridge.interpreter.interpret import MINUTE_NS, Interpreter
 from bridge.markers import Timer
 from bridge.placement import place
 from bridge.script.builtins import CONTEXTS

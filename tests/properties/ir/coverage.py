@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from itertools import product
 from typing import TYPE_CHECKING, Any, get_args
 
+from bridge.interpreter import machine as reference
+from bridge.interpreter.faults import ScriptError, Unreadable
+from bridge.interpreter.statistics import Statistic
 from bridge.ir import ops
 from bridge.ir.program import (
     Array,
@@ -19,9 +22,6 @@ from bridge.ir.program import (
     Value,
     capture_type,
 )
-from bridge.ir.reference import machine as reference
-from bridge.ir.reference.faults import ScriptError, Unreadable
-from bridge.ir.reference.statistics import Statistic
 from bridge.markers import Begin, End, Error, MarkerAttachment, Timer
 from bridge.script.builtins import BUILTINS as TABLE
 from bridge.script.builtins import KERNEL_STACK, Effect

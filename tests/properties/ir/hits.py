@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.artifact import FAULT, HEADER_BYTES, SLOT_BYTES, Hook, RecordLayout
-from bridge.engine.hits import hits_of
+from bridge.engine.session.record_decode import hits_of
 from bridge.ir.program import Context, Load, Value, capture_text, capture_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge.artifact import Placed
-    from bridge.ir.interpret import Hit
+    from bridge.interpreter.interpret import Hit
     from bridge.ir.program import Capture
 
 Item = int | bytes

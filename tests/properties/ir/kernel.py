@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import bridge
+from bridge.interpreter.interpret import Hit, Interpreter
 from bridge.ir.arithmetic import calculate
-from bridge.ir.interpret import Hit, Interpreter
 from bridge.ir.program import Argument, Computed, Context, Literal
 from bridge.markers import MarkerAttachment
 from bridge.pipeline import compile_script
 from bridge.placement import place
+from bridge.probes.resolver import Binder
 from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
-from bridge.targets.bind import Binder
 from bridge.world import LiveWorld
 from tests.properties.ir.generate import ARITHMETIC, COMPARISONS, LEAST, LONGS, MOST
 

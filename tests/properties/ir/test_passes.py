@@ -6,9 +6,9 @@ import pytest
 from scripts import DemoTargets
 
 from bridge.diagnostics import Sink
+from bridge.interpreter.interpret import Hit, Interpreter, Unreadable
 from bridge.ir import program as ir_program
 from bridge.ir.arithmetic import calculate
-from bridge.ir.interpret import Hit, Interpreter, Unreadable
 from bridge.ir.passes import optimise
 from bridge.ir.program import (
     Argument,
@@ -22,7 +22,7 @@ from bridge.ir.program import (
 from bridge.ir.verify import verify
 from bridge.lower import lower
 from bridge.markers import MarkerAttachment
-from bridge.script.analyse import analyse
+from bridge.script.analysis.analyse import analyse
 from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap

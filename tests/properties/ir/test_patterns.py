@@ -7,10 +7,10 @@ import random
 import pytest
 
 from bridge._native import ffi, lib
-from bridge.codegen.patterns import PatternCode, compile_pattern
+from bridge.codegen.native.patterns import PatternCode, compile_pattern
+from bridge.interpreter.patterns import search
 from bridge.ir.patterns.parse import PatternError
 from bridge.ir.patterns.tree import MAX_GROUPS
-from bridge.ir.reference.patterns import search
 
 CAPACITY = 64
 CHUNK = 500

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from bridge.formats import ltt
 from bridge.trace import model
 from bridge.trace.ltt import files, marker_format, open_ltt
+from bridge.trace.ltt.facilities_writer import FacilityWriter
+from bridge.trace.ltt.markers_2_writer import M2Writer
 from bridge.trace.ltt.write import WriteOptions
-from bridge.trace.ltt.write_f import FacilityWriter
-from bridge.trace.ltt.write_m2 import M2Writer
 
 U32 = st.integers(0, (1 << 32) - 1)
 U64 = st.integers(0, (1 << 63) - 1)

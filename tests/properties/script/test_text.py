@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from trees import prints_back
 
 from bridge.diagnostics import Sink
-from bridge.script import ast
-from bridge.script.lex import Lexer
 from bridge.script.library import Library
 from bridge.script.options import AnalyseOptions
-from bridge.script.parse import parse
-from bridge.script.walk import children, walk
+from bridge.script.syntax import ast
+from bridge.script.syntax.lex import Lexer
+from bridge.script.syntax.parse import parse
+from bridge.script.syntax.walk import children, walk
 from bridge.source import SourceMap
 
 OPTIONS = AnalyseOptions(guru=True, arguments=("1", "2", "3"))

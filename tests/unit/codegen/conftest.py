@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from bridge.engine.base import RunResult, SessionOptions
-from bridge.engine.native import run_native
+from bridge.engine.session.native import run_native
 from bridge.pipeline import compile_script
+from bridge.probes.resolver import Binder
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
-from bridge.targets.bind import Binder
 from bridge.world import LiveWorld
 
 

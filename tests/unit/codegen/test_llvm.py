@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bridge.codegen import runtime
 from bridge.codegen.llvm import UnsupportedOperationError, lower_function, signed
-from bridge.codegen.native import compile_native
-from bridge.codegen.native_frame import views
+from bridge.codegen.native.compile import compile_native, runtime
+from bridge.codegen.native.frame import views
 from bridge.ir import ops
 from bridge.ir.program import BasicBlock, Function, Program, Reg, Value
 from bridge.script.builtins import BUILTINS
@@ -37,8 +36,9 @@ def test_what_a_target_lacks_is_refused_before_llvm_sees_it() -> None:
 
 
 def test_every_operation_has_a_native_emitter() -> None:
-    from bridge.codegen import native_arrays, native_ops
     from bridge.codegen.llvm import Emitter
+    from bridge.codegen.native import arrays as native_arrays
+    from bridge.codegen.native import ops as native_ops
 
     known = {*native_ops.TABLE, *native_arrays.TABLE}
     shared = {ops.Const, ops.Arith, ops.Jump, ops.Branch}

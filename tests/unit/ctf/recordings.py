@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bridge._native import ffi, lib
 from bridge.artifact import FAULT, Hook, Placed, RecordLayout
-from bridge.engine.record import Recorder
+from bridge.engine.trace.record import Recorder
 from bridge.ir.program import Argument, Capture, Context, Load, Program, Value
 from bridge.markers import Kind, Marker, MarkerAttachment, Register, Site, ValueType, Variable
 

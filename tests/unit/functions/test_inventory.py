@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.script.builtins import BUILTINS
-from bridge.script.function_manual import library_functions
+from tools.manual.functions import library_functions
 
 SCRIPTS = {
     "pid": 180,

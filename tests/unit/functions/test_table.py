@@ -10,11 +10,14 @@ from scripts import compile_text
 
 import bridge
 from bridge.artifact import Where
-from bridge.codegen.bpf import generate
+from bridge.codegen.bpf.generate import generate
 from bridge.ir.program import Context
 from bridge.markers import MarkerAttachment
+from bridge.script.analysis.types import Type
 from bridge.script.builtins import BUILTINS, Builtin
-from bridge.script.function_manual import (
+from bridge.script.options import AnalyseOptions
+from tests.unit.ctf.recordings import CONTEXTS, NAME, NUMBER, TEXT, Recording, usdt
+from tools.manual.functions import (
     INTERPRETER,
     KERNEL,
     NATIVE,
@@ -24,9 +27,6 @@ from bridge.script.function_manual import (
     function_manual,
     library_functions,
 )
-from bridge.script.options import AnalyseOptions
-from bridge.script.types import Type
-from tests.unit.ctf.recordings import CONTEXTS, NAME, NUMBER, TEXT, Recording, usdt
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "functions.md"
 TABLE = sorted(BUILTINS.values(), key=lambda b: (b.name, len(b.parameters)))

@@ -5,8 +5,8 @@ import struct
 
 import pytest
 
-from bridge.ir.reference.faults import ScriptError
-from bridge.ir.reference.floats import FUNCTIONS
+from bridge.interpreter.faults import ScriptError
+from bridge.interpreter.floats import FUNCTIONS
 
 
 def _bits(value: float) -> int:

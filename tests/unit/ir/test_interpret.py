@@ -3,7 +3,7 @@
 import pytest
 from scripts import compile_text
 
-from bridge.ir.interpret import Hit, Interpreter, Outcome, Unreadable
+from bridge.interpreter.interpret import Hit, Interpreter, Outcome, Unreadable
 from bridge.script.builtins import CONTEXTS
 
 

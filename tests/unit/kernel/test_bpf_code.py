@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from bridge.artifact import Hook, Placed, Placement, RecordLayout, Where
-from bridge.codegen.bpf import generate
-from bridge.codegen.bpf_object import Attach, MapType, error_word, split_error_word
-from bridge.engine import attach
+from bridge.codegen.bpf.generate import generate
+from bridge.codegen.bpf.object import Attach, MapType, error_word, split_error_word
+from bridge.engine.kernel import attach
 from bridge.ir import ops
 from bridge.ir.program import (
     Argument,

@@ -9,10 +9,10 @@ import pytest
 
 from bridge._native import ffi
 from bridge.artifact import FAULT, Hook, Placed, Placement, RecordLayout, Where
-from bridge.codegen.bpf import generate
-from bridge.codegen.bpf_object import Attach, BpfObject
-from bridge.engine import attach
-from bridge.engine.seen import Seen, record, running, tasks
+from bridge.codegen.bpf.generate import generate
+from bridge.codegen.bpf.object import Attach, BpfObject
+from bridge.engine.kernel import attach
+from bridge.engine.kernel.existing_tasks import Seen, record, running, tasks
 from bridge.ir import ops
 from bridge.ir.program import (
     Argument,

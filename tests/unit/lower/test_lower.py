@@ -3,7 +3,7 @@
 import pytest
 from scripts import compile_text
 
-from bridge.ir.interpret import Interpreter
+from bridge.interpreter.interpret import Interpreter
 from bridge.ir.program import Argument, Computed, Limits, Literal, Load, Program, Value
 from bridge.lower.builder import describe
 from bridge.lower.targets import access_capture

@@ -10,9 +10,9 @@ from bridge.errors import TraceError
 from bridge.facility import checksum
 from bridge.trace import model
 from bridge.trace.ltt import facilities, open_ltt
+from bridge.trace.ltt.facilities_writer import FacilityWriter
+from bridge.trace.ltt.markers_2_writer import M2Writer
 from bridge.trace.ltt.write import WriteOptions
-from bridge.trace.ltt.write_f import FacilityWriter
-from bridge.trace.ltt.write_m2 import M2Writer
 
 I32 = model.Integer(32, signed=True)
 U8 = model.Integer(8, signed=False)

@@ -16,8 +16,8 @@ import pytest
 from scripts import compile_text
 
 from bridge.engine.base import SessionOptions
-from bridge.engine.native import run_native
-from bridge.ir.interpret import Interpreter
+from bridge.engine.session.native import run_native
+from bridge.interpreter.interpret import Interpreter
 from bridge.script.builtins import CONTEXTS
 
 if TYPE_CHECKING:

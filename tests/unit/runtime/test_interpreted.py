@@ -7,8 +7,8 @@ from scripts import compile_text
 
 from bridge._native import ffi
 from bridge.engine.base import SessionOptions
-from bridge.engine.hits import read_record
-from bridge.engine.interpreted import InterpretedSession
+from bridge.engine.session.interpreted import InterpretedSession
+from bridge.engine.session.record_decode import read_record
 from bridge.placement import place
 from tests.properties.ir.compare import compiled
 from tests.properties.ir.hits import random_events

@@ -11,7 +11,7 @@ import pytest
 from bridge._native import ffi, lib
 from bridge.artifact import FAULT, Hook, Placed, Placement, RecordLayout, Where
 from bridge.engine.base import SessionOptions, State
-from bridge.engine.native import NativeSession
+from bridge.engine.session.native import NativeSession
 from bridge.ir import ops
 from bridge.ir.program import (
     Argument,

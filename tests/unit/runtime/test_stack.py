@@ -19,11 +19,11 @@ from scripts import compile_text
 from victims import compile_c
 
 from bridge.engine.base import SessionOptions, State
-from bridge.engine.hits import hits_of, read_record
-from bridge.engine.host import LiveHost, Output, identities
-from bridge.engine.native import NativeSession
+from bridge.engine.session.host import LiveHost, Output, identities
+from bridge.engine.session.native import NativeSession
+from bridge.engine.session.record_decode import hits_of, read_record
+from bridge.interpreter import session as reference
 from bridge.ir.program import REGISTERS, Context
-from bridge.ir.reference import session as reference
 from bridge.script.builtins import CONTEXTS as BUILTINS
 
 if TYPE_CHECKING:

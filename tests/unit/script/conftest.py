@@ -25,11 +25,12 @@ from bridge.markers import (
     ValueType,
     Variable,
 )
-from bridge.script.analyse import analyse
+from bridge.probes import perf_probes as samples
+from bridge.probes import processes
+from bridge.script.analysis.analyse import analyse
+from bridge.script.analysis.typed import Typed
 from bridge.script.options import AnalyseOptions
-from bridge.script.typed import Typed
 from bridge.source import SourceMap
-from bridge.targets import processes, samples
 from bridge.world import LiveWorld
 
 ARGUMENTS = (

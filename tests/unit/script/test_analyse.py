@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.script import ast
-from bridge.script.print_typed import typed_text
-from bridge.script.regex import regex_problem
-from bridge.script.types import Type
+from bridge.script.analysis.types import Type
+from bridge.script.printing.print_typed import typed_text
+from bridge.script.syntax import ast
+from bridge.script.syntax.regex import regex_problem
 
 
 def names(found: object) -> list[str]:
@@ -233,7 +233,7 @@ def test_every_fact_is_complete(check) -> None:
     probe end { foreach ([p, e] in a- limit 3) printf("%d %s %d\\n", p, e, a[p, e]) }"""
     typed = check(text).typed
     bodies = [(p.facts, b) for p in typed.probes for b in p.bodies]
-    from bridge.script.walk import walk
+    from bridge.script.syntax.walk import walk
 
     for facts, block in bodies:
         for node in walk(block):

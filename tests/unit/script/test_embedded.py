@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from functions import ENGINES, run
 
-from bridge.script import embedded
+from bridge.script.analysis import embedded
 from bridge.script.builtins import BUILTINS
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import pytest
 
 from bridge import parsing
 from bridge.diagnostics import Sink, render
-from bridge.script.builder import Builder
-from bridge.script.expectations import PLACES, sentence
 from bridge.script.options import AnalyseOptions
-from bridge.script.parse import parse
+from bridge.script.syntax.builder import Builder
+from bridge.script.syntax.expectations import PLACES, sentence
+from bridge.script.syntax.parse import parse
 from bridge.source import SourceMap
 
 

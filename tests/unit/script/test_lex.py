@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.script.lex import Lexer, evaluate, quote
-from bridge.script.tokens import Token
+from bridge.script.syntax.lex import Lexer, evaluate, quote
+from bridge.script.syntax.tokens import Token
 from bridge.source import SourceMap
 
 

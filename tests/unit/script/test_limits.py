@@ -24,13 +24,13 @@ import bridge
 import bridge.api
 import bridge.cli.check
 import bridge.cli.terminal
-import bridge.script.analyse
+import bridge.script.analysis.analyse
 from bridge.cli import main
 from bridge.diagnostics import Sink
-from bridge.script import read
-from bridge.script.lex import MAX_BYTES
 from bridge.script.options import AnalyseOptions
-from bridge.script.parse import MAX_ERRORS, parse
+from bridge.script.syntax import read
+from bridge.script.syntax.lex import MAX_BYTES
+from bridge.script.syntax.parse import MAX_ERRORS, parse
 from bridge.source import SourceMap
 
 MEMORY_BYTES = 2 << 30

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.script.manual import CONSTRUCTS, Construct, language_manual
+from tools.manual.language import CONSTRUCTS, Construct, language_manual
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "language.md"
 

@@ -6,10 +6,10 @@ import pytest
 
 from bridge.diagnostics import Sink
 from bridge.script import errors
-from bridge.script.conditions import compare_versions
-from bridge.script.lex import Lexer
 from bridge.script.options import AnalyseOptions
-from bridge.script.preprocess import Preprocessor
+from bridge.script.syntax.conditions import compare_versions
+from bridge.script.syntax.lex import Lexer
+from bridge.script.syntax.preprocess import Preprocessor
 from bridge.source import SourceMap
 
 CONDITIONS = {"arch": "x86_64", "kernel_v": "6.1.0", "CONFIG_SMP": "y", "CONFIG_HZ": "250"}

@@ -19,8 +19,8 @@ from bridge.markers import (
     NoMatch,
     Register,
 )
-from bridge.targets import markers_of
-from bridge.targets.bind import Binder, Options
+from bridge.probes import markers_of
+from bridge.probes.resolver import Binder, Options
 from bridge.world import LiveWorld, RecordedWorld
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import pytest
 from kernel_types import Image
 
 from bridge.markers import Access, NoAccess
-from bridge.targets.btf import Btf, BtfError, Kind
-from bridge.targets.members import TracepointMembers, raw_variables
+from bridge.probes.btf import Btf, BtfError, Kind
+from bridge.probes.members import TracepointMembers, raw_variables
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,10 @@ from bridge.markers import (
     Pretty,
     Shown,
 )
-from bridge.targets.bind import Binder
-from bridge.targets.dwarf.image import open_image
-from bridge.targets.dwarf.places import parse_spec
-from bridge.targets.elf import open_elf
+from bridge.probes.dwarf.image import open_image
+from bridge.probes.dwarf.probe_addresses import parse_spec
+from bridge.probes.elf import open_elf
+from bridge.probes.resolver import Binder
 from bridge.world import LiveWorld
 
 if TYPE_CHECKING:

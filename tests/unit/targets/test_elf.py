@@ -9,9 +9,9 @@ from elf_writer import CODE, CODE_OFFSET, DATA, DATA_OFFSET, IFUNC, LOCAL, OBJEC
 
 from bridge.diagnostics import Sink
 from bridge.formats import elf_notes as layout
-from bridge.targets.elf import ElfFile, open_elf
-from bridge.targets.sdt import Note, read_notes
-from bridge.targets.symbols import address_of, read_functions
+from bridge.probes.elf import ElfFile, open_elf
+from bridge.probes.sdt import Note, read_notes
+from bridge.probes.symbols import address_of, read_functions
 from bridge.world import LiveWorld
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from victims import compile_c
 
 from bridge.diagnostics import Sink
 from bridge.markers import Constant, Memory, Register
-from bridge.targets import markers_of
-from bridge.targets.elf import open_elf
-from bridge.targets.operands import split
-from bridge.targets.sdt import read_notes
+from bridge.probes import markers_of
+from bridge.probes.elf import open_elf
+from bridge.probes.operands import split
+from bridge.probes.sdt import read_notes
 from bridge.world import LiveWorld
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.markers import Constant, Memory, Register
-from bridge.targets.operands import Image, Unreadable, operand, split
+from bridge.probes.operands import Image, Unreadable, operand, split
 
 SYMBOLS = {"foo": 0x4000, ".LC0": 0x100, "names": 0x404000}
 MOVING = Image(SYMBOLS.get, 0x1000, fixed=False)

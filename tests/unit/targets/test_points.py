@@ -8,9 +8,9 @@ import pytest
 from points import parts
 
 from bridge.markers import Begin, End, Error, Expansion, Never, NoMatch, Timer
-from bridge.targets.bind import Binder
-from bridge.targets.live import LiveTargets
-from bridge.targets.points import check
+from bridge.probes.live import LiveTargets
+from bridge.probes.points import check
+from bridge.probes.resolver import Binder
 
 if TYPE_CHECKING:
     from conftest import Recorder

@@ -18,7 +18,7 @@ from bridge.markers import (
     SavedRegister,
     Variable,
 )
-from bridge.targets.bind import Binder, Options
+from bridge.probes.resolver import Binder, Options
 from bridge.world import RecordedWorld
 
 if TYPE_CHECKING:

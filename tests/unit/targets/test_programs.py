@@ -8,8 +8,8 @@ import pytest
 from elf_writer import Elf
 
 from bridge.diagnostics import Sink
-from bridge.targets.elf import open_elf
-from bridge.targets.programs import command_program, library_paths, program_paths
+from bridge.probes.elf import open_elf
+from bridge.probes.programs import command_program, library_paths, program_paths
 from bridge.world import LiveWorld, RecordedWorld, find_executable, tracefs
 
 if TYPE_CHECKING:

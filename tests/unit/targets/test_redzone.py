@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from victims import RED_ZONE, SAFE, compile_c
 
-from bridge.targets import markers_of
+from bridge.probes import markers_of
 from bridge.world import LiveWorld
 
 if TYPE_CHECKING:

@@ -10,17 +10,10 @@ from elf_writer import CODE, Elf
 from victims import RED_ZONE, SAFE, UNSAFE, compile_c
 
 from bridge.diagnostics import Sink
-from bridge.targets.elf import ElfFile, open_elf
-from bridge.targets.safety import (
-    RED_ZONE as RED_ZONE_TEXT,
-)
-from bridge.targets.safety import (
-    SitePolicy,
-    entry_skip,
-    instruction_fault,
-    site_fault,
-)
-from bridge.targets.sdt import read_notes
+from bridge.probes.elf import ElfFile, open_elf
+from bridge.probes.safety import RED_ZONE as RED_ZONE_TEXT
+from bridge.probes.safety import SitePolicy, entry_skip, instruction_fault, site_fault
+from bridge.probes.sdt import read_notes
 from bridge.world import LiveWorld
 
 if TYPE_CHECKING:

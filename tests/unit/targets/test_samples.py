@@ -6,7 +6,7 @@ import pytest
 from points import parts
 
 from bridge.markers import Expansion, MarkerAttachment, NoMatch, Sampling
-from bridge.targets import samples
+from bridge.probes import perf_probes as samples
 
 
 @pytest.mark.parametrize(

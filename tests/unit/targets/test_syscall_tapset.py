@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.pipeline import compile_script
+from bridge.probes.resolver import Binder
 from bridge.script import library
 from bridge.source import SourceMap
-from bridge.targets.bind import Binder
 
 if TYPE_CHECKING:
     from conftest import Recorder

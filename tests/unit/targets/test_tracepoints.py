@@ -18,10 +18,10 @@ from bridge.markers import (
     ValueType,
     Variable,
 )
-from bridge.targets import syscalls
-from bridge.targets.bind import Binder
-from bridge.targets.btf import Kind as TypeKind
-from bridge.targets.tracepoints import merge_arguments, parse_format
+from bridge.probes import syscalls
+from bridge.probes.btf import Kind as TypeKind
+from bridge.probes.resolver import Binder
+from bridge.probes.tracepoints import merge_arguments, parse_format
 
 if TYPE_CHECKING:
     from conftest import Recorder

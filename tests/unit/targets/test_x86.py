@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.targets.x86 import RIP, RSP, decode
+from bridge.probes.x86 import RIP, RSP, decode
 
 WHOLE = [
     "90",

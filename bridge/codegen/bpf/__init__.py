@@ -1,0 +1,1 @@
+"""Placed handlers -> BPF programs and maps; `generate` joins the parts."""

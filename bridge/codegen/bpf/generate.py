@@ -1,0 +1,335 @@
+"""artifact.Placed -> BPF programs and maps for the kernel engine.
+
+Each hook gives one program for every distinct set of operands that its sites have. A program
+filters by process, captures, runs the bodies of the handlers placed in the kernel, and sends a
+record if a handler in user space (or the recorder) wants it. One rule: the result belongs to no
+running kernel; maps are named by number, and what depends on the machine stands in the control
+map.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bridge.artifact import Where
+from bridge.codegen.bpf import lifecycle as life
+from bridge.codegen.bpf import text as t
+from bridge.codegen.bpf.captures import (
+    TASK_CONTEXTS,
+    Captures,
+    Place,
+    contexts,
+    reads_user_memory,
+)
+from bridge.codegen.bpf.compile import compile_programs
+from bridge.codegen.bpf.follow import current_target, follow_programs
+from bridge.codegen.bpf.globals import GlobalMaps, handler_variables
+from bridge.codegen.bpf.handlers import call_handler, handler_text
+from bridge.codegen.bpf.hold import HELD_BYTES, HELD_ENTRIES, HELD_KEY_BYTES
+from bridge.codegen.bpf.object import (
+    CONTROL_WORDS,
+    MAPPABLE,
+    Attach,
+    BpfObject,
+    BpfProgram,
+    LifeMaps,
+    MapSpec,
+    MapType,
+)
+from bridge.codegen.bpf.record import (
+    SCRATCH_SLOTS,
+    RecordMaps,
+    RecordWriter,
+    is_fixed,
+    scratch_bytes,
+)
+from bridge.codegen.bpf.syscalls import Dispatchers
+from bridge.codegen.bpf.text import Text
+from bridge.errors import BridgeError
+from bridge.ir.program import variables
+from bridge.markers import Kind, RawArgument, is_argument_only
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.artifact import Hook, Placed
+    from bridge.ir.program import Capture
+    from bridge.markers import Operand, Site, Variable
+
+TARGETS_ENTRIES = 65536
+"""How many threads a followed target and its descendants can have at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The sites of a hook, or the moment in the lives of processes, that one program serves."""
+
+    sites: tuple[Site, ...]
+    operands: dict[str, Operand]
+    moment: life.Moment | None = None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What code generation for one script collects."""
+
+    placed: Placed
+    maps: list[MapSpec] = field(default_factory=list)
+    control: int = 0
+    ring: int = 0
+    scratch: int = 0
+    targets: int | None = None
+    held: int | None = None
+    life: LifeMaps | None = None
+
+    def add(self, spec: MapSpec) -> int:
+        """Add a map; returns its number."""
+        self.maps.append(spec)
+        return len(self.maps) - 1
+
+
+def generate(placed: Placed, ring_bytes: int) -> BpfObject:
+    """Compile everything that runs in the kernel. `ring_bytes` is a power of two."""
+    plan = _plan(placed, ring_bytes)
+    globals_ = GlobalMaps(placed, plan.add)
+    texts: dict[str, str] = {}
+    ranked: list[tuple[tuple[object, ...], BpfProgram]] = []
+    dispatchers = Dispatchers(plan.add)
+    for hook in placed.hooks:
+        for number, group in enumerate(_groups(placed, hook)):
+            program = dispatchers.placed(_program(hook, number, group), hook.attachment.marker)
+            if program.sites and _may_sleep(placed, hook, globals_):
+                program = replace(program, sleepable=True)
+            texts[program.name] = _program_text(plan, globals_, hook, group, program)
+            ranked.append((_rank(hook, group), program))
+    for rank, program, text in _own_programs(plan, dispatchers):
+        texts[program.name] = text
+        ranked.append((rank, program))
+    code = compile_programs(texts)
+    ranked.sort(key=lambda item: item[0])
+    return BpfObject(
+        maps=tuple(plan.maps),
+        programs=tuple(replace(program, code=code[program.name]) for _, program in ranked),
+        control=plan.control,
+        ring=plan.ring if any(_sends(placed, hook) for hook in placed.hooks) else None,
+        held=plan.held,
+        targets=plan.targets,
+        life=plan.life,
+        globals=globals_.all(),
+        messages=tuple(globals_.messages),
+        task_members=any(contexts(_captures(placed, h)) & TASK_CONTEXTS for h in placed.hooks),
+    )
+
+
+def _plan(placed: Placed, ring_bytes: int) -> _Plan:
+    """The maps that everything needs."""
+    plan = _Plan(placed)
+    plan.control = plan.add(
+        MapSpec("control", MapType.ARRAY, 4, 8 * CONTROL_WORDS, 1, MAPPABLE)
+    )
+    sending = [hook for hook in placed.hooks if _sends(placed, hook)]
+    if sending:
+        plan.ring = plan.add(MapSpec("ring", MapType.RINGBUF, 0, 0, ring_bytes))
+        _plan_scratch(plan, sending)
+    if any(hook.attachment.follow_target for hook in placed.hooks):
+        plan.targets = plan.add(MapSpec("targets", MapType.HASH, 4, 8, TARGETS_ENTRIES))
+    if any(hook.held for hook in sending):
+        plan.held = plan.add(
+            MapSpec("held", MapType.HASH, HELD_KEY_BYTES, HELD_BYTES, HELD_ENTRIES)
+        )
+    processes = [h for h in placed.hooks if h.attachment.marker.kind is Kind.PROCESS]
+    if processes:
+        plan.life = life.plan(plan.add, processes)
+    return plan
+
+
+def _own_programs(
+    plan: _Plan, dispatchers: Dispatchers
+) -> Iterator[tuple[tuple[object, ...], BpfProgram, str]]:
+    """The programs that no hook asks for by itself, with their ranks."""
+    for program, text in dispatchers.programs(plan.control):
+        yield (life.Rank.BEFORE,), program, text
+    if plan.life is not None:
+        for moment, program, text in life.keepers(plan.life, plan.control):
+            yield (moment.rank,), program, text
+        program, text = life.finder(plan.control)
+        yield (), program, text
+    if plan.targets is not None:
+        for program, text in follow_programs(plan.control, plan.targets):
+            yield (life.Rank.LAST,), program, text
+
+
+def _rank(hook: Hook, group: _Group) -> tuple[object, ...]:
+    """The order of attaching: SystemTap asks by path, then by number, then as written."""
+    if group.moment is None:
+        return (life.Rank.BEFORE,)
+    marker = hook.attachment.marker
+    path, pid = marker.provider, hook.attachment.pid
+    return group.moment.rank, not path, path, pid, hook.id
+
+
+def _sends(placed: Placed, hook: Hook) -> bool:
+    return bool(hook.user) or placed.recorded
+
+
+def _plan_scratch(plan: _Plan, sending: list[Hook]) -> None:
+    maximum = plan.placed.program.limits.maxstringlen
+    sizes = [
+        scratch_bytes(hook.layout, maximum)
+        for hook in sending
+        if not is_fixed(hook.layout, maximum)
+    ]
+    if sizes:
+        plan.scratch = plan.add(
+            MapSpec("scratch", MapType.PERCPU_ARRAY, 4, max(sizes), SCRATCH_SLOTS)
+        )
+
+
+# --- hooks ------------------------------------------------------------------------------------
+
+
+def _kernel_handlers(placed: Placed, hook: Hook) -> list[int]:
+    return [h for h in hook.handlers if placed.placements[h].where is Where.KERNEL]
+
+
+def _captures(placed: Placed, hook: Hook) -> tuple[Capture, ...]:
+    """All captures that a hook's program makes."""
+    wanted = list(hook.layout.captures) if _sends(placed, hook) else []
+    for handler in _kernel_handlers(placed, hook):
+        wanted += placed.program.handlers[handler].captures
+    return tuple(wanted)
+
+
+def _may_sleep(placed: Placed, hook: Hook, globals_: GlobalMaps) -> bool:
+    """Whether a hook's program reads user memory, and may wait for it.
+
+    Exchanging maps waits for all programs but those that sleep, so a program that uses such a
+    map must not.
+    """
+    used = handler_variables(placed, _kernel_handlers(placed, hook))
+    if any(globals_[variable].outer is not None for variable in used):
+        return False
+    return reads_user_memory(_captures(placed, hook))
+
+
+def _groups(placed: Placed, hook: Hook) -> Iterator[_Group]:
+    marker = hook.attachment.marker
+    wanted = variables(_captures(placed, hook))
+    used = [variable for variable in marker.readable if variable.name in wanted]
+    if marker.kind is Kind.PROCESS:
+        plain = {variable.name: variable.operand(0) for variable in used}
+        for moment in life.moments(hook.attachment):
+            hidden = life.hidden_operands(moment, marker.machine)
+            yield _Group((), plain | hidden, moment)
+        return
+    if not marker.sites:
+        yield _Group((), _tracepoint_operands(f"{marker.provider}:{marker.name}", used))
+        return
+    groups: dict[tuple[str, tuple[Operand, ...]], list[Site]] = {}
+    for number, site in enumerate(marker.sites):
+        key = site.path, tuple(variable.operand(number) for variable in used)
+        groups.setdefault(key, []).append(site)
+    for (_, operands), sites in groups.items():
+        names = [variable.name for variable in used]
+        yield _Group(tuple(sites), dict(zip(names, operands, strict=True)))
+
+
+def _tracepoint_operands(name: str, used: list[Variable]) -> dict[str, Operand]:
+    """All as raw arguments if one is an argument, unless another is only a field."""
+    arguments = [v for v in used if isinstance(v.operand(0), RawArgument)]
+    fields = [v for v in used if v.raw is None]
+    if arguments and not fields:
+        return {v.name: v.raw for v in used if v.raw is not None}
+    without = [v for v in arguments if is_argument_only(v)]
+    if without:  # in several handlers, as the front end refuses it in one
+        raise BridgeError(
+            f"tracepoint {name}: one handler reads the field ${fields[0].name} of its record,"
+            f" another one its argument ${without[0].name}; use the arguments or the fields"
+        )
+    return {v.name: v.field if v.field is not None else v.operand(0) for v in used}
+
+
+def _program(hook: Hook, number: int, group: _Group) -> BpfProgram:
+    marker = hook.attachment.marker
+    name = f"mb_{hook.id}_{number}"
+    if group.moment is not None:
+        moment = group.moment
+        return BpfProgram(name, hook.id, moment.attach, b"", tracepoint=moment.tracepoint)
+    match marker.kind:
+        case Kind.TRACEPOINT:
+            # without an id (no tracefs) only the name is left to attach by
+            unread = not marker.id and not group.operands
+            raw = unread or any(isinstance(o, RawArgument) for o in group.operands.values())
+            return BpfProgram(
+                name,
+                hook.id,
+                Attach.RAW_TRACEPOINT if raw else Attach.TRACEPOINT,
+                b"",
+                tracepoint=marker.name,
+                tracepoint_id=marker.id,
+            )
+        case Kind.SAMPLE:
+            return BpfProgram(name, hook.id, Attach.SAMPLE, b"", sampling=marker.sampling)
+        case Kind.FUNCTION_RETURN:
+            attach = Attach.UPROBE_RETURN
+        case _:
+            attach = Attach.UPROBE
+    return BpfProgram(name, hook.id, attach, b"", sites=group.sites, pid=hook.attachment.pid)
+
+
+def _program_text(
+    plan: _Plan, globals_: GlobalMaps, hook: Hook, group: _Group, program: BpfProgram
+) -> str:
+    """One function, with the bodies of its kernel handlers in front."""
+    placed = plan.placed
+    text = Text()
+    control = text.map(plan.control, t.MAP_VALUE)
+    place = Place(
+        group.operands,
+        hook.attachment.marker.machine,
+        sleepable=program.sleepable,
+        task=life.CHILD if life.CHILD in group.operands else "",
+        interrupted=program.attach is Attach.SAMPLE,
+    )
+    captures = Captures(text, place, control)
+    _require_armed(text, control)
+    if group.moment is None:
+        _filter(plan, text, hook, is_uprobe=bool(group.sites))
+    else:
+        assert plan.life is not None
+        machine = hook.attachment.marker.machine
+        filter_ = life.Filter(
+            text, captures, plan.life, control, plan.targets, group.moment, machine
+        )
+        filter_.whom(hook.attachment)
+        filter_.what(hook.attachment.marker.name)
+    bodies = ""
+    for handler in _kernel_handlers(placed, hook):
+        name = f"{program.name}_h{handler}"
+        bodies += handler_text(placed.program, handler, name, globals_)
+        call_handler(text, captures, placed.program.handlers[handler], name, control)
+    if _sends(placed, hook):
+        maps = RecordMaps(plan.ring, plan.scratch, control, plan.held if hook.held else None)
+        maximum = placed.program.limits.maxstringlen
+        RecordWriter(text, captures, hook, maps, maximum).send()
+    text.jump("out")
+    text.open("out")
+    text.emit("ret i64 0")
+    return bodies + text.function(program.name, captures.entry)
+
+
+def _require_armed(text: Text, control: str) -> None:
+    armed = text.value(f"load volatile i64, ptr {control}, align 8")
+    text.require(text.value(f"icmp ne i64 {armed}, 0"))
+
+
+def _filter(plan: _Plan, text: Text, hook: Hook, *, is_uprobe: bool) -> None:
+    """Leave if the hit is not of a wanted process."""
+    attachment = hook.attachment
+    if attachment.pid and not is_uprobe:
+        pid = text.value(f"lshr i64 {text.call(t.PID_TGID)}, 32")
+        text.require(text.value(f"icmp eq i64 {pid}, {attachment.pid}"))
+    if attachment.follow_target and plan.targets is not None:
+        found = current_target(text, plan.targets)
+        text.require(text.value(f"icmp ne ptr {found}, null"))

@@ -1,0 +1,219 @@
+"""The record of a hit, as a BPF program sends it (`bridge.artifact` has the layout).
+
+Records without long strings have a fixed size and are written straight into the ring buffer.
+With long strings the size is known only afterwards, so the record is put together in scratch
+memory and copied. A program can be preempted by another task whose hit then runs on the same
+CPU, hence each CPU has several scratch slots, and each slot a lock that is only tried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.artifact import HEADER_BYTES, SLOT_BYTES
+from bridge.codegen.bpf import text as t
+from bridge.codegen.bpf.captures import FAULT, string_room
+from bridge.codegen.bpf.hold import Hold
+from bridge.codegen.bpf.object import Control
+from bridge.ir.program import Capture, Context, Load, Value, capture_type
+
+if TYPE_CHECKING:
+    from bridge.artifact import Hook, RecordLayout
+    from bridge.codegen.bpf.captures import Captures
+    from bridge.codegen.bpf.text import Text
+
+FIXED_STRING_BYTES = 64
+"""Strings up to this size have a fixed place in the record."""
+SCRATCH_SLOTS = 4
+LOCK_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMaps:
+    """The maps that sending needs, and the pointer to the control words."""
+
+    ring: int
+    scratch: int
+    control: str
+    held: int | None = None
+    """The map of processes that stand still, if the process of the hit has to."""
+
+
+def _padded(size: int) -> int:
+    return (size + 7) & ~7
+
+
+def _strings(layout: RecordLayout) -> list[Capture]:
+    return [c for c in layout.captures if capture_type(c) is Value.STRING]
+
+
+def record_bytes(layout: RecordLayout, maximum: int) -> int:
+    """The largest size of a record."""
+    strings = sum(_padded(string_room(c, maximum)) for c in _strings(layout))
+    return HEADER_BYTES + SLOT_BYTES * layout.slot_count + strings
+
+
+def scratch_bytes(layout: RecordLayout, maximum: int) -> int:
+    """The size of a scratch slot, with some room for what the verifier does not see."""
+    return LOCK_BYTES + record_bytes(layout, maximum) + 8 * (1 + len(_strings(layout)))
+
+
+def is_fixed(layout: RecordLayout, maximum: int) -> bool:
+    """Whether all records of a hook have one size."""
+    return all(string_room(c, maximum) <= FIXED_STRING_BYTES for c in _strings(layout))
+
+
+class RecordWriter:
+    """Emits the code that sends the record of one hook."""
+
+    def __init__(
+        self, text: Text, captures: Captures, hook: Hook, maps: RecordMaps, maximum: int
+    ) -> None:
+        self._text = text
+        self._captures = captures
+        self._hook = hook
+        self._maps = maps
+        self._maximum = maximum
+        self._hold = (
+            None if maps.held is None else Hold(text, captures, maps.held, maps.control)
+        )
+
+    def send(self) -> None:
+        """Capture and send; execution goes on behind it in any case.
+
+        Each value is stored as soon as it is read: many of them would not fit on the stack.
+        """
+        self._captures.value(Context("monotonic_ns"))
+        if self._hold is not None:
+            self._hold.begin()
+        if is_fixed(self._hook.layout, self._maximum):
+            self._send_fixed()
+        else:
+            self._send_variable()
+
+    def _header(self, record: str, size: str | int) -> None:
+        text = self._text
+        if isinstance(size, int):
+            text.store(self._hook.id << 32 | size, record)
+        else:
+            text.store(text.value(f"or i64 {size}, {self._hook.id << 32}"), record)
+        text.store(self._captures.value(Context("monotonic_ns")), record, 8)
+
+    def _longs(self, record: str) -> None:
+        for capture in self._hook.layout.captures:
+            if capture_type(capture) is not Value.LONG:
+                continue
+            value, status = self._captures.with_status(capture)
+            offset = self._hook.layout.offset(capture)
+            self._text.store(value, record, offset)
+            if isinstance(capture, Load):
+                self._text.store(status, record, offset + SLOT_BYTES)
+
+    def _string_slot(
+        self, record: str, capture: Capture, offset: str | int, written: str
+    ) -> None:
+        """Slot = offset | length << 32; `written` counts the NUL and is 0 after a fault."""
+        text = self._text
+        length = text.value(f"sub i64 {written}, 1")
+        slot = text.value(f"or i64 {text.value(f'shl i64 {length}, 32')}, {offset}")
+        fault = text.value(f"icmp eq i64 {written}, 0")
+        slot = text.value(f"select i1 {fault}, i64 {FAULT << 32}, i64 {slot}")
+        text.store(slot, record, self._hook.layout.offset(capture))
+
+    def _send_fixed(self) -> None:
+        text, layout = self._text, self._hook.layout
+        size = record_bytes(layout, self._maximum)
+        record = text.call(
+            t.RING_RESERVE,
+            f"ptr {text.map(self._maps.ring)}",
+            f"i64 {size}",
+            "i64 0",
+            result="ptr",
+        )
+        fill, lost, done = text.name("fill"), text.name("lost"), text.name("done")
+        text.branch(text.value(f"icmp eq ptr {record}, null"), lost, fill)
+        text.open(fill)
+        self._header(record, size)
+        self._longs(record)
+        at = HEADER_BYTES + SLOT_BYTES * layout.slot_count
+        for capture in _strings(layout):
+            room = string_room(capture, self._maximum)
+            written = self._captures.string(capture, text.at(record, at), room)
+            self._string_slot(record, capture, at, written)
+            at += _padded(room)
+        text.emit(
+            f"call void inttoptr (i64 {t.RING_SUBMIT} to ptr)(ptr {record}, i64 {t.NO_WAKEUP})"
+        )
+        text.jump(done)
+        self._count_lost(lost, Control.LOST, done)
+        text.open(done)
+
+    def _count_lost(self, label: str, word: Control, on: str) -> None:
+        self._text.open(label)
+        self._text.add(self._text.at(self._maps.control, 8 * word), 1)
+        if self._hold is not None:
+            self._hold.undo()
+        self._text.jump(on)
+
+    def _send_variable(self) -> None:
+        text = self._text
+        lost, locked, done = text.name("lost"), text.name("locked"), text.name("done")
+        slot = self._lock(locked, lost)
+        text.open(locked)
+        slot = text.value(f"phi ptr {slot}")
+        record = text.at(slot, LOCK_BYTES)
+        size = self._fill(record)
+        result = text.call(
+            t.RING_OUTPUT,
+            f"ptr {text.map(self._maps.ring)}",
+            f"ptr {record}",
+            f"i64 {size}",
+            f"i64 {t.NO_WAKEUP}",
+        )
+        text.emit(f"store volatile i64 0, ptr {slot}, align 8")
+        full = text.name("full")
+        text.branch(text.value(f"icmp eq i64 {result}, 0"), done, full)
+        self._count_lost(full, Control.LOST, done)
+        self._count_lost(lost, Control.SCRATCH_LOST, done)
+        text.open(done)
+
+    def _lock(self, locked: str, lost: str) -> str:
+        """Try the slots in turn; returns the incoming values of a phi in block `locked`."""
+        text = self._text
+        index = text.stack(8)
+        incoming = []
+        for number in range(SCRATCH_SLOTS):
+            text.store(number, index)
+            slot = text.call(
+                t.LOOKUP,
+                f"ptr {text.map(self._maps.scratch)}",
+                f"ptr {index}",
+                result="ptr",
+            )
+            found, taken = text.name("slot"), text.name("taken")
+            text.branch(text.value(f"icmp eq ptr {slot}, null"), lost, found)
+            text.open(found)
+            old = text.value(f"atomicrmw xchg ptr {slot}, i64 1 monotonic")
+            last = number == SCRATCH_SLOTS - 1
+            text.branch(text.value(f"icmp eq i64 {old}, 0"), locked, lost if last else taken)
+            incoming.append(f"[{slot}, %{found}]")
+            if not last:
+                text.open(taken)
+        return ", ".join(incoming)
+
+    def _fill(self, record: str) -> str:
+        """Write the record; returns its size."""
+        text, layout = self._text, self._hook.layout
+        self._longs(record)
+        at: str | int = HEADER_BYTES + SLOT_BYTES * layout.slot_count
+        for capture in _strings(layout):
+            room = string_room(capture, self._maximum)
+            written = self._captures.string(capture, text.at(record, at), room)
+            self._string_slot(record, capture, at, written)
+            # Not rounded up here: that would become an `or`, of which the verifier cannot
+            # tell how large it gets.
+            at = text.value(f"add i64 {written}, {at}")
+        size = text.value(f"and i64 {text.value(f'add i64 {at}, 7')}, {~7}")
+        self._header(record, size)
+        return size

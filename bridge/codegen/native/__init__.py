@@ -1,0 +1,1 @@
+"""IR -> machine code of handlers, functions and timers in user space; `compile` joins them."""

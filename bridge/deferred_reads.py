@@ -1,0 +1,160 @@
+"""What handlers read of a process or of the kernel and only know while they run.
+
+That is memory at computed addresses, the stack, the files in memory. Such a read cannot be made
+at the hit. At a place in a program the process is held until the handler is done (`why_held`,
+csrc/live/hold.h); everywhere else, and where a hit has to be repeated from a recording, it is
+refused (`refused`). One rule: nothing is read at a later moment than the hit without saying so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bridge.diagnostics import Diagnostic
+from bridge.ir import ops
+from bridge.ir.program import Conversion
+from bridge.ir.reach import all_operations
+from bridge.markers import Kind, MarkerAttachment
+from bridge.script.builtins import BUILTINS, KERNEL_STACK, Effect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.ir.program import Format, Handler, Program
+
+PLACES = frozenset({Kind.USDT, Kind.FUNCTION, Kind.FUNCTION_RETURN})
+"""Kinds of markers at which a process can be held: it is in its own code there."""
+
+
+NO_STACK = "a trace does not hold the kernel's stack"
+UNWOUND = "x86_64"
+"""The machine whose stacks csrc/backtrace/unwind.h reads."""
+
+
+class _Read(NamedTuple):
+    """A read: `name` as scripts call it, its error site, whose memory it is.
+
+    `of_process`: not of memory at an address, but of the stack or of what is mapped.
+    """
+
+    name: str
+    site: int
+    is_kernel: bool
+    of_process: bool = False
+    of_stack: bool = False
+    """Of the kernel's stack, which a hit brings with it."""
+
+
+def _reads(program: Program, handler: Handler) -> Iterator[_Read]:
+    for op in all_operations(program, handler):
+        match op:
+            case ops.CallBuiltin(name=name, arguments=arguments, site=site):
+                builtin = BUILTINS.get((name, len(arguments)))
+                effect = builtin.effect if builtin is not None else Effect.PURE
+                if effect in (Effect.MEMORY, Effect.PROCESS):
+                    # the library's functions are made of those with such names
+                    called = name.removesuffix("_error").removeprefix("_")
+                    of_process = effect is Effect.PROCESS
+                    yield _Read(called, site, name.startswith("kernel_"), of_process)
+                elif builtin is not None and KERNEL_STACK in builtin.reads:
+                    called = name.removeprefix("_")
+                    yield _Read(called, site, is_kernel=True, of_stack=True)
+            case ops.PrintFormat(format=number, site=int(site)):
+                yield from _printed("printf", program.formats[number], site)
+            case ops.FormatString(format=number, site=int(site)):
+                yield from _printed("sprintf", program.formats[number], site)
+            case _:
+                pass
+
+
+def _printed(name: str, format_: Format, site: int) -> Iterator[_Read]:
+    """`%#m` and `%#M` read user memory, `%m` and `%M` the kernel's."""
+    for piece in format_.pieces:
+        if isinstance(piece, Conversion) and piece.letter in {"m", "M"}:
+            yield _Read(name, site, piece.flag != "#")
+
+
+def why_held(program: Program, attachment: MarkerAttachment, handlers: tuple[int, ...]) -> str:
+    """Why the process stands still at the hits of these handlers; "" if it does not."""
+    if attachment.marker.kind not in PLACES:
+        return ""
+    for number in handlers:
+        for read in _reads(program, program.handlers[number]):
+            if not read.is_kernel:
+                place = program.sites[read.site].text.partition(" at ")[2].partition(" ")[0]
+                what = "reads what only the handler knows"
+                if read.of_process:
+                    what = "looks at the process"
+                return f"{read.name}() at {place} {what}"
+    return ""
+
+
+def refused(program: Program, *, record: bool) -> Iterator[Diagnostic]:
+    """The reads that cannot be made."""
+    told: set[int] = set()
+    for handler in program.handlers:
+        attachment = handler.expansion.attachment
+        if not isinstance(attachment, MarkerAttachment):
+            continue
+        for read in _reads(program, handler):
+            reason = _reason(attachment, read, record=record)
+            if reason and read.site not in told:
+                told.add(read.site)
+                yield _diagnostic(program, read, reason)
+
+
+def looks_at_processes(program: Program) -> bool:
+    """Whether anything in it needs what is known of the files in processes."""
+    return any(
+        read.of_process for handler in program.handlers for read in _reads(program, handler)
+    )
+
+
+def _reason(attachment: MarkerAttachment, read: _Read, *, record: bool) -> str:
+    """Why something cannot be read at a marker; "" if it can."""
+    kind = attachment.marker.kind
+    if read.of_stack:
+        return NO_STACK if record or kind is Kind.RECORDED else ""
+    if read.of_process:
+        return _process_reason(attachment, record=record)
+    if kind is Kind.RECORDED:
+        return "its address is known only while the handler runs, so the trace does not have it"
+    if read.is_kernel:
+        return "its address is known only while the handler runs, after the hit"
+    if kind not in PLACES:
+        where = "at its events" if kind is Kind.PROCESS else "at a tracepoint"
+        return (
+            "its address is known only while the handler runs, and a process cannot be held"
+            f" {where}"
+        )
+    if record:
+        return "its address is known only while the handler runs, so a trace cannot hold it"
+    return ""
+
+
+def _process_reason(attachment: MarkerAttachment, *, record: bool) -> str:
+    kind = attachment.marker.kind
+    if kind is Kind.RECORDED:
+        return "it looks at the process, which a trace does not hold"
+    if kind not in PLACES:
+        return "it looks at the process, which cannot be held at a tracepoint"
+    if record:
+        return "it looks at the process, which a trace cannot hold"
+    if attachment.marker.machine != UNWOUND:
+        return f"stacks and symbols are known on {UNWOUND} only"
+    return ""
+
+
+def _diagnostic(program: Program, read: _Read, reason: str) -> Diagnostic:
+    site = program.sites[read.site]
+    code, verb = (
+        ("no-process", "look")
+        if read.of_process or read.of_stack
+        else ("computed-address", "read")
+    )
+    return Diagnostic(
+        code,
+        f"{read.name}() cannot {verb} here: {reason}",
+        site.span,
+        site.text.partition(" at ")[0],
+    )

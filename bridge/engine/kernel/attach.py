@@ -1,0 +1,371 @@
+"""codegen.BpfObject -> maps, programs and links in the running kernel.
+
+One rule: whatever the kernel refuses becomes a `HostError` that says what to do about it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import resource
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bridge._native import ffi, lib
+from bridge.codegen.bpf.follow import EXIT, FORK
+from bridge.codegen.bpf.object import CONTROL_WORDS, Attach, Control
+from bridge.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.codegen.bpf.object import BpfObject, BpfProgram, KernelGlobal, MapSpec
+
+EVENTS = Path("/sys/kernel/tracing/events")
+BTF = Path("/sys/kernel/btf/vmlinux")
+ONLINE = Path("/sys/devices/system/cpu/online")
+UNKNOWN_COUNTER = (-errno.ENOENT, -errno.ENODEV, -errno.EOPNOTSUPP, -errno.EINVAL)
+LOG_BYTES = 1 << 20
+VERDICTS = frozenset({errno.EACCES, errno.EINVAL, errno.E2BIG})
+"""What a load gives when the verifier refused; anything else is the host's."""
+CLOSERS = 32
+SPARE_FILES = 256
+SLEEPABLE = 1 << 4
+"""BPF_F_SLEEPABLE."""
+PROGRAM_TYPES = {
+    Attach.UPROBE: (2, 48),
+    Attach.UPROBE_RETURN: (2, 48),
+    Attach.TRACEPOINT: (5, 0),
+    Attach.RAW_TRACEPOINT: (17, 0),
+    Attach.NOWHERE: (17, 0),
+    Attach.SAMPLE: (7, 0),
+}
+"""Program type and expected attach type (BPF_TRACE_UPROBE_MULTI) of each way to attach."""
+
+_ROOT = (
+    "run markbridge as root, or with the capabilities CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN"
+)
+_REMEDIES = {
+    errno.EPERM: _ROOT,
+    errno.EACCES: _ROOT,
+    errno.ENOSYS: "the kernel was built without CONFIG_BPF_SYSCALL; use one that has it",
+    errno.ENOMEM: "free memory, or make arrays and the buffer (-s) smaller",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+
+
+class VerifierError(HostError):
+    """The kernel refuses a program that it could run: it needs too much of something."""
+
+
+def host_error(doing: str, code: int, remedy: str = "") -> HostError:
+    """The error for a negative errno."""
+    return HostError(
+        f"cannot {doing}: {os.strerror(-code)}", remedy or _REMEDIES.get(-code, "")
+    )
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A BPF object in the kernel. `maps` are file descriptors by map number."""
+
+    object: BpfObject
+    maps: list[int] = field(default_factory=list)
+    spare: dict[int, int] = field(default_factory=dict)
+    """The second map of each global that is moved while programs run."""
+    programs: list[int] = field(default_factory=list)
+    links: list[int] = field(default_factory=list)
+    dispatching: bool = False
+    """Whether programs in slots are reached through others, rather than attached."""
+    control: Any = None
+
+    def word(self, word: Control) -> int:
+        """A word of the control map."""
+        return int(self.control[word])
+
+    def set_word(self, word: Control, value: int) -> None:
+        """Set a word of the control map."""
+        self.control[word] = value
+
+    def disarm(self) -> None:
+        """Stop and detach all programs; maps stay."""
+        if self.control is not None:
+            self.set_word(Control.ARMED, 0)
+        links, self.links = self.links, []
+        _close_together(links)
+
+    def close(self) -> None:
+        """Release everything."""
+        self.disarm()
+        if self.control is not None:
+            lib.mb_bpf_unmap_memory(self.control, 8 * CONTROL_WORDS)
+            self.control = None
+        for descriptor in (*self.programs, *self.maps, *self.spare.values()):
+            os.close(descriptor)
+        self.programs, self.maps, self.spare = [], [], {}
+
+
+def _close_together(links: list[int]) -> None:
+    """Detach. The kernel waits for its grace period in every close, so they go side by side."""
+    if len(links) < 2:
+        for link in links:
+            os.close(link)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(len(links), CLOSERS)) as pool:
+        list(pool.map(os.close, links))
+
+
+def load(bpf: BpfObject, realtime_offset_ns: int) -> Loaded:
+    """Create maps and load programs; nothing is attached yet."""
+    loaded = Loaded(bpf)
+    _allow_files(len(bpf.maps) + 2 * len(bpf.programs) + SPARE_FILES)
+    try:
+        for spec in bpf.maps:
+            loaded.maps.append(_create(spec, loaded.maps))
+        _prepare_globals(loaded)
+        _map_control(loaded, realtime_offset_ns)
+        descriptors = ffi.new("int32_t[]", loaded.maps)
+        for program in bpf.programs:
+            loaded.programs.append(_load_program(program, descriptors, len(loaded.maps)))
+    except BaseException:
+        loaded.close()
+        raise
+    return loaded
+
+
+def _allow_files(wanted: int) -> None:
+    """Every map, program and link is an open file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted <= hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _create(spec: MapSpec, maps: Sequence[int]) -> int:
+    native = ffi.new("struct mb_bpf_map *")
+    native.type, native.key_size, native.value_size = (
+        spec.type,
+        spec.key_bytes,
+        spec.value_bytes,
+    )
+    native.entries, native.flags = spec.entries, spec.flags
+    native.inner = 0 if spec.inner is None else maps[spec.inner]
+    native.name = spec.name.encode()[:15]
+    made: int = lib.mb_bpf_map_create(native)
+    if made < 0:
+        raise host_error(f"create the BPF map `{spec.name}`", made)
+    if spec.initial:
+        _initialize(made, spec)
+    return made
+
+
+def _initialize(map_: int, spec: MapSpec) -> None:
+    code = lib.mb_bpf_map_update(map_, ffi.new("uint32_t *", 0), spec.initial, 0)
+    if code < 0:
+        raise host_error(f"fill the BPF map `{spec.name}`", code)
+
+
+def _prepare_globals(loaded: Loaded) -> None:
+    """Maps that are moved while programs run come in pairs, behind a map of maps."""
+    for kernel_global in loaded.object.globals:
+        if kernel_global.outer is None:
+            continue
+        spec = loaded.object.maps[kernel_global.map]
+        loaded.spare[kernel_global.variable] = _create(spec, loaded.maps)
+        switch(loaded, kernel_global, loaded.maps[kernel_global.map])
+
+
+def switch(loaded: Loaded, kernel_global: KernelGlobal, map_: int) -> None:
+    """Make programs use `map_` from now on; returns when none uses the other any more."""
+    assert kernel_global.outer is not None
+    outer = loaded.maps[kernel_global.outer]
+    key, value = ffi.new("uint32_t *", 0), ffi.new("uint32_t *", map_)
+    code = lib.mb_bpf_map_update(outer, key, value, 0)
+    if code < 0:
+        raise host_error("exchange BPF maps", code)
+
+
+def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
+    memory = lib.mb_bpf_map_memory(loaded.maps[loaded.object.control], 8 * CONTROL_WORDS)
+    if memory == ffi.NULL:
+        raise HostError("cannot map the memory of a BPF map", _ROOT)
+    loaded.control = ffi.cast("int64_t *", memory)
+    loaded.set_word(Control.REALTIME_OFFSET, realtime_offset_ns)
+    if loaded.object.targets is not None:
+        loaded.set_word(Control.FORK_CHILD, _needed(FORK, "child_pid"))
+    if loaded.object.task_members or loaded.object.life is not None:
+        _set_task_members(loaded)
+    dispatches = any(program.dispatches for program in loaded.object.programs)
+    loaded.dispatching = dispatches and BTF.exists()
+    if loaded.dispatching or loaded.object.life is not None:
+        from bridge.engine.kernel.task import compat_flag
+
+        word, flag = compat_flag(BTF)
+        loaded.set_word(Control.COMPAT_WORD, word)
+        loaded.set_word(Control.COMPAT_FLAG, flag)
+
+
+def _set_task_members(loaded: Loaded) -> None:
+    from bridge.engine.kernel.task import CONTEXT_MEMBERS, LIFE_MEMBERS, member_offsets
+
+    members = CONTEXT_MEMBERS
+    if loaded.object.life is not None:
+        members = CONTEXT_MEMBERS | LIFE_MEMBERS
+        loaded.set_word(Control.GROUP_DEAD, _field_offset(EXIT, "group_dead"))
+    for word, offset in member_offsets(BTF, members).items():
+        loaded.set_word(word, offset)
+
+
+def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # noqa: ANN401
+    code = ffi.new("uint8_t[]", program.code)
+    size = len(program.code)
+    relocated = lib.mb_bpf_relocate(code, size, descriptors, count)
+    if relocated < 0:
+        raise host_error("place maps in a BPF program", relocated)
+    kind, attach = PROGRAM_TYPES[program.attach]
+    flags = SLEEPABLE if program.sleepable else 0
+    name = program.name.encode()[:15]
+    loaded: int = lib.mb_bpf_program_load(kind, attach, flags, name, code, size, ffi.NULL, 0)
+    if loaded >= 0:
+        return loaded
+    if -loaded not in VERDICTS:
+        raise host_error("load a BPF program", loaded)
+    log = ffi.new("char[]", LOG_BYTES)
+    again = lib.mb_bpf_program_load(kind, attach, flags, name, code, size, log, LOG_BYTES)
+    if again >= 0:
+        return int(again)
+    tail = "\n".join(ffi.string(log).decode(errors="replace").splitlines()[-12:])
+    raise VerifierError(
+        f"the kernel's verifier refuses the program `{program.name}`:\n{tail}",
+        "this is a fault of markbridge; please report it with the script",
+    )
+
+
+# --- attaching --------------------------------------------------------------------------------
+
+
+def attach(loaded: Loaded) -> None:
+    """Attach all programs. They do nothing before ARMED is set."""
+    for program, descriptor in zip(loaded.object.programs, loaded.programs, strict=True):
+        if program.slot is not None and loaded.dispatching:
+            _put(loaded, program.slot, descriptor)
+            continue
+        if program.dispatches and not loaded.dispatching:
+            continue
+        match program.attach:
+            case Attach.UPROBE | Attach.UPROBE_RETURN:
+                _attach_uprobes(loaded, program, descriptor)
+            case Attach.TRACEPOINT:
+                number = program.tracepoint_id or tracepoint_id(program.tracepoint)
+                _keep(
+                    loaded,
+                    lib.mb_bpf_attach_tracepoint(descriptor, number),
+                    f"attach to the tracepoint `{program.tracepoint}`",
+                )
+            case Attach.SAMPLE:
+                _attach_sample(loaded, program, descriptor)
+            case Attach.RAW_TRACEPOINT:
+                _keep(
+                    loaded,
+                    lib.mb_bpf_attach_raw(descriptor, program.tracepoint.encode()),
+                    f"attach to the tracepoint `{program.tracepoint}`",
+                )
+            case Attach.NOWHERE:
+                pass
+
+
+def run(loaded: Loaded, name: str, argument: int) -> None:
+    """Run a program that is attached nowhere."""
+    names = [program.name for program in loaded.object.programs]
+    descriptor = loaded.programs[names.index(name)]
+    code = lib.mb_bpf_program_run(descriptor, ffi.new("uint64_t *", argument), 8)
+    if code < 0:
+        raise host_error(f"run the BPF program `{name}`", code)
+
+
+def _put(loaded: Loaded, slot: tuple[int, int], program: int) -> None:
+    """Make a program one that another goes on with."""
+    map_, index = slot
+    key, value = ffi.new("uint32_t *", index), ffi.new("uint32_t *", program)
+    code = lib.mb_bpf_map_update(loaded.maps[map_], key, value, 0)
+    if code < 0:
+        raise host_error("put a BPF program into an array", code)
+
+
+def _keep(loaded: Loaded, link: int, doing: str) -> None:
+    if link < 0:
+        raise host_error(doing, link)
+    loaded.links.append(link)
+
+
+def _attach_uprobes(loaded: Loaded, program: BpfProgram, descriptor: int) -> None:
+    path = program.sites[0].path
+    probes = ffi.new("struct mb_uprobes *")
+    name = ffi.new("char[]", os.fsencode(path))
+    offsets = ffi.new("uint64_t[]", [site.offset for site in program.sites])
+    semaphores = ffi.new("uint64_t[]", [site.ref_ctr_offset for site in program.sites])
+    probes.path, probes.offsets, probes.count = name, offsets, len(program.sites)
+    if any(site.ref_ctr_offset for site in program.sites):
+        probes.semaphores = semaphores
+    probes.at_return = program.attach is Attach.UPROBE_RETURN
+    probes.pid = program.pid
+    link = lib.mb_bpf_attach_uprobes(descriptor, probes)
+    if link == -errno.ESRCH:
+        raise host_error(f"attach to `{path}`", link, f"process {program.pid} is gone")
+    if link == -errno.EINVAL:
+        remedy = "uprobe_multi links need Linux 6.6 or later"
+        raise host_error(f"attach to `{path}`", link, remedy)
+    _keep(loaded, link, f"attach to `{path}`")
+
+
+def _attach_sample(loaded: Loaded, program: BpfProgram, descriptor: int) -> None:
+    """A counter on every CPU that is there."""
+    wanted = program.sampling
+    assert wanted is not None
+    sampling = ffi.new("struct mb_sampling *")
+    sampling.type, sampling.config = wanted.type, wanted.config
+    sampling.rate, sampling.hertz = wanted.rate, wanted.hertz
+    doing = f"count events of type {wanted.type}, config {wanted.config}"
+    for cpu in _online(ONLINE.read_text()):
+        event = lib.mb_bpf_attach_sample(descriptor, sampling, cpu)
+        if event in UNKNOWN_COUNTER:
+            raise host_error(doing, event, "this machine has no such counter; see `perf list`")
+        _keep(loaded, event, doing)
+
+
+def _online(text: str) -> list[int]:
+    """The CPUs in a list as the kernel writes it: `0-3,8`."""
+    found: list[int] = []
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), int(last or first) + 1)
+    return found
+
+
+def tracepoint_id(name: str) -> int:
+    """The id of a tracepoint, of the scheduler if `name` has no subsystem in front."""
+    subsystem, _, event = name.rpartition(":")
+    try:
+        return int((EVENTS / (subsystem or "sched") / event / "id").read_text())
+    except OSError as error:
+        raise HostError(f"cannot read the tracepoint `{name}`: {error}", _ROOT) from error
+
+
+def _needed(name: str, wanted: str) -> int:
+    offset = _field_offset(name, wanted)
+    if not offset:
+        raise HostError(f"the tracepoint `{name}` has no field `{wanted}`")
+    return offset
+
+
+def _field_offset(name: str, wanted: str) -> int:
+    """Where a scheduler tracepoint's record has a field; 0 if it has none."""
+    try:
+        text = (EVENTS / "sched" / name / "format").read_text()
+    except OSError as error:
+        raise HostError(f"cannot read the tracepoint `{name}`: {error}", _ROOT) from error
+    found = re.search(rf"\b{wanted};\s*offset:(\d+);", text)
+    return 0 if found is None else int(found[1])

@@ -1,0 +1,297 @@
+"""The live engine: hits come from uprobes and tracepoints of the running kernel.
+
+A `Feed` of `engine.base`: it loads the programs, arms and disarms them, takes records out of
+the ring buffer and moves globals. One rule: a stop from outside ends the hits first and
+delivers all that happened before, so nothing that was counted is missing from what is printed.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from bridge._native import ffi, lib
+from bridge.artifact import Where
+from bridge.codegen.bpf.generate import generate
+from bridge.codegen.bpf.lifecycle import ARMING
+from bridge.codegen.bpf.object import Control, split_error_word
+from bridge.engine.base import run_session
+from bridge.engine.kernel import attach
+from bridge.engine.kernel.hold import POLL_NS, Guard
+from bridge.engine.kernel.map_sync import Drain
+from bridge.engine.kernel.processes import Processes
+from bridge.engine.live import open_session
+from bridge.errors import BridgeError, HostError
+from bridge.ir.program import FAULT_ADDRESS
+from bridge.placement import place
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bridge.artifact import Placed
+    from bridge.engine.base import LiveSession, RunResult, SessionOptions
+    from bridge.engine.kernel.attach import Loaded
+    from bridge.engine.live import Outside
+    from bridge.engine.trace.record import Recorder
+
+RECORDS_PER_TURN = 200_000
+FLUSH_NS = 1_000_000_000
+_U64 = (1 << 64) - 1
+
+
+def run_kernel(placed: Placed, session_options: SessionOptions, outside: Outside) -> RunResult:
+    """Run a program that has markers."""
+    _refuse_unsafe(placed)
+    loaded, placed = _load(placed, outside, session_options.realtime_offset_ns)
+    try:
+        interpret = outside.options.interpret
+        with open_session(placed, session_options, interpret=interpret) as session:
+            feed = KernelFeed(loaded, session, outside)
+            try:
+                feed.open(outside.options.trace)
+                return run_session(session, feed)
+            finally:
+                feed.close()
+    finally:
+        loaded.close()
+
+
+def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[Loaded, Placed]:
+    """Load the programs.
+
+    A handler that needs more than the kernel gives (512 bytes of stack) runs in user space.
+    """
+    ring_bytes = outside.options.ring_bytes
+    try:
+        return attach.load(generate(placed, ring_bytes), offset_ns), placed
+    except attach.VerifierError:
+        if all(placement.where is Where.USER for placement in placed.placements):
+            raise
+    placed = place(placed.program, record=placed.recorded, kernel=False)
+    return attach.load(generate(placed, ring_bytes), offset_ns), placed
+
+
+def _refuse_unsafe(placed: Placed) -> None:
+    """Sites where a uprobe would disturb the program are not attached."""
+    for hook in placed.hooks:
+        marker = hook.attachment.marker
+        for site in marker.sites:
+            if site.unsafe:
+                raise BridgeError(
+                    f"marker {marker.provider}:{marker.name} at {site.address:#x} in"
+                    f" {site.path} cannot be traced: {site.unsafe}"
+                )
+
+
+class KernelFeed:
+    """Hits of the running kernel, for one session."""
+
+    def __init__(self, loaded: Loaded, session: LiveSession, outside: Outside) -> None:
+        self._loaded = loaded
+        self._session = session
+        self._outside = outside
+        self._drain = Drain(loaded, session.handle)
+        self._ring: Any = ffi.NULL
+        self._live = ffi.new("struct mb_live *")
+        self._turn = ffi.new("struct mb_ring_turn *")
+        self._consumer = session.consumer(self._live)
+        self._recorder: Recorder | None = None
+        self._reached: int | None = None
+        self._flushed = 0
+        self._disarmed = False
+        self._processes: Processes | None = None
+        self._guard: Guard | None = None
+
+    # --- around the session -------------------------------------------------------------------
+
+    def open(self, trace: Path | None) -> None:
+        """Get everything ready that needs no attached program."""
+        self._live.held_map = -1
+        number = self._loaded.object.ring
+        if number is not None:
+            size = self._loaded.object.maps[number].entries
+            self._ring = lib.mb_ring_open(self._loaded.maps[number], size)
+            if self._ring == ffi.NULL:
+                raise HostError("cannot map the ring buffer", "make it smaller with -s")
+        if trace is not None:
+            from bridge.engine.trace.record import Recorder
+
+            offset = self._loaded.word(Control.REALTIME_OFFSET)
+            target = self._session.options.target
+            self._recorder = Recorder(self._session.placed, trace, offset, target)
+
+    def close(self) -> None:
+        """Release the ring buffer and whom we hold, finish the recording."""
+        if self._guard is not None:
+            self._end_hits()
+            self._guard.close()
+            self._guard = None
+        if self._processes is not None:
+            self._processes.close()
+        lib.mb_ring_close(self._ring)
+        lib.mb_live_free(self._live)
+        self._ring = ffi.NULL
+        if self._recorder is not None:
+            self._live.recorder = ffi.NULL
+            self._close_recorder(self._recorder)
+            self._recorder = None
+
+    def _close_recorder(self, recorder: Recorder) -> None:
+        summary = recorder.close()
+        if summary.error:
+            raise HostError(
+                f"the trace is not complete: {summary.error};"
+                f" {summary.written} events were written, {summary.dropped} were dropped",
+                "free space on the disk, or record to another folder",
+            )
+
+    # --- the protocol of bridge.engine.base ---------------------------------------------------
+
+    def now(self) -> int:
+        """Where the session is in time: at the record that waits for a timer, or now."""
+        return time.monotonic_ns() if self._reached is None else self._reached
+
+    def arm(self) -> int:
+        """Attach everything, then let all programs run at once, then let the command run."""
+        held = self._loaded.object.held
+        if held is not None:
+            self._guard = Guard(self._loaded, held)
+            self._live.held_map = self._loaded.maps[held]
+            self._turn.poll_ns = POLL_NS
+            self._live.beat = self._loaded.control + int(Control.BEAT)
+        self._drain.fill()
+        attach.attach(self._loaded)
+        self._follow_target()
+        self._prepare_processes()
+        start = time.monotonic_ns()
+        if self._recorder is not None:
+            self._recorder.start(start)
+            self._live.recorder = self._recorder.handle
+        self._loaded.set_word(Control.BEAT, start)
+        if self._processes is not None:
+            self._loaded.set_word(Control.ARMED, ARMING)
+            self._processes.begin(self._deliver)
+        self._loaded.set_word(Control.ARMED, 1)
+        self._outside.begin()
+        return start
+
+    def _prepare_processes(self) -> None:
+        maps = self._loaded.object.life
+        if maps is None:
+            return
+        offset = self._loaded.word(Control.REALTIME_OFFSET)
+        self._processes = Processes(
+            self._loaded, maps, self._session.placed, self._outside.target, offset
+        )
+        self._processes.prepare()
+        for path in self._processes.missing:
+            self._session.warn(f"there is no program {path}: its processes are not traced")
+
+    def _deliver(self, record: Any) -> bool:  # noqa: ANN401 - of cffi
+        """A record that did not come out of the ring; whether the session is over."""
+        consume, context = self._consumer
+        return bool(consume(context, ffi.cast("struct mb_record *", record)))
+
+    def _follow_target(self) -> None:
+        targets = self._loaded.object.targets
+        if targets is None:
+            return
+        map_ = self._loaded.maps[targets]
+        one = ffi.new("uint64_t *", 1)
+        target = self._outside.target
+        # Twice, because a thread can start a child between being seen and being followed.
+        for thread in [*target.threads(), *target.threads()]:
+            lib.mb_bpf_map_update(map_, ffi.new("uint32_t *", thread), one, 0)
+
+    def turn(self, until_ns: int) -> bool:
+        """Deliver records up to the next timer; False after a stop from outside."""
+        self._reached = None
+        self._loaded.set_word(Control.BEAT, time.monotonic_ns())
+        stopped = self._outside.stopped()
+        if stopped:
+            self._end_hits()
+        due = self._session.next_timer() or 0
+        self._take(RECORDS_PER_TURN, 0 if stopped else self._outside.limit(until_ns), due)
+        self._report_error()
+        if self._turn.reached:
+            self._reached = due
+            return True
+        self._flush_recorder()
+        return not stopped or bool(self._turn.records == RECORDS_PER_TURN)
+
+    def settle(self) -> None:
+        """Move what the kernel holds to where handlers in user space look."""
+        self._drain.drain_armed()
+
+    def disarm(self) -> None:
+        """End the hits, record what was not delivered any more, take over all globals."""
+        if self._disarmed:
+            return
+        self._disarmed = True
+        self._reached = None
+        self._end_hits()
+        self._live.only_record = 1
+        self._take(_U64, 0, 0)
+        if self._guard is not None:
+            self._guard.release()
+        self._report_error()
+        self._drain.drain_all()
+        self._report_lost()
+        self._outside.warn(self._session)
+
+    # --- pieces -------------------------------------------------------------------------------
+
+    def _end_hits(self) -> None:
+        self._loaded.disarm()
+
+    def _take(self, limit: int, until_ns: int, before_ns: int) -> None:
+        turn = self._turn
+        turn.records = turn.reached = 0
+        turn.limit, turn.until_ns, turn.before_ns = limit, until_ns, before_ns
+        lib.mb_ring_consume(self._ring, *self._consumer, turn)
+
+    def _report_error(self) -> None:
+        """An error of a handler in the kernel becomes one of the session."""
+        word = self._loaded.word(Control.ERROR)
+        if not word:
+            return
+        handler, site, number = split_error_word(word)
+        address = self._loaded.word(Control.ERROR_ADDRESS) & _U64
+        message = self._loaded.object.messages[number].replace(
+            FAULT_ADDRESS.encode(), b"%#x" % address
+        )
+        self._session.blame(handler, site, message)
+        self._loaded.set_word(Control.ERROR_ADDRESS, 0)
+        self._loaded.set_word(Control.ERROR, 0)
+
+    def _flush_recorder(self) -> None:
+        now = time.monotonic_ns()
+        if self._recorder is not None and now - self._flushed > FLUSH_NS:
+            self._flushed = now
+            self._recorder.lost(-1, self._lost())
+            self._recorder.flush()
+
+    def _lost(self) -> int:
+        return self._loaded.word(Control.LOST) + self._loaded.word(Control.SCRATCH_LOST)
+
+    def _report_lost(self) -> None:
+        lost = self._lost()
+        if self._recorder is not None:
+            self._recorder.lost(-1, lost)
+        if lost:
+            self._session.note_lost(lost)
+            self._session.warn(f"{lost} events were lost; a larger buffer (-s) holds more")
+        unreadable = self._loaded.word(Control.UNREADABLE)
+        if unreadable:
+            self._session.warn(f"{unreadable} arguments could not be read and counted as 0")
+        if self._live.unheld:
+            self._session.warn(
+                f"{self._live.unheld} hits could not hold their process; what was read there is"
+                " of a later moment"
+            )
+        unkept = self._loaded.word(Control.UNKEPT)
+        if unkept:
+            self._session.warn(f"{unkept} threads were too many to tell what they run")
+        contended = self._loaded.word(Control.CONTENDED)
+        if contended:
+            self._session.warn(f"{contended} minima or maxima may be missing")

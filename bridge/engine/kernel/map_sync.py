@@ -1,0 +1,103 @@
+"""Globals between the kernel's maps and the session.
+
+The kernel holds additions to accumulators, the session the truth: before a handler in user
+space looks at one, its additions are moved over. While programs run that takes two maps: they
+are switched to the empty one, and the other one is read when no program uses it any more.
+Resident arrays go to the kernel before arming and come back after disarming.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bridge._native import ffi, lib
+from bridge.codegen.bpf.globals import STRING_BYTES
+from bridge.codegen.bpf.object import Control
+from bridge.engine.kernel.attach import host_error, switch
+from bridge.ir.program import Array, Value
+
+if TYPE_CHECKING:
+    from bridge.codegen.bpf.object import KernelGlobal
+    from bridge.engine.kernel.attach import Loaded
+
+
+@dataclass(slots=True)
+class Drain:
+    """Moves globals of one loaded object to and from one session."""
+
+    loaded: Loaded
+    session: Any
+    _keep: list[Any] = field(default_factory=list)
+
+    def fill(self) -> None:
+        """Before arming: resident arrays go to the kernel."""
+        for kernel_global in self.loaded.object.globals:
+            if kernel_global.resident:
+                number = self.loaded.maps[kernel_global.map]
+                first = self.loaded.word(Control.SEQUENCE)
+                after = lib.mb_kernel_map_fill(
+                    self._describe(kernel_global, number), self.session, first
+                )
+                self._check(after, kernel_global)
+                self.loaded.set_word(Control.SEQUENCE, after)
+
+    def drain_armed(self) -> None:
+        """While armed: additions come over to the globals that handlers look at."""
+        for kernel_global in self.loaded.object.globals:
+            if kernel_global.outer is not None:
+                self._exchange(kernel_global)
+
+    def drain_all(self) -> None:
+        """After disarming: everything comes over."""
+        for kernel_global in self.loaded.object.globals:
+            if kernel_global.resident:
+                lib.mb_session_clear(self.session, kernel_global.variable)
+            self._move(kernel_global, self._current(kernel_global))
+
+    def _current(self, kernel_global: KernelGlobal) -> int:
+        return self.loaded.maps[kernel_global.map]
+
+    def _exchange(self, kernel_global: KernelGlobal) -> None:
+        full = self.loaded.maps[kernel_global.map]
+        fresh = self.loaded.spare[kernel_global.variable]
+        switch(self.loaded, kernel_global, fresh)
+        self.loaded.maps[kernel_global.map] = fresh
+        self.loaded.spare[kernel_global.variable] = full
+        self._move(kernel_global, full)
+
+    def _move(self, kernel_global: KernelGlobal, map_: int) -> None:
+        moved = lib.mb_kernel_map_drain(
+            self._describe(kernel_global, map_), self.session, kernel_global.resident
+        )
+        self._check(moved, kernel_global)
+
+    def _check(self, result: int, kernel_global: KernelGlobal) -> None:
+        if result < 0:
+            name = kernel_global.declaration.name
+            raise host_error(f"move the entries of `{name}`", result)
+
+    def _describe(self, kernel_global: KernelGlobal, map_: int) -> Any:  # noqa: ANN401 - cffi
+        declaration = kernel_global.declaration
+        native = ffi.new("struct mb_kernel_map *")
+        native.map, native.variable = map_, kernel_global.variable
+        native.is_statistic = declaration.stat is not None
+        native.key_bytes, native.value_bytes = (
+            kernel_global.key_bytes,
+            kernel_global.value_bytes,
+        )
+        native.string_bytes = STRING_BYTES
+        native.handler, native.site = kernel_global.blame
+        spec = self.loaded.object.maps[kernel_global.map]
+        initial = ffi.new("uint8_t[]", spec.initial or bytes(kernel_global.value_bytes))
+        self._keep = [initial]
+        native.initial = initial
+        if isinstance(declaration, Array):
+            native.is_array = 1
+            native.entries = declaration.size
+            native.is_string = declaration.value is Value.STRING
+            native.key_count = len(declaration.keys)
+            native.string_keys = sum(
+                1 << n for n, key in enumerate(declaration.keys) if key is Value.STRING
+            )
+        return native

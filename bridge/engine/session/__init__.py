@@ -1,0 +1,1 @@
+"""What a session runs handlers with: the native engine and the reference interpreter."""

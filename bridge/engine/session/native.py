@@ -1,0 +1,319 @@
+"""A placed program with its machine code -> a session of the C run time.
+
+Every engine uses it: markers reach it as records, begin, end, error and timer handlers run in
+it. The rule: the C session copies what it is given, and outlives the code that it calls.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from bridge._native import ffi, lib
+from bridge.codegen.native.compile import NativeCode, compile_native
+from bridge.codegen.native.runtime import CONTEXT_NUMBERS
+from bridge.engine.base import (
+    EmptyFeed,
+    RunResult,
+    SessionOptions,
+    State,
+    known_modules,
+    run_session,
+)
+from bridge.errors import HostError
+from bridge.ir.program import Array, Context, Scalar, Value
+from bridge.markers import Timer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bridge.artifact import Hook, Placed
+    from bridge.codegen.native.patterns import PatternCode
+    from bridge.ir.program import Conversion, Format, Global, Handler, Program, StatShape
+
+_KINDS = {Value.LONG: 0, Value.STRING: 1, None: 2}
+_HISTOGRAMS = {"log": 1, "linear": 2}
+_OUT_OF_RANGE = -34
+_NO_SITE = 0xFFFFFFFF
+
+
+class NativeSession:
+    """A running script. `handle` is the C session, `code` its handlers."""
+
+    def __init__(self, placed: Placed, options: SessionOptions, code: NativeCode) -> None:
+        self.placed = placed
+        self.options = options
+        self.code = code
+        self._closed = False
+        program = placed.program
+        self.handle = lib.mb_session_new(_limits(program, options), len(program.globals))
+        if self.handle == ffi.NULL:
+            raise HostError("no memory for a session", "lower MAXSTRINGLEN")
+        self._build(program)
+
+    @classmethod
+    def open(cls, placed: Placed, options: SessionOptions) -> NativeSession:
+        """Compile, and make the session."""
+        return cls(placed, options, compile_native(placed))
+
+    # --- building -----------------------------------------------------------------------------
+
+    def _build(self, program: Program) -> None:
+        for number, variable in enumerate(program.globals):
+            _add_global(self.handle, number, variable)
+        for site in program.sites:
+            lib.mb_session_add_site(self.handle, _latin(site.text))
+        for form in program.formats:
+            _add_format(self.handle, form)
+        for pattern in self.code.patterns:
+            _add_pattern(self.handle, pattern)
+        for number, handler in enumerate(program.handlers):
+            self._add_handler(number, handler)
+        for hook in self.placed.hooks:
+            _add_hook(self.handle, hook)
+        lib.mb_session_outputs(self.handle, self.options.output, self.options.messages)
+        if self.options.output_path:
+            path = os.fsencode(self.options.output_path)
+            if lib.mb_session_set_output_path(self.handle, path) < 0:
+                raise HostError("no memory for a session")
+        self._add_modules()
+        lib.mb_session_set_target(self.handle, self.options.target)
+        lib.mb_session_set_offset(self.handle, self.options.realtime_offset_ns)
+
+    def _add_modules(self) -> None:
+        for path in known_modules(self.placed, self.options):
+            lib.mb_session_know(self.handle, os.fsencode(path))
+
+    def _add_handler(self, number: int, handler: Handler) -> None:
+        run = self.code.handlers.get(number, 0)
+        condition = self.code.conditions.get(number, 0)
+        points = (_latin(handler.point), _latin(handler.script_point))
+        lib.mb_session_add_handler(self.handle, run, condition, handler.interruptible, *points)
+        match handler.expansion.attachment:
+            case Timer(period_ns=period, randomize_ns=spread):
+                lib.mb_session_add_timer(self.handle, number, period, spread)
+            case _:
+                pass
+
+    # --- the protocol of bridge.engine.base ---------------------------------------------------
+
+    @property
+    def handlers(self) -> Sequence[Handler]:
+        """The handlers in the order of their numbers."""
+        return self.placed.program.handlers
+
+    @property
+    def state(self) -> State:
+        """Where it is."""
+        return State(lib.mb_session_state(self.handle))
+
+    @state.setter
+    def state(self, state: State) -> None:
+        lib.mb_session_set_state(self.handle, int(state))
+
+    def run(self, handler: int) -> State:
+        """Run one handler that is not on a marker."""
+        return State(lib.mb_session_run(self.handle, handler))
+
+    def enabled(self, handler: int) -> bool:
+        """Whether a handler's condition holds now."""
+        return bool(lib.mb_session_condition(self.handle, handler))
+
+    def start_timers(self, now_ns: int) -> None:
+        """Timers count from now."""
+        lib.mb_session_start(self.handle, now_ns)
+
+    def run_timers(self, now_ns: int) -> State:
+        """Fire what is due."""
+        return State(lib.mb_session_timers(self.handle, now_ns))
+
+    def next_timer(self) -> int | None:
+        """When the next timer is due."""
+        due = int(lib.mb_session_next_timer(self.handle))
+        return None if due == (1 << 64) - 1 else due
+
+    def flush(self) -> None:
+        """Write what was printed."""
+        lib.mb_session_flush(self.handle)
+
+    def stop(self) -> None:
+        """End normally, as exit() does."""
+        lib.mb_session_stop(self.handle)
+
+    def set_clock(self, now_ns: int) -> None:
+        """In a replay: the time now, for handlers that run without a record."""
+        lib.mb_session_set_clock(self.handle, now_ns)
+
+    def set_target(self, pid: int) -> None:
+        """What target() gives."""
+        lib.mb_session_set_target(self.handle, pid)
+
+    def warn(self, message: str) -> None:
+        """Print a warning on the messages' file descriptor."""
+        lib.mb_session_warn(self.handle, message.encode())
+
+    def blame(self, handler: int, site: int | None, message: bytes) -> None:
+        """Count an error that a handler had in the kernel."""
+        place = _NO_SITE if site is None else site
+        lib.mb_session_error(self.handle, handler, place, message)
+
+    def consumer(self, live: Any) -> tuple[Any, Any]:  # noqa: ANN401 - cffi
+        """The C consumer of records, and its context."""
+        live.session = self.handle
+        return ffi.addressof(lib, "mb_live_consume"), live
+
+    def note_lost(self, records: int) -> None:
+        """Count records that did not arrive."""
+        lib.mb_session_note_lost(self.handle, records)
+
+    def result(self) -> RunResult:
+        """Counts and exit code."""
+        summary = ffi.new("struct mb_summary *")
+        lib.mb_session_summary(self.handle, summary)
+        return RunResult(
+            int(bool(summary.any_error)), summary.errors, summary.skipped, summary.lost
+        )
+
+    def deliver(self, record: bytes) -> State:
+        """Hand one record over, timers that are due before it first."""
+        data = ffi.from_buffer("char[]", record)
+        lib.mb_session_consume(self.handle, data)
+        return self.state
+
+    def close(self) -> None:
+        """Free the C side."""
+        if not self._closed:
+            self._closed = True
+            lib.mb_session_free(self.handle)
+
+    def __enter__(self) -> NativeSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def run_native(
+    placed: Placed,
+    options: SessionOptions | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> RunResult:
+    """Run a program that has no markers."""
+    with NativeSession.open(placed, options or SessionOptions()) as session:
+        return run_session(session, EmptyFeed(), stopped)
+
+
+# --- descriptions for the C side --------------------------------------------------------------
+
+
+def _latin(text: str) -> bytes:
+    return text.encode("latin-1", "replace").replace(b"\0", b"")
+
+
+def _limits(program: Program, options: SessionOptions) -> Any:  # noqa: ANN401 - cffi
+    flags = options.quiet | options.repeat_warnings << 1 | options.suppress_errors << 2
+    limits = program.limits
+    return ffi.new(
+        "struct mb_limits *",
+        {
+            "maxstringlen": limits.maxstringlen,
+            "maxnesting": limits.maxnesting,
+            "maxaction": limits.maxaction,
+            "maxaction_interruptible": limits.maxaction_interruptible,
+            "maxerrors": limits.maxerrors,
+            "maxskipped": limits.maxskipped,
+            "hist_elision": limits.hist_elision,
+            "maxbacktrace": limits.maxbacktrace,
+            "flags": flags | options.replay << 3,
+        },
+    )
+
+
+def _add_global(session: Any, number: int, variable: Global) -> None:  # noqa: ANN401 - cffi
+    match variable:
+        case Scalar(stat=shape) if shape is not None:
+            status = lib.mb_session_set_stat(session, number, _stat(shape))
+        case Scalar(initial=bytes() as initial):
+            status = lib.mb_session_set_string(session, number, initial)
+        case Scalar(type=Value.STRING):
+            status = lib.mb_session_set_string(session, number, b"")
+        case Scalar(initial=initial):
+            status = lib.mb_session_set_long(
+                session, number, initial if isinstance(initial, int) else 0
+            )
+        case Array():
+            stat = _stat(variable.stat) if variable.stat else ffi.NULL
+            status = lib.mb_session_set_array(session, number, _array(variable), stat)
+    if status == _OUT_OF_RANGE:
+        lib.mb_session_warn(session, b"histogram: Number of buckets must be between 1 and 126")
+    if status < 0:
+        raise HostError(f"global variable '{variable.name}' allocation failed")
+
+
+def _stat(shape: StatShape) -> Any:  # noqa: ANN401 - cffi
+    buckets = shape.buckets
+    return ffi.new(
+        "struct mb_stat_shape *",
+        {
+            "histogram": _HISTOGRAMS[buckets.kind] if buckets else 0,
+            "variance": "variance" in shape.parts,
+            "variance_bits": shape.variance_bits,
+            "low": buckets.low if buckets else 0,
+            "high": buckets.high if buckets else 0,
+            "step": buckets.step if buckets else 1,
+        },
+    )
+
+
+def _array(array: Array) -> Any:  # noqa: ANN401 - cffi
+    strings = sum(1 << n for n, key in enumerate(array.keys) if key is Value.STRING)
+    return ffi.new(
+        "struct mb_array_shape *",
+        {
+            "key_count": len(array.keys),
+            "string_keys": strings,
+            "value": _KINDS[array.value],
+            "size": array.size,
+            "wrap": array.wrap,
+            "sized": array.sized,
+        },
+    )
+
+
+def _add_format(session: Any, form: Format) -> None:  # noqa: ANN401 - cffi
+    texts = [ffi.from_buffer("char[]", p) for p in form.pieces if isinstance(p, bytes)]
+    unused = iter(texts)
+    pieces = ffi.new("struct mb_piece[]", max(1, len(form.pieces)))
+    for piece, source in zip(pieces, form.pieces, strict=False):
+        if isinstance(source, bytes):
+            piece.text, piece.length = next(unused), len(source)
+        else:
+            _fill_conversion(piece, source)
+    lib.mb_session_add_format(session, pieces, len(form.pieces))
+
+
+def _add_pattern(session: Any, pattern: PatternCode) -> None:  # noqa: ANN401 - cffi
+    operations = ffi.new("struct mb_regex_op[]", pattern.operations)
+    sets = ffi.from_buffer("uint8_t[]", b"".join(pattern.sets))
+    counts = len(pattern.operations), sets, len(pattern.sets), pattern.groups
+    if lib.mb_session_add_regex(session, operations, *counts) < 0:
+        raise HostError("no memory for a regular expression")
+
+
+def _fill_conversion(piece: Any, source: Conversion) -> None:  # noqa: ANN401 - cffi
+    piece.letter = source.letter.encode()
+    piece.flag = source.flag.encode() or b"\0"
+    piece.star_width = source.width == "*"
+    piece.star_precision = source.precision == "*"
+    piece.width = source.width if isinstance(source.width, int) else -1
+    piece.precision = source.precision if isinstance(source.precision, int) else -1
+
+
+def _add_hook(session: Any, hook: Hook) -> None:  # noqa: ANN401 - cffi
+    offsets = [-1] * len(CONTEXT_NUMBERS)
+    for capture in hook.layout.captures:
+        if isinstance(capture, Context):
+            offsets[CONTEXT_NUMBERS[capture.name]] = hook.layout.offset(capture)
+    number = lib.mb_session_add_hook(session, list(hook.user), len(hook.user), offsets)
+    if hook.held:
+        lib.mb_session_hold(session, number)

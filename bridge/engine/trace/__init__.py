@@ -1,0 +1,1 @@
+"""Sessions and traces: record a live session, replay a recording."""

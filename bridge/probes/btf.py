@@ -1,0 +1,301 @@
+"""BTF of the running kernel -> the arguments of its tracepoints and the members of its types.
+
+Comes in: the bytes of /sys/kernel/btf/vmlinux. Goes out: parameters with types, and for a path
+like `next->signal->pids` the offsets to follow. One rule: nothing is decoded before it is asked
+for, because the kernel has more than a hundred thousand types.
+Source: Documentation/bpf/btf.rst.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bridge.errors import BridgeError
+from bridge.formats import btf as layout
+from bridge.probes.types import Member, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Kind(IntEnum):
+    """The kinds of BTF types."""
+
+    VOID = 0
+    INT = 1
+    PTR = 2
+    ARRAY = 3
+    STRUCT = 4
+    UNION = 5
+    ENUM = 6
+    FWD = 7
+    TYPEDEF = 8
+    VOLATILE = 9
+    CONST = 10
+    RESTRICT = 11
+    FUNC = 12
+    FUNC_PROTO = 13
+    VAR = 14
+    DATASEC = 15
+    FLOAT = 16
+    DECL_TAG = 17
+    TYPE_TAG = 18
+    ENUM64 = 19
+
+
+_MODIFIERS = {Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG}
+_COMPOSITES = {Kind.STRUCT, Kind.UNION}
+_SIGNED, _BOOL = 1 << 24, 1 << 26
+_TRACEPOINT = "__traceiter_"
+"""Before an event's name: the function that calls what is attached to it."""
+
+
+class BtfError(BridgeError):
+    """The bytes are not BTF that this reader knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One type record: its kind, name, element count, and `size` or referred `type`."""
+
+    kind: Kind
+    name: str
+    count: int
+    size_or_type: int
+    flag: bool
+    trailer: int
+    """Offset of what follows the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a function prototype."""
+
+    name: str
+    type: int
+
+
+class Btf:
+    """The types of one BTF image, by number (1, 2, …; 0 is void)."""
+
+    def __init__(self, data: bytes) -> None:
+        magic = layout.MAGIC.to_bytes(2, "little")
+        if len(data) < layout.HEADER.sizeof() or data[:2] != magic:
+            raise BtfError("not BTF: no magic number 0xeb9f at the start")
+        header = layout.HEADER.parse(data)
+        self._data = data
+        self._types_at = header.hdr_len + header.type_off
+        self._types_end = self._types_at + header.type_len
+        self._strings_at = header.hdr_len + header.str_off
+        self._strings_end = self._strings_at + header.str_len
+        if max(self._types_end, self._strings_end) > len(data):
+            raise BtfError("not BTF: the header describes more bytes than there are")
+
+    @property
+    def _offsets(self) -> list[int]:
+        """Where the record of each type starts; entry 0 stands for void."""
+        return self._index[0]
+
+    @cached_property
+    def _index(self) -> tuple[list[int], dict[int, int]]:
+        """The offsets of the records, and the functions by the offset of their names."""
+        offsets, at, end = [0], self._types_at, self._types_end
+        functions: dict[int, int] = {}
+        unpack, trailers = layout.TYPE_FAST.unpack_from, layout.TRAILER_BYTES
+        function = Kind.FUNC.value
+        while at < end:
+            name, info, _ = unpack(self._data, at)
+            kind = info >> 24 & 31
+            if kind == function:
+                functions.setdefault(name, len(offsets))
+            if kind not in trailers:
+                raise BtfError(f"byte {at:#x}: unknown kind {kind}")
+            fixed, each = trailers[kind]
+            offsets.append(at)
+            at += 12 + fixed + each * (info & 0xFFFF)
+        return offsets, functions
+
+    def _string(self, offset: int) -> str:
+        start = self._strings_at + offset
+        return self._data[start : self._data.index(b"\0", start)].decode()
+
+    def record(self, number: int) -> Record:
+        """The record of type `number`; IndexError if there is none."""
+        if number == 0:
+            return Record(Kind.VOID, "void", 0, 0, False, 0)
+        at = self._offsets[number]
+        name, info, value = layout.TYPE_FAST.unpack_from(self._data, at)
+        return Record(
+            Kind(info >> 24 & 31),
+            self._string(name),
+            info & 0xFFFF,
+            value,
+            bool(info >> 31),
+            at + 12,
+        )
+
+    def find(self, kind: Kind, name: str) -> int | None:
+        """The number of the first type of a kind with a name."""
+        wanted = self._name_offset(name)
+        if wanted is None:
+            return None
+        if kind is Kind.FUNC and wanted in self._index[1]:
+            return self._index[1][wanted]
+        unpack = layout.TYPE_FAST.unpack_from
+        for number, at in enumerate(self._offsets[1:], 1):
+            offset, info, _ = unpack(self._data, at)
+            if info >> 24 & 31 == kind and (offset == wanted or self._string(offset) == name):
+                return number
+        return None
+
+    def _name_offset(self, name: str) -> int | None:
+        at = self._data.find(b"\0" + name.encode() + b"\0", self._strings_at, self._strings_end)
+        return None if at < 0 else at + 1 - self._strings_at
+
+    def strip(self, number: int) -> int:
+        """The type below typedefs and qualifiers."""
+        record = self.record(number)
+        while record.kind in _MODIFIERS:
+            number = record.size_or_type
+            record = self.record(number)
+        return number
+
+    def pointee(self, number: int) -> int | None:
+        """What a pointer type (below qualifiers) points to; None if it is no pointer."""
+        record = self.record(self.strip(number))
+        return record.size_or_type if record.kind is Kind.PTR else None
+
+    def element(self, number: int) -> int | None:
+        """The element type of an array; None if it is no array."""
+        record = self.record(self.strip(number))
+        if record.kind is not Kind.ARRAY:
+            return None
+        return int(layout.ARRAY_FAST.unpack_from(self._data, record.trailer)[0])
+
+    def size(self, number: int) -> int:
+        """The size of a type in bytes."""
+        record = self.record(self.strip(number))
+        if record.kind is Kind.PTR:
+            return 8
+        if record.kind is Kind.ARRAY:
+            element, _, count = layout.ARRAY_FAST.unpack_from(self._data, record.trailer)
+            return self.size(element) * int(count)
+        return record.size_or_type if record.kind in _SIZED else 0
+
+    def is_signed(self, number: int) -> bool:
+        """Whether a type is a signed integer (an enumeration counts by its flag)."""
+        record = self.record(self.strip(number))
+        if record.kind is Kind.INT:
+            return bool(layout.WORD_FAST.unpack_from(self._data, record.trailer)[0] & _SIGNED)
+        return record.kind in {Kind.ENUM, Kind.ENUM64} and record.flag
+
+    def is_decimal(self, number: int) -> bool:
+        """Whether it is anything but an unsigned integer."""
+        record = self.record(self.strip(number))
+        if record.kind is not Kind.INT:
+            return True
+        word = layout.WORD_FAST.unpack_from(self._data, record.trailer)[0]
+        return bool(word & (_SIGNED | _BOOL))
+
+    def shape(self, number: int) -> Shape:
+        """What a type is, below typedefs and qualifiers."""
+        record = self.record(self.strip(number))
+        if record.kind is Kind.INT and record.size_or_type == 1 and "char" in record.name:
+            return Shape.CHAR
+        return _SHAPES.get(record.kind, Shape.OTHER)
+
+    def place(self, _number: int) -> str:
+        """Where a type was declared: BTF does not tell."""
+        return ""
+
+    def is_scalar(self, number: int) -> bool:
+        """Whether a value of the type is a number: integer, enumeration or pointer."""
+        return self.record(self.strip(number)).kind in _SCALARS
+
+    def name(self, number: int) -> str:
+        """The C name of a type, as far as one word or two can say it."""
+        record = self.record(number)
+        match record.kind:
+            case Kind.PTR:
+                return f"{self.name(record.size_or_type)}*"
+            case Kind.STRUCT | Kind.UNION | Kind.ENUM | Kind.ENUM64:
+                word = (
+                    "enum"
+                    if record.kind in {Kind.ENUM, Kind.ENUM64}
+                    else record.kind.name.lower()
+                )
+                return f"{word} {record.name or '{...}'}"
+            case Kind.ARRAY:
+                count = layout.ARRAY_FAST.unpack_from(self._data, record.trailer)[2]
+                return f"{self.name(self.element(number) or 0)}[{count}]"
+            case Kind.CONST | Kind.VOLATILE | Kind.RESTRICT | Kind.TYPE_TAG:
+                return self.name(record.size_or_type)
+            case _:
+                return record.name or record.kind.name.lower()
+
+    def members(self, number: int) -> Iterator[Member]:
+        """The direct members of a struct or union; unnamed ones have the name ""."""
+        record = self.record(number)
+        for index in range(record.count):
+            name, type_, offset = layout.MEMBER_FAST.unpack_from(
+                self._data, record.trailer + 12 * index
+            )
+            bits = offset >> 24 if record.flag else 0
+            yield Member(
+                self._string(name), type_, offset & 0xFFFFFF if record.flag else offset, bits
+            )
+
+    @cached_property
+    def _tracepoints(self) -> dict[str, int]:
+        """The function of each tracepoint, by the event's name."""
+        start, length = _TRACEPOINT.encode(), len(_TRACEPOINT)
+        found = {}
+        for offset, function in self._index[1].items():
+            at = self._strings_at + offset
+            if self._data[at : at + length] == start:
+                found[self._string(offset + length)] = function
+        return found
+
+    def tracepoints(self) -> list[str]:
+        """The names of all tracepoints, sorted."""
+        return sorted(self._tracepoints)
+
+    def parameters(self, prototype: int) -> tuple[Parameter, ...]:
+        """The parameters of a function prototype."""
+        record = self.record(prototype)
+        return tuple(
+            Parameter(self._string(name), type_)
+            for name, type_ in layout.PARAMETER_FAST.iter_unpack(
+                self._data[record.trailer : record.trailer + 8 * record.count]
+            )
+        )
+
+    def tracepoint(self, event: str) -> tuple[Parameter, ...] | None:
+        """The arguments of the tracepoint `event`; None if the kernel has no such tracepoint.
+
+        They are those of the function `__traceiter_EVENT` that calls the probes, without the
+        first one (the probe's own data).
+        """
+        function = self._tracepoints.get(event)
+        if function is None:
+            return None
+        return self.parameters(self.record(function).size_or_type)[1:]
+
+
+_SIZED = {Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.FLOAT}
+_SCALARS = {Kind.INT, Kind.ENUM, Kind.ENUM64, Kind.PTR}
+_SHAPES = {
+    Kind.VOID: Shape.VOID,
+    Kind.INT: Shape.NUMBER,
+    Kind.ENUM: Shape.NUMBER,
+    Kind.ENUM64: Shape.NUMBER,
+    Kind.FLOAT: Shape.FLOAT,
+    Kind.PTR: Shape.POINTER,
+    Kind.ARRAY: Shape.ARRAY,
+    Kind.STRUCT: Shape.STRUCT,
+    Kind.UNION: Shape.UNION,
+    Kind.FUNC_PROTO: Shape.FUNCTION,
+}

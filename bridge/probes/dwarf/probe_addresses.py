@@ -1,0 +1,211 @@
+"""`function("f@file.c")`, `statement("f@file.c:17")` -> instructions, by debug information.
+
+Comes in: what is written in a probe point. Goes out: `Place`s in the order of addresses, each
+with the function that it is in. Source: stapprobes(3stap), "DWARF"; the choice of addresses is
+SystemTap's: functions behind their prologue, statements at the first row of their line in each
+function, and inlined copies beside the functions that they are in.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from bridge.probes.dwarf import die as entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bridge.probes.dwarf.image import Image
+    from bridge.probes.dwarf.units import Function, Unit
+
+_SPEC = re.compile(r"(?P<name>[^@]*)(?:@(?P<file>[^:+]*)(?P<lines>[:+].*)?)?\Z")
+_LINES = re.compile(r":(?:\*|\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)|\+\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """`name@file:lines`; `lines` is "" or as it is written, with its `:` or `+`."""
+
+    name: str
+    file: str = ""
+    lines: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An instruction, the function that it is in, and how a probe point there is written."""
+
+    function: Function
+    address: int
+    text: str
+
+
+def parse_spec(text: str) -> Spec | None:
+    """The parts of a specification; None if it is none."""
+    match = _SPEC.match(text)
+    if match is None or not match["name"]:
+        return None
+    lines = match["lines"] or ""
+    if lines and not _LINES.fullmatch(lines):
+        return None
+    return Spec(match["name"], match["file"] or "", lines)
+
+
+def _is_wild(text: str) -> bool:
+    return any(letter in text for letter in "*?[")
+
+
+def _units(image: Image, spec: Spec) -> Iterable[Unit]:
+    name = spec.name.rpartition("::")[2]
+    return image.units if _is_wild(name) else image.mentioning(name)
+
+
+def matching(image: Image, spec: Spec) -> Iterator[Function]:
+    """The functions that a specification names, inlined copies as well."""
+    for unit in _units(image, spec):
+        for function in unit.functions:
+            if _is_named(function, spec.name) and _is_in(function.file, spec.file):
+                yield function
+
+
+def _is_named(function: Function, pattern: str) -> bool:
+    if "::" in pattern:
+        return fnmatchcase(function.full_name, pattern.removeprefix("::"))
+    return fnmatchcase(function.name, pattern)
+
+
+def _is_in(file: str, pattern: str) -> bool:
+    return not pattern or fnmatchcase(file, pattern) or fnmatchcase(file, f"*/{pattern}")
+
+
+def function_places(image: Image, spec: Spec, suffix: str) -> list[Place]:
+    """Where functions start (or, for `return`, what returns)."""
+    found = []
+    for function in matching(image, spec):
+        if _is_wanted(function, suffix):
+            address = function.entry if suffix == "return" else function.start
+            found.append(Place(function, address, function_text(function)))
+    return _ordered(found)
+
+
+def _is_wanted(function: Function, suffix: str) -> bool:
+    if suffix == "exported":
+        return not function.inlined and entries.flag(function.die, "DW_AT_external")
+    if suffix in ("call", "return"):
+        return not function.inlined
+    return function.inlined or suffix != "inline"
+
+
+def function_text(function: Function) -> str:
+    """How SystemTap names a function in a probe point."""
+    return (
+        f"{function.name}@{function.file}:{function.line}" if function.file else function.name
+    )
+
+
+def _ordered(places: Iterable[Place]) -> list[Place]:
+    found = {(place.address, place.text): place for place in places}
+    return [found[key] for key in sorted(found)]
+
+
+# --- statements ---
+
+
+def statement_places(image: Image, spec: Spec, *, nearest: bool = False) -> list[Place]:
+    """The statements that a specification names."""
+    if not spec.lines:
+        return _ordered(Place(f, f.entry, function_text(f)) for f in matching(image, spec))
+    functions = list(matching(image, Spec(spec.name)))
+    found = []
+    for function in functions:
+        for line, address, file in _lines(function, spec, nearest=nearest):
+            found.append(Place(function, address, f"{function.name}@{file}:{line}"))
+    return _ordered(found)
+
+
+def _lines(function: Function, spec: Spec, *, nearest: bool) -> Iterator[tuple[int, int, str]]:
+    """The lines of a function that are meant, with their first addresses."""
+    first: dict[tuple[int, str], int] = {}
+    for row in function.unit.rows:
+        begins = row.is_statement and not row.end and function.holds(row.address)
+        if begins and row.line and _is_in(row.file, spec.file):
+            first.setdefault((row.line, row.file), row.address)
+    wanted = _wanted(spec.lines, function.line)
+    for (line, file), address in sorted(first.items()):
+        if wanted is None or any(low <= line <= high for low, high in wanted):
+            yield line, address, file
+    if nearest and wanted is not None:
+        lines = {line for line, _ in first}
+        for low, _ in wanted:
+            if lines and low not in lines:
+                line = min(lines, key=lambda one: (abs(one - low), one))
+                key = next(key for key in first if key[0] == line)
+                yield line, first[key], key[1]
+
+
+def _wanted(lines: str, start: int) -> list[tuple[int, int]] | None:
+    """Ranges of lines; None for all."""
+    if lines == ":*":
+        return None
+    if lines.startswith("+"):
+        line = start + int(lines[1:])
+        return [(line, line)]
+    found = []
+    for piece in lines[1:].split(","):
+        low, _, high = piece.partition("-")
+        found.append((int(low), int(high or low)))
+    return found
+
+
+# --- addresses ---
+
+
+def function_at(image: Image, address: int) -> Function | None:
+    """The innermost function around an address."""
+    around = [
+        function
+        for unit in image.units
+        if unit.holds(address)
+        for function in unit.functions
+        if function.holds(address)
+    ]
+    return min(around, key=_extent, default=None)
+
+
+def _extent(function: Function) -> tuple[int, bool]:
+    return sum(high - low for low, high in function.ranges), not function.inlined
+
+
+def statement_at(function: Function, address: int) -> tuple[bool, int]:
+    """Whether an address begins a statement; and where the one that holds it begins."""
+    begins = [r.address for r in function.unit.rows if function.holds(r.address)]
+    before = max((b for b in begins if b <= address), default=0)
+    return address in begins, before
+
+
+def labels(function: Function, pattern: str) -> Sequence[tuple[str, int]]:
+    """The labels of a function that have code, by name and address."""
+    found = []
+    pending = list(function.die.iter_children())
+    while pending:
+        die = pending.pop(0)
+        if die.tag == "DW_TAG_lexical_block":
+            pending += die.iter_children()
+        address = entries.own(die, "DW_AT_low_pc")
+        name = entries.name_of(die)
+        if die.tag == "DW_TAG_label" and address is not None and fnmatchcase(name, pattern):
+            found.append((name, address.value))
+    return found
+
+
+def caller(function: Function) -> Function:
+    """The function with code of its own in which an inlined copy lies."""
+    if not function.inlined:
+        return function
+    for other in function.unit.functions:
+        if not other.inlined and other.holds(function.entry):
+            return other
+    return function

@@ -1,0 +1,55 @@
+"""The numbers of system calls, for the events that tracefs has of each.
+
+One rule: numbers have one home, the tapset `syscall_table.stp`, from which this reads them. The
+events are named after the functions of the kernel, which for a few are not the names of
+linux/unistd.h.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+SUBSYSTEM = "syscalls"
+ENTER, EXIT = "sys_enter_", "sys_exit_"
+_COMMON = Path(__file__).resolve().parent.parent / "tapset" / "syscall" / "common"
+TABLE = _COMMON / "syscall_table.stp"
+_OTHER_NAMES = {
+    "newfstat": "fstat",
+    "newlstat": "lstat",
+    "newstat": "stat",
+    "newuname": "uname",
+    "sendfile64": "sendfile",
+    "umount": "umount2",
+}
+_SECTION = re.compile(r'%\( arch == "(\w+)" %\?(.*?)%[:)]', re.DOTALL)
+_CALL = re.compile(r'\bcall\((\d+), "(\w+)"\)')
+
+
+@cache
+def _numbers(machine: str) -> dict[str, int]:
+    text = TABLE.read_text(encoding="ascii")
+    wanted = {"aarch64": "arm64"}.get(machine, machine)
+    for arch, section in _SECTION.findall(text):
+        if arch == wanted:
+            return {name: int(number) for number, name in _CALL.findall(section)}
+    return {}
+
+
+def enter_event(subsystem: str, event: str) -> str:
+    """For the event of a system call's return, `subsystem:event` of its call; else ""."""
+    if subsystem != SUBSYSTEM or not event.startswith(EXIT):
+        return ""
+    return f"{SUBSYSTEM}:{ENTER}{event.removeprefix(EXIT)}"
+
+
+def number(subsystem: str, event: str, machine: str) -> int | None:
+    """The number of the system call that an event is about; None for any other event."""
+    if subsystem != SUBSYSTEM:
+        return None
+    for prefix in (ENTER, EXIT):
+        if event.startswith(prefix):
+            name = event.removeprefix(prefix)
+            return _numbers(machine).get(_OTHER_NAMES.get(name, name))
+    return None

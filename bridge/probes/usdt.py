@@ -1,0 +1,96 @@
+"""`ElfFile` -> its USDT markers: notes of one name and arity are the sites of one marker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.markers import Kind, Marker, Memory, Operand, Register, Site, ValueType, Variable
+from bridge.probes import errors, operands, symbols
+from bridge.probes.safety import SitePolicy, site_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.diagnostics import Sink
+    from bridge.probes.elf import ElfFile
+    from bridge.probes.sdt import Note
+
+_C_TYPES = {1: "char", 2: "short", 4: "int", 8: "long"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A note with its site and operands."""
+
+    note: Note
+    site: Site
+    operands: tuple[Operand | operands.Unreadable, ...]
+
+
+def read_markers(
+    elf: ElfFile, notes: Sequence[Note], policy: SitePolicy, sink: Sink
+) -> list[Marker]:
+    """The markers of some notes, in the order of their first notes."""
+    groups: dict[tuple[str, str, int], list[_Placed]] = {}
+    for note in notes:
+        placed = _place(elf, note, policy, sink)
+        if placed is not None:
+            key = (note.provider, note.name, len(placed.operands))
+            groups.setdefault(key, []).append(placed)
+    return [
+        _marker(elf, provider, name, places) for (provider, name, _), places in groups.items()
+    ]
+
+
+def _place(elf: ElfFile, note: Note, policy: SitePolicy, sink: Sink) -> _Placed | None:
+    offset = elf.file_offset(note.address)
+    what = f"the marker {note.provider}:{note.name}"
+    if offset is None:
+        sink.report(errors.unmapped(elf.path, what, note.address, note.at))
+        return None
+    counter = elf.semaphore_offset(note.semaphore) if note.semaphore else 0
+    if counter is None:
+        what = f"the semaphore of {note.provider}:{note.name}"
+        sink.report(errors.unmapped(elf.path, what, note.semaphore, note.at))
+        return None
+    fault = site_fault(elf, note.address, policy)
+    site = Site(elf.path, offset, note.address, counter, fault)
+    image = operands.Image(
+        lambda name: symbols.address_of(elf, name), note.address, fixed=elf.is_fixed
+    )
+    found = [operands.operand(t, elf.machine, image) for t in operands.split(note.arguments)]
+    return _Placed(note, site, tuple(found))
+
+
+def _marker(elf: ElfFile, provider: str, name: str, places: Sequence[_Placed]) -> Marker:
+    variables: list[Variable] = []
+    unreadable: list[tuple[str, str]] = []
+    for number in range(len(places[0].operands)):
+        argument = f"arg{number + 1}"
+        column = [place.operands[number] for place in places]
+        known = tuple(o for o in column if not isinstance(o, operands.Unreadable))
+        if len(known) < len(column):
+            reason = next(o.reason for o in column if isinstance(o, operands.Unreadable))
+            unreadable.append((argument, reason))
+            continue
+        everywhere = known[:1] if len(set(known)) == 1 else known
+        variables.append(Variable(argument, ValueType.LONG, everywhere, _ctype(known)))
+    return Marker(
+        Kind.USDT,
+        provider,
+        name,
+        tuple(place.site for place in places),
+        tuple(variables),
+        elf.machine,
+        unreadable=tuple(unreadable),
+    )
+
+
+def _ctype(column: Sequence[Operand]) -> str:
+    """A C type of the size and sign that the sites agree on; "" where they do not."""
+    kinds = {(o.size, o.signed) for o in column if isinstance(o, Register | Memory)}
+    if len(kinds) != 1:
+        return ""
+    size, signed = kinds.pop()
+    return _C_TYPES[size] if signed else f"unsigned {_C_TYPES[size]}"

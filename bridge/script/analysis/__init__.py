@@ -1,0 +1,1 @@
+"""Syntax tree -> derived probes, resolved names, inferred types."""

@@ -1,0 +1,1 @@
+"""Trees, types and listings in the forms that stap prints."""

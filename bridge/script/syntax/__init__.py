@@ -1,0 +1,1 @@
+"""Text -> tokens -> syntax tree."""

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Back traces and names of addresses in the process that was hit. The process is held meanwhile (hold.h), so its memory is that of the
+ * hit; its registers come with the record. The texts are SystemTap's: tapset::ucontext-unwind(3stap), tapset::ucontext-symbols(3stap).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/builtin.h"
+#include "process.h"
+
+#define LINE_BYTES 8192		/* of one frame; a longer one is cut */
+#define DEEPEST 4096		/* MAXBACKTRACE is less */
+
+struct mb_stack {
+	struct mb_process process;
+	uint64_t hit;		/* of which hit the frames are */
+	uint32_t count;
+	uint64_t pc[DEEPEST];
+};
+
+/* How an address is written. */
+struct style {
+	int space;		/* in front */
+	int hex;		/* the address, in front of its name */
+	int offset, size;
+	int module, base_name;
+	char end;		/* behind it; 0: nothing */
+};
+
+static const struct style PLAIN = { .end = ' ' };
+static const struct style SYMBOL = { 0 };
+static const struct style BRIEF = { .offset = 1, .end = '\n' };
+static const struct style SIMPLE = { .offset = 1, .module = 1, .base_name = 1, .end = '\n' };
+static const struct style DATA = { .offset = 1, .size = 1, .module = 1 };
+static const struct style FULL = { .space = 1, .hex = 1, .offset = 1, .size = 1, .module = 1, .end = '\n' };
+
+/* --- the session's process --- */
+
+static struct mb_stack *stack_of(struct mb_session *session)
+{
+	if (!session->stack)
+		session->stack = calloc(1, sizeof(*session->stack));
+	return session->stack;
+}
+
+int mb_session_know(struct mb_session *session, const char *path)
+{
+	struct mb_stack *stack = stack_of(session);
+
+	return stack ? mb_process_know(&stack->process, path) : -ENOMEM;
+}
+
+void mb_stack_free(struct mb_stack *stack)
+{
+	if (!stack)
+		return;
+	mb_process_free(&stack->process);
+	free(stack);
+}
+
+/* The process that was hit; in a handler that no hit started, we ourselves. NULL in a replay: its processes are gone. */
+static struct mb_process *process_of(struct mb_session *session)
+{
+	struct mb_stack *stack = stack_of(session);
+
+	if (!stack || session->limits.flags & MB_TRACE_TIME)
+		return NULL;
+	mb_process_read(&stack->process, mb_context_long(session, MB_PID), session->record ? session->hit : 0);
+	return &stack->process;
+}
+
+/* --- texts --- */
+
+static void put(struct mb_text *text, const char *words)
+{
+	while (*words)
+		mb_text_char(text, *words++);
+}
+
+static void put_hex(struct mb_text *text, uint64_t value)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "0x%" PRIx64, value);
+	put(text, digits);
+}
+
+static void put_offset(struct mb_text *text, const struct style *style, uint64_t offset, uint64_t size)
+{
+	if (!style->offset)
+		return;
+	mb_text_char(text, '+');
+	put_hex(text, offset);
+	if (style->size) {
+		mb_text_char(text, '/');
+		put_hex(text, size);
+	}
+}
+
+static const char *module_name(const struct style *style, const struct mb_place *place)
+{
+	const char *slash = style->base_name ? strrchr(place->module->path, '/') : NULL;
+
+	return slash ? slash + 1 : place->module->path;
+}
+
+static void put_symbol(struct mb_text *text, const struct style *style, const char *name, uint64_t offset, uint64_t size)
+{
+	put(text, name[0] == '.' ? name + 1 : name);
+	put_offset(text, style, offset, size);
+}
+
+/* An address with the names that it has, where `process` says what there is. */
+static void put_address(struct mb_text *text, const struct style *style, struct mb_process *process, uint64_t address)
+{
+	const struct mb_image_symbol *symbol = NULL;
+	struct mb_place place = { 0 };
+	uint64_t size = 0;
+
+	if (process && address)
+		mb_process_place(process, address, &place);
+	if (place.module && place.module->is_known && place.module->image)
+		symbol = mb_image_symbol(place.module->image, address - place.bias, &size);
+	if (style->space)
+		mb_text_char(text, ' ');
+	if (style->hex || !symbol)
+		put_hex(text, address);
+	if (symbol) {
+		put(text, style->hex ? " : " : "");
+		put_symbol(text, style, symbol->name, address - place.bias - symbol->address, size);
+	}
+	if (place.module && style->module) {
+		put(text, " [");
+		put(text, module_name(style, &place));
+		if (!symbol)
+			put_offset(text, style, address - place.start, place.end - place.start);
+		mb_text_char(text, ']');
+	}
+	if (style->end)
+		mb_text_char(text, style->end);
+}
+
+/* --- frames --- */
+
+static int has_registers(const struct mb_session *session)
+{
+	return session->record && session->hook && session->hook->context[MB_REGISTERS] >= 0;
+}
+
+static void missing(struct mb_session *session, const char *module)
+{
+	char text[LINE_BYTES];
+
+	snprintf(text, sizeof(text), "Missing unwind data for a module, rerun with 'markbridge run -d %s'", module);
+	mb_session_warn(session, text);
+}
+
+/* Follow the calls from a frame up; how many addresses were found, the frame's own first. */
+static uint32_t follow(struct mb_session *session, struct mb_process *process, struct mb_frame *frame, uint64_t *pc)
+{
+	const uint32_t most = session->limits.maxbacktrace < DEEPEST ? session->limits.maxbacktrace : DEEPEST;
+	uint32_t count = 0;
+
+	while (count < most && frame->reg[MB_FRAME_PC]) {
+		struct mb_place place;
+		int ret;
+
+		pc[count++] = frame->reg[MB_FRAME_PC];
+		if (count == most)
+			break;
+		ret = mb_process_step(process, frame);
+		if (ret == -ENXIO) {
+			mb_process_place(process, pc[count - 1] - (uint64_t)(frame->after_call != 0), &place);
+			missing(session, place.module ? place.module->path : "(unknown)");
+		}
+		if (ret)
+			break;
+	}
+	return count;
+}
+
+/* The frames of the hit, or NULL if it has no user registers. */
+static struct mb_stack *frames(struct mb_session *session)
+{
+	struct mb_process *process = has_registers(session) ? process_of(session) : NULL;
+	struct mb_stack *stack = session->stack;
+	struct mb_frame frame = { 0 };
+
+	if (!process)
+		return NULL;
+	if (stack->hit != session->hit) {
+		for (uint32_t i = 0; i < MB_FRAME_REGISTERS; i++)
+			frame.reg[i] = (uint64_t)mb_context_long(session, MB_REGISTERS + i);
+		stack->hit = session->hit;
+		stack->count = follow(session, process, &frame, stack->pc);
+	}
+	return stack;
+}
+
+static void print_frames(struct mb_session *session, const struct style *style, struct mb_process *process, const uint64_t *pc,
+			 uint32_t count)
+{
+	char line[LINE_BYTES];
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct mb_text text = { line, line + sizeof(line) };
+
+		put_address(&text, style, process, pc[i]);
+		mb_write(session, line, (size_t)(text.at - line));
+	}
+}
+
+static void print_none(struct mb_session *session)
+{
+	char line[LINE_BYTES];
+	const int length = snprintf(line, sizeof(line), "<no user backtrace at %s>\n", session->handler ? session->handler->point : "");
+
+	mb_write(session, line, length < LINE_BYTES ? (size_t)length : sizeof(line) - 1);
+}
+
+static int32_t print_stack(struct mb_session *session, const struct style *style)
+{
+	const struct mb_stack *stack = frames(session);
+
+	if (stack)
+		print_frames(session, style, &session->stack->process, stack->pc, stack->count);
+	else
+		print_none(session);
+	return MB_OK;
+}
+
+MB_BUILTIN(print_ubacktrace_0)
+{
+	return print_stack(session, &FULL);
+}
+
+MB_BUILTIN(print_ubacktrace_brief)
+{
+	return print_stack(session, &BRIEF);
+}
+
+/* From other registers than those of the hit: pc, sp, bp. */
+MB_BUILTIN(print_ubacktrace_3)
+{
+	struct mb_process *process = has_registers(session) ? process_of(session) : NULL;
+	struct mb_frame frame = { 0 };
+	uint64_t *pc;
+
+	if (!process) {
+		print_none(session);
+		return MB_OK;
+	}
+	pc = calloc(DEEPEST, sizeof(*pc));
+	if (!pc)
+		return mb_raise(session, site, "out of memory");
+	for (uint32_t i = 0; i < MB_FRAME_REGISTERS; i++)
+		frame.reg[i] = (uint64_t)mb_context_long(session, MB_REGISTERS + i);
+	frame.reg[MB_FRAME_PC] = (uint64_t)argument[0];
+	frame.reg[MB_FRAME_SP] = (uint64_t)argument[1];
+	frame.reg[MB_FRAME_BP] = (uint64_t)argument[2];
+	print_frames(session, &FULL, process, pc, follow(session, process, &frame, pc));
+	free(pc);
+	return MB_OK;
+}
+
+static int32_t give_stack(struct mb_session *session, const struct style *style, void *result)
+{
+	struct mb_text text = { result, (char *)result + session->limits.maxstringlen - 1 };
+	struct mb_stack *stack = frames(session);
+
+	for (uint32_t i = 0; stack && i < stack->count; i++)
+		put_address(&text, style, style == &PLAIN ? NULL : &stack->process, stack->pc[i]);
+	if (!stack)
+		put(&text, "\n");
+	*text.at = '\0';
+	return MB_OK;
+}
+
+MB_BUILTIN(ubacktrace)
+{
+	return give_stack(session, &PLAIN, result);
+}
+
+MB_BUILTIN(sprint_ubacktrace)
+{
+	return give_stack(session, &SIMPLE, result);
+}
+
+/* One address of the back trace; 0 if it has fewer. */
+MB_BUILTIN(_ustack)
+{
+	const struct mb_stack *stack = frames(session);
+	const uint64_t depth = (uint64_t)argument[0];
+
+	return mb_give(result, stack && depth < stack->count ? (int64_t)stack->pc[depth] : 0);
+}
+
+/* --- names of addresses --- */
+
+static int32_t give_address(struct mb_session *session, const struct style *style, void *result, int64_t address)
+{
+	struct mb_text text = { result, (char *)result + session->limits.maxstringlen - 1 };
+
+	put_address(&text, style, process_of(session), (uint64_t)address);
+	*text.at = '\0';
+	return MB_OK;
+}
+
+MB_BUILTIN(usymname)
+{
+	return give_address(session, &SYMBOL, result, argument[0]);
+}
+
+MB_BUILTIN(usymdata)
+{
+	return give_address(session, &DATA, result, argument[0]);
+}
+
+MB_BUILTIN(umodname)
+{
+	struct mb_process *process = process_of(session);
+	struct mb_place place = { 0 };
+
+	*(char *)result = '\0';
+	if (process)
+		mb_process_place(process, (uint64_t)argument[0], &place);
+	if (!place.module)
+		return mb_raise(session, site, "module cannot be found");
+	mb_string_copy(session, result, place.module->path);
+	return MB_OK;
+}

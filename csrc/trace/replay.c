@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The loop of a replay: decode, make the record that the live hit was, let the handlers run. */
+#include "replay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctf_read.h"
+#include "live/record.h"
+#include "runtime/session.h"
+
+#define FIRST_BYTES 65536u
+#define MAX_BYTES (1u << 30)
+
+struct mb_replay {
+	struct mb_ctf_cursor *cursor;
+	struct mb_session *session;
+	struct mb_replay_binding *bindings;	/* in order of event class, then of hook */
+	struct mb_replay_step *steps;
+	struct mb_record *record;
+	int64_t *scratch;
+	uint64_t records;
+	uint64_t capacity;
+	int64_t now;
+	uint32_t binding_count;
+};
+
+/* --- records --- */
+
+static int64_t compute(int64_t op, int64_t left, int64_t right)
+{
+	const uint64_t l = (uint64_t)left, r = (uint64_t)right;
+
+	switch (op) {
+	case MB_REPLAY_ADD:
+		return (int64_t)(l + r);
+	case MB_REPLAY_SUBTRACT:
+		return (int64_t)(l - r);
+	case MB_REPLAY_MULTIPLY:
+		return (int64_t)(l * r);
+	case MB_REPLAY_AND:
+		return (int64_t)(l & r);
+	case MB_REPLAY_OR:
+		return (int64_t)(l | r);
+	case MB_REPLAY_XOR:
+		return (int64_t)(l ^ r);
+	case MB_REPLAY_LEFT:
+		return (int64_t)(l << (r & 63));
+	case MB_REPLAY_RIGHT:
+		return left >> (r & 63);
+	default:
+		return (int64_t)(l >> (r & 63));
+	}
+}
+
+static int is_fault(const struct mb_replay_step *step, const int64_t *variables)
+{
+	return step->fault != MB_REPLAY_NONE && (uint64_t)variables[step->fault] >> step->fault_bit & 1;
+}
+
+static int grow(struct mb_replay *r, uint64_t bytes)
+{
+	struct mb_record *record;
+	uint64_t capacity = r->capacity;
+
+	while (capacity < bytes)
+		capacity *= 2;
+	if (capacity == r->capacity)
+		return 0;
+	if (capacity > MAX_BYTES)
+		return -E2BIG;
+	record = realloc(r->record, capacity);
+	if (!record)
+		return -ENOMEM;
+	r->record = record;
+	r->capacity = capacity;
+	return 0;
+}
+
+/* Appends text to the record; *slot says where. */
+static int put_text(struct mb_replay *r, const struct mb_replay_step *step, const int64_t *variables, int64_t *slot)
+{
+	struct mb_string_slot text = { 0, MB_FAULT };
+	uint64_t length = (uint64_t)variables[step->a + 1];
+
+	if (!is_fault(step, variables)) {
+		if (length > (uint64_t)step->value)
+			length = (uint64_t)step->value;
+		if (grow(r, r->record->size + length + 1))
+			return -ENOMEM;
+		text.offset = r->record->size;
+		text.length = (uint32_t)length;
+		memcpy((uint8_t *)r->record + text.offset, (const void *)(uintptr_t)variables[step->a], length);
+		((uint8_t *)r->record)[text.offset + length] = 0;
+		r->record->size += text.length + 1;
+	}
+	memcpy(slot, &text, sizeof(text));
+	return 0;
+}
+
+static int64_t number(const struct mb_replay *r, const struct mb_replay_step *step, const int64_t *variables,
+		      const struct mb_ctf_event *event)
+{
+	switch (step->kind) {
+	case MB_REPLAY_LONG:
+		return variables[step->a];
+	case MB_REPLAY_CONSTANT:
+		return step->value;
+	case MB_REPLAY_STATUS:
+		return is_fault(step, variables) ? (int64_t)MB_FAULT : 0;
+	case MB_REPLAY_REALTIME:
+		return event->time_ns;
+	case MB_REPLAY_MONOTONIC:
+		return (int64_t)event->clock;
+	case MB_REPLAY_CPU:
+		return event->cpu;
+	default:
+		return compute(step->value, r->scratch[step->a], r->scratch[step->b]);
+	}
+}
+
+static int make_record(struct mb_replay *r, const struct mb_replay_binding *binding, const struct mb_ctf_event *event,
+		       const int64_t *variables)
+{
+	r->record->size = (uint32_t)(sizeof(*r->record) + binding->slots * sizeof(int64_t));
+	for (uint32_t i = 0; i < binding->count; i++) {
+		const struct mb_replay_step *step = r->steps + binding->first + i;
+
+		if (step->kind != MB_REPLAY_TEXT)
+			r->scratch[step->slot] = number(r, step, variables, event);
+		else if (put_text(r, step, variables, r->scratch + step->slot))
+			return -ENOMEM;
+	}
+	memcpy(r->record->slot, r->scratch, binding->slots * sizeof(int64_t));
+	r->record->size = (r->record->size + 7) & ~7u;
+	r->record->hook = binding->hook;
+	r->record->time_ns = (uint64_t)event->time_ns;
+	return grow(r, r->record->size + 8);
+}
+
+/* --- the loop --- */
+
+/* The first binding of an event class, or binding_count. */
+static uint32_t first_binding(const struct mb_replay *r, uint32_t event_class)
+{
+	uint32_t low = 0, high = r->binding_count;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (r->bindings[middle].event_class < event_class)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static int counts(const struct mb_replay_binding *binding, const int64_t *variables)
+{
+	return binding->pid_variable == MB_REPLAY_NONE || variables[binding->pid_variable] == binding->pid;
+}
+
+static int deliver(struct mb_replay *r, const struct mb_ctf_event *event)
+{
+	const int64_t *variables = mb_ctf_variables(r->cursor, event->stream);
+	uint32_t at = first_binding(r, event->event_class);
+	int state = MB_RUNNING;
+
+	for (; at < r->binding_count && r->bindings[at].event_class == event->event_class; at++) {
+		const struct mb_replay_binding *binding = r->bindings + at;
+
+		if (!counts(binding, variables))
+			continue;
+		if (make_record(r, binding, event, variables))
+			return -ENOMEM;
+		r->records++;
+		state = mb_session_dispatch(r->session, r->record);
+		if (state != MB_RUNNING)
+			break;
+	}
+	return state;
+}
+
+/* When the trace starts. 1, or 0 if it is empty. */
+int mb_replay_first(struct mb_replay *r, int64_t *time_ns)
+{
+	struct mb_ctf_event event;
+
+	if (!mb_ctf_peek(r->cursor, &event))
+		return 0;
+	*time_ns = event.time_ns;
+	r->now = event.time_ns;
+	return 1;
+}
+
+/*
+ * At most `limit` events, timers that are due before each first. 1 if there may be more, 0 at the end of the trace or once
+ * the session should stop, -errno.
+ */
+int mb_replay_run(struct mb_replay *r, uint64_t limit)
+{
+	struct mb_ctf_event event;
+
+	for (uint64_t i = 0; i < limit; i++) {
+		int state;
+
+		if (!mb_ctf_peek(r->cursor, &event))
+			return 0;
+		r->now = event.time_ns;
+		if ((uint64_t)event.time_ns >= mb_session_next_timer(r->session) &&
+		    mb_session_timers(r->session, (uint64_t)event.time_ns) != MB_RUNNING)
+			return 0;
+		state = mb_ctf_take(r->cursor, &event, NULL, 0) ? MB_RUNNING : deliver(r, &event);
+		mb_ctf_taken(r->cursor);
+		if (state != MB_RUNNING)
+			return state < 0 ? state : 0;
+	}
+	return 1;
+}
+
+int64_t mb_replay_now(const struct mb_replay *r)
+{
+	return r->now;
+}
+
+uint64_t mb_replay_records(const struct mb_replay *r)
+{
+	return r->records;
+}
+
+/* --- the whole --- */
+
+static int by_class(const void *left, const void *right)
+{
+	const struct mb_replay_binding *a = left, *b = right;
+
+	if (a->event_class != b->event_class)
+		return a->event_class < b->event_class ? -1 : 1;
+	return (a->hook > b->hook) - (a->hook < b->hook);
+}
+
+static uint32_t check(const struct mb_replay_binding *bindings, uint32_t count, uint32_t step_count)
+{
+	uint32_t scratch = 1;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct mb_replay_binding *b = bindings + i;
+
+		if (b->first > step_count || b->count > step_count - b->first || b->slots > b->scratch)
+			return 0;
+		if (b->slots * sizeof(int64_t) + sizeof(struct mb_record) > FIRST_BYTES)
+			return 0;
+		if (b->scratch > scratch)
+			scratch = b->scratch;
+	}
+	return scratch;
+}
+
+struct mb_replay *mb_replay_new(struct mb_ctf_cursor *cursor, void *session, const struct mb_replay_binding *bindings,
+				uint32_t binding_count, const struct mb_replay_step *steps, uint32_t step_count)
+{
+	uint32_t scratch = check(bindings, binding_count, step_count);
+	struct mb_replay *r;
+
+	if (!scratch)
+		return NULL;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return NULL;
+	r->bindings = calloc((size_t)binding_count + 1, sizeof(*bindings));
+	r->steps = calloc((size_t)step_count + 1, sizeof(*steps));
+	r->scratch = calloc(scratch, sizeof(int64_t));
+	r->record = malloc(FIRST_BYTES);
+	r->capacity = FIRST_BYTES;
+	if (!r->bindings || !r->steps || !r->scratch || !r->record) {
+		mb_replay_free(r);
+		return NULL;
+	}
+	if (binding_count)
+		memcpy(r->bindings, bindings, binding_count * sizeof(*bindings));
+	if (step_count)
+		memcpy(r->steps, steps, step_count * sizeof(*steps));
+	qsort(r->bindings, binding_count, sizeof(*bindings), by_class);
+	r->binding_count = binding_count;
+	r->cursor = cursor;
+	r->session = session;
+	return r;
+}
+
+void mb_replay_free(struct mb_replay *r)
+{
+	free(r->bindings);
+	free(r->steps);
+	free(r->scratch);
+	free(r->record);
+	free(r);
+}
