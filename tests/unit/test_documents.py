@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+DOCUMENTS = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+]
 NAMED = re.compile(r"`((?:[\w.*-]+/)+[\w.*-]+\.(?:py|pyi|c|h|lark|stp|toml|sh))`")
 FOLDERS = ("", "bridge", "csrc", "docs")
 
@@ -26,5 +30,5 @@ def test_the_files_that_a_document_names_exist(document: Path) -> None:
 
 
 def test_a_file_that_has_moved_is_noticed() -> None:
-    text = "see `bridge/codegen/bpf_hold.py`, `csrc/*/hold.c`, `live/hold.c` and `api.py`"
-    assert missing(text) == ["bridge/codegen/bpf_hold.py"]
+    text = "see `bridge/codegen/bpf/hold.py`, `csrc/*/hold.c`, `live/hold.c` and `api.py`"
+    assert missing(text) == ["bridge/codegen/bpf/hold.py"]
