@@ -28,40 +28,45 @@ if TYPE_CHECKING:
 
     from bridge.source import Source
 
-# repetitions are possessive (`++`): to be able to go back takes memory for every round
-_SPACE = re.compile(r"(?:[ \t\n\v\f\r]++|(?:\#|//)[^\n]*+\n?|/\*(?:(?s:.*?)\*/|(?s:.*)))++")
+# Going back takes memory for every round of a group, so groups are repeated in atomic
+# packs of 200 rounds. Possessive quantifiers would do, too, but are wrong before CPython 3.11.5
+# (gh-100061, gh-106052); so are atomic groups with capturing groups inside (gh-101955).
+_PACK = "(?>(?:{}){{1,200}})"
+_COMMENT_LINE = r"(?:\#|//)[^\n]*\n?"
+_STRING = r"\"[^\"\\\n]*" + _PACK.format(r"\\[\s\S][^\"\\\n]*") + "*"
+_SPACE = re.compile(
+    _PACK.format(rf"[ \t\n\v\f\r]+|{_COMMENT_LINE}|/\*(?:(?s:.*?)\*/|(?s:.*))") + "+"
+)
 _TOKEN = re.compile(
-    r"""
+    rf"""
     (?P<argument>[$@](?:[0-9]+|\#))
   | (?P<word>[A-Za-z_$@][A-Za-z0-9_$]*)
   | (?P<number>[0-9][A-Za-z0-9]*)
-  | (?P<string>"(?:[^"\\\n]++|\\[\s\S])*+")
-  | (?P<embedded>%\{(?s:.*?)%\})
-  | (?P<open_string>"(?:[^"\\\n]++|\\[\s\S])*+(?:\n|\\?\Z))
-  | (?P<open_embedded>%\{(?s:.*)\Z)
+  | (?P<string>{_STRING}")
+  | (?P<embedded>%\{{(?s:.*?)%\}})
+  | (?P<open_string>{_STRING}(?:\n|\\?\Z))
+  | (?P<open_embedded>%\{{(?s:.*)\Z)
   | (?P<operator><<<|>>>|<<=|>>=|==|!=|<=|>=|=~|!~|\+=|-=|\*=|/=|%=|&=|\^=|\|=|\.=|&&|\|\||\+\+
-      |--|->|<<|>>|%\(|%\?|%:|%\)|[!-/:-@\[-`{-~])
+      |--|->|<<|>>|%\(|%\?|%:|%\)|[!-/:-@\[-`{{-~])
   | (?P<junk>[\s\S])
     """,
     re.VERBOSE,
 )
-_DULL = re.compile(
-    r"""(?:
-    [ \t\n\v\f\r]++
-  | (?:\#|//)[^\n]*+\n?
+_DULL_ONE = rf"""
+    [ \t\n\v\f\r]+
+  | {_COMMENT_LINE}
   | /\*(?s:.*?)\*/
-  | (?!(?:probe|private|global|function)(?![A-Za-z0-9_$]))[A-Za-z_][A-Za-z0-9_$]*+
-  | \$(?![0-9\#])[A-Za-z0-9_$]*+
-  | [0-9][A-Za-z0-9]*+
-  | "(?:[^"\\\n]++|\\[\s\S])*+(?:"|\n|\\?\Z)
-  | [!&-.:-?\[-^`{-~]
+  | (?!(?:probe|private|global|function)(?![A-Za-z0-9_$]))[A-Za-z_][A-Za-z0-9_$]*
+  | \$(?![0-9\#])[A-Za-z0-9_$]*
+  | [0-9][A-Za-z0-9]*
+  | {_STRING}(?:"|\n|\\?\Z)
+  | [!&-.:-?\[-^`{{-~]
   | /(?!\*)
-  | %(?![(?:){])
+  | %(?![(?:){{])
   | @(?![A-Za-z0-9_$\#])
   | [^!-~]
-    )*+""",
-    re.VERBOSE,
-)
+    """
+_DULL = re.compile(_PACK.format(_DULL_ONE) + "*", re.VERBOSE)
 """What neither begins a definition nor means anything to the preprocessor."""
 _AT_WORD = re.compile(r"@([A-Za-z_$][A-Za-z0-9_$]*)")
 _QUOTED = re.compile(r"\\(?:([xabtnvfr0-7\\])|([\s\S]))")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from bridge.script.syntax.lex import Lexer, evaluate, quote
@@ -85,3 +88,54 @@ def test_quote_and_read_back(text: str) -> None:
 
 def test_a_text_ends_at_its_first_nul() -> None:
     assert texts("a b\0c d") == ["i:a", "i:b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ('println("y") %: x', "%: x"),
+        ("exit() %( 1 %? a %)", "%( 1 %? a %)"),
+        ("a.b[1] @x(2)", "@x(2)"),
+        ("n = 1; global m", "global m"),
+        ("globals probes global", "global"),
+        ('"a\\"%?" %? b', "%? b"),
+        ("a # %( @x\n$# c", "$# c"),
+        ("a /* %( */ / /* open", "/* open"),
+        ("x % y %{ c %}", "%{ c %}"),
+        ("a $b $2", "$2"),
+        ('a "open\n %) ', "%) "),
+        ("a @ # }\n// %{\n (é) \x01 ", ""),
+        ("a" * 1000 + " a" * 1000 + "%?", "%?"),
+    ],
+)
+def test_what_means_nothing_to_the_preprocessor_is_passed_over(text: str, rest: str) -> None:
+    lexer = Lexer(SourceMap().add("t.stp", text))
+    lexer.pass_over(lambda _: True)
+
+    assert lexer._text[lexer._at :] == rest
+
+
+PEAK = """
+import resource, sys
+from bridge.script.syntax.lex import Lexer
+from bridge.source import SourceMap
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+many = 2_000_000
+for text in ('"' + r"\\n" * many, "/**/" * many, "a " * many, "#\\n" * many):
+    lexer = Lexer(SourceMap().add("t.stp", text))
+    before = peak()
+    lexer.pass_over(lambda _: True)
+    lexer._at = 0
+    lexer.next()
+    print((peak() - before) // 1024)
+"""
+
+
+def test_a_long_text_takes_no_memory_for_each_of_its_pieces() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert [megabytes < 32 for megabytes in map(int, done.stdout.split())] == [True] * 4
