@@ -288,11 +288,12 @@ static struct mb_image *open_debug(const struct mb_image *image)
 	uint64_t bytes, address, name_bytes, length;
 	const uint8_t *note = mb_image_section(image, ".note.gnu.build-id", &bytes, &address);
 	char path[2 * IDENTITY_MAX + 64];
-	struct mb_bytes in = mb_bytes(note, bytes);
+	struct mb_bytes in;
 	int used;
 
 	if (!note)
 		return NULL;
+	in = mb_bytes(note, bytes);
 	name_bytes = mb_fixed(&in, 4);
 	length = mb_fixed(&in, 4);
 	mb_skip(&in, 4 + ((name_bytes + 3) & ~UINT64_C(3)));

@@ -460,6 +460,12 @@ struct program {
 	int bad;
 };
 
+/* A factored offset; one that is too large wraps, as the addresses that it is added to do. */
+static int64_t factored(uint64_t offset, int64_t align)
+{
+	return (int64_t)(offset * (uint64_t)align);
+}
+
 static void set(struct program *program, uint64_t number, enum how how, int64_t offset)
 {
 	if (number < MB_FRAME_REGISTERS)	/* of vector registers nothing is asked */
@@ -514,7 +520,7 @@ static void define_cfa(struct program *program, struct mb_bytes *in, uint8_t op)
 		break;
 	case 0x12:	/* def_cfa_sf */
 		*cfa = (struct rule){ .how = IS_OFFSET, .number = mb_leb(in) };
-		cfa->offset = mb_leb_signed(in) * align;
+		cfa->offset = factored((uint64_t)mb_leb_signed(in), align);
 		break;
 	case 0x0d:	/* def_cfa_register */
 		cfa->number = mb_leb(in);
@@ -523,7 +529,7 @@ static void define_cfa(struct program *program, struct mb_bytes *in, uint8_t op)
 		cfa->offset = (int64_t)mb_leb(in);
 		break;
 	case 0x13:	/* def_cfa_offset_sf */
-		cfa->offset = mb_leb_signed(in) * align;
+		cfa->offset = factored((uint64_t)mb_leb_signed(in), align);
 		break;
 	default:	/* def_cfa_expression */
 		*cfa = (struct rule){ .how = IS_EXPRESSION, .code = block(in) };
@@ -549,7 +555,7 @@ static void extended(struct program *program, struct mb_bytes *in, uint8_t op)
 		break;
 	case 0x05:	/* offset_extended */
 		number = mb_leb(in);
-		set(program, number, AT_OFFSET, (int64_t)mb_leb(in) * align);
+		set(program, number, AT_OFFSET, factored(mb_leb(in), align));
 		break;
 	case 0x06: restore(program, mb_leb(in)); break;
 	case 0x07: set(program, mb_leb(in), UNDEFINED, 0); break;
@@ -565,22 +571,22 @@ static void extended(struct program *program, struct mb_bytes *in, uint8_t op)
 	case 0x16: set_expression(program, in, IS_EXPRESSION); break;
 	case 0x11:	/* offset_extended_sf */
 		number = mb_leb(in);
-		set(program, number, AT_OFFSET, mb_leb_signed(in) * align);
+		set(program, number, AT_OFFSET, factored((uint64_t)mb_leb_signed(in), align));
 		break;
 	case 0x14:	/* val_offset */
 		number = mb_leb(in);
-		set(program, number, IS_OFFSET, (int64_t)mb_leb(in) * align);
+		set(program, number, IS_OFFSET, factored(mb_leb(in), align));
 		break;
 	case 0x15:	/* val_offset_sf */
 		number = mb_leb(in);
-		set(program, number, IS_OFFSET, mb_leb_signed(in) * align);
+		set(program, number, IS_OFFSET, factored((uint64_t)mb_leb_signed(in), align));
 		break;
 	case 0x2e:	/* GNU_args_size */
 		mb_leb(in);
 		break;
 	case 0x2f:	/* GNU_negative_offset_extended */
 		number = mb_leb(in);
-		set(program, number, AT_OFFSET, -(int64_t)mb_leb(in) * align);
+		set(program, number, AT_OFFSET, factored(0 - mb_leb(in), align));
 		break;
 	case 0x0c: case 0x0d: case 0x0e: case 0x0f: case 0x12: case 0x13:
 		define_cfa(program, in, op);
@@ -601,7 +607,7 @@ static int run(struct program *program, struct mb_bytes in)
 			program->at += low * program->cie->code_align;
 			break;
 		case 2:	/* offset */
-			set(program, low, AT_OFFSET, (int64_t)mb_leb(&in) * program->cie->data_align);
+			set(program, low, AT_OFFSET, factored(mb_leb(&in), program->cie->data_align));
 			break;
 		case 3:
 			restore(program, low);

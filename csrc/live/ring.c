@@ -67,9 +67,9 @@ uint64_t mb_ring_pending(const struct mb_ring *ring)
 	       __atomic_load_n(ring->consumer, __ATOMIC_RELAXED);
 }
 
-static int is_record(const struct mb_record *record, uint32_t length)
+static int is_record(const struct mb_ring *ring, const struct mb_record *record, uint32_t length)
 {
-	return length >= sizeof(*record) && record->size >= sizeof(*record) && record->size <= length &&
+	return length >= sizeof(*record) && length <= ring->bytes - HEADER_BYTES && record->size >= sizeof(*record) && record->size <= length &&
 	       !(record->size % 8);
 }
 
@@ -88,7 +88,7 @@ static void take(struct mb_ring *ring, mb_record_handler handler, void *context,
 		if (header & BUSY)
 			break;
 		if (!(header & DISCARDED)) {
-			int valid = is_record(record, header & LENGTH);
+			int valid = is_record(ring, record, header & LENGTH);
 
 			if (valid && turn->before_ns && record->time_ns >= turn->before_ns) {
 				turn->reached = 1;

@@ -458,6 +458,30 @@ const int64_t *mb_ctf_variables(const struct mb_ctf_cursor *c, uint32_t stream)
 	return c->streams[stream]->d.variables;
 }
 
+int mb_ctf_has_variable(const struct mb_ctf_cursor *c, uint32_t variable)
+{
+	return variable < c->description.variables;
+}
+
+static int is_text(const struct mb_ctf_op *op)
+{
+	return op->kind == MB_CTF_TEXT || op->kind == MB_CTF_BLOB || op->kind == MB_CTF_BYTES;
+}
+
+int mb_ctf_holds_text(const struct mb_ctf_cursor *c, uint32_t variable)
+{
+	for (uint32_t i = 0; i < c->description.op_count; i++) {
+		const struct mb_ctf_op *op = c->ops + i;
+		const int64_t from = (int64_t)variable - op->store;
+
+		if (op->store < 0)
+			continue;
+		if (is_text(op) ? from == 1 || from == -1 : from == 0 || from == -1)
+			return 0;
+	}
+	return mb_ctf_has_variable(c, variable + 1);
+}
+
 static int is_wanted(const struct mb_ctf_cursor *c, const struct mb_ctf_event *event)
 {
 	return event->time_ns >= c->begin_ns && !c->unwanted[event->event_class];

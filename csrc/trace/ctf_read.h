@@ -36,4 +36,8 @@ int mb_ctf_take(struct mb_ctf_cursor *cursor, struct mb_ctf_event *event, int64_
 void mb_ctf_taken(struct mb_ctf_cursor *cursor);
 const int64_t *mb_ctf_variables(const struct mb_ctf_cursor *cursor, uint32_t stream);
 
+/* Whether a variable is one, and whether it only ever gets the pointer of a text (the next one then gets its length). */
+int mb_ctf_has_variable(const struct mb_ctf_cursor *cursor, uint32_t variable);
+int mb_ctf_holds_text(const struct mb_ctf_cursor *cursor, uint32_t variable);
+
 #endif

@@ -53,7 +53,8 @@ static int append(struct image *image, const void *bytes, uint64_t count)
 
 	if (ret)
 		return ret;
-	memcpy(image->bytes + image->at, bytes, count);
+	if (count)	/* nothing at all may have no address */
+		memcpy(image->bytes + image->at, bytes, count);
 	image->at += count;
 	return 0;
 }
@@ -64,7 +65,8 @@ static int append_pad(struct image *image, uint64_t count)
 
 	if (ret)
 		return ret;
-	memset(image->bytes + image->at, 0, count);
+	if (count)
+		memset(image->bytes + image->at, 0, count);
 	image->at += count;
 	return 0;
 }

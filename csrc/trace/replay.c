@@ -91,7 +91,8 @@ static int put_text(struct mb_replay *r, const struct mb_replay_step *step, cons
 			return -ENOMEM;
 		text.offset = r->record->size;
 		text.length = (uint32_t)length;
-		memcpy((uint8_t *)r->record + text.offset, (const void *)(uintptr_t)variables[step->a], length);
+		if (length)	/* the text of an option that was never selected has no address */
+			memcpy((uint8_t *)r->record + text.offset, (const void *)(uintptr_t)variables[step->a], length);
 		((uint8_t *)r->record)[text.offset + length] = 0;
 		r->record->size += text.length + 1;
 	}
@@ -241,19 +242,52 @@ static int by_class(const void *left, const void *right)
 	return (a->hook > b->hook) - (a->hook < b->hook);
 }
 
-static uint32_t check(const struct mb_replay_binding *bindings, uint32_t count, uint32_t step_count)
+static int is_flag(const struct mb_ctf_cursor *cursor, const struct mb_replay_step *step)
+{
+	return step->fault == MB_REPLAY_NONE || (mb_ctf_has_variable(cursor, step->fault) && step->fault_bit < 64);
+}
+
+/* Whether all that a step reads and writes is there. */
+static int is_step(const struct mb_ctf_cursor *cursor, const struct mb_replay_step *step, uint32_t scratch)
+{
+	if (step->slot >= scratch || !is_flag(cursor, step))
+		return 0;
+	switch (step->kind) {
+	case MB_REPLAY_LONG:
+		return mb_ctf_has_variable(cursor, step->a);
+	case MB_REPLAY_TEXT:
+		return step->value >= 0 && mb_ctf_holds_text(cursor, step->a);
+	case MB_REPLAY_OP:
+		return step->a < scratch && step->b < scratch;
+	default:
+		return step->kind >= MB_REPLAY_LONG && step->kind < MB_REPLAY_OP;
+	}
+}
+
+static int is_binding(const struct mb_ctf_cursor *cursor, const struct mb_replay_binding *b,
+		      const struct mb_replay_step *steps, uint32_t step_count)
+{
+	if (b->first > step_count || b->count > step_count - b->first || b->slots > b->scratch)
+		return 0;
+	if (b->scratch > (FIRST_BYTES - sizeof(struct mb_record)) / sizeof(int64_t))
+		return 0;
+	for (uint32_t i = 0; i < b->count; i++)
+		if (!is_step(cursor, steps + b->first + i, b->scratch))
+			return 0;
+	return b->pid_variable == MB_REPLAY_NONE || mb_ctf_has_variable(cursor, b->pid_variable);
+}
+
+/* How many slots the widest binding needs; 0 if one of them cannot be run. */
+static uint32_t check(const struct mb_ctf_cursor *cursor, const struct mb_replay_binding *bindings, uint32_t count,
+		      const struct mb_replay_step *steps, uint32_t step_count)
 {
 	uint32_t scratch = 1;
 
 	for (uint32_t i = 0; i < count; i++) {
-		const struct mb_replay_binding *b = bindings + i;
-
-		if (b->first > step_count || b->count > step_count - b->first || b->slots > b->scratch)
+		if (!is_binding(cursor, bindings + i, steps, step_count))
 			return 0;
-		if (b->slots * sizeof(int64_t) + sizeof(struct mb_record) > FIRST_BYTES)
-			return 0;
-		if (b->scratch > scratch)
-			scratch = b->scratch;
+		if (bindings[i].scratch > scratch)
+			scratch = bindings[i].scratch;
 	}
 	return scratch;
 }
@@ -261,7 +295,7 @@ static uint32_t check(const struct mb_replay_binding *bindings, uint32_t count, 
 struct mb_replay *mb_replay_new(struct mb_ctf_cursor *cursor, void *session, const struct mb_replay_binding *bindings,
 				uint32_t binding_count, const struct mb_replay_step *steps, uint32_t step_count)
 {
-	uint32_t scratch = check(bindings, binding_count, step_count);
+	uint32_t scratch = check(cursor, bindings, binding_count, steps, step_count);
 	struct mb_replay *r;
 
 	if (!scratch)

@@ -1,11 +1,37 @@
 #!/bin/sh
-# Fuzz the C side with libFuzzer (clang, libclang-rt), one target after the other: tests/c/fuzz.sh [SECONDS-EACH [TARGET]]
+# Fuzz the C side with libFuzzer (clang), one target after the other, each from its seeds and what was found before:
+# tests/c/fuzz.sh [SECONDS-EACH [TARGET...]]
+# FUZZ_C (build/fuzz-c) keeps the inputs that reach new code, by target, and what ends a target, as TARGET-crash-...;
+# MARKBRIDGE_REFERENCE names a folder of genuine traces to start from; PYTHON runs seeds.py.
 set -e
 cd "$(dirname "$0")/../.."
+seconds=${1:-60}
+[ $# -eq 0 ] || shift
+CLANG=${CLANG:-clang}
+keep=${FUZZ_C:-build/fuzz-c}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for target in ${2:-fuzz_text fuzz_regex}; do
-	${CLANG:-clang} -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		-Icsrc -Icsrc/include -Itests/c "tests/c/$target.c" csrc/*/*.c -lm -lpthread -o "$work/$target"
-	"$work/$target" -max_total_time="${1:-60}" -timeout=10 -max_len=2048 -print_final_stats=1
+includes="$(find csrc -type d | sed 's/^/-I/' | tr '\n' ' ') -Itests/c"
+flags="-std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all $includes"
+exact="-Dmmap=exact_mmap -Dmunmap=exact_munmap -Dmadvise=exact_madvise"
+
+mkdir -p "$keep"
+${PYTHON:-python3} -m tests.c.seeds "$work/seeds" $MARKBRIDGE_REFERENCE
+for source in $(find csrc -name '*.c'); do
+	$CLANG $flags -fsanitize=fuzzer-no-link,address,undefined $exact -c "$source" -o "$work/$(basename "$source" .c).o"
+done
+$CLANG $flags -fsanitize=fuzzer-no-link,address,undefined -c tests/c/exact.c -o "$work/exact.o"
+
+export ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1:$ASAN_OPTIONS"
+for target in ${*:-$(cd tests/c && ls fuzz_*.c)}; do
+	name=$(basename "$target" .c)
+	$CLANG $flags -fsanitize=fuzzer,address,undefined "tests/c/$name.c" "$work"/*.o -lm -lpthread -o "$work/$name"
+	mkdir -p "$keep/$name" "$work/seeds/$name"
+	for finding in tests/c/findings/"$name"/*; do
+		[ ! -f "$finding" ] || cp "$finding" "$work/seeds/$name/"
+	done
+	echo "== $name: $seconds s"
+	"$work/$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=24576 -verbosity=0 \
+		-print_final_stats=1 -artifact_prefix="$keep/$name-" "$keep/$name" "$work/seeds/$name"
+	echo "== $name: nothing found"
 done

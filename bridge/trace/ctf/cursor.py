@@ -100,7 +100,7 @@ def _lay_out(result: Plan) -> None:
                 result.names.append(assembler.names())
 
 
-def _native(result: Plan) -> tuple[Any, list[Any]]:
+def native_description(result: Plan) -> tuple[Any, list[Any]]:
     """The `struct mb_ctf_description`, and what it points to."""
     description, assembler = result.description, result.assembler
     ops, op_count = native_ops(assembler.ops)
@@ -181,7 +181,7 @@ class Cursor:
         self._slot_count = SLOTS
         self._events: Any = ffi.new("struct mb_ctf_event[]", BATCH)
         self._slots: Any = ffi.new("int64_t[]", self._slot_count)
-        native, self._alive = _native(result)
+        native, self._alive = native_description(result)
         handle = lib.mb_ctf_open(native)
         if handle == ffi.NULL:
             raise TraceError(f"{folder}: the metadata describes no stream that can be read")

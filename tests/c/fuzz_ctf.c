@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* libFuzzer target: CTF streams with any description, read whole, in a range of time, and only counted. */
+#define _GNU_SOURCE
+#include "fuzz_ctf_tables.h"
+
+#define MOST_SLOTS (1u << 16)
+
+static uint32_t drain(struct mb_ctf_cursor *cursor)
+{
+	struct mb_ctf_note notes[64];
+	uint32_t all = 0, count;
+
+	while ((count = mb_ctf_notes(cursor, notes, 64)))
+		all += count;
+	return all;
+}
+
+/* Every slot that the reader says it gave, and the contexts of the packets. */
+static void touch(struct mb_ctf_cursor *cursor, const struct mb_ctf_event *events, int64_t count, const int64_t *slots, uint32_t room)
+{
+	volatile int64_t sum = 0;
+
+	for (int64_t i = 0; i < count; i++) {
+		const struct mb_ctf_event *e = events + i;
+		int64_t *context = calloc(8, sizeof(*context));
+
+		CHECK(e->slot <= room && e->slots <= room - e->slot);
+		for (uint32_t k = 0; k < e->slots; k++)
+			sum += slots[e->slot + k] & 1;
+		mb_ctf_packet_context(cursor, e->stream, e->packet, context, 8);
+		free(context);
+	}
+}
+
+static void read_all(struct mb_ctf_cursor *cursor, uint32_t room)
+{
+	struct mb_ctf_event *events = calloc(room, sizeof(*events));
+
+	for (uint32_t slots = room; slots <= MOST_SLOTS;) {
+		int64_t *slot = calloc(slots, sizeof(*slot));
+		const int64_t got = mb_ctf_next(cursor, events, room, slot, slots);
+		const uint32_t notes = drain(cursor);
+
+		touch(cursor, events, got, slot, slots);
+		free(slot);
+		if (got < 0)
+			slots *= 4;
+		else if (!got && !notes)
+			break;
+	}
+	free(events);
+}
+
+static void count_all(struct mb_ctf_cursor *cursor, const struct tables *t, uint32_t streams)
+{
+	uint64_t *counts = calloc((size_t)streams * t->d.event_class_count + 1, sizeof(*counts));
+
+	mb_ctf_rewind(cursor);
+	mb_ctf_count(cursor, counts);
+	free(counts);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input input = { data, data + size };
+	struct tables t = take_tables(&input);
+	struct mb_ctf_cursor *cursor = mb_ctf_open(&t.d);
+
+	if (cursor) {
+		const uint32_t opened = open_streams(cursor, &t, &input);
+
+		mb_ctf_probe(cursor);
+		for (uint32_t i = 0; i < opened; i++) {
+			mb_ctf_stream_class_of(cursor, i);
+			mb_ctf_rank(cursor, i, opened - i);
+		}
+		mb_ctf_rewind(cursor);
+		read_all(cursor, 64);
+		mb_ctf_set_range(cursor, 1, INT64_MAX / 2);
+		mb_ctf_rewind(cursor);
+		read_all(cursor, 3);
+		count_all(cursor, &t, opened);
+		mb_ctf_close(cursor);
+	}
+	free_tables(&t);
+	return 0;
+}
