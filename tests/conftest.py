@@ -15,10 +15,16 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "build"))  # the writers that make inputs
 TOOLS = ("stap", "bpftrace", "babeltrace2", "readelf", "gcc")
+
+
+# How long an example takes says something of the machine, not of us.
+settings.register_profile("events", deadline=None)
+settings.load_profile("events")
 
 
 @cache

@@ -74,5 +74,5 @@ def compile_c(folder: Path, name: str, source: str, *flags: str, compiler: str =
     suffix = "cc" if compiler.endswith("++") or "++-" in compiler else "c"
     code, program = folder / f"{name}.{suffix}", folder / name
     code.write_text(source)
-    subprocess.run([compiler, "-o", program, code, *flags], check=True, timeout=60)
+    subprocess.run([compiler, "-o", program, code, *flags], check=True)
     return program

@@ -28,7 +28,7 @@ def _output(*command: object) -> bytes:
         [*map(str, command)],
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=600,
         env={**os.environ, "TZ": "America/St_Johns"},
     )
     assert done.returncode == 0, done.stderr.decode()
@@ -74,7 +74,7 @@ def test_losses_are_reported_by_both(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=600,
         ).stderr
 
     assert "Tracer discarded 7 events between" in said("babeltrace2")

@@ -109,7 +109,7 @@ def run(name: str, case: Case, folder: Path) -> tuple[bytes, int]:
     source = sources.add(f"{name}.stp", case.text)
     options = AnalyseOptions(extra=tuple(case.extra), **case.options)
     path = folder / "output"
-    end = time.monotonic() + 20
+    end = time.monotonic() + 600
     try:
         placed = compile_script(source, sources, Binder(LiveWorld()), options).placed
     except CompileError:

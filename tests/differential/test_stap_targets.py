@@ -122,7 +122,7 @@ def _run(name: str, known: dict[str, Any], folder: Path, engine: str) -> Outcome
         [COMMAND, "run", f"--engine={engine}", *_words(name, known, folder)],
         cwd=folder,
         capture_output=True,
-        timeout=60,
+        timeout=600,
         check=False,
         stdin=subprocess.DEVNULL,
     )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+from tests.e2e.conftest import PATIENCE, wait_until
 
+if TYPE_CHECKING:
     from conftest import Runner
 
 pytestmark = pytest.mark.bpf
@@ -115,12 +113,10 @@ def test_a_hit_that_ends_the_session_lets_the_target_go(run: Runner, walker: Pat
 
     with subprocess.Popen([walker, "2000000000"], stdout=subprocess.PIPE, text=True) as target:
         done = run("run", "-e", script, "-x", target.pid)
-        time.sleep(0.2)
-        state = _state(target.pid)
+        _goes_on(target.pid)
         target.kill()
 
     assert len(done.out.splitlines()) == 3
-    assert state != "T"
 
 
 def test_an_error_in_a_held_handler_lets_the_target_go(run: Runner, walker: Path) -> None:
@@ -134,18 +130,33 @@ def test_an_error_in_a_held_handler_lets_the_target_go(run: Runner, walker: Path
     assert "ERROR: user string copy fault -14" in done.err
 
 
+def _stat(pid: int) -> list[str]:
+    """What /proc says of a process, from its state on: proc(5), /proc/pid/stat from field 3."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
 def _state(pid: int) -> str:
-    with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123 - one letter
-        return file.read().rpartition(")")[2].split()[0]
+    return _stat(pid)[0]
 
 
-def _until(holds: Callable[[], bool], seconds: float = 15) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return False
+def _goes_on(pid: int) -> None:
+    """Wait until a process has used the processor some more."""
+    used = int(_stat(pid)[11])
+    wait_until(lambda: int(_stat(pid)[11]) > used + 2)
+
+
+def _guard_of(tool: subprocess.Popen[str]) -> int:
+    """The child of the tool that lets everybody go when the tool dies."""
+    found = [
+        int(path.name)
+        for path in Path("/proc").iterdir()
+        if path.name.isdigit()
+        and (path / "comm").exists()
+        and (path / "comm").read_text() == "markbridge-hold\n"
+        and _stat(int(path.name))[1] == str(tool.pid)
+    ]
+    assert len(found) == 1
+    return found[0]
 
 
 def _stopped_in_the_middle(walker: Path) -> tuple[subprocess.Popen[str], subprocess.Popen[str]]:
@@ -155,13 +166,9 @@ def _stopped_in_the_middle(walker: Path) -> tuple[subprocess.Popen[str], subproc
     tool = subprocess.Popen(
         [*command, "-x", str(target.pid)], stderr=subprocess.PIPE, text=True
     )
-    assert tool.stderr is not None
-    for line in tool.stderr:
-        if line.startswith("Pass 5"):
-            break
-    time.sleep(0.3)
+    wait_until(lambda: _state(target.pid) == "T")  # at its first hit, so the probe is there
     tool.send_signal(signal.SIGSTOP)
-    assert _until(lambda: _state(target.pid) == "T")
+    wait_until(lambda: _state(tool.pid) == "T" and _state(target.pid) == "T")
     return target, tool
 
 
@@ -173,21 +180,20 @@ def _end(*processes: subprocess.Popen[str]) -> None:
 
 def test_a_killed_tool_leaves_nobody_stopped(walker: Path) -> None:
     target, tool = _stopped_in_the_middle(walker)
+    guard = _guard_of(tool)
     tool.kill()
     tool.wait()
 
-    assert _until(lambda: _state(target.pid) != "T", 5)
-    time.sleep(0.5)
+    wait_until(lambda: not Path(f"/proc/{guard}").exists())  # nobody is stopped after that
     assert _state(target.pid) != "T"
+    _goes_on(target.pid)
     _end(target, tool)
 
 
 def test_a_tool_that_is_stopped_itself_holds_nobody_for_long(walker: Path) -> None:
     target, tool = _stopped_in_the_middle(walker)
 
-    assert _until(lambda: _state(target.pid) != "T", 14)
-    time.sleep(0.5)
-    assert _state(target.pid) != "T"
+    _goes_on(target.pid)
     _end(target, tool)
 
 
@@ -196,11 +202,11 @@ def test_a_target_that_is_killed_while_it_is_held(walker: Path) -> None:
     target.kill()
     target.communicate()
     tool.send_signal(signal.SIGCONT)
-    _, messages = tool.communicate(timeout=20)
+    _, messages = tool.communicate(timeout=PATIENCE)
 
     assert tool.returncode in {0, 1}  # an error if it had not read everything yet
     assert tool.returncode == int("ERROR: user" in messages)
-    assert not _until(lambda: os.path.exists(f"/proc/{target.pid}"), 0.1)  # noqa: PTH110 - as above
+    assert not Path(f"/proc/{target.pid}").exists()
 
 
 @pytest.mark.parametrize(

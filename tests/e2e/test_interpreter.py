@@ -145,10 +145,11 @@ def test_errors_are_only_counted(run: Runner) -> None:
 
 
 def test_timers_go_by_the_clock(run: Runner) -> None:
-    script = """global n probe timer.ms(100).randomize(10) { n++ }
-        probe timer.ms(1050) { exit() }
-        probe end { println(n >= 8 && n <= 11) }"""
-    assert _both(run, "-e", script).out == "1\n"
+    # Never early; how late they are is the machine's matter.
+    script = """global n, t probe begin { t = gettimeofday_ms() }
+        probe timer.ms(100).randomize(10) { if (++n == 5) exit() }
+        probe end { println(n, " ", gettimeofday_ms() - t >= 449) }"""
+    assert _both(run, "-e", script).out == "5 1\n"
 
 
 def test_a_session_ends_after_its_time(run: Runner) -> None:

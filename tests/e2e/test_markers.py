@@ -133,10 +133,9 @@ def two_processes(tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 SEEN = """
-global seen
-probe %s { seen[$arg2]++ }
-probe timer.ms(300) { exit() }
-probe end { foreach (p+ in seen) printf("%%d %%d\\n", p, seen[p] > 20) }
+global seen, enough
+probe %s { if (++seen[$arg2] == 25 && ++enough == $1) exit() }
+probe end { foreach (p+ in seen) printf("%%d %%d\\n", p, seen[p] >= 5) }
 """
 
 
@@ -146,9 +145,9 @@ def test_one_process_or_all(
     pids = sorted(process.pid for process in two_processes)
     first = f"{pids[0]} 1\n"
 
-    everyone = run("run", "-e", SEEN % f'process("{tmp_path / "loop"}").mark("turn")')
-    by_number = run("run", "-e", SEEN % f'process({pids[0]}).mark("turn")')
-    target = run("run", "-x", pids[0], "-e", SEEN % 'process.mark("turn")')
+    everyone = run("run", "-e", SEEN % f'process("{tmp_path / "loop"}").mark("turn")', 2)
+    by_number = run("run", "-e", SEEN % f'process({pids[0]}).mark("turn")', 1)
+    target = run("run", "-x", pids[0], "-e", SEEN % 'process.mark("turn")', 1)
 
     assert everyone.out == "".join(f"{pid} 1\n" for pid in pids), everyone.err
     assert by_number.out == first, by_number.err

@@ -6,11 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.e2e.conftest import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from conftest import Compiler, Runner
@@ -34,6 +35,11 @@ static void fire(long hits, long pause)
 			usleep((unsigned)pause);
 	}
 }
+static volatile sig_atomic_t go_on = 1;
+static void enough(int number)
+{
+	go_on = !number;
+}
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 3 ? argv[3] : "";
@@ -43,7 +49,14 @@ int main(int argc, char **argv)
 		fire(hits, 0);
 		_exit(0);
 	}
-	fire(hits, atol(argv[2]));
+	if (!strcmp(mode, "until")) {
+		signal(SIGUSR1, enough);
+		for (hits = 0; go_on; hits++)
+			fire(1, 0);
+		printf("fired %ld\n", hits);
+	} else {
+		fire(hits, atol(argv[2]));
+	}
 	if (!strcmp(mode, "kill"))
 		kill(getpid(), SIGKILL);
 	while (wait(NULL) > 0)
@@ -57,7 +70,7 @@ COUNT = 'global n probe process("%s").mark("hit") { n++ } probe end { printf("n=
 
 @pytest.fixture
 def victim(compile_c: Compiler) -> Path:
-    """`victim HITS PAUSE_US [fork|kill|fail]`."""
+    """`victim HITS PAUSE_US [fork|kill|fail|until]`; `until` hits until SIGUSR1."""
     return compile_c("victim", VICTIM)
 
 
@@ -90,20 +103,24 @@ def test_statistics_are_those_of_all_hits(run: Runner, victim: Path) -> None:
     lines = [line for line in done.out.splitlines() if line != "done"]
     assert lines[:3] == ["1000 499500 0 999 499", "0 victim 249500", "1 victim 250000"]
     counts = [line.split()[-1] for line in lines[4:] if line.strip()]
-    assert counts == ["300", "300", "300", "100", "0"] or counts[:4] == ["300"] * 3 + ["100"]
+    assert counts == ["300", "300", "300", "100"], done.out
 
 
 def test_timers_see_what_the_kernel_counted_so_far(run: Runner, victim: Path) -> None:
     script = (
-        f'global n, last, sum probe process("{victim}").mark("hit") {{ n[$arg1 & 3]++ }}'
+        f'global n, last, ticks probe process("{victim}").mark("hit") {{ n[$arg1 & 3]++ }}'
         " probe timer.ms(50) { now = 0; foreach (k in n) now += n[k];"
-        ' if (now < last) printf("went back\\n"); last = now; sum++ }'
-        ' probe end { t = 0; foreach (k in n) t += n[k]; printf("%d %d\\n", t, sum > 2) }'
+        ' if (now < last) printf("went back\\n"); last = now;'
+        ' if (++ticks == 5) system(sprintf("kill -USR1 %d", target())) }'
+        ' probe end { t = 0; foreach (k in n) t += n[k]; printf("counted %d\\n", t) }'
     )
 
-    done = run("run", "-e", script, "-c", f"{victim} 400 1000")
+    done = run("run", "-e", script, "-c", f"{victim} 0 0 until")
 
-    assert (done.code, done.out.replace("done\n", "")) == (0, "400 1\n"), done.err
+    assert done.code == 0, done.err
+    told = re.fullmatch(r"fired (\d+)\ndone\ncounted (\d+)\n", done.out)
+    assert told is not None, done.out
+    assert told[1] == told[2] != "0"
 
 
 def test_only_the_target_and_its_descendants_count(run: Runner, victim: Path) -> None:
@@ -142,7 +159,7 @@ def test_a_signal_ends_a_run_normally(victim: Path, number: signal.Signals) -> N
     try:
         assert tracer.stdout.readline() == "seen\n"
         tracer.send_signal(number)
-        out, err = tracer.communicate(timeout=30)
+        out, err = tracer.communicate(timeout=PATIENCE)
         assert target.poll() is None
     finally:
         for process in (target, tracer):
@@ -159,13 +176,11 @@ def test_a_run_lasts_as_long_as_t_says(run: Runner) -> None:
         ' probe kernel.trace("sched_switch") { exit_never = 1 }'
         ' probe end { printf("%d\\n", gettimeofday_ms() - t) }'
     )
-    start = time.monotonic()
 
     done = run("run", "-e", script, "-T", "0.5")
 
     assert done.code == 0, done.err
-    assert 450 <= int(done.out) <= 5000
-    assert time.monotonic() - start < 60
+    assert int(done.out) >= 450
 
 
 def test_tracepoints_count_system_wide(run: Runner) -> None:
@@ -338,12 +353,13 @@ def test_nothing_is_lost_between_threads_and_timers(run: Runner, compile_c: Comp
 
 def _wait_for_handlers(pid: int) -> None:
     """Wait until a run has its own handler of SIGHUP, which Python alone has not."""
-    for _ in range(300):
-        status = Path(f"/proc/{pid}/status").read_text()
-        if int(re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.M)[1], 16) & 1:
-            return
-        time.sleep(0.1)
-    pytest.fail("the run never took signals over")
+    wait_until(lambda: bool(_signals(pid, "SigCgt") & 1))
+
+
+def _signals(pid: int, name: str) -> int:
+    """A set of signals of a process, a bit each from signal 1 on: proc(5), /proc/pid/status."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(rf"^{name}:\s*([0-9a-f]+)$", status, re.M)[1], 16)
 
 
 def test_the_second_interrupt_ends_even_a_long_handler() -> None:
@@ -364,10 +380,11 @@ def test_the_second_interrupt_ends_even_a_long_handler() -> None:
         try:
             _wait_for_handlers(process.pid)
             process.send_signal(signal.SIGINT)
-            time.sleep(0.3)
+            # the first one was taken, and has changed what a second one does
+            wait_until(lambda: not _signals(process.pid, "SigCgt") & 1 << signal.SIGINT - 1)
             assert process.poll() is None
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=10) == -signal.SIGINT
+            assert process.wait(PATIENCE) == -signal.SIGINT
             assert process.stderr.read() == b""
         finally:
             process.kill()

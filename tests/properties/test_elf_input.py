@@ -94,7 +94,7 @@ def test_the_seed_itself_is_good() -> None:
     assert not isinstance(Binder(OneFile(WHOLE)).expand(POINTS[2]), NoMatch)
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.tuples(st.integers(0, len(WHOLE) - 1), st.binary(min_size=1, max_size=8)),
@@ -115,7 +115,7 @@ def headers() -> Iterator[int]:
     yield from range(0x2000, len(WHOLE))
 
 
-@settings(max_examples=400, deadline=2000)
+@settings(max_examples=400)
 @given(
     st.lists(
         st.tuples(
@@ -133,7 +133,7 @@ def test_odd_values_in_the_structure(patches: list[tuple[int, int]]) -> None:
     look(bytes(data))
 
 
-@settings(max_examples=100, deadline=2000)
+@settings(max_examples=100)
 @given(st.integers(0, len(WHOLE)), st.binary(max_size=64))
 def test_cut_off_and_continued_otherwise(size: int, rest: bytes) -> None:
     look(WHOLE[:size] + rest)

@@ -171,35 +171,20 @@ def test_the_first_signal_only_asks_for_the_end() -> None:
 # --- the front --------------------------------------------------------------------------------
 
 
-def test_help_is_quick_and_loads_nothing_heavy() -> None:
+def test_help_loads_nothing_heavy() -> None:
+    """How long it takes is measured by `python -m bench start`."""
     code = (
-        "import sys, time\n"
+        "import sys\n"
         "from bridge.cli import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
         f"print('heavy', [name for name in {HEAVY} if name in sys.modules])\n"
-        "print('cpu', time.process_time())\n"
     )
 
-    def run() -> tuple[str, float]:
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        )
-        heavy, cpu = done.stdout.splitlines()[-2:]
-        return heavy, float(cpu.split()[1])
-
-    runs = [run() for _ in range(5)]
-    bare = min(_bare_cpu() for _ in range(5))
-    assert {heavy for heavy, _ in runs} == {"heavy []"}
-    # On a machine that does other things as well, compare with what Python alone takes.
-    assert min(cpu for _, cpu in runs) < 0.06 + max(0.0, bare - 0.015)
-
-
-def _bare_cpu() -> float:
-    code = "import time; print(time.process_time())"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    return float(done.stdout)
+
+    assert done.stdout.splitlines()[-1] == "heavy []"
 
 
 @pytest.mark.parametrize(
