@@ -181,8 +181,8 @@ def ring_input() -> bytes:
 def replay_input(script: Path, folder: Path) -> bytes:
     """The input that makes `fuzz_record` replay a recorded trace."""
     from bridge import compile as compile_script
-    from bridge.engine import replay
-    from bridge.engine.recording import open_recording, targets_of
+    from bridge.engine.trace import replay
+    from bridge.engine.trace.recording import open_recording, targets_of
 
     recording = open_recording(folder)
     bound = replay._bind(compile_script(script)._place(targets_of(recording)), recording)
