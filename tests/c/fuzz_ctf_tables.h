@@ -8,7 +8,7 @@
 #define MB_FUZZ_CTF_TABLES_H
 
 #include "fuzz_input.h"
-#include "ctf.h"
+#include "trace/ctf.h"
 
 #define MOST_STREAMS 3
 #define MOST_ROWS 2048

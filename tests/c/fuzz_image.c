@@ -2,7 +2,7 @@
 /* libFuzzer target: an ELF file with its symbols and call frame information, unwound from every entry that it has. */
 #define _GNU_SOURCE
 #include "fuzz_input.h"
-#include "image.h"
+#include "backtrace/image.h"
 
 #define MOST_STEPS 24
 #define MOST_ENTRIES 64

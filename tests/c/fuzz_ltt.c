@@ -6,7 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "fuzz_input.h"
-#include "ltt.h"
+#include "trace/ltt.h"
 
 #define MOST_STREAMS 3
 #define MOST_OPS 4096

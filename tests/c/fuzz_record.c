@@ -9,9 +9,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 
-#include "recorder.h"
-#include "replay.h"
-#include "ring.h"
+#include "live/recorder.h"
+#include "trace/replay.h"
+#include "live/ring.h"
 
 #define MOST_HOOKS 4
 #define MOST_FIELDS 48

@@ -5,10 +5,10 @@
 
 #include <sys/mman.h>
 
-#include "ctf.h"
-#include "record.h"
-#include "replay.h"
-#include "ring.h"
+#include "trace/ctf.h"
+#include "live/record.h"
+#include "trace/replay.h"
+#include "live/ring.h"
 
 #define PAGE 4096u
 #define RING_BYTES 4096u
