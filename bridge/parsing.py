@@ -29,6 +29,8 @@ _FORMAT = 2
 """Of the kept tables; to be raised when their layout changes."""
 
 
+_FOREIGN_RIGHTS = 0o022
+
 Position = tuple[str, str, str]
 """Where in a rule a parser is: the rule's method, the symbol before, the symbol behind."""
 
@@ -53,6 +55,22 @@ def cache_folder() -> Path | None:
     except (OSError, RuntimeError):
         return None
     return folder if os.access(folder, os.W_OK) else None
+
+
+def private_folder(name: str) -> Path | None:
+    """A folder there that belongs to this user alone: what is read from it is our own."""
+    folder = cache_folder()
+    if folder is None:
+        return None
+    folder /= name
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.stat()
+    except OSError:
+        return None
+    if status.st_uid != os.geteuid() or status.st_mode & _FOREIGN_RIGHTS:
+        return None
+    return folder
 
 
 def grammar_text(name: str) -> str:
@@ -290,4 +308,12 @@ class Feeder:
         states.append(self._actions[states[-1]][name])
 
 
-__all__ = ["Feeder", "Grammar", "Position", "cache_folder", "grammar_text", "load"]
+__all__ = [
+    "Feeder",
+    "Grammar",
+    "Position",
+    "cache_folder",
+    "grammar_text",
+    "load",
+    "private_folder",
+]

@@ -126,6 +126,11 @@ SYM = Layout(
         ("st_size", "u64"),
     ),
 )
+ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD = 1, 2
+CHDR = Layout(
+    "Elf64_Chdr",
+    (("ch_type", "u32"), ("ch_reserved", "u32"), ("ch_size", "u64"), ("ch_addralign", "u64")),
+)
 DYN = Layout("Elf64_Dyn", (("d_tag", "s64"), ("d_val", "u64")))
 NHDR = Layout("Elf64_Nhdr", (("n_namesz", "u32"), ("n_descsz", "u32"), ("n_type", "u32")))
 

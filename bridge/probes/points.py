@@ -118,6 +118,14 @@ def check(parts: Sequence[PointPart]) -> NoMatch | None:
     return None
 
 
+def matching_name(names: Sequence[str], pattern: str) -> str | None:
+    """The name by which a function is meant; a wildcard does not mean split-off cold parts."""
+    if not is_wild(pattern):
+        return pattern if pattern in names else None
+    whole = (name for name in names if not name.endswith(".cold"))
+    return next((name for name in whole if fnmatchcase(name, pattern)), None)
+
+
 def spellings(parts: Sequence[PointPart]) -> list[tuple[PointPart, ...]]:
     """The points that wildcards in component names stand for, as in `process("x").*("f")`."""
     found = []

@@ -37,7 +37,7 @@ from bridge.probes.btf import Btf, BtfError
 from bridge.probes.elf import open_elf
 from bridge.probes.functions import function_marker
 from bridge.probes.members import TracepointMembers, kernel_structure, raw_variables
-from bridge.probes.points import check, is_wild
+from bridge.probes.points import check, is_wild, matching_name
 from bridge.probes.safety import SitePolicy
 from bridge.probes.sdt import read_notes
 from bridge.probes.symbols import Function, read_functions
@@ -375,7 +375,7 @@ class Binder:
             return []
         chosen: dict[str, list[Function]] = {}
         for function in functions:
-            name = _matching(function, pattern)
+            name = matching_name(function.names, pattern)
             if name is not None and function.address not in taken:
                 chosen.setdefault(name, []).append(function)
         near |= {name for function in functions for name in function.names}
@@ -400,14 +400,6 @@ def markers_of(path: str, world: World) -> tuple[Marker, ...]:
 
 def _text(part: PointPart) -> str:
     return str(part.argument)
-
-
-def _matching(function: Function, pattern: str) -> str | None:
-    """The name by which a function is meant; a wildcard does not mean split-off cold parts."""
-    if not is_wild(pattern):
-        return pattern if pattern in function.names else None
-    names = (name for name in function.names if not name.endswith(".cold"))
-    return next((name for name in names if fnmatchcase(name, pattern)), None)
 
 
 def _trace_expansion(

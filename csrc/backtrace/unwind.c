@@ -678,31 +678,56 @@ static int apply(const struct rules *rules, const struct cie *cie, struct mb_fra
 	return 0;
 }
 
-int mb_frame_step(const struct mb_frame_index *index, uint64_t bias, struct mb_frame *frame, const struct mb_frame_memory *memory)
+/* The rules that hold at a pc: 0; -ENOENT if no entry covers it. */
+static int rules_at(const struct mb_frame_index *index, uint64_t pc, struct cie *cie, struct rules *rules)
 {
-	const uint64_t pc = frame->reg[MB_FRAME_PC] - bias - (uint64_t)(frame->after_call != 0);
 	const struct mb_frame_section *section = &index->section;
 	const struct mb_frame_entry *entry = find_entry(index, pc);
 	struct program program = { .section = section, .pc = pc };
 	struct mb_bytes in;
 	uint64_t parent, next;
-	struct cie cie;
 
 	if (!entry)
 		return -ENOENT;
-	if (read_entry(section, entry->offset, &in, &parent, &next) || read_cie(section, parent, &cie))
+	if (read_entry(section, entry->offset, &in, &parent, &next) || read_cie(section, parent, cie))
 		return -EINVAL;
-	encoded(section, &in, cie.encoding);
-	encoded(section, &in, cie.encoding & PE_FORMAT);
-	if (cie.has_augmentation)
+	encoded(section, &in, cie->encoding);
+	encoded(section, &in, cie->encoding & PE_FORMAT);
+	if (cie->has_augmentation)
 		mb_skip(&in, mb_leb(&in));
-	program.cie = &cie;
+	program.cie = cie;
 	program.at = 0;	/* all of the CIE's instructions count */
-	if (run(&program, cie.code))
+	if (run(&program, cie->code))
 		return -EINVAL;
 	program.first = program.now;
 	program.at = entry->start;
 	if (in.bad || run(&program, in))
 		return -EINVAL;
-	return apply(&program.now, &cie, frame, memory);
+	*rules = program.now;
+	return 0;
+}
+
+int mb_frame_step(const struct mb_frame_index *index, uint64_t bias, struct mb_frame *frame, const struct mb_frame_memory *memory)
+{
+	const uint64_t pc = frame->reg[MB_FRAME_PC] - bias - (uint64_t)(frame->after_call != 0);
+	struct rules rules;
+	struct cie cie;
+	int ret = rules_at(index, pc, &cie, &rules);
+
+	return ret ? ret : apply(&rules, &cie, frame, memory);
+}
+
+int mb_frame_address(const struct mb_frame_index *index, uint64_t pc, uint32_t *number, int64_t *offset)
+{
+	struct rules rules;
+	struct cie cie;
+	int ret = rules_at(index, pc, &cie, &rules);
+
+	if (ret)
+		return ret;
+	if (rules.cfa.how != IS_OFFSET || rules.cfa.number > UINT32_MAX)
+		return -ENOENT;
+	*number = (uint32_t)rules.cfa.number;
+	*offset = rules.cfa.offset;
+	return 0;
 }

@@ -43,6 +43,9 @@ struct mb_frame_memory {
 	void *context;
 };
 
+/* Where the canonical frame address is at a link-time pc: at an offset from a register. -ENOENT if it is not told so. */
+int mb_frame_address(const struct mb_frame_index *index, uint64_t pc, uint32_t *number, int64_t *offset);
+
 int mb_frame_index_make(struct mb_frame_index *index, const struct mb_frame_section *section);
 void mb_frame_index_free(struct mb_frame_index *index);
 

@@ -1,39 +1,28 @@
-"""Entries of debug information: attributes, names, children, as all the readers here see them.
+"""What entries of debug information say: numbers, texts and other entries, or None.
 
-Comes in: pyelftools' entries. Goes out: numbers, texts and entries, or None. One rule: what an
-entry inherits from its abstract origin or its declaration counts as its own.
-Source: DWARF 5, sections 2 and 3.
+Comes in: entries as `debug.DebugFile` reads them. One rule: what an entry inherits from its
+abstract origin or its declaration counts as its own. Source: DWARF 5, sections 2 and 3.
 """
 
 from __future__ import annotations
 
-import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from elftools.common.exceptions import DWARFError, ELFError
+from bridge.probes.dwarf.debug import ENTRY, SIGNATURE, Attribute, Die
+from bridge.probes.dwarf.sections import DebugError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    Die = Any
-    """An entry of pyelftools, which has no types of its own that mypy sees."""
-
 FAULTS = (
-    DWARFError,
-    ELFError,
-    struct.error,
-    ValueError,
+    ValueError,  # `DebugError` is one
     LookupError,
-    AttributeError,
     TypeError,
-    AssertionError,
     ArithmeticError,
-    NotImplementedError,
     RecursionError,
-    EOFError,
     MemoryError,
 )
-"""What reading a damaged file can raise in pyelftools."""
+"""What reading a damaged file can raise."""
 
 _INHERITS = ("DW_AT_abstract_origin", "DW_AT_specification")
 _NOT_INHERITED = frozenset({"DW_AT_sibling", "DW_AT_declaration", "DW_AT_inline"})
@@ -41,7 +30,7 @@ MOST_LINKS = 16
 """How long a chain of references between entries may be."""
 
 
-def own(die: Die, name: str) -> Any:  # noqa: ANN401 - an attribute of pyelftools
+def own(die: Die, name: str) -> Attribute | None:
     """The attribute that stands in the entry itself."""
     return die.attributes.get(name)
 
@@ -53,7 +42,7 @@ def origins(die: Die) -> Iterator[Die]:
         link = next((name for name in _INHERITS if name in die.attributes), None)
         if link is None:
             return
-        die = die.get_DIE_from_attribute(link)
+        die = _referred(die, die.attributes[link])
 
 
 def holder(die: Die, name: str) -> Die | None:
@@ -69,7 +58,7 @@ def number(die: Die, name: str) -> int | None:
     if found is None:
         return None
     value = found.attributes[name].value
-    return int(value) if isinstance(value, int) else None
+    return value if isinstance(value, int) else None
 
 
 def flag(die: Die, name: str) -> bool:
@@ -93,7 +82,15 @@ def name_of(die: Die) -> str:
 def target(die: Die, name: str) -> Die | None:
     """The entry that an attribute refers to."""
     found = holder(die, name)
-    return None if found is None else found.get_DIE_from_attribute(name)
+    return None if found is None else _referred(found, found.attributes[name])
+
+
+def _referred(die: Die, attribute: Attribute) -> Die:
+    if attribute.kind == ENTRY:
+        return die.file.entry(attribute.value)
+    if attribute.kind == SIGNATURE:
+        return die.file.of_signature(attribute.value)
+    raise DebugError("an attribute is no reference to an entry")
 
 
 def origin(die: Die) -> Die:
@@ -103,13 +100,18 @@ def origin(die: Die) -> Die:
 
 def children(die: Die) -> Iterator[Die]:
     """The entries below; those of an imported unit stand for it."""
+    yield from _children(die, set())
+
+
+def _children(die: Die, above: set[int]) -> Iterator[Die]:
     for child in die.iter_children():
-        if child.tag == "DW_TAG_imported_unit":
-            unit = target(child, "DW_AT_import")
-            if unit is not None:
-                yield from unit.iter_children()
-        else:
+        if child.tag != "DW_TAG_imported_unit":
             yield child
+            continue
+        unit = target(child, "DW_AT_import")
+        if unit is not None and unit.offset not in above:
+            above.add(unit.offset)
+            yield from _children(unit, above)
 
 
 def decl_file(die: Die) -> tuple[Die, int] | None:
@@ -117,4 +119,4 @@ def decl_file(die: Die) -> tuple[Die, int] | None:
     found = holder(die, "DW_AT_decl_file")
     if found is None:
         return None
-    return found, int(found.attributes["DW_AT_decl_file"].value)
+    return found, number(found, "DW_AT_decl_file") or 0

@@ -1,49 +1,44 @@
 """Call frame information: where the canonical frame address is at an instruction.
 
-Source: DWARF 5, section 6.4. The program's .eh_frame comes first, then .debug_frame.
+Source: DWARF 5, section 6.4. The program's .eh_frame comes first, then .debug_frame. Both are
+read once a file, by what back traces use (csrc/backtrace).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from elftools.dwarf.callframe import FDE
-
-from bridge.probes.dwarf.die import FAULTS
+from bridge._native import ffi, lib
+from bridge.probes.dwarf.sections import content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bridge.probes.dwarf.image import Image
+    from bridge.probes.elf import ElfFile
 
 
-def frame_address(image: Image, address: int) -> tuple[int, int] | None:
-    """The CFA at an address, as DWARF register number and offset; None if it is not told so."""
-    for entry in _entries(image):
-        start = entry.header["initial_location"]
-        if start <= address < start + entry.header["address_range"]:
-            return _rule(entry, address)
-    return None
+class Frames:
+    """The call frame information of a file, and of the one with its debug information."""
 
+    def __init__(self, elf: ElfFile, found: ElfFile) -> None:
+        section = elf.section(".eh_frame")
+        address = section.header.address if section is not None else 0
+        debug_frame = content(found, ".debug_frame") or content(elf, ".debug_frame")
+        self._kept: list[Any] = []
+        handle = lib.mb_debug_frames_open(
+            self._bytes(debug_frame), self._bytes(content(elf, ".eh_frame")), address
+        )
+        if handle == ffi.NULL:
+            raise MemoryError
+        self._handle = ffi.gc(handle, lib.mb_debug_frames_close)
 
-def _entries(image: Image) -> Iterator[Any]:
-    for info, has, read in (
-        (image.frames, "has_EH_CFI", "EH_CFI_entries"),
-        (image.info, "has_CFI", "CFI_entries"),
-    ):
-        try:
-            found = getattr(info, read)() if getattr(info, has)() else ()
-        except FAULTS:
-            continue
-        yield from (entry for entry in found if isinstance(entry, FDE))
+    def _bytes(self, data: memoryview) -> Any:  # noqa: ANN401 - cffi's
+        pointer = ffi.from_buffer("uint8_t[]", data)
+        native = ffi.new("struct mb_debug_bytes *", {"data": pointer, "size": len(data)})
+        self._kept += [pointer, native]
+        return native
 
-
-def _rule(entry: Any, address: int) -> tuple[int, int] | None:  # noqa: ANN401 - of pyelftools
-    rule = None
-    for line in entry.get_decoded().table:
-        if line["pc"] > address:
-            break
-        rule = line["cfa"]
-    if rule is None or rule.reg is None:
-        return None
-    return rule.reg, rule.offset
+    def at(self, address: int) -> tuple[int, int] | None:
+        """The CFA at an address: DWARF register number and offset; None if it is not so."""
+        register, offset = ffi.new("uint32_t *"), ffi.new("int64_t *")
+        if lib.mb_debug_frame_at(self._handle, address, register, offset):
+            return None
+        return int(register[0]), int(offset[0])

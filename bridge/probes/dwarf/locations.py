@@ -8,22 +8,15 @@ raises `NoPathError` with SystemTap's words. Source: DWARF 5, sections 2.5 and 2
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-from elftools.dwarf.dwarf_expr import DWARFExprParser
-from elftools.dwarf.locationlists import (
-    BaseAddressEntry,
-    LocationEntry,
-    LocationExpr,
-    LocationParser,
-)
+from typing import TYPE_CHECKING
 
 from bridge.probes.dwarf import die as entries
-from bridge.probes.dwarf.frame import frame_address
+from bridge.probes.dwarf.debug import BLOCK, LIST, NUMBERED_LIST
+from bridge.probes.dwarf.expression import Operation, operations_of
 from bridge.probes.types import NoPathError
 
 if TYPE_CHECKING:
-    from bridge.probes.dwarf.die import Die
+    from bridge.probes.dwarf.debug import Attribute, Die
     from bridge.probes.dwarf.units import Unit
 
 _X86 = "rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip"
@@ -63,7 +56,6 @@ class Locator:
         self._registers = REGISTERS.get(machine, ())
         self._address = address
         self._function = function
-        self._parser = DWARFExprParser(unit.raw.structs)
         self._depth = 0
 
     def find(self, die: Die, name: str) -> Located:
@@ -83,25 +75,17 @@ class Locator:
 
     def _attribute(self, die: Die, name: str) -> Located:
         attribute = die.attributes[name]
-        if attribute.form in ("DW_FORM_exprloc",) or attribute.form.startswith("DW_FORM_block"):
+        if attribute.kind == BLOCK:
             return self._evaluate(attribute.value)
         return self._evaluate(self._listed(die, attribute))
 
-    def _listed(self, die: Die, attribute: Any) -> list[int]:  # noqa: ANN401 - of pyelftools
-        lists = self._unit.image.info.location_lists()
-        version = die.cu.header.version
-        found = LocationParser(lists).parse_from_attribute(attribute, version, die)
-        if isinstance(found, LocationExpr):
-            return list(found.loc_expr)
-        base = entries.number(die.cu.get_top_DIE(), "DW_AT_low_pc") or 0
-        for item in found:
-            if isinstance(item, BaseAddressEntry):
-                base = item.base_address
-            elif isinstance(item, LocationEntry):
-                start = 0 if item.is_absolute else base
-                if start + item.begin_offset <= self._address < start + item.end_offset:
-                    return list(item.loc_expr)
-        raise self._absent()
+    def _listed(self, die: Die, attribute: Attribute) -> bytes:
+        if attribute.kind not in (LIST, NUMBERED_LIST):
+            raise NoPathError("the location is not understood")
+        found = self._unit.image.debug.location(die.unit, attribute, self._address)
+        if found is None:
+            raise self._absent()
+        return found
 
     def _absent(self) -> NoPathError:
         where = f"(pc: {self._address:#x})"
@@ -109,34 +93,36 @@ class Locator:
 
     # --- expressions ---
 
-    def _evaluate(self, code: list[int]) -> Located:
+    def _evaluate(self, code: bytes) -> Located:
         if not code:
             raise self._absent()
-        operations = self._parser.parse_expr(code)
-        names = [operation.op_name for operation in operations]
-        if "DW_OP_piece" in names or "DW_OP_bit_piece" in names:
+        operations = self._operations(code)
+        names = {operation.name for operation in operations}
+        if names & {"piece", "bit_piece"}:
             raise NoPathError("cannot support noncontiguous location")
-        if "DW_OP_implicit_pointer" in names or "DW_OP_GNU_implicit_pointer" in names:
+        if "implicit_pointer" in names:
             raise NoPathError("pointer optimized out")
-        first, arguments = names[0], operations[0].args
-        if len(names) == 1 and first.startswith("DW_OP_reg"):
-            number = arguments[0] if first == "DW_OP_regx" else int(first[9:])
-            return Located("register", self._register(number), ())
-        if first == "DW_OP_implicit_value":
-            value = int.from_bytes(bytes(arguments[-1]), "little")
-            return Located("value", "", (value,))
+        first, arguments = operations[0]
+        if len(operations) == 1 and first.startswith("reg"):
+            return Located("register", self._register(_numbered(first, arguments)), ())
+        if first == "implicit_value":
+            assert isinstance(arguments[0], bytes)
+            return Located("value", "", (int.from_bytes(arguments[0], "little"),))
         return self._run(operations)
+
+    def _operations(self, code: bytes) -> list[Operation]:
+        return operations_of(code, self._unit.address_size, self._unit.offset_size)
 
     def _register(self, number: int) -> str:
         if not 0 <= number < len(self._registers):
             raise NoPathError(f"register {number} cannot be read here")
         return self._registers[number]
 
-    def _run(self, operations: list[Any]) -> Located:
+    def _run(self, operations: list[Operation]) -> Located:
         stack: list[Located] = []
         kind = "memory"
         for operation in operations:
-            if operation.op_name == "DW_OP_stack_value":
+            if operation.name == "stack_value":
                 kind = "value"
             else:
                 self._operation(operation, stack)
@@ -144,53 +130,56 @@ class Locator:
             raise NoPathError("the location is not understood")
         return replace(stack[-1], kind=kind)
 
-    def _operation(self, operation: Any, stack: list[Located]) -> None:  # noqa: ANN401
-        name, arguments = operation.op_name, operation.args
-        pushed = self._pushed(name, arguments)
+    def _operation(self, operation: Operation, stack: list[Located]) -> None:
+        name = operation.name
+        pushed = self._pushed(operation)
         if pushed is not None:
             stack.append(pushed)
-        elif name == "DW_OP_deref":
+        elif name == "deref":
             top = stack.pop()
             stack.append(replace(top, offsets=(*top.offsets, 0)))
-        elif name == "DW_OP_plus_uconst":
-            stack.append(stack.pop().plus(arguments[0]))
+        elif name == "plus_uconst":
+            stack.append(stack.pop().plus(operation.number(0)))
         elif name in _STACK:
             _STACK[name](stack)
         elif name in _ARITHMETIC and len(stack) > 1:
             right, left = stack.pop(), stack.pop()
             stack.append(_combined(name, left, right))
-        elif name != "DW_OP_nop":
-            raise NoPathError(f"the location is computed with {name}, which cannot be followed")
+        elif name != "nop":
+            raise _not_followed(name)
 
-    def _pushed(self, name: str, arguments: list[Any]) -> Located | None:
+    def _pushed(self, operation: Operation) -> Located | None:
         """What an operation adds to the stack."""
-        constant = self._constant(name, arguments)
+        name = operation.name
+        constant = self._constant(operation)
         if constant is not None:
             return constant
-        if name.startswith("DW_OP_breg"):
-            number = arguments[0] if name == "DW_OP_bregx" else int(name[10:])
-            return Located("memory", self._register(number), (arguments[-1],))
+        if name.startswith("breg"):
+            number = _numbered(name, operation.arguments)
+            return Located("memory", self._register(number), (operation.number(-1),))
         match name:
-            case "DW_OP_fbreg":
-                return self._frame_base().plus(arguments[0])
-            case "DW_OP_call_frame_cfa":
+            case "fbreg":
+                return self._frame_base().plus(operation.number(0))
+            case "call_frame_cfa":
                 return self._frame_address()
-            case "DW_OP_entry_value" | "DW_OP_GNU_entry_value":
-                return self._entry_value(arguments)
+            case "entry_value":
+                return self._entry_value(operation)
             case _:
                 return None
 
-    def _constant(self, name: str, arguments: list[Any]) -> Located | None:
+    def _constant(self, operation: Operation) -> Located | None:
         """A number, or an address in the file."""
-        if name == "DW_OP_addr":
-            return Located("memory", BIAS, (arguments[0],))
-        if name in ("DW_OP_addrx", "DW_OP_GNU_addr_index"):
-            address = self._unit.image.info.get_addr(self._unit.raw, arguments[0])
+        name = operation.name
+        if name == "addr":
+            return Located("memory", BIAS, (operation.number(0),))
+        if name == "addrx":
+            unit = self._unit
+            address = unit.image.debug.address(unit.number, operation.number(0))
             return Located("memory", BIAS, (address,))
-        if name.startswith("DW_OP_lit"):
-            return Located("memory", "", (int(name[9:]),))
-        if name.startswith("DW_OP_const") and name not in ("DW_OP_const_type", "DW_OP_constx"):
-            return Located("memory", "", (arguments[0],))
+        if name.startswith("lit"):
+            return Located("memory", "", (int(name[3:]),))
+        if name.startswith("const") and name not in ("const_type", "constx"):
+            return Located("memory", "", (operation.number(0),))
         return None
 
     def _frame_base(self) -> Located:
@@ -208,23 +197,39 @@ class Locator:
         return Located("memory", found.base, (0,)) if found.kind == "register" else found
 
     def _frame_address(self) -> Located:
-        rule = frame_address(self._unit.image, self._address)
+        rule = self._unit.image.frames.at(self._address)
         if rule is None:
             raise NoPathError("the frame's address is not told at this address")
         return Located("memory", self._register(rule[0]), (rule[1],))
 
-    def _entry_value(self, arguments: list[Any]) -> Located:
+    def _entry_value(self, operation: Operation) -> Located:
         """A register as it was when the function was entered: known at its start."""
-        inner = arguments[0] if arguments else []
+        code = operation.arguments[0]
+        assert isinstance(code, bytes)
+        inner = self._operations(code)
         low = (
             entries.number(self._function, "DW_AT_low_pc") if self._function is not None else 0
         )
         if low != self._address or len(inner) != 1:
             raise self._absent()
-        name = inner[0].op_name
-        if not name.startswith("DW_OP_reg") or name == "DW_OP_regx":
+        name = inner[0].name
+        if not name.startswith("reg") or name == "regx":
             raise self._absent()
-        return Located("memory", self._register(int(name[9:])), (0,))
+        return Located("memory", self._register(int(name[3:])), (0,))
+
+
+def _numbered(name: str, arguments: tuple[int | bytes, ...]) -> int:
+    """The register of `reg5`, `breg5`, `regx` or `bregx`."""
+    digits = name.lstrip("breg")
+    if digits != "x":
+        return int(digits)
+    assert isinstance(arguments[0], int)
+    return arguments[0]
+
+
+def _not_followed(name: str) -> NoPathError:
+    why = f"the location is computed with DW_OP_{name}, which cannot be followed"
+    return NoPathError(why)
 
 
 def _drop(stack: list[Located]) -> None:
@@ -244,14 +249,12 @@ def _over(stack: list[Located]) -> None:
 
 
 _STACK = {
-    "DW_OP_drop": _drop,
-    "DW_OP_swap": _swap,
-    "DW_OP_dup": _duplicate,
-    "DW_OP_over": _over,
+    "drop": _drop,
+    "swap": _swap,
+    "dup": _duplicate,
+    "over": _over,
 }
-_ARITHMETIC = frozenset(
-    f"DW_OP_{word}" for word in ("plus", "minus", "mul", "and", "or", "shl")
-)
+_ARITHMETIC = frozenset({"plus", "minus", "mul", "and", "or", "shl"})
 
 
 def _combined(name: str, left: Located, right: Located) -> Located:
@@ -259,13 +262,13 @@ def _combined(name: str, left: Located, right: Located) -> Located:
     one, two = _number(left), _number(right)
     if one is not None and two is not None:
         return replace(left, offsets=(_computed(name, one, two),))
-    if name == "DW_OP_plus" and two is not None:
+    if name == "plus" and two is not None:
         return left.plus(two)
-    if name == "DW_OP_plus" and one is not None:
+    if name == "plus" and one is not None:
         return right.plus(one)
-    if name == "DW_OP_minus" and two is not None:
+    if name == "minus" and two is not None:
         return left.plus(-two)
-    raise NoPathError(f"the location is computed with {name}, which cannot be followed")
+    raise _not_followed(name)
 
 
 def _number(value: Located) -> int | None:
@@ -274,15 +277,15 @@ def _number(value: Located) -> int | None:
 
 def _computed(name: str, left: int, right: int) -> int:
     match name:
-        case "DW_OP_plus":
+        case "plus":
             value = left + right
-        case "DW_OP_minus":
+        case "minus":
             value = left - right
-        case "DW_OP_mul":
+        case "mul":
             value = left * right
-        case "DW_OP_and":
+        case "and":
             value = left & right
-        case "DW_OP_or":
+        case "or":
             value = left | right
         case _:
             value = left << min(right & _MASK, 64)

@@ -9,11 +9,13 @@ function, and inlined copies beside the functions that they are in.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.probes.dwarf import die as entries
+from bridge.probes.dwarf.units import is_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,31 +56,20 @@ def parse_spec(text: str) -> Spec | None:
     return Spec(match["name"], match["file"] or "", lines)
 
 
-def _is_wild(text: str) -> bool:
-    return any(letter in text for letter in "*?[")
-
-
-def _units(image: Image, spec: Spec) -> Iterable[Unit]:
-    name = spec.name.rpartition("::")[2]
-    return image.units if _is_wild(name) else image.mentioning(name)
-
-
 def matching(image: Image, spec: Spec) -> Iterator[Function]:
     """The functions that a specification names, inlined copies as well."""
-    for unit in _units(image, spec):
-        for function in unit.functions:
-            if _is_named(function, spec.name) and _is_in(function.file, spec.file):
+    last = spec.name.rpartition("::")[2]
+    for function in image.functions(last):
+        if _is_named(function, spec.name) and is_in(function.file, spec.file):
+            yield function
+    if "::" not in spec.name:
+        for function in image.aliased(spec.name):
+            if is_in(function.file, spec.file):
                 yield function
 
 
 def _is_named(function: Function, pattern: str) -> bool:
-    if "::" in pattern:
-        return fnmatchcase(function.full_name, pattern.removeprefix("::"))
-    return fnmatchcase(function.name, pattern)
-
-
-def _is_in(file: str, pattern: str) -> bool:
-    return not pattern or fnmatchcase(file, pattern) or fnmatchcase(file, f"*/{pattern}")
+    return "::" not in pattern or fnmatchcase(function.full_name, pattern.removeprefix("::"))
 
 
 def function_places(image: Image, spec: Spec, suffix: str) -> list[Place]:
@@ -93,7 +84,7 @@ def function_places(image: Image, spec: Spec, suffix: str) -> list[Place]:
 
 def _is_wanted(function: Function, suffix: str) -> bool:
     if suffix == "exported":
-        return not function.inlined and entries.flag(function.die, "DW_AT_external")
+        return not function.inlined and function.is_external
     if suffix in ("call", "return"):
         return not function.inlined
     return function.inlined or suffix != "inline"
@@ -118,21 +109,55 @@ def statement_places(image: Image, spec: Spec, *, nearest: bool = False) -> list
     """The statements that a specification names."""
     if not spec.lines:
         return _ordered(Place(f, f.entry, function_text(f)) for f in matching(image, spec))
-    functions = list(matching(image, Spec(spec.name)))
     found = []
-    for function in functions:
+    for function in _near(image, spec, nearest=nearest):
         for line, address, file in _lines(function, spec, nearest=nearest):
             found.append(Place(function, address, f"{function.name}@{file}:{line}"))
     return _ordered(found)
 
 
+def _near(image: Image, spec: Spec, *, nearest: bool) -> Iterator[Function]:
+    """The functions by name, less those in whose code no row can be meant."""
+    beginning: dict[int, list[int]] = {}
+    for function in matching(image, Spec(spec.name)):
+        unit = function.unit
+        if unit.number not in beginning:
+            wanted = None if nearest else _fixed_lines(spec.lines)
+            beginning[unit.number] = _beginning(unit, spec.file, wanted)
+        addresses = beginning[unit.number]
+        if any(
+            bisect_left(addresses, low) < bisect_left(addresses, high)
+            for low, high in function.ranges
+        ):
+            yield function
+
+
+def _beginning(unit: Unit, file: str, wanted: list[tuple[int, int]] | None) -> list[int]:
+    """The addresses of a unit's rows that are of a file and (not None) of some lines."""
+    files = unit.files_like(file)
+    if not files:
+        return []
+    return [
+        row.address
+        for row in unit.rows
+        if row.file in files
+        and (wanted is None or any(low <= row.line <= high for low, high in wanted))
+    ]
+
+
+def _fixed_lines(lines: str) -> list[tuple[int, int]] | None:
+    """Ranges of lines; None where they are all, or count from the function."""
+    return None if lines.startswith("+") else _wanted(lines, 0)
+
+
 def _lines(function: Function, spec: Spec, *, nearest: bool) -> Iterator[tuple[int, int, str]]:
     """The lines of a function that are meant, with their first addresses."""
+    unit = function.unit
+    files = unit.files_like(spec.file)
     first: dict[tuple[int, str], int] = {}
-    for row in function.unit.rows:
-        begins = row.is_statement and not row.end and function.holds(row.address)
-        if begins and row.line and _is_in(row.file, spec.file):
-            first.setdefault((row.line, row.file), row.address)
+    for row in function.rows:
+        if row.is_statement and not row.end and row.line and row.file in files:
+            first.setdefault((row.line, unit.names[row.file]), row.address)
     wanted = _wanted(spec.lines, function.line)
     for (line, file), address in sorted(first.items()):
         if wanted is None or any(low <= line <= high for low, high in wanted):
@@ -165,13 +190,7 @@ def _wanted(lines: str, start: int) -> list[tuple[int, int]] | None:
 
 def function_at(image: Image, address: int) -> Function | None:
     """The innermost function around an address."""
-    around = [
-        function
-        for unit in image.units
-        if unit.holds(address)
-        for function in unit.functions
-        if function.holds(address)
-    ]
+    around = map(image.function, image.index.holding(address))
     return min(around, key=_extent, default=None)
 
 
@@ -181,7 +200,7 @@ def _extent(function: Function) -> tuple[int, bool]:
 
 def statement_at(function: Function, address: int) -> tuple[bool, int]:
     """Whether an address begins a statement; and where the one that holds it begins."""
-    begins = [r.address for r in function.unit.rows if function.holds(r.address)]
+    begins = [row.address for row in function.rows]
     before = max((b for b in begins if b <= address), default=0)
     return address in begins, before
 
@@ -199,13 +218,3 @@ def labels(function: Function, pattern: str) -> Sequence[tuple[str, int]]:
         if die.tag == "DW_TAG_label" and address is not None and fnmatchcase(name, pattern):
             found.append((name, address.value))
     return found
-
-
-def caller(function: Function) -> Function:
-    """The function with code of its own in which an inlined copy lies."""
-    if not function.inlined:
-        return function
-    for other in function.unit.functions:
-        if not other.inlined and other.holds(function.entry):
-            return other
-    return function

@@ -55,7 +55,7 @@ class Query:
             found = list(self._places(reasons))
             self.entries = frozenset(place.function.entry for place in found)
             if not found:
-                near |= {f.name for unit in self.image.units for f in unit.functions}
+                near |= self.image.function_names()
             return [probe for place in found if (probe := self._probe(place)) is not None]
         except FAULTS as error:
             reasons.append(errors.bad_debug_information(path, str(error)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from bridge.formats import debug_index as layout
 from bridge.markers import (
     Access,
     Constant,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bridge.markers import Operand, Part, Result, Structure
-    from bridge.probes.dwarf.die import Die
+    from bridge.probes.dwarf.debug import Die
     from bridge.probes.dwarf.image import Image
     from bridge.probes.dwarf.units import Function, Unit
 
@@ -191,9 +192,7 @@ class FunctionScope:
         return self._located(die, name, self._unit)
 
     def _located(self, die: Die, name: str, unit: Unit) -> tuple[Spot, Variable]:
-        function = self._place.function
-        outer = (function.die, *function.outer)
-        body = next((d for d in outer if d.tag == "DW_TAG_subprogram"), None)
+        body = self._place.function.body.die
         locator = Locator(unit, self._place.machine, self._place.address, body)
         located = locator.find(die, name)
         if self._place.returns and located.base not in ("", BIAS):
@@ -248,7 +247,8 @@ class FunctionScope:
         return self._walker.access(base, found, text, address_of=address_of)
 
     def _unknown(self, name: str) -> str:
-        names = {f"${n}" for n, die in self._data if die.get_parent() is self._scopes[0]}
+        inner = {die.offset for die in entries.children(self._scopes[0])}
+        names = {f"${n}" for n, die in self._data if die.offset in inner}
         names = names or {f"${n}" for n in self._named}
         near = similar(f"${name}"[1:], names)
         more = f"alternatives: {', '.join(near)})" if near else "<no alternatives>"
@@ -264,7 +264,8 @@ class FunctionScope:
 
     def _global(self, unit: Unit, name: str) -> Die | None:
         """The global of a unit: of several entries, one with a location."""
-        found = [d for d in unit.variables.get(name, ()) if d.tag != "DW_TAG_member"]
+        entry = self._place.image.debug.entry
+        found = [entry(record.ref) for record in unit.variables(name)]
         located = [d for d in found if entries.holder(d, "DW_AT_location") is not None]
         located += [d for d in found if entries.holder(d, "DW_AT_const_value") is not None]
         return next(iter(located or found), None)
@@ -299,10 +300,11 @@ class FunctionScope:
         return NoAccess(f"unable to find global '{name}' in {image.elf.path}{where}")
 
     def _candidates(self, name: str, file: str) -> Iterator[Unit]:
-        """The unit itself, then the others that may have the global."""
-        units = [self._unit]
-        units += [u for u in self._place.image.mentioning(name) if u is not self._unit]
-        for unit in units:
+        """The unit itself, then the others that have the global."""
+        image = self._place.image
+        records = image.index.named(name, layout.NAME_VARIABLE)
+        units = dict.fromkeys((self._unit.number, *(record.unit for record in records)))
+        for unit in map(image.unit, units):
             if not file or unit.is_called(file):
                 yield unit
 

@@ -1,20 +1,22 @@
 """Types in debug information: an implementation of `targets.types.Types`.
 
-A type's number is the offset of its entry (0: void); entries of type units follow those of
-.debug_info. Declarations are replaced by the definition of the same name.
+A type's number is the ref of its entry (0: void). Declarations are replaced by the definition
+of the same name.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.formats import debug_index as layout
+from bridge.formats import dwarf as names
 from bridge.probes.dwarf import die as entries
 from bridge.probes.types import WORD, Member, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.probes.dwarf.die import Die
+    from bridge.probes.dwarf.debug import Die
     from bridge.probes.dwarf.image import Image
 
 _MODIFIERS = frozenset(
@@ -53,8 +55,6 @@ _POINTERS = {
     "DW_TAG_reference_type": "&",
     "DW_TAG_rvalue_reference_type": "&&",
 }
-_SECOND = 1 << 48
-"""What is added to offsets in .debug_types."""
 
 
 class DwarfTypes:
@@ -62,19 +62,13 @@ class DwarfTypes:
 
     def __init__(self, image: Image) -> None:
         self._image = image
-        self._dies: dict[int, Die] = {}
         self._definitions: dict[tuple[str, str], int] = {}
 
     # --- entries ---
 
     def number(self, die: Die | None) -> int:
         """The number of a type's entry."""
-        if die is None:
-            return 0
-        second = type(die.cu).__name__ == "TypeUnit" and die.cu.header.version < 5
-        number = int(die.offset) + (_SECOND if second else 0)
-        self._dies[number] = die
-        return number
+        return 0 if die is None else die.offset
 
     def of(self, die: Die) -> int:
         """The type that an entry has."""
@@ -82,9 +76,7 @@ class DwarfTypes:
 
     def die(self, number: int) -> Die:
         """The entry of a type."""
-        if number not in self._dies:
-            self._dies[number] = self._image.info.get_DIE_from_refaddr(number)
-        return self._dies[number]
+        return self._image.debug.entry(number)
 
     # --- targets.types.Types ---
 
@@ -113,12 +105,11 @@ class DwarfTypes:
 
     def find(self, name: str, tags: tuple[str, ...]) -> int:
         """The definition of a type by its name; 0 if there is none."""
-        for unit in self._image.mentioning(name):
-            found = unit.types.get(name, ())
-            for tag in tags:
-                for die in found:
-                    if die.tag == tag and not entries.flag(die, "DW_AT_declaration"):
-                        return self.number(die)
+        found = self._image.index.named(name, layout.NAME_TYPE)
+        for tag in tags:
+            for record in found:
+                if names.TAGS.get(record.tag) == tag:
+                    return record.ref
         return 0
 
     def shape(self, number: int) -> Shape:
@@ -220,8 +211,7 @@ class DwarfTypes:
         if number == 0:
             return ""
         die = self.die(number)
-        unit = next((u for u in self._image.units if u.raw is die.cu), None)
-        file, line = unit.file(die) if unit is not None else ("", 0)
+        file, line = self._image.unit_of(die).file(die)
         return f" ({file}:{line})" if file and line else ""
 
     def members(self, number: int) -> Iterator[Member]:

@@ -1,80 +1,90 @@
-"""A compilation unit: its functions with their code, its files and lines, its global entries.
-
-Everything is read when it is first asked for, and kept.
-"""
+"""A compilation unit and its functions, from the index; entries are read when needed."""
 
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bridge.formats import debug_index as layout
 from bridge.probes.dwarf import die as entries
-from bridge.probes.dwarf.lines import file_names, prologue_end, read_rows
+from bridge.probes.dwarf.debug import ADDRESS, LIST, NUMBERED_LIST
+from bridge.probes.dwarf.lines import paths_of, prologue_end, rows_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bridge.probes.dwarf.die import Die
+    from bridge.probes.dwarf.debug import Die, Row
     from bridge.probes.dwarf.image import Image
-    from bridge.probes.dwarf.lines import Row
-
-NAMED = frozenset(
-    {
-        *(f"DW_TAG_{word}_type" for word in ("structure", "union", "class", "enumeration")),
-        "DW_TAG_typedef",
-        "DW_TAG_base_type",
-    }
-)
-"""Entries that are types with names of their own."""
-_SPACES = frozenset(
-    {
-        "DW_TAG_namespace",
-        "DW_TAG_class_type",
-        "DW_TAG_structure_type",
-        "DW_TAG_union_type",
-        "DW_TAG_module",
-    }
-)
-_INNER = frozenset({"DW_TAG_lexical_block", "DW_TAG_inlined_subroutine", "DW_TAG_subprogram"})
-_INDEXED = ("DW_FORM_strx", "DW_FORM_strx1", "DW_FORM_strx2", "DW_FORM_strx3", "DW_FORM_strx4")
+    from bridge.probes.dwarf.index import FunctionRecord, NameRecord
 
 Range = tuple[int, int]
 
 
-@dataclass(frozen=True, eq=False)
 class Function:
     """A function with code: its own (`inlined` False), or a copy inside of another."""
 
-    unit: Unit
-    die: Die
-    name: str
-    scopes: tuple[str, ...]
-    """The namespaces and classes around it, outermost first."""
-    file: str
-    line: int
-    ranges: tuple[Range, ...]
-    inlined: bool = False
-    outer: tuple[Die, ...] = field(default=(), repr=False)
-    """For an inlined copy: the entries that it lies in, innermost first."""
+    __slots__ = ("_image", "_ranges", "entry", "inlined", "line", "record")
+
+    def __init__(self, image: Image, record: FunctionRecord) -> None:
+        self._image = image
+        self.record = record
+        self._ranges: tuple[Range, ...] | None = None
+        self.entry = record.entry
+        """The address of its first instruction."""
+        self.line = record.line
+        self.inlined = bool(record.flags & layout.FUNCTION_INLINED)
 
     @property
-    def entry(self) -> int:
-        """The address of its first instruction."""
-        value = entries.number(self.die, "DW_AT_low_pc")
-        own = entries.own(self.die, "DW_AT_entry_pc")
-        if own is not None and isinstance(own.value, int):
-            # a constant counts from the start of the code (DWARF 5, 2.18)
-            relative = own.form.startswith("DW_FORM_data") or own.form == "DW_FORM_udata"
-            return own.value + (self.ranges[0][0] if relative else 0)
-        return value if value is not None else self.ranges[0][0]
+    def unit(self) -> Unit:
+        """The unit that its code is in."""
+        return self._image.unit(self.record.unit)
+
+    @property
+    def die(self) -> Die:
+        """Its entry."""
+        return self._image.debug.entry(self.record.ref)
+
+    @property
+    def name(self) -> str:
+        """Its name, without namespaces."""
+        return self._image.index.text(self.record.name)
 
     @property
     def full_name(self) -> str:
         """With its namespaces and classes."""
-        return "::".join((*self.scopes, self.name))
+        scope = self._image.index.text(self.record.scope)
+        return f"{scope}::{self.name}" if scope else self.name
+
+    @property
+    def file(self) -> str:
+        """Where it was declared."""
+        return self._image.index.text(self.record.file)
+
+    @property
+    def is_external(self) -> bool:
+        """Whether other files can call it."""
+        return bool(self.record.flags & layout.FUNCTION_EXTERNAL)
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        """Its code; an inlined copy may have none left."""
+        if self._ranges is None:
+            self._ranges = self._image.index.ranges(self.record.range, self.record.ranges)
+        return self._ranges
+
+    @property
+    def outer(self) -> Function | None:
+        """The function or inlined copy around it."""
+        number = self.record.outer
+        return None if number < 0 else self._image.function(number)
+
+    @property
+    def body(self) -> Function:
+        """The function with code of its own that it is in."""
+        found = self
+        while found.inlined and (outer := found.outer) is not None:
+            found = outer
+        return found
 
     def holds(self, address: int) -> bool:
         """Whether an address lies in its code."""
@@ -87,68 +97,104 @@ class Function:
         """
         return next((high - address for low, high in self.ranges if low <= address < high), 0)
 
-    @cached_property
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of the line table in its code."""
+        unit = self.unit
+        return rows_in(unit.rows, unit.addresses, self.ranges)
+
+    @property
     def start(self) -> int:
         """Where SystemTap puts a probe on it: behind the prologue of unoptimised code."""
-        if self.inlined or self.unit.is_optimised:
+        unit = self.unit
+        if self.inlined or unit.is_optimised:
             return self.entry
         end = self.entry + self.room_behind(self.entry)
-        return prologue_end(self.unit.rows, self.entry, end, self.file)
+        rows = rows_in(unit.rows, unit.addresses, [(self.entry, end)])
+        return prologue_end(rows, unit.names, self.entry, end, self.file)
 
 
 class Unit:
     """A compilation unit of an image."""
 
-    def __init__(self, image: Image, unit: Any) -> None:  # noqa: ANN401 - of pyelftools
+    def __init__(self, image: Image, number: int) -> None:
         self.image = image
-        self.raw = unit
-        self.top: Die = unit.get_top_DIE()
+        self.number = number
+        self._record = image.index.unit(number)
+        self._matches: dict[str, frozenset[int]] = {}
 
     @property
     def name(self) -> str:
         """The source file's name, as it was given to the compiler."""
-        return entries.name_of(self.top)
+        return self.image.index.text(self._record.name)
 
     @property
     def folder(self) -> str:
         """The folder that relative names count from."""
-        return entries.text(self.top, "DW_AT_comp_dir")
+        return self.image.index.text(self._record.folder)
+
+    @property
+    def is_optimised(self) -> bool:
+        """Whether its locations hold in prologues: some are lists (as gdb decides it)."""
+        return bool(self._record.flags & layout.UNIT_OPTIMISED)
+
+    @property
+    def functions(self) -> range:
+        """The numbers of its functions."""
+        return range(self._record.function, self._record.function + self._record.functions)
+
+    @cached_property
+    def top(self) -> Die:
+        """Its own entry."""
+        return self.image.debug.entry(self.image.debug.unit(self.number).first)
+
+    @cached_property
+    def version(self) -> int:
+        """The version of DWARF."""
+        return int(self.image.debug.unit(self.number).version)
+
+    @cached_property
+    def address_size(self) -> int:
+        """The bytes of an address."""
+        return int(self.image.debug.unit(self.number).address_size)
+
+    @cached_property
+    def offset_size(self) -> int:
+        """The bytes of an offset in a section."""
+        return 8 if self.image.debug.unit(self.number).is_64 else 4
 
     def is_called(self, pattern: str) -> bool:
         """Whether its source file matches a pattern: the whole name, or how the path ends."""
         names = (self.name, posixpath.join(self.folder, self.name))
         return any(fnmatchcase(n, p) for n in names for p in (pattern, f"*/{pattern}"))
 
+    # --- lines ---
+
     @cached_property
     def names(self) -> list[str]:
         """The paths of its source files, by number."""
-        return file_names(self.image.info, self.raw, self.folder)
+        _, files = self.image.debug.lines(self.number, rows=False)
+        return paths_of(files, self.folder)
 
     @cached_property
     def rows(self) -> list[Row]:
         """Its line table."""
-        return read_rows(self.image.info, self.raw, self.names)
-
-    def may_mention(self, marks: list[bytes]) -> bool:
-        """Whether one of these texts or offsets of texts occurs in its bytes."""
-        if "DW_AT_str_offsets_base" in self.top.attributes or any(
-            attribute.form in _INDEXED for attribute in self.top.attributes.values()
-        ):
-            return True
-        start = self.raw.cu_offset
-        end = start + self.raw.size
-        return any(self.image.data.find(mark, start, end) >= 0 for mark in marks)
+        return self.image.debug.lines(self.number, rows=True)[0]
 
     @cached_property
-    def ranges(self) -> tuple[Range, ...]:
-        """Where its code lies."""
-        return self.ranges_of(self.top)
+    def addresses(self) -> list[int]:
+        """The addresses of its line table."""
+        return [row.address for row in self.rows]
 
-    def holds(self, address: int) -> bool:
-        """Whether an address lies in its code."""
-        if self.ranges:
-            return any(low <= address < high for low, high in self.ranges)
-        return any(function.holds(address) for function in self.functions)
+    def files_like(self, pattern: str) -> frozenset[int]:
+        """The numbers of the files that a pattern means; all for ""."""
+        found = self._matches.get(pattern)
+        if found is None:
+            found = frozenset(
+                number for number, name in enumerate(self.names) if is_in(name, pattern)
+            )
+            self._matches[pattern] = found
+        return found
 
     def file(self, die: Die) -> tuple[str, int]:
         """Where an entry was declared."""
@@ -156,123 +202,30 @@ class Unit:
         if found is None:
             return "", 0
         holder, number = found
-        unit = self if holder.cu is self.raw else Unit(self.image, holder.cu)
-        name = unit.names[number] if 0 <= number < len(unit.names) else ""
+        names = self.image.unit_of(holder).names
+        name = names[number] if 0 <= number < len(names) else ""
         return name, entries.number(die, "DW_AT_decl_line") or 0
+
+    # --- code and names ---
 
     def ranges_of(self, die: Die) -> tuple[Range, ...]:
         """The code of an entry: contiguous, or a list."""
         listed = entries.own(die, "DW_AT_ranges")
-        if listed is not None:
-            return self._listed(listed)
+        if listed is not None and listed.kind in (LIST, NUMBERED_LIST):
+            return tuple(self.image.debug.ranges(self.number, listed))
         low, high = entries.own(die, "DW_AT_low_pc"), entries.own(die, "DW_AT_high_pc")
         if low is None or high is None:
             return ()
-        relative = not high.form.startswith("DW_FORM_addr")
-        end = high.value + (low.value if relative else 0)
+        end = high.value + (0 if high.kind == ADDRESS else low.value)
         return ((low.value, end),) if end > low.value else ()
 
-    def _listed(self, attribute: Any) -> tuple[Range, ...]:  # noqa: ANN401
-        lists = self.image.info.range_lists()
-        base = entries.number(self.top, "DW_AT_low_pc") or 0
-        found = []
-        for item in lists.get_range_list_at_offset(attribute.value, self.raw):
-            if hasattr(item, "base_address"):
-                base = item.base_address
-            else:
-                start = 0 if getattr(item, "is_absolute", False) else base
-                if item.end_offset > item.begin_offset:
-                    found.append((start + item.begin_offset, start + item.end_offset))
-        return tuple(found)
-
-    # --- what is declared at the top ---
-
-    @cached_property
-    def types(self) -> dict[str, list[Die]]:
-        """The named types of the unit (also those inside of namespaces), by name."""
-        found: dict[str, list[Die]] = {}
-        for die in self._top(self.top):
-            if die.tag in NAMED and (name := entries.name_of(die)):
-                found.setdefault(name, []).append(die)
-        return found
-
-    @cached_property
-    def variables(self) -> dict[str, list[Die]]:
-        """The global variables of the unit, by name."""
-        found: dict[str, list[Die]] = {}
-        for die in self._top(self.top):
-            if die.tag == "DW_TAG_variable" and (name := entries.name_of(die)):
-                found.setdefault(name, []).append(die)
-        return found
-
-    def _top(self, die: Die) -> Iterator[Die]:
-        for child in entries.children(die):
-            yield child
-            if child.tag in ("DW_TAG_namespace", "DW_TAG_module"):
-                yield from self._top(child)
-
-    # --- functions ---
-
-    @cached_property
-    def functions(self) -> tuple[Function, ...]:
-        """All functions with code, in the order of the file; inlined copies as well."""
-        return tuple(self._functions(self.top, (), ()))
-
-    def _functions(
-        self, die: Die, scopes: tuple[str, ...], outer: tuple[Die, ...]
-    ) -> Iterator[Function]:
-        for child in entries.children(die):
-            if child.tag in _SPACES:
-                name = entries.name_of(child)
-                yield from self._functions(child, (*scopes, name) if name else scopes, outer)
-            elif child.tag in _INNER:
-                yield from self._function(child, outer)
-                yield from self._functions(child, scopes, (child, *outer))
-
-    def _function(self, die: Die, outer: tuple[Die, ...]) -> Iterator[Function]:
-        if die.tag == "DW_TAG_lexical_block":
-            return
-        ranges = self.ranges_of(die)
-        if not ranges or entries.flag(die, "DW_AT_declaration"):
-            return
-        inlined = die.tag == "DW_TAG_inlined_subroutine"
-        name = entries.name_of(die)
-        if name and ranges[0][0]:
-            file, line = self.file(die)
-            scopes = _scopes(entries.origin(die))
-            yield Function(
-                self, die, name, scopes, file, line, ranges, inlined, outer if inlined else ()
-            )
-
-    @cached_property
-    def is_optimised(self) -> bool:
-        """Whether its locations hold in prologues: some are lists (as gdb decides it)."""
-        return any(map(_has_list, self._data(self.top)))
-
-    def _data(self, die: Die) -> Iterator[Die]:
-        for child in die.iter_children():
-            if child.tag in ("DW_TAG_variable", "DW_TAG_formal_parameter"):
-                yield child
-            if child.tag in _INNER:
-                yield from self._data(child)
+    def variables(self, name: str) -> list[NameRecord]:
+        """The entries of a global of that name, here and in units that are imported."""
+        index = self.image.index
+        family = {self.number, *index.imports.get(self.number, ())}
+        return [one for one in index.named(name, layout.NAME_VARIABLE) if one.unit in family]
 
 
-def _has_list(die: Die) -> bool:
-    location = entries.own(die, "DW_AT_location")
-    return location is not None and location.form in (
-        "DW_FORM_sec_offset",
-        "DW_FORM_loclistx",
-        "DW_FORM_data4",
-        "DW_FORM_data8",
-    )
-
-
-def _scopes(die: Die) -> tuple[str, ...]:
-    """The named namespaces and classes around an entry."""
-    found: list[str] = []
-    parent = die.get_parent()
-    while parent is not None and len(found) < entries.MOST_LINKS:
-        if parent.tag in _SPACES and entries.name_of(parent):
-            found.append(entries.name_of(parent))
-        parent = parent.get_parent()
-    return tuple(reversed(found))
+def is_in(file: str, pattern: str) -> bool:
+    """Whether a pattern means a file: its whole path, or how that ends."""
+    return not pattern or fnmatchcase(file, pattern) or fnmatchcase(file, f"*/{pattern}")
