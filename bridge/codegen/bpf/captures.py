@@ -44,8 +44,10 @@ if TYPE_CHECKING:
 
 FAULT = 0xFFFFFFFF
 COMM_BYTES = 16
-PID_TYPES = {"pgrp": 2, "sid": 3}
+PID_TYPES = {"process": 1, "pgrp": 2, "sid": 3}
 """enum pid_type."""
+UPID_SHIFT, UPID_NAMESPACE = 4, 8
+"""struct upid { int nr; struct pid_namespace *ns; }: its size, and where the pointer is."""
 COMMAND_BYTES = 4096
 """The most that is kept of a command line, and always a power of two."""
 LOW = 0xFFFFFFFF
@@ -89,7 +91,8 @@ class Place:
 
     `operands` says where each variable lies. `task` is the operand that is the task of the hit,
     where that is not the one that runs ("": it is). Where whatever ran was `interrupted`, the
-    registers tell what that was.
+    registers tell what that was. `nested` says that processes have the numbers of a PID
+    namespace other than the first.
     """
 
     operands: Mapping[str, Operand]
@@ -97,6 +100,7 @@ class Place:
     sleepable: bool = False
     task: str = ""
     interrupted: bool = False
+    nested: bool = False
 
 
 class Captures:
@@ -109,7 +113,9 @@ class Captures:
         machine = place.machine or platform.machine()
         self._offsets = _OFFSETS.get(machine, {})
         self._pointer = INSTRUCTION_POINTERS.get(machine, "")
-        self._control = control
+        self.control = control
+        """The pointer to the control words."""
+        self.nested = place.nested
         self._values: dict[str, tuple[str, str]] = {}
         self._registers: dict[str, str] = {}
         self._buffer = ""
@@ -243,7 +249,7 @@ class Captures:
         failed, on = text.name("unreadable"), text.name("readable")
         text.branch(text.value(f"icmp ne i64 {status}, 0"), failed, on)
         text.open(failed)
-        text.add(text.at(self._control, 8 * Control.UNREADABLE), 1)
+        text.add(text.at(self.control, 8 * Control.UNREADABLE), 1)
         text.jump(on)
         text.open(on)
 
@@ -265,9 +271,7 @@ class Captures:
         text = self._text
         task = text.call(t.CURRENT_TASK)
         word = self.number(self.member(task, Control.COMPAT_WORD))
-        flag = text.value(
-            f"and i64 {word}, {text.load(self._control, 8 * Control.COMPAT_FLAG)}"
-        )
+        flag = text.value(f"and i64 {word}, {text.load(self.control, 8 * Control.COMPAT_FLAG)}")
         return text.value(f"icmp ne i64 {flag}, 0")
 
     def number(self, address: str, size: int = 4) -> str:
@@ -338,18 +342,57 @@ class Captures:
             case "monotonic_ns":
                 return text.call(t.KTIME)
             case "realtime_ns":
-                offset = text.load(self._control, 8 * Control.REALTIME_OFFSET)
+                offset = text.load(self.control, 8 * Control.REALTIME_OFFSET)
                 return text.value(f"add i64 {self.value(Context('monotonic_ns'))}, {offset}")
             case _:
                 return self._of_task(name)
 
     def _numbers(self, name: str) -> str:
-        text = self._text
-        if self._place.task:
-            word = Control.TGID if name == "pid" else Control.TASK_PID
-            return self.number(self.member(self._of(), word))
-        both = text.call(t.PID_TGID)
-        return text.value(f"lshr i64 {both}, 32" if name == "pid" else f"and i64 {both}, {LOW}")
+        task = self._of() if self._place.task else ""
+        return self.process(task) if name == "pid" else self.thread(task)
+
+    # --- numbers of processes: the only place that knows about PID namespaces -----------------
+
+    def thread(self, task: str = "") -> str:
+        """The number of a thread, "" for the one that runs, in the namespace of the session.
+
+        0 for one that is not in that namespace, nor in one below.
+        """
+        if self._place.nested:
+            task = task or self._text.call(t.CURRENT_TASK)
+            return self._number_of(self.follow(task, Control.THREAD_PID))
+        if task:
+            return self.number(self.member(task, Control.TASK_PID))
+        return self._text.value(f"and i64 {self._text.call(t.PID_TGID)}, {LOW}")
+
+    def process(self, task: str = "") -> str:
+        """The number of a thread's process, as `thread` has it."""
+        if self._place.nested:
+            return self._pid_of("process", task or self._text.call(t.CURRENT_TASK))
+        if task:
+            return self.number(self.member(task, Control.TGID))
+        return self._text.value(f"lshr i64 {self._text.call(t.PID_TGID)}, 32")
+
+    def _pid_of(self, kind: str, task: str) -> str:
+        """task->signal->pids[kind]."""
+        signal = self.follow(task, Control.SIGNAL)
+        pids = self._text.value(f"add i64 {signal}, {8 * PID_TYPES[kind]}")
+        return self._number_of(self.follow(pids, Control.PIDS))
+
+    def _number_of(self, pid: str) -> str:
+        """pid->numbers[level].nr: level 0 is the first namespace, which has all processes."""
+        text, numbers = self._text, self.member(pid, Control.NUMBERS)
+        if not self._place.nested:
+            return self.number(numbers)
+        level = text.load(self.control, 8 * Control.NAMESPACE_LEVEL)
+        place = text.value(f"add i64 {numbers}, {text.value(f'shl i64 {level}, {UPID_SHIFT}')}")
+        owner = self.number(text.value(f"add i64 {place}, {UPID_NAMESPACE}"), 8)
+        own = text.load(self.control, 8 * Control.NAMESPACE)
+        deepest = self.number(self.member(pid, Control.PID_LEVEL))
+        reaches = text.value(f"icmp sge i64 {deepest}, {level}")
+        same = text.value(f"icmp eq i64 {owner}, {own}")
+        inside = text.value(f"and i1 {reaches}, {same}")
+        return text.value(f"select i1 {inside}, i64 {self.number(place)}, i64 0")
 
     def _user_mode(self) -> str:
         """Markers and functions with a machine are those of programs."""
@@ -367,7 +410,7 @@ class Captures:
             case "ppid" | "euid" | "egid":
                 return self._task_member(name)
             case "pgrp" | "sid":
-                return self._pid_of(PID_TYPES[name])
+                return self._pid_of(name, self._of())
             case "task":
                 return self._of()
             case _ if name in REGISTERS:
@@ -398,19 +441,11 @@ class Captures:
         return self._read(t.READ_KERNEL, address, 8, signed=False)[0]
 
     def _task_member(self, name: str) -> str:
-        task = self._of()
-        outer = Control.REAL_PARENT if name == "ppid" else Control.CRED
-        inner = {"ppid": Control.TGID, "euid": Control.EUID, "egid": Control.EGID}[name]
-        owner = self._read(t.READ_KERNEL, self.member(task, outer), 8, False)[0]
-        return self._read(t.READ_KERNEL, self.member(owner, inner), 4, name == "ppid")[0]
-
-    def _pid_of(self, kind: int) -> str:
-        """task->signal->pids[kind]->numbers[0].nr: as the first name space counts."""
-        signal = self.follow(self._of(), Control.SIGNAL)
-        pids = self._text.value(f"add i64 {signal}, {8 * kind}")
-        pid = self.follow(pids, Control.PIDS)
-        address = self.member(pid, Control.NUMBERS)
-        return self._read(t.READ_KERNEL, address, 4, signed=True)[0]
+        if name == "ppid":
+            return self.process(self.follow(self._of(), Control.REAL_PARENT))
+        inner = Control.EUID if name == "euid" else Control.EGID
+        owner = self.follow(self._of(), Control.CRED)
+        return self._read(t.READ_KERNEL, self.member(owner, inner), 4, signed=False)[0]
 
     def follow(self, address: str, word: Control) -> str:
         """The pointer that is a member of a structure."""
@@ -418,7 +453,7 @@ class Captures:
 
     def member(self, address: str, word: Control) -> str:
         """The address of a member of a structure."""
-        offset = self._text.load(self._control, 8 * word)
+        offset = self._text.load(self.control, 8 * word)
         return self._text.value(f"add i64 {address}, {offset}")
 
     # --- strings ------------------------------------------------------------------------------

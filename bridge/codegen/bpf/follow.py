@@ -11,8 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.codegen.bpf import text as t
+from bridge.codegen.bpf.captures import LOW, Captures, Place
 from bridge.codegen.bpf.object import Attach, BpfProgram, Control
 from bridge.codegen.bpf.text import Text
+from bridge.ir.program import Argument, Value
+from bridge.markers import RawArgument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,72 +23,125 @@ if TYPE_CHECKING:
 FORK, EXEC, EXIT = "sched_process_fork", "sched_process_exec", "sched_process_exit"
 
 
-def current_target(text: Text, targets: int) -> str:
+def current_target(text: Text, captures: Captures, targets: int) -> str:
     """The entry of the current thread; null if it is not followed."""
-    key = text.stack(8)
-    text.store(text.call(t.PID_TGID), key)  # the low half is the thread id
+    key = _key(text, captures.thread())
     return text.call(t.LOOKUP, f"ptr {text.map(targets)}", f"ptr {key}", result="ptr")
 
 
-def follow_programs(control: int, targets: int) -> Iterator[tuple[BpfProgram, str]]:
+def group_dead(text: Text, captures: Captures, control: str) -> str:
+    """At sched_process_exit: not 0 for the last thread of a process.
+
+    Kernels before 6.16 do not say so; there it is told by how many are alive, of which two
+    threads that exit together may both see the last one.
+    """
+    field = text.load(control, 8 * Control.GROUP_DEAD)
+    field = text.value(f"and i64 {field}, 4095")
+    address = text.value(f"add i64 {text.value('ptrtoint ptr %ctx to i64')}, {field}")
+    told = captures.number(address, 1)
+    signal = captures.follow(text.call(t.CURRENT_TASK), Control.SIGNAL)
+    alive = captures.number(captures.member(signal, Control.LIVE))
+    none = text.value(f"zext i1 {text.value(f'icmp eq i64 {alive}, 0')} to i64")
+    known = text.value(f"icmp ne i64 {field}, 0")
+    return text.value(f"select i1 {known}, i64 {told}, i64 {none}")
+
+
+def over_with(text: Text, captures: Captures, control: str, thread: str) -> tuple[str, ...]:
+    """At sched_process_exit: the numbers that nobody has any more when `thread` has ended.
+
+    0 is nobody's. In a PID namespace that is not the first, the number that a thread had before
+    it executed a program cannot be told. So what is kept of the first thread, whose number it
+    has then, stays as long as the process.
+    """
+    if not captures.nested:
+        return (thread,)
+    process = captures.process()
+    dead = text.value(f"icmp ne i64 {group_dead(text, captures, control)}, 0")
+    other = text.value(f"icmp ne i64 {thread}, {process}")
+    free = text.value(f"or i1 {dead}, {other}")
+    return (
+        text.value(f"select i1 {free}, i64 {thread}, i64 0"),
+        text.value(f"select i1 {dead}, i64 {process}, i64 0"),
+    )
+
+
+# --- the programs -----------------------------------------------------------------------------
+
+
+def follow_programs(
+    control: int, targets: int, *, nested: bool
+) -> Iterator[tuple[BpfProgram, str]]:
     """The programs with their text; the engine finds the tracepoints' ids by name."""
-    for name, tracepoint, text in (
-        ("mb_fork", FORK, _fork(control, targets)),
-        ("mb_exit", EXIT, _exit(targets)),
-    ):
-        program = BpfProgram(name, -1, Attach.TRACEPOINT, b"", tracepoint=tracepoint)
-        yield program, text.function(name, [])
-    program = BpfProgram("mb_exec", -1, Attach.RAW_TRACEPOINT, b"", tracepoint=EXEC)
-    yield program, _exec(targets).function("mb_exec", _OLD_THREAD)
+    programs = (
+        ("mb_fork", FORK, _fork_nested if nested else _fork),
+        ("mb_exit", EXIT, _exit),
+        ("mb_exec", EXEC, None if nested else _exec),
+    )
+    for name, tracepoint, write in programs:
+        if write is None:
+            continue  # what is kept of the first thread stays, and that thread it is now
+        raw = write in (_fork_nested, _exec)
+        text = Text()
+        place = Place({_TASK_OR_OLD: RawArgument(1)} if raw else {}, nested=nested)
+        captures = Captures(text, place, text.map(control, t.MAP_VALUE))
+        write(text, captures, targets)
+        text.jump("out")
+        text.open("out")
+        text.emit("ret i64 0")
+        attach = Attach.RAW_TRACEPOINT if raw else Attach.TRACEPOINT
+        program = BpfProgram(name, -1, attach, b"", tracepoint=tracepoint)
+        yield program, text.function(name, captures.entry)
 
 
-def _fork(control: int, targets: int) -> Text:
-    text = Text()
-    found = current_target(text, targets)
-    text.branch(text.value(f"icmp eq ptr {found}, null"), "out", "member")
-    text.open("member")
-    word = text.load(text.map(control, t.MAP_VALUE), 8 * Control.FORK_CHILD)
+_TASK_OR_OLD = "#second"
+"""The second argument of sched_process_fork (the child) and of sched_process_exec (the number
+that the thread had)."""
+
+
+def _fork(text: Text, captures: Captures, targets: int) -> None:
+    """By the record, so that the kernel's types are not needed."""
+    found = current_target(text, captures, targets)
+    text.require(text.value(f"icmp ne ptr {found}, null"))
+    word = text.load(captures.control, 8 * Control.FORK_CHILD)
     offset = text.value(f"and i64 {word}, 4095")  # the verifier wants a bound
     base = text.value("ptrtoint ptr %ctx to i64")
-    address = text.value(f"add i64 {base}, {offset}")
-    key, value = text.stack(8), text.stack(8)
-    text.store(0, key)
-    text.store(1, value)
-    text.call(t.READ_KERNEL, f"ptr {key}", "i32 4", f"i64 {address}")
-    text.call(t.UPDATE, f"ptr {text.map(targets)}", f"ptr {key}", f"ptr {value}", "i64 0")
-    text.jump("out")
-    text.open("out")
-    text.emit("ret i64 0")
-    return text
+    _set(text, targets, captures.number(text.value(f"add i64 {base}, {offset}")))
 
 
-_OLD_THREAD = [
-    "  %p = getelementptr i8, ptr %ctx, i64 8",
-    "  %old = load volatile i64, ptr %p",
-]
-"""The second argument of sched_process_exec."""
-
-
-def _exec(targets: int) -> Text:
-    text = Text()
-    old, new, one = text.stack(8), text.stack(8), text.stack(8)
-    text.store(text.value(f"and i64 %old, {0xFFFFFFFF}"), old)
-    text.store(text.call(t.PID_TGID), new)
-    text.store(1, one)
-    found = text.call(t.LOOKUP, f"ptr {text.map(targets)}", f"ptr {old}", result="ptr")
+def _fork_nested(text: Text, captures: Captures, targets: int) -> None:
+    """Whatever is left of another thread of that number is not the child's."""
+    child = captures.thread(captures.value(Argument(_TASK_OR_OLD, Value.LONG)))
+    _delete(text, targets, child)
+    found = current_target(text, captures, targets)
     text.require(text.value(f"icmp ne ptr {found}, null"))
-    text.call(t.DELETE, f"ptr {text.map(targets)}", f"ptr {old}")
-    text.call(t.UPDATE, f"ptr {text.map(targets)}", f"ptr {new}", f"ptr {one}", "i64 0")
-    text.jump("out")
-    text.open("out")
-    text.emit("ret i64 0")
-    return text
+    _set(text, targets, child)
 
 
-def _exit(targets: int) -> Text:
-    text = Text()
+def _exec(text: Text, captures: Captures, targets: int) -> None:
+    old = captures.value(Argument(_TASK_OR_OLD, Value.LONG))
+    old = text.value(f"and i64 {old}, {LOW}")
+    pointers = f"ptr {text.map(targets)}", f"ptr {_key(text, old)}"
+    found = text.call(t.LOOKUP, *pointers, result="ptr")
+    text.require(text.value(f"icmp ne ptr {found}, null"))
+    _delete(text, targets, old)
+    _set(text, targets, captures.thread())
+
+
+def _exit(text: Text, captures: Captures, targets: int) -> None:
+    for over in over_with(text, captures, captures.control, captures.thread()):
+        _delete(text, targets, over)
+
+
+def _key(text: Text, value: str) -> str:
     key = text.stack(8)
-    text.store(text.call(t.PID_TGID), key)
-    text.call(t.DELETE, f"ptr {text.map(targets)}", f"ptr {key}")
-    text.emit("ret i64 0")
-    return text
+    text.store(value, key)
+    return key
+
+
+def _set(text: Text, targets: int, thread: str) -> None:
+    pointers = f"ptr {_key(text, thread)}", f"ptr {_key(text, '1')}"
+    text.call(t.UPDATE, f"ptr {text.map(targets)}", *pointers, "i64 0")
+
+
+def _delete(text: Text, targets: int, thread: str) -> None:
+    text.call(t.DELETE, f"ptr {text.map(targets)}", f"ptr {_key(text, thread)}")

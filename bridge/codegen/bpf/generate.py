@@ -82,6 +82,7 @@ class _Plan:
     targets: int | None = None
     held: int | None = None
     life: LifeMaps | None = None
+    nested: bool = False
 
     def add(self, spec: MapSpec) -> int:
         """Add a map; returns its number."""
@@ -89,9 +90,14 @@ class _Plan:
         return len(self.maps) - 1
 
 
-def generate(placed: Placed, ring_bytes: int) -> BpfObject:
-    """Compile everything that runs in the kernel. `ring_bytes` is a power of two."""
+def generate(placed: Placed, ring_bytes: int, *, nested: bool = False) -> BpfObject:
+    """Compile everything that runs in the kernel. `ring_bytes` is a power of two.
+
+    `nested`: processes have the numbers of the PID namespace of the session, which is not the
+    first one.
+    """
     plan = _plan(placed, ring_bytes)
+    plan.nested = nested
     globals_ = GlobalMaps(placed, plan.add)
     texts: dict[str, str] = {}
     ranked: list[tuple[tuple[object, ...], BpfProgram]] = []
@@ -118,6 +124,7 @@ def generate(placed: Placed, ring_bytes: int) -> BpfObject:
         life=plan.life,
         globals=globals_.all(),
         messages=tuple(globals_.messages),
+        nested=nested,
         task_members=any(contexts(_captures(placed, h)) & TASK_CONTEXTS for h in placed.hooks),
     )
 
@@ -151,13 +158,16 @@ def _own_programs(
     for program, text in dispatchers.programs(plan.control):
         yield (life.Rank.BEFORE,), program, text
     if plan.life is not None:
-        for moment, program, text in life.keepers(plan.life, plan.control):
+        for moment, program, text in life.keepers(plan.life, plan.control, nested=plan.nested):
             yield (moment.rank,), program, text
         program, text = life.finder(plan.control)
         yield (), program, text
     if plan.targets is not None:
-        for program, text in follow_programs(plan.control, plan.targets):
+        for program, text in follow_programs(plan.control, plan.targets, nested=plan.nested):
             yield (life.Rank.LAST,), program, text
+    if plan.nested:
+        program, text = life.namespace_finder(plan.control)
+        yield (), program, text
 
 
 def _rank(hook: Hook, group: _Group) -> tuple[object, ...]:
@@ -291,11 +301,12 @@ def _program_text(
         sleepable=program.sleepable,
         task=life.CHILD if life.CHILD in group.operands else "",
         interrupted=program.attach is Attach.SAMPLE,
+        nested=plan.nested,
     )
     captures = Captures(text, place, control)
     _require_armed(text, control)
     if group.moment is None:
-        _filter(plan, text, hook, is_uprobe=bool(group.sites))
+        _filter(plan, captures, hook, text, is_uprobe=bool(group.sites))
     else:
         assert plan.life is not None
         machine = hook.attachment.marker.machine
@@ -324,12 +335,13 @@ def _require_armed(text: Text, control: str) -> None:
     text.require(text.value(f"icmp ne i64 {armed}, 0"))
 
 
-def _filter(plan: _Plan, text: Text, hook: Hook, *, is_uprobe: bool) -> None:
+def _filter(
+    plan: _Plan, captures: Captures, hook: Hook, text: Text, *, is_uprobe: bool
+) -> None:
     """Leave if the hit is not of a wanted process."""
     attachment = hook.attachment
     if attachment.pid and not is_uprobe:
-        pid = text.value(f"lshr i64 {text.call(t.PID_TGID)}, 32")
-        text.require(text.value(f"icmp eq i64 {pid}, {attachment.pid}"))
+        text.require(text.value(f"icmp eq i64 {captures.process()}, {attachment.pid}"))
     if attachment.follow_target and plan.targets is not None:
-        found = current_target(text, plan.targets)
+        found = current_target(text, captures, plan.targets)
         text.require(text.value(f"icmp ne ptr {found}, null"))

@@ -46,7 +46,9 @@ class Hold:
         recent, alone = text.name("recent"), text.name("alone")
         quiet = text.value(f"sub i64 {now}, {beat}")
         text.store(0, self._key)
-        text.branch(text.value(f"icmp slt i64 {quiet}, {CARELESS_NS}"), recent, alone)
+        cared = text.value(f"icmp slt i64 {quiet}, {CARELESS_NS}")
+        within = text.value(f"icmp ne i64 {pid}, 0")  # 0: in another PID namespace than we
+        text.branch(text.value(f"and i1 {cared}, {within}"), recent, alone)
         text.open(recent)
         text.store(pid, self._key)
         text.zero(fresh, HELD_BYTES)

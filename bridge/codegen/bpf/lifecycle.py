@@ -14,8 +14,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from bridge.codegen.bpf import text as t
-from bridge.codegen.bpf.captures import Captures, Place
-from bridge.codegen.bpf.follow import EXEC, EXIT, FORK
+from bridge.codegen.bpf.captures import UPID_NAMESPACE, UPID_SHIFT, Captures, Place
+from bridge.codegen.bpf.follow import EXEC, EXIT, FORK, group_dead, over_with
 from bridge.codegen.bpf.object import (
     MAPPABLE,
     NO_PREALLOC,
@@ -53,6 +53,7 @@ SKIPPED_COMPAT = {
 }
 """clone, fork, vfork, execve, execveat, clone3: who sees them return 0 did not call them."""
 
+NAMESPACE_FINDER = "mb_namespace"
 CHILD, OLD_THREAD, RESULT, NUMBER = "#child", "#old thread", "#result", "#number"
 """Operands that only filters and contexts read."""
 
@@ -149,18 +150,20 @@ class Filter:
     def whom(self, attachment: MarkerAttachment) -> None:
         """Only processes that the point and the target of the session mean."""
         marker = attachment.marker
+        before = self._before()
         if marker.provider:
             number = self.maps.paths.index(marker.provider)
             programs = self.text.map(self.maps.programs, t.MAP_VALUE)
-            entry = self._found(self.maps.life, self._before())
+            entry = self._found(self.maps.life, before)
             meant = self.text.load(programs, 8 * number)
             self._require("eq", self.text.load(entry), meant)
         elif attachment.pid:
-            key = self.text.value(f"or i64 {self._before()}, {WATCHED}")
-            self._require("eq", self._before(), str(attachment.pid))
+            key = self.text.value(f"or i64 {before}, {WATCHED}")
+            self._require("eq", before, str(attachment.pid))
             self._found(self.maps.life, key)
         else:
             self._in_user_space()
+            self._require("ne", before, "0")  # of another PID namespace
         if attachment.follow_target and self.targets is not None:
             self._found(self.targets, self._before(replaced=True))
 
@@ -169,11 +172,11 @@ class Filter:
         match self.moment.tracepoint, name:
             case "sched_process_fork", _:
                 child = _argument(self.captures, CHILD)
-                own = self.captures.number(self.captures.member(child, Control.TASK_PID))
-                leader = self.captures.number(self.captures.member(child, Control.TGID))
+                own, leader = self.captures.thread(child), self.captures.process(child)
                 self._require("ne" if name == "thread.begin" else "eq", own, leader)
             case "sched_process_exit", _:
-                self._require("eq" if name == "thread.end" else "ne", self._group_dead(), "0")
+                dead = group_dead(self.text, self.captures, self.control)
+                self._require("eq" if name == "thread.end" else "ne", dead, "0")
             case "sys_exit", _:
                 self._called()
             case _:
@@ -183,12 +186,13 @@ class Filter:
         """The thread by the number that maps have it under.
 
         One that executes a program may have been another thread than the first, whose number
-        it has then; `life` knows it (and `targets` does not yet, `replaced`).
+        it has then; `life` knows it (and `targets` does not yet, `replaced`). That is its
+        number in the first PID namespace; in others, the entry of the first thread stays.
         """
-        is_exec = self.moment.tracepoint == EXEC
+        is_exec = self.moment.tracepoint == EXEC and not self.captures.nested
         if is_exec and (self.moment.rank is Rank.BEFORE or replaced):
             return _argument(self.captures, OLD_THREAD)
-        return _thread(self.text)
+        return self.captures.thread()
 
     def _found(self, map_: int, key: str) -> str:
         entry = _lookup(self.text, map_, key)
@@ -211,23 +215,6 @@ class Filter:
         flags = self.captures.number(self.captures.member(task, Control.TASK_FLAGS))
         self._require("eq", self.text.value(f"and i64 {flags}, {kinds}"), "0")
 
-    def _group_dead(self) -> str:
-        """Not 0 for the last thread of a process.
-
-        Kernels before 6.16 do not say so; there it is told by how many are alive, of which two
-        threads that exit together may both see the last one.
-        """
-        text, captures = self.text, self.captures
-        field = text.load(self.control, 8 * Control.GROUP_DEAD)
-        field = text.value(f"and i64 {field}, 4095")
-        address = text.value(f"add i64 {text.value('ptrtoint ptr %ctx to i64')}, {field}")
-        told = captures.number(address, 1)
-        signal = captures.follow(text.call(t.CURRENT_TASK), Control.SIGNAL)
-        alive = captures.number(captures.member(signal, Control.LIVE))
-        none = text.value(f"zext i1 {text.value(f'icmp eq i64 {alive}, 0')} to i64")
-        known = text.value(f"icmp ne i64 {field}, 0")
-        return text.value(f"select i1 {known}, i64 {told}, i64 {none}")
-
     def _called(self) -> None:
         """Not the first return of a new process, or of a new program in one."""
         text = self.text
@@ -249,10 +236,6 @@ def _argument(captures: Captures, name: str) -> str:
     return captures.value(Argument(name, Value.LONG))
 
 
-def _thread(text: Text) -> str:
-    return text.value(f"and i64 {text.call(t.PID_TGID)}, {0xFFFFFFFF}")
-
-
 def _key(text: Text, value: str) -> str:
     key = text.stack(8)
     text.store(value, key)
@@ -266,7 +249,9 @@ def _lookup(text: Text, map_: int, key: str) -> str:
 # --- keepers ----------------------------------------------------------------------------------
 
 
-def keepers(maps: LifeMaps, control: int) -> Iterator[tuple[Moment, BpfProgram, str]]:
+def keepers(
+    maps: LifeMaps, control: int, *, nested: bool
+) -> Iterator[tuple[Moment, BpfProgram, str]]:
     """The programs that keep `life`, each with its moment and its text."""
     for name, moment, write in (
         ("mb_life_fork", Moment(FORK, Rank.KEEPER), _Keeper.forked),
@@ -275,13 +260,30 @@ def keepers(maps: LifeMaps, control: int) -> Iterator[tuple[Moment, BpfProgram, 
     ):
         text = Text()
         word = text.map(control, t.MAP_VALUE)
-        captures = Captures(text, Place(hidden_operands(moment, "")), word)
+        captures = Captures(text, Place(hidden_operands(moment, ""), nested=nested), word)
         write(_Keeper(text, captures, maps, word))
         text.jump("out")
         text.open("out")
         text.emit("ret i64 0")
         program = BpfProgram(name, -1, moment.attach, b"", tracepoint=moment.tracepoint)
         yield moment, program, text.function(name, captures.entry)
+
+
+def namespace_finder(control: int) -> tuple[BpfProgram, str]:
+    """The program that user space runs to learn in which PID namespace it is."""
+    text = Text()
+    word = text.map(control, t.MAP_VALUE)
+    captures = Captures(text, Place({}), word)
+    pid = captures.follow(text.call(t.CURRENT_TASK), Control.THREAD_PID)
+    level = captures.number(captures.member(pid, Control.PID_LEVEL))
+    offset = text.value(f"shl i64 {level}, {UPID_SHIFT}")
+    place = text.value(f"add i64 {captures.member(pid, Control.NUMBERS)}, {offset}")
+    owner = captures.number(text.value(f"add i64 {place}, {UPID_NAMESPACE}"), 8)
+    text.store(level, word, 8 * Control.NAMESPACE_LEVEL)
+    text.store(owner, word, 8 * Control.NAMESPACE)
+    text.emit("ret i64 0")
+    program = BpfProgram(NAMESPACE_FINDER, -1, Attach.NOWHERE, b"")
+    return program, text.function(NAMESPACE_FINDER, captures.entry)
 
 
 def finder(control: int) -> tuple[BpfProgram, str]:
@@ -311,9 +313,11 @@ class _Keeper:
     def forked(self) -> None:
         """A new thread runs the program of the one that made it."""
         text = self.text
-        child = _argument(self.captures, CHILD)
-        number = self.captures.number(self.captures.member(child, Control.TASK_PID))
-        entry = _lookup(text, self.maps.life, _thread(text))
+        number = self.captures.thread(_argument(self.captures, CHILD))
+        if self.captures.nested:
+            self._forget(self.maps.life, number)
+            self._forget(self.maps.life, text.value(f"or i64 {number}, {WATCHED}"))
+        entry = _lookup(text, self.maps.life, self.captures.thread())
         known, on = text.name("known"), text.name("on")
         text.branch(text.value(f"icmp eq ptr {entry}, null"), on, known)
         text.open(known)
@@ -325,10 +329,11 @@ class _Keeper:
     def executed(self) -> None:
         """The process runs another program, of which all other threads have ended."""
         text, captures = self.text, self.captures
-        old = _argument(captures, OLD_THREAD)
+        thread = captures.thread()
+        text.require(text.value(f"icmp ne i64 {thread}, 0"))
+        old = thread if captures.nested else _argument(captures, OLD_THREAD)
         self._forget(self.maps.life, old)
         self._forget(self.maps.life, text.value(f"or i64 {old}, {WATCHED}"))
-        thread = _thread(text)
         self._born(thread)
         mm = captures.follow(text.call(t.CURRENT_TASK), Control.MM)
         file = captures.follow(mm, Control.EXE_FILE)
@@ -338,9 +343,10 @@ class _Keeper:
 
     def exited(self) -> None:
         """Nothing is kept of a thread that has ended."""
-        thread = _thread(self.text)
-        self._forget(self.maps.life, thread)
-        self._forget(self.maps.life, self.text.value(f"or i64 {thread}, {WATCHED}"))
+        thread = self.captures.thread()
+        for over in over_with(self.text, self.captures, self.control, thread):
+            self._forget(self.maps.life, over)
+            self._forget(self.maps.life, self.text.value(f"or i64 {over}, {WATCHED}"))
         self._forget(self.maps.born, thread)
 
     def _born(self, thread: str) -> None:

@@ -144,6 +144,11 @@ class Control(IntEnum):
     """Where sched_process_exit says whether a process is over; 0 where it does not."""
     UNKEPT = 35
     """Threads of which nothing could be kept, for want of room."""
+    NAMESPACE = 36
+    """The PID namespace whose numbers are meant, as `mb_namespace` finds it, and its level."""
+    NAMESPACE_LEVEL = 37
+    THREAD_PID = 38
+    PID_LEVEL = 39
 
 
 CONTROL_WORDS = len(Control)
@@ -225,5 +230,7 @@ class BpfObject:
     life: LifeMaps | None = None
     globals: tuple[KernelGlobal, ...] = ()
     task_members: bool = False
+    nested: bool = False
+    """Whether processes are numbered as in another PID namespace than the first."""
     messages: tuple[bytes, ...] = ()
     """Messages of errors in kernel handlers, by number."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.codegen.bpf.follow import EXIT, FORK
+from bridge.codegen.bpf.lifecycle import NAMESPACE_FINDER
 from bridge.codegen.bpf.object import CONTROL_WORDS, Attach, Control
 from bridge.errors import HostError
 
@@ -131,6 +132,8 @@ def load(bpf: BpfObject, realtime_offset_ns: int) -> Loaded:
         descriptors = ffi.new("int32_t[]", loaded.maps)
         for program in bpf.programs:
             loaded.programs.append(_load_program(program, descriptors, len(loaded.maps)))
+        if bpf.nested:
+            run(loaded, NAMESPACE_FINDER, 0)
     except BaseException:
         loaded.close()
         raise
@@ -196,7 +199,8 @@ def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
     loaded.set_word(Control.REALTIME_OFFSET, realtime_offset_ns)
     if loaded.object.targets is not None:
         loaded.set_word(Control.FORK_CHILD, _needed(FORK, "child_pid"))
-    if loaded.object.task_members or loaded.object.life is not None:
+    kept = loaded.object.life is not None or loaded.object.nested
+    if loaded.object.task_members or kept:
         _set_task_members(loaded)
     dispatches = any(program.dispatches for program in loaded.object.programs)
     loaded.dispatching = dispatches and BTF.exists()
@@ -209,11 +213,18 @@ def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
 
 
 def _set_task_members(loaded: Loaded) -> None:
-    from bridge.engine.kernel.task import CONTEXT_MEMBERS, LIFE_MEMBERS, member_offsets
+    from bridge.engine.kernel.task import (
+        CONTEXT_MEMBERS,
+        LIFE_MEMBERS,
+        NAMESPACE_MEMBERS,
+        member_offsets,
+    )
 
     members = CONTEXT_MEMBERS
-    if loaded.object.life is not None:
-        members = CONTEXT_MEMBERS | LIFE_MEMBERS
+    if loaded.object.nested:
+        members = members | NAMESPACE_MEMBERS
+    if loaded.object.life is not None or loaded.object.nested:
+        members = members | LIFE_MEMBERS
         loaded.set_word(Control.GROUP_DEAD, _field_offset(EXIT, "group_dead"))
     for word, offset in member_offsets(BTF, members).items():
         loaded.set_word(word, offset)

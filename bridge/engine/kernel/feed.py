@@ -15,6 +15,7 @@ from bridge.artifact import Where
 from bridge.codegen.bpf.generate import generate
 from bridge.codegen.bpf.lifecycle import ARMING
 from bridge.codegen.bpf.object import Control, split_error_word
+from bridge.engine import namespace
 from bridge.engine.base import run_session
 from bridge.engine.kernel import attach
 from bridge.engine.kernel.hold import POLL_NS, Guard
@@ -42,6 +43,7 @@ _U64 = (1 << 64) - 1
 def run_kernel(placed: Placed, session_options: SessionOptions, outside: Outside) -> RunResult:
     """Run a program that has markers."""
     _refuse_unsafe(placed)
+    namespace.check()
     loaded, placed = _load(placed, outside, session_options.realtime_offset_ns)
     try:
         interpret = outside.options.interpret
@@ -61,14 +63,15 @@ def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[Loaded, Pla
 
     A handler that needs more than the kernel gives (512 bytes of stack) runs in user space.
     """
-    ring_bytes = outside.options.ring_bytes
+    ring_bytes, nested = outside.options.ring_bytes, namespace.is_nested()
     try:
-        return attach.load(generate(placed, ring_bytes), offset_ns), placed
+        bpf = generate(placed, ring_bytes, nested=nested)
+        return attach.load(bpf, offset_ns), placed
     except attach.VerifierError:
         if all(placement.where is Where.USER for placement in placed.placements):
             raise
     placed = place(placed.program, record=placed.recorded, kernel=False)
-    return attach.load(generate(placed, ring_bytes), offset_ns), placed
+    return attach.load(generate(placed, ring_bytes, nested=nested), offset_ns), placed
 
 
 def _refuse_unsafe(placed: Placed) -> None:

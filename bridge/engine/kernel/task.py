@@ -42,12 +42,17 @@ LIFE_MEMBERS = {
     Control.FD: (b"fdtable", b"fd"),
 }
 """What hooks on processes read."""
+NAMESPACE_MEMBERS = {
+    Control.THREAD_PID: (b"task_struct", b"thread_pid"),
+    Control.PID_LEVEL: (b"pid", b"level"),
+}
+"""What tells the number of a process in a PID namespace."""
 _COMPAT = {"x86_64": (b"status", 0x2), "aarch64": (b"flags", 1 << 22)}
 """What tells a system call of a 32-bit program: a member of thread_info, and the bit that is
 set (TS_COMPAT in arch/x86/include/asm/thread_info.h, TIF_32BIT in that of arch/arm64)."""
 _REMEDY = (
-    "ppid(), euid(), pgrp() …, process.begin, .end, .syscall … and --trace need a kernel with"
-    " CONFIG_DEBUG_INFO_BTF"
+    "ppid(), euid(), pgrp() …, process.begin, .end, .syscall …, --trace, and all hits in a"
+    " container (a PID namespace) need a kernel with CONFIG_DEBUG_INFO_BTF"
 )
 
 
