@@ -270,7 +270,7 @@ def _target(arguments: argparse.Namespace) -> Target:
 
     if arguments.command:
         return Target.of_child(start(arguments.command))
-    return Target.of_process(arguments.pid) if arguments.pid else Target()
+    return Target.of_number(arguments.pid) if arguments.pid else Target()
 
 
 def _power_of_two(size: int) -> int:

@@ -6,12 +6,14 @@ can be attached by file before the first instruction of the program.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from dataclasses import dataclass
 
 from bridge.command_line import expand
 from bridge.errors import BridgeError
+from bridge.world import DEFAULT_PATH
 
 _NOT_STARTED = 1
 
@@ -94,7 +96,44 @@ def _become(words: list[str], go: int) -> None:
         for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         if os.read(go, 1):
-            os.execvp(words[0], words)  # noqa: S606 - the user's own command
+            _execute(words)
     except OSError as error:
         os.write(2, f"{words[0]}: {error.strerror}\n".encode(errors="surrogateescape"))
     os._exit(_NOT_STARTED)
+
+
+_ELSEWHERE = frozenset({errno.EACCES, errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENODEV})
+"""After these, execvp(3) looks into the next folder."""
+
+
+def _execute(words: list[str]) -> None:
+    """Be a command, as execvp(3): a shell runs a file that is no program (no `#!` in front).
+
+    OSError says why not; that a file may not be executed comes before that there is none.
+    """
+    refused: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    for path in _places(words[0]):
+        try:
+            _replace(path, words)
+        except OSError as error:
+            if error.errno not in _ELSEWHERE:
+                raise
+            refused = error if error.errno == errno.EACCES else refused
+    raise refused
+
+
+def _places(name: str) -> list[str]:
+    if "/" in name:
+        return [name]
+    return [
+        f"{folder or '.'}/{name}" for folder in os.environ.get("PATH", DEFAULT_PATH).split(":")
+    ]
+
+
+def _replace(path: str, words: list[str]) -> None:
+    try:
+        os.execv(path, words)  # noqa: S606 - the user's own command
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        os.execv("/bin/sh", ["/bin/sh", path, *words[1:]])  # noqa: S606 - as well

@@ -50,8 +50,16 @@ class Target:
     _started: str = ""
 
     @classmethod
+    def of_number(cls, pid: int) -> Target:
+        """What has that number, if anything: the session ends without regard to it.
+
+        Source: stap(1), option -x.
+        """
+        return cls(pid)
+
+    @classmethod
     def of_process(cls, pid: int) -> Target:
-        """A process that runs already."""
+        """A process that runs already, whose end is that of the session."""
         started = _start_time(pid)
         if not started:
             raise BridgeError(f"there is no process {pid}")
@@ -66,7 +74,7 @@ class Target:
         """Whether it has ended."""
         if self.child is not None:
             return self.child.ended()
-        return self.pid != 0 and _start_time(self.pid) != self._started
+        return bool(self._started) and _start_time(self.pid) != self._started
 
     def release(self) -> None:
         """Let a command run."""

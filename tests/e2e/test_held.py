@@ -201,6 +201,7 @@ def test_a_target_that_is_killed_while_it_is_held(walker: Path) -> None:
     target, tool = _stopped_in_the_middle(walker)
     target.kill()
     target.communicate()
+    tool.send_signal(signal.SIGINT)
     tool.send_signal(signal.SIGCONT)
     _, messages = tool.communicate(timeout=PATIENCE)
 

@@ -257,7 +257,8 @@ def test_a_process_that_is_the_target(run: Runner, waiting: subprocess.Popen[byt
         probe process.begin { print("begin "); if (execname() == "waiting") system(@1) }
         probe process.thread.begin { print("thread ") }
         probe process.thread.end { print("thread-end ") }
-        probe process.end { printf("%s-end ", execname()) }
+        probe process.end { printf("%s-end ", execname()); if (++ends == 2) exit() }
+        global ends
     """
     go = f"echo > /proc/{waiting.pid}/fd/0"
 

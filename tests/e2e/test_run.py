@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from conftest import Compiler, Runner
 
 pytestmark = pytest.mark.bpf
+
+GONE = 2**22 - 1
+"""The number of no process."""
 
 VICTIM = r"""
 #include <markbridge/marker.h>
@@ -135,15 +139,29 @@ def test_only_the_target_and_its_descendants_count(run: Runner, victim: Path) ->
     assert (done.code, done.out.replace("done\n", "")) == (0, "200\n"), done.err
 
 
-def test_a_process_named_by_x_is_followed_until_it_ends(run: Runner, victim: Path) -> None:
+def test_a_session_goes_on_when_the_process_named_by_x_has_ended(
+    run: Runner, victim: Path
+) -> None:
+    """As in SystemTap: only what the script says ends it."""
     target = subprocess.Popen([victim, "3000", "1000"], stdout=subprocess.DEVNULL)
+    script = """
+        global n, after
+        probe process.mark("hit") { n++ }
+        probe process.end { println("end ", pid() == target()) after = 1 }
+        probe timer.ms(100) { if (after && after++ == 3) exit() }
+        probe end { printf("n=%d after=%d\\n", n, after) }
+    """
+    reaped = Thread(target=target.wait)
+    reaped.start()
     try:
-        done = run("run", "-e", COUNT % victim, "-x", target.pid)
+        done = run("run", "-e", script, "-x", target.pid)
     finally:
-        target.wait()
+        reaped.join()
 
     assert done.code == 0, done.err
-    assert 0 < int(re.search(r"n=(\d+)", done.out)[1]) <= 3000
+    hits = re.fullmatch(r"end 1\nn=(\d+) after=4\n", done.out)
+    assert hits, done.out
+    assert 0 < int(hits[1]) <= 3000
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -260,11 +278,70 @@ def test_a_command_that_does_not_exist(run: Runner, victim: Path) -> None:
     assert "WARNING: Child process exited with status 1" in done.err
 
 
-def test_a_process_that_does_not_exist(run: Runner, victim: Path) -> None:
-    done = run("run", "-e", COUNT % victim, "-x", 2**22 - 1)
+@pytest.mark.parametrize(
+    ("script", "out"),
+    [
+        ("probe begin { println(target()) exit() }", f"{GONE}\n"),
+        ("probe timer.ms(10) { println(target()) exit() }", f"{GONE}\n"),
+        ('probe kernel.trace("sched:sched_switch") { println(target()) exit() }', f"{GONE}\n"),
+        ('probe process.mark("hit") { println("never") }', ""),
+        ("probe process.begin { println(0) }", ""),
+        (f"probe process({GONE}).end {{ println(0) }}", ""),
+    ],
+)
+def test_a_process_that_does_not_exist(run: Runner, script: str, out: str) -> None:
+    """As in SystemTap: -x sets target(); what is probed in a process has to be there."""
+    done = run("run", "-e", script, "-x", GONE)
 
-    assert (done.code, done.out) == (1, "")
-    assert f"there is no process {2**22 - 1}" in done.err
+    assert (done.code, done.out) == (int(not out), out), done.err
+    assert out or f"cannot probe pid {GONE}: No such process" in done.err
+
+
+@pytest.mark.parametrize("path", ["", "PATH"])
+def test_a_command_that_is_a_script_without_a_first_line_for_it(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """As execvp(3), which SystemTap uses: /bin/sh runs it. The first event is of who waits."""
+    command = tmp_path / "command"
+    command.write_text("echo $1 $0\n")
+    command.chmod(0o755)
+    if path:
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    script = """
+        probe begin { println("b") }
+        probe process.begin { println("begin ", execname() == "sh", pid() == target()) }
+        probe process.end { println("end ", execname(), pid() == target()) }
+    """
+
+    done = run("run", "-e", script, "-c", f"{'command' if path else command} 'a b'")
+
+    lines = ["b", "begin 01", "end sh1", "begin 11", f"a b {command}", "end sh1"]
+    assert (done.code, sorted(done.out.splitlines())) == (0, sorted(lines)), done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "message"),
+    [
+        ("echo", 0o644, "Permission denied"),
+        ("#!/nonexistent/shell\n", 0o755, "No such file or directory"),
+        (None, 0, "No such file or directory"),
+    ],
+)
+def test_a_command_that_cannot_be_executed(
+    run: Runner, tmp_path: Path, text: str | None, mode: int, message: str
+) -> None:
+    command = tmp_path / "command"
+    if text is not None:
+        command.write_text(text)
+        command.chmod(mode)
+
+    done = run(
+        "run", "-e", 'probe begin { println("b") } probe end { println("e") }', "-c", command
+    )
+
+    assert (done.code, done.out) == (1, "b\ne\n")
+    assert f"{command}: {message}\n" in done.err
+    assert "WARNING: Child process exited with status 1" in done.err
 
 
 @pytest.mark.tools
