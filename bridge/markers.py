@@ -32,6 +32,8 @@ class Kind(Enum):
     PROCESS = "process"
     """Processes and threads begin, end, and make system calls."""
     SAMPLE = "sample"
+    KERNEL_FUNCTION = "kernel-function"
+    KERNEL_RETURN = "kernel-function-return"
     RECORDED = "recorded"
 
 
@@ -68,7 +70,7 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """`size` bytes of user memory at base + index * scale + displacement;
+    """`size` bytes of user (or kernel) memory at base + index * scale + displacement;
 
     a register may be missing (None).
     """
@@ -79,6 +81,7 @@ class Memory:
     displacement: int
     size: int
     signed: bool
+    space: str = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,8 @@ class RecordedField:
 class RawArgument:
     """Argument number `index` of a kernel tracepoint, as a raw tracepoint program gets it.
 
-    The word is sign- or zero-extended from `size` bytes.
+    The word is sign- or zero-extended from `size` bytes. Of a function of the kernel it is
+    what a trampoline (fentry, fexit) passes on; its result has the index -1.
     """
 
     index: int
@@ -161,7 +165,10 @@ class Variable:
     operands: tuple[Operand, ...]
     ctype: str = ""
     raw: RawArgument | None = None
-    """For a tracepoint field that a raw tracepoint program can also read, where it is there."""
+    """For a tracepoint field that a raw tracepoint program can also read, where it is there.
+
+    For a variable of a function of the kernel, where a trampoline has it.
+    """
     field: Field | None = None
     """For a tracepoint argument: the field of its name, for handlers that read other fields."""
 
@@ -380,6 +387,22 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class KernelPlace:
+    """Where a function of the kernel is probed.
+
+    `symbol` is the name in kallsyms, `module` "" for the kernel itself, `address` 0 where it is
+    hidden from us, `offset` how far behind the function's entry. `trampoline` is the number of
+    the function in BTF, where a trampoline can be put there (0: only a kprobe can).
+    """
+
+    symbol: str
+    module: str = ""
+    address: int = 0
+    offset: int = 0
+    trampoline: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """A counter of perf_event_open(2), and after how many counts it hits.
 
@@ -417,6 +440,8 @@ class Marker:
     """What a sample counts."""
     hidden: tuple[Variable, ...] = ()
     """What values are computed from and nobody sees: registers, where the file is loaded."""
+    kernel: KernelPlace | None = None
+    """Where a function of the kernel is."""
 
     @property
     def readable(self) -> tuple[Variable, ...]:
@@ -516,6 +541,8 @@ class Expansion:
     """Why it may have more variables than are known here."""
     members_list: bool = field(default=False, compare=False)
     """Whether `$$parms` and so on are asked of `members`, too."""
+    notes: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    """Warnings about how the point was expanded; the first of its expansions has them."""
 
     @property
     def own_name(self) -> str:

@@ -36,6 +36,10 @@ PARAMETER_FAST = Fast("<II")
 ARRAY = Struct("type" / Int32ul, "index_type" / Int32ul, "nelems" / Int32ul)
 ARRAY_FAST = Fast("<III")
 
+ENUM_FAST, SIGNED_ENUM_FAST = Fast("<II"), Fast("<Ii")
+ENUM64_FAST, SIGNED_ENUM64_FAST = Fast("<III"), Fast("<IIi")
+"""A constant: name and value; of 64 bits the low half, then the high one."""
+
 WORD_FAST = Fast("<I")
 """The extra word of an integer: encoding in bits 24..27, bit offset in 16..23, bits in 0..7."""
 

@@ -19,6 +19,7 @@ from bridge.probes.types import Member, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from struct import Struct
 
 
 class Kind(IntEnum):
@@ -93,6 +94,12 @@ class Btf:
         self._strings_end = self._strings_at + header.str_len
         if max(self._types_end, self._strings_end) > len(data):
             raise BtfError("not BTF: the header describes more bytes than there are")
+
+    def section(self, which: str) -> bytes:
+        """The bytes of the types ("type") or of the strings ("string")."""
+        if which == "type":
+            return self._data[self._types_at : self._types_end]
+        return self._data[self._strings_at : self._strings_end]
 
     @property
     def _offsets(self) -> list[int]:
@@ -284,7 +291,55 @@ class Btf:
             return None
         return self.parameters(self.record(function).size_or_type)[1:]
 
+    def enumerator(self, name: str) -> int | None:
+        """The value of an enumeration's constant."""
+        wanted = self._name_offset(name)
+        if wanted is None:
+            return None
+        unpack = layout.TYPE_FAST.unpack_from
+        for at in self._offsets[1:]:
+            _, info, _ = unpack(self._data, at)
+            form = _ENUMERATORS.get(info >> 24 & 31)
+            if form is not None:
+                value = self._enumerated(at + 12, info & 0xFFFF, form[info >> 31], wanted)
+                if value is not None:
+                    return value
+        return None
 
+    def _enumerated(self, at: int, count: int, form: Struct, wanted: int) -> int | None:
+        """The value of a constant among those that begin at a byte."""
+        for offset, low, *high in form.iter_unpack(self._data[at : at + form.size * count]):
+            if offset == wanted:
+                return int(low | high[0] << 32) if high else int(low)
+        return None
+
+
+def merged(base: bytes, split: bytes) -> bytes:
+    """The types of the kernel and of a module as one image.
+
+    Those of a module (/sys/kernel/btf/MODULE) go on counting where the kernel's end, in types
+    and in strings.
+    """
+    first, second = Btf(base), Btf(split)
+    parts = [first.section("type"), second.section("type")]
+    strings = [first.section("string"), second.section("string")]
+    header = {
+        "version": 1,
+        "flags": 0,
+        "hdr_len": layout.HEADER.sizeof(),
+        "type_off": 0,
+        "type_len": sum(map(len, parts)),
+        "str_off": sum(map(len, parts)),
+        "str_len": sum(map(len, strings)),
+    }
+    return bytes(layout.HEADER.build(header) + b"".join(parts + strings))
+
+
+_ENUMERATORS = {
+    Kind.ENUM.value: (layout.ENUM_FAST, layout.SIGNED_ENUM_FAST),
+    Kind.ENUM64.value: (layout.ENUM64_FAST, layout.SIGNED_ENUM64_FAST),
+}
+"""The layout of constants by kind: unsigned ones, signed ones."""
 _SIZED = {Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.FLOAT}
 _SCALARS = {Kind.INT, Kind.ENUM, Kind.ENUM64, Kind.PTR}
 _SHAPES = {

@@ -37,7 +37,7 @@ class LiveTargets:
         if wrong is not None:
             return wrong
         match parts[0].name:
-            case "process" | "kernel" | "perf":
+            case "process" | "kernel" | "module" | "kprobe" | "perf":
                 return self._markers().expand(parts)
             case "timer":
                 found = sessions.expand_timer(parts, self._world.user_hz)

@@ -36,6 +36,33 @@ _PLACES = (
     "statement S/nearest",
 )
 
+_RETURNS = ("/return", "/return/maxactive N")
+_KERNEL_PLACES = (
+    *(
+        f"function {argument}{suffix}"
+        for argument in "SN"
+        for suffix in ("", "/call", "/exported", *_RETURNS)
+    ),
+    *(
+        f"function S/{suffix}"
+        for suffix in (
+            "inline",
+            "label S",
+            "callee S",
+            "callee S/call",
+            "callee S/return",
+            "callees",
+            "callees N",
+        )
+    ),
+    *(f"statement {argument}{suffix}" for argument in "SN" for suffix in ("", "/nearest")),
+)
+_KPROBES = tuple(
+    f"{owner}function S{suffix}"
+    for owner in ("", "module S/")
+    for suffix in ("", "/call", *_RETURNS)
+)
+
 EVENTS = ("begin", "end", "thread/begin", "thread/end", "syscall", "syscall/return")
 
 SHAPES = frozenset(
@@ -49,21 +76,22 @@ SHAPES = frozenset(
         *(f"{process}/library S/{place}" for process in _PROCESSES for place in _PLACES),
         *(f"{process}/{event}" for process in _PROCESSES for event in EVENTS),
         "kernel/trace S",
+        *(f"{owner}/{place}" for owner in ("kernel", "module S") for place in _KERNEL_PLACES),
+        "kernel/statement N/absolute",
+        *(f"kprobe/{place}" for place in _KPROBES),
+        "kprobe/statement N/absolute",
         *(f"perf/type N/config N{rate}" for rate in ("", "/sample N", "/hz N")),
     }
 )
 
 # What SystemTap has and we do not (yet): named, so that the message says so.
 UNSUPPORTED = {
-    "kernel": ("data", "function", "mark", "statement"),
-    "module": (),
+    "kernel": ("data", "mark"),
     "process": ("insn", "plt"),
     "perf": ("counter", "process"),
     "timer": ("profile",),
     "": (
         "java",
-        "kprobe",
-        "module",
         "netfilter",
         "oracle",
         "procfs",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Sink
@@ -33,7 +33,7 @@ from bridge.probes import (
 from bridge.probes import (
     session_probes as sessions,
 )
-from bridge.probes.btf import Btf, BtfError
+from bridge.probes.btf import Btf, BtfError, merged
 from bridge.probes.elf import open_elf
 from bridge.probes.functions import function_marker
 from bridge.probes.members import TracepointMembers, kernel_structure, raw_variables
@@ -53,10 +53,12 @@ if TYPE_CHECKING:
     from bridge.probes.dwarf.image import Image
     from bridge.probes.dwarf.probes import Probe
     from bridge.probes.elf import ElfFile
+    from bridge.probes.kernel.functions import KernelFunctions
     from bridge.probes.sdt import Note
     from bridge.world import World
 
-VMLINUX_BTF = "/sys/kernel/btf/vmlinux"
+BTF_FOLDER = "/sys/kernel/btf"
+VMLINUX_BTF = f"{BTF_FOLDER}/vmlinux"
 NO_TARGET = "unspecified process probe is invalid without a -c COMMAND or -x PID"
 
 
@@ -92,6 +94,7 @@ class Binder:
         self._files: dict[str, tuple[ElfFile | None, tuple[Diagnostic, ...]]] = {}
         self._notes: dict[str, list[Note]] = {}
         self._btf: list[Btf | None] = []
+        self._of_modules: dict[str, Btf | None] = {}
         self._images: dict[str, tuple[Image | None, tuple[Diagnostic, ...]]] = {}
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
@@ -112,10 +115,29 @@ class Binder:
                 return sample if isinstance(sample, NoMatch) else (sample,)
             case "process":
                 return self._expand_process(parts)
-            case "kernel":
+            case "kernel" if parts[1].name == "trace":
                 return self._expand_trace(_text(parts[1]))
+            case "kernel" | "module" | "kprobe":
+                return self._kernel_functions.expand(parts)
             case _:
                 return (sessions.expand_session(parts),)
+
+    # --- functions of the kernel ---
+
+    @cached_property
+    def _kernel_functions(self) -> KernelFunctions:
+        from bridge.probes.kernel.functions import KernelFunctions
+        from bridge.probes.kernel.symbols import Symbols
+
+        return KernelFunctions(self._world, Symbols(self._world), self._module_types)
+
+    def _module_types(self, module: str) -> Btf | None:
+        """The types of the kernel and of a module ("": of the kernel alone)."""
+        if not module:
+            return self._kernel_types()
+        if module not in self._of_modules:
+            self._of_modules[module] = self._read_types(module)
+        return self._of_modules[module]
 
     # --- kernel.trace ---
 
@@ -151,9 +173,12 @@ class Binder:
             self._btf.append(self._read_types())
         return self._btf[0]
 
-    def _read_types(self) -> Btf | None:
+    def _read_types(self, module: str = "") -> Btf | None:
         try:
-            types = Btf(self._world.read_file(VMLINUX_BTF))
+            data = self._world.read_file(VMLINUX_BTF)
+            if module:
+                data = merged(data, self._world.read_file(f"{BTF_FOLDER}/{module}"))
+            types = Btf(data)
             types.tracepoint("")  # reads all records once, so what is wrong is seen here
         except (OSError, BtfError):
             return None
@@ -170,6 +195,9 @@ class Binder:
                     f"type definition '{name}' not found in 'kernel': it has no BTF"
                 )
             return kernel_structure(types, name)
+        types = self._types_of_module(module)
+        if types is not None:
+            return kernel_structure(types, name)
         for path in programs.program_paths(module, self._world):
             elf, _ = self._open(path)
             image = self._image(path, elf, []) if elf is not None else None
@@ -178,6 +206,13 @@ class Binder:
 
                 return image_structure(image, name)
         return NoAccess(f"type definition '{name}' not found in '{module}'")
+
+    def _types_of_module(self, module: str) -> Btf | None:
+        """The types of a module that a cast names; None where it names none that is loaded."""
+        name = module.replace("-", "_")
+        if not name or "/" in name or not self._world.exists(f"{BTF_FOLDER}/{name}"):
+            return None
+        return self._module_types(name)
 
     # --- process ---
 

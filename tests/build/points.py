@@ -6,7 +6,9 @@ import re
 
 from bridge.markers import PointPart
 
-_PART = re.compile(r'(?P<name>[\w*]+)(?:\((?:"(?P<text>[^"]*)"|(?P<number>-?\d+))\))?(?:\.|$)')
+_PART = re.compile(
+    r'(?P<name>[\w*]+)(?:\((?:"(?P<text>[^"]*)"|(?P<number>0x[0-9a-f]+|-?\d+))\))?(?:\.|$)'
+)
 
 
 def parts(point: str) -> list[PointPart]:
@@ -16,6 +18,6 @@ def parts(point: str) -> list[PointPart]:
         match = _PART.match(point, at)
         assert match is not None, point[at:]
         number, text = match["number"], match["text"]
-        found.append(PointPart(match["name"], text if number is None else int(number)))
+        found.append(PointPart(match["name"], text if number is None else int(number, 0)))
         at = match.end()
     return found

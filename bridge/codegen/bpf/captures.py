@@ -101,6 +101,8 @@ class Place:
     task: str = ""
     interrupted: bool = False
     nested: bool = False
+    trampoline: bool = False
+    """Whether arguments come from the trampoline of a function of the kernel."""
 
 
 class Captures:
@@ -129,23 +131,28 @@ class Captures:
         if self._place.interrupted:
             self._load_register(_MODES[self._place.machine][0], lines)
         for name, operand in self._operands.items():
-            match operand:
-                case Register(name=register):
-                    self._load_register(register, lines)
-                case Memory(base=base, index=index):
-                    for register in filter(None, (base, index)):
-                        self._load_register(register, lines)
-                case LoadBias(returns=False):
-                    self._load_register(self._pointer, lines)
-                case SavedRegister():
-                    self._load("arg0", 0, "i64", lines)
-                case RawArgument(index=number):
-                    self._load(f"arg{number}", 8 * number, "i64", lines)
-                case Field(offset=offset, size=size, array="") if _direct(operand):
-                    self._load(f"field {name}", offset, f"i{size * 8}", lines)
-                case _:
-                    pass
+            self._enter(name, operand, lines)
         return lines
+
+    def _enter(self, name: str, operand: Operand, lines: list[str]) -> None:
+        match operand:
+            case Register(name=register):
+                self._load_register(register, lines)
+            case Memory(base=base, index=index):
+                for register in filter(None, (base, index)):
+                    self._load_register(register, lines)
+            case LoadBias(returns=False):
+                self._load_register(self._pointer, lines)
+            case SavedRegister():
+                self._load("arg0", 0, "i64", lines)
+            case RawArgument(index=number) if self._place.trampoline:
+                self._ask(number, lines)
+            case RawArgument(index=number):
+                self._load(f"arg{number}", 8 * number, "i64", lines)
+            case Field(offset=offset, size=size, array="") if _direct(operand):
+                self._load(f"field {name}", offset, f"i{size * 8}", lines)
+            case _:
+                pass
 
     def _load_register(self, register: str, lines: list[str]) -> None:
         if register not in self._offsets:
@@ -158,6 +165,23 @@ class Captures:
         pointer, value = f"%p{len(self._registers)}", f"%v{len(self._registers)}"
         lines.append(f"  {pointer} = getelementptr i8, ptr %ctx, i64 {offset}")
         lines.append(f"  {value} = load volatile {type_}, ptr {pointer}")
+        self._registers[key] = value
+
+    def _ask(self, number: int, lines: list[str]) -> None:
+        """An argument of the function, or its result (-1), as a number.
+
+        The verifier would take one loaded from the context for a pointer that it knows.
+        """
+        key = f"arg{number}"
+        if key in self._registers:
+            return
+        slot, value = f"%p{len(self._registers)}", f"%v{len(self._registers)}"
+        helper, which = (t.FUNC_RESULT, "") if number < 0 else (t.FUNC_ARG, f"i32 {number}, ")
+        lines += (
+            f"  {slot} = alloca i64, align 8",
+            f"  call i64 inttoptr (i64 {helper} to ptr)(ptr %ctx, {which}ptr {slot})",
+            f"  {value} = load i64, ptr {slot}, align 8",
+        )
         self._registers[key] = value
 
     # --- values -------------------------------------------------------------------------------
@@ -240,7 +264,8 @@ class Captures:
             address = text.value(f"add i64 {scaled}, {address}")
         if operand.base is not None:
             address = text.value(f"add i64 {self._registers[operand.base]}, {address}")
-        value, status = self._read(t.READ_USER, address, operand.size, operand.signed)
+        helper = t.READ_USER if operand.space == "user" else t.READ_KERNEL
+        value, status = self._read(helper, address, operand.size, operand.signed)
         self._count_unreadable(status)
         return value
 

@@ -48,7 +48,8 @@ from bridge.codegen.bpf.syscalls import Dispatchers
 from bridge.codegen.bpf.text import Text
 from bridge.errors import BridgeError
 from bridge.ir.program import variables
-from bridge.markers import Kind, RawArgument, is_argument_only
+from bridge.markers import Constant, Kind, RawArgument, is_argument_only
+from bridge.script.builtins import KERNEL_STACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +69,12 @@ class _Group:
     sites: tuple[Site, ...]
     operands: dict[str, Operand]
     moment: life.Moment | None = None
+    trampoline: bool = False
+
+
+KERNEL_FUNCTIONS = frozenset({Kind.KERNEL_FUNCTION, Kind.KERNEL_RETURN})
+EVERYWHERE = -1
+"""Among the hooks that do without trampolines: all of them do."""
 
 
 @dataclass(slots=True)
@@ -90,9 +97,16 @@ class _Plan:
         return len(self.maps) - 1
 
 
-def generate(placed: Placed, ring_bytes: int, *, nested: bool = False) -> BpfObject:
+def generate(
+    placed: Placed,
+    ring_bytes: int,
+    kprobes: frozenset[int] = frozenset(),
+    *,
+    nested: bool = False,
+) -> BpfObject:
     """Compile everything that runs in the kernel. `ring_bytes` is a power of two.
 
+    The hooks in `kprobes` are put on kprobes even if their functions could have trampolines.
     `nested`: processes have the numbers of the PID namespace of the session, which is not the
     first one.
     """
@@ -103,7 +117,7 @@ def generate(placed: Placed, ring_bytes: int, *, nested: bool = False) -> BpfObj
     ranked: list[tuple[tuple[object, ...], BpfProgram]] = []
     dispatchers = Dispatchers(plan.add)
     for hook in placed.hooks:
-        for number, group in enumerate(_groups(placed, hook)):
+        for number, group in enumerate(_groups(placed, hook, kprobes)):
             program = dispatchers.placed(_program(hook, number, group), hook.attachment.marker)
             if program.sites and _may_sleep(placed, hook, globals_):
                 program = replace(program, sleepable=True)
@@ -223,7 +237,7 @@ def _may_sleep(placed: Placed, hook: Hook, globals_: GlobalMaps) -> bool:
     return reads_user_memory(_captures(placed, hook))
 
 
-def _groups(placed: Placed, hook: Hook) -> Iterator[_Group]:
+def _groups(placed: Placed, hook: Hook, kprobes: frozenset[int]) -> Iterator[_Group]:
     marker = hook.attachment.marker
     wanted = variables(_captures(placed, hook))
     used = [variable for variable in marker.readable if variable.name in wanted]
@@ -232,6 +246,9 @@ def _groups(placed: Placed, hook: Hook) -> Iterator[_Group]:
         for moment in life.moments(hook.attachment):
             hidden = life.hidden_operands(moment, marker.machine)
             yield _Group((), plain | hidden, moment)
+        return
+    if marker.kind in KERNEL_FUNCTIONS:
+        yield _kernel_group(placed, hook, used, kprobes)
         return
     if not marker.sites:
         yield _Group((), _tracepoint_operands(f"{marker.provider}:{marker.name}", used))
@@ -243,6 +260,26 @@ def _groups(placed: Placed, hook: Hook) -> Iterator[_Group]:
     for (_, operands), sites in groups.items():
         names = [variable.name for variable in used]
         yield _Group(tuple(sites), dict(zip(names, operands, strict=True)))
+
+
+def _kernel_group(
+    placed: Placed, hook: Hook, used: list[Variable], kprobes: frozenset[int]
+) -> _Group:
+    """A function of the kernel: behind a trampoline, unless something needs the registers."""
+    place = hook.attachment.marker.kernel
+    assert place is not None
+    by_kprobe = (
+        not place.trampoline
+        or place.offset
+        or hook.id in kprobes
+        or EVERYWHERE in kprobes
+        or any(v.raw is None and not isinstance(v.operand(0), Constant) for v in used)
+        or KERNEL_STACK in contexts(_captures(placed, hook))
+    )
+    if by_kprobe:
+        return _Group((), {v.name: v.operand(0) for v in used})
+    operands = {v.name: v.operand(0) if v.raw is None else v.raw for v in used}
+    return _Group((), operands, trampoline=True)
 
 
 def _tracepoint_operands(name: str, used: list[Variable]) -> dict[str, Operand]:
@@ -281,11 +318,22 @@ def _program(hook: Hook, number: int, group: _Group) -> BpfProgram:
             )
         case Kind.SAMPLE:
             return BpfProgram(name, hook.id, Attach.SAMPLE, b"", sampling=marker.sampling)
+        case Kind.KERNEL_FUNCTION | Kind.KERNEL_RETURN:
+            attach = _KERNEL_ATTACH[marker.kind, group.trampoline]
+            return BpfProgram(name, hook.id, attach, b"", kernel=marker.kernel)
         case Kind.FUNCTION_RETURN:
             attach = Attach.UPROBE_RETURN
         case _:
             attach = Attach.UPROBE
     return BpfProgram(name, hook.id, attach, b"", sites=group.sites, pid=hook.attachment.pid)
+
+
+_KERNEL_ATTACH = {
+    (Kind.KERNEL_FUNCTION, False): Attach.KPROBE,
+    (Kind.KERNEL_RETURN, False): Attach.KPROBE_RETURN,
+    (Kind.KERNEL_FUNCTION, True): Attach.FENTRY,
+    (Kind.KERNEL_RETURN, True): Attach.FEXIT,
+}
 
 
 def _program_text(
@@ -302,6 +350,7 @@ def _program_text(
         task=life.CHILD if life.CHILD in group.operands else "",
         interrupted=program.attach is Attach.SAMPLE,
         nested=plan.nested,
+        trampoline=group.trampoline,
     )
     captures = Captures(text, place, control)
     _require_armed(text, control)

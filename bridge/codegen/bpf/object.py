@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bridge.ir.program import Global
-    from bridge.markers import Sampling, Site
+    from bridge.markers import KernelPlace, Sampling, Site
 
 
 class MapType(IntEnum):
@@ -58,6 +58,10 @@ class Attach(Enum):
     NOWHERE = "nowhere"
     """User space runs it itself."""
     SAMPLE = "sample"
+    KPROBE = "kprobe"
+    KPROBE_RETURN = "kprobe-return"
+    FENTRY = "fentry"
+    FEXIT = "fexit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ class BpfProgram:
     slot: tuple[int, int] | None = None
     dispatches: bool = False
     """Whether it is one that goes on with those in slots."""
+    kernel: KernelPlace | None = None
+    """The function of the kernel that it is attached to."""
 
 
 @unique

@@ -17,6 +17,7 @@ from bridge._native import ffi, lib
 from bridge.codegen.bpf.follow import EXIT, FORK
 from bridge.codegen.bpf.lifecycle import NAMESPACE_FINDER
 from bridge.codegen.bpf.object import CONTROL_WORDS, Attach, Control
+from bridge.engine.kernel import functions
 from bridge.errors import HostError
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ PROGRAM_TYPES = {
     Attach.RAW_TRACEPOINT: (17, 0),
     Attach.NOWHERE: (17, 0),
     Attach.SAMPLE: (7, 0),
+    Attach.KPROBE: (2, 0),
+    Attach.KPROBE_RETURN: (2, 0),
 }
 """Program type and expected attach type (BPF_TRACE_UPROBE_MULTI) of each way to attach."""
 
@@ -121,7 +124,7 @@ def _close_together(links: list[int]) -> None:
 
 
 def load(bpf: BpfObject, realtime_offset_ns: int) -> Loaded:
-    """Create maps and load programs; nothing is attached yet."""
+    """Create maps and load programs; what is attached already does nothing so far."""
     loaded = Loaded(bpf)
     _allow_files(len(bpf.maps) + 2 * len(bpf.programs) + SPARE_FILES)
     try:
@@ -134,6 +137,7 @@ def load(bpf: BpfObject, realtime_offset_ns: int) -> Loaded:
             loaded.programs.append(_load_program(program, descriptors, len(loaded.maps)))
         if bpf.nested:
             run(loaded, NAMESPACE_FINDER, 0)
+        _attach_trampolines(loaded)
     except BaseException:
         loaded.close()
         raise
@@ -236,6 +240,8 @@ def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # 
     relocated = lib.mb_bpf_relocate(code, size, descriptors, count)
     if relocated < 0:
         raise host_error("place maps in a BPF program", relocated)
+    if program.attach in functions.TRAMPOLINES:
+        return functions.load(program, bytes(ffi.buffer(code, size)))
     kind, attach = PROGRAM_TYPES[program.attach]
     flags = SLEEPABLE if program.sleepable else 0
     name = program.name.encode()[:15]
@@ -276,6 +282,8 @@ def attach(loaded: Loaded) -> None:
                     lib.mb_bpf_attach_tracepoint(descriptor, number),
                     f"attach to the tracepoint `{program.tracepoint}`",
                 )
+            case Attach.KPROBE | Attach.KPROBE_RETURN:
+                loaded.links.append(functions.attach(program, descriptor))
             case Attach.SAMPLE:
                 _attach_sample(loaded, program, descriptor)
             case Attach.RAW_TRACEPOINT:
@@ -284,8 +292,15 @@ def attach(loaded: Loaded) -> None:
                     lib.mb_bpf_attach_raw(descriptor, program.tracepoint.encode()),
                     f"attach to the tracepoint `{program.tracepoint}`",
                 )
-            case Attach.NOWHERE:
+            case Attach.NOWHERE | Attach.FENTRY | Attach.FEXIT:
                 pass
+
+
+def _attach_trampolines(loaded: Loaded) -> None:
+    """Attach what goes on trampolines now, while those that are refused can have kprobes."""
+    for program, descriptor in zip(loaded.object.programs, loaded.programs, strict=True):
+        if program.attach in functions.TRAMPOLINES:
+            loaded.links.append(functions.attach(program, descriptor))
 
 
 def run(loaded: Loaded, name: str, argument: int) -> None:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.artifact import Where
-from bridge.codegen.bpf.generate import generate
+from bridge.codegen.bpf.generate import EVERYWHERE, generate
 from bridge.codegen.bpf.lifecycle import ARMING
 from bridge.codegen.bpf.object import Control, split_error_word
 from bridge.engine import namespace
 from bridge.engine.base import run_session
 from bridge.engine.kernel import attach
+from bridge.engine.kernel.functions import TrampolineError
 from bridge.engine.kernel.hold import POLL_NS, Guard
 from bridge.engine.kernel.map_sync import Drain
 from bridge.engine.kernel.processes import Processes
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from bridge.engine.live import Outside
     from bridge.engine.trace.record import Recorder
 
+MANY_REFUSED = 3
+"""After so many refused trampolines none is tried any more."""
 RECORDS_PER_TURN = 200_000
 FLUSH_NS = 1_000_000_000
 _U64 = (1 << 64) - 1
@@ -63,15 +66,27 @@ def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[Loaded, Pla
 
     A handler that needs more than the kernel gives (512 bytes of stack) runs in user space.
     """
-    ring_bytes, nested = outside.options.ring_bytes, namespace.is_nested()
+    ring_bytes = outside.options.ring_bytes
     try:
-        bpf = generate(placed, ring_bytes, nested=nested)
-        return attach.load(bpf, offset_ns), placed
+        return _load_programs(placed, ring_bytes, offset_ns), placed
     except attach.VerifierError:
         if all(placement.where is Where.USER for placement in placed.placements):
             raise
     placed = place(placed.program, record=placed.recorded, kernel=False)
-    return attach.load(generate(placed, ring_bytes, nested=nested), offset_ns), placed
+    return _load_programs(placed, ring_bytes, offset_ns), placed
+
+
+def _load_programs(placed: Placed, ring_bytes: int, offset_ns: int) -> Loaded:
+    """Load them; where the kernel refuses a trampoline on one of its functions, by kprobe."""
+    kprobes: frozenset[int] = frozenset()
+    nested = namespace.is_nested()
+    while True:
+        try:
+            bpf = generate(placed, ring_bytes, kprobes, nested=nested)
+            return attach.load(bpf, offset_ns)
+        except TrampolineError as refused:
+            many = refused.everywhere or len(kprobes) == MANY_REFUSED
+            kprobes |= {EVERYWHERE if many else refused.hook}
 
 
 def _refuse_unsafe(placed: Placed) -> None:

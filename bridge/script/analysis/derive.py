@@ -315,6 +315,8 @@ class Deriver:
             raise _Unresolved((self._mismatch(point, places), *places.reasons))
         each = _PER_PLACE + sum(map(self._size, handler.bodies))
         self._spend(point, each * len(places))
+        for note in (n for place in places for n in place.notes):
+            self._sink.report(replace(note, span=point.token))
         return [self._place(point, handler, place) for place in places]
 
     def _place(self, point: ast.ProbePoint, handler: _Handler, place: Expansion) -> Derived:

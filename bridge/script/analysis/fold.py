@@ -15,6 +15,7 @@ from bridge.markers import (
     REGISTER,
     RESULT_REGISTERS,
     Enumerator,
+    Kind,
     MarkerAttachment,
     Never,
     NoAccess,
@@ -190,6 +191,8 @@ class Folder(Constants):
         match self._expansion.attachment:
             case MarkerAttachment(marker=marker) if marker.sites:
                 return self._register(node, RESULT_REGISTERS[marker.machine], (64, True))
+            case MarkerAttachment(marker=marker) if marker.kind is Kind.KERNEL_RETURN:
+                return self._register(node, "result", (64, True))
             case _:
                 return node
 

@@ -1,0 +1,121 @@
+"""Programs on functions of the kernel: loaded behind trampolines, or attached to kprobes.
+
+One rule: what the kernel refuses becomes a `HostError` that names the function; where only a
+trampoline is refused, a `TrampolineError` tells which hook has to do with a kprobe.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge._native import ffi, lib
+from bridge.codegen.bpf.object import Attach
+from bridge.errors import HostError
+
+if TYPE_CHECKING:
+    from bridge.codegen.bpf.object import BpfProgram
+
+PMU = Path("/sys/bus/event_source/devices/kprobe")
+"""How perf_event_open(2) makes kprobes: its type, and the bit that means a return."""
+TRAMPOLINES = frozenset({Attach.FENTRY, Attach.FEXIT})
+KPROBES = frozenset({Attach.KPROBE, Attach.KPROBE_RETURN})
+LOG_BYTES = 1 << 20
+_NONE = (
+    "this kernel can attach to no function of the kernel: it has no kprobes"
+    " (CONFIG_KPROBE_EVENTS) and refuses fentry. Boot one that has them, as distributions'"
+    " kernels do; tracepoints (kernel.trace) and system calls (syscall.*) work here"
+)
+_REASONS = {
+    -errno.ENOENT: "there is no such function any more",
+    -errno.EADDRNOTAVAIL: "several functions have the name, and their addresses are hidden"
+    " (kernel.kptr_restrict)",
+    -errno.EINVAL: "the kernel does not let it be probed",
+    -errno.EILSEQ: "the address is not the beginning of an instruction",
+    -errno.EOPNOTSUPP: "the kernel does not let it be probed",
+    -errno.EBUSY: "another tracer has it",
+}
+
+
+class TrampolineError(Exception):
+    """The kernel refuses a trampoline that a hook wants, or any (`everywhere`)."""
+
+    def __init__(self, hook: int, *, everywhere: bool) -> None:
+        super().__init__(hook)
+        self.hook = hook
+        self.everywhere = everywhere
+
+
+def has_kprobes() -> bool:
+    """Whether perf_event_open(2) can make kprobes."""
+    return (PMU / "type").exists()
+
+
+def load(program: BpfProgram, code: bytes) -> int:
+    """Load a program for a trampoline; a file descriptor."""
+    assert program.kernel is not None
+    place = ffi.new("struct mb_trampoline *")
+    place.function = program.kernel.trampoline
+    place.at_return = program.attach is Attach.FEXIT
+    place.types = _types_of(program, program.kernel.module)
+    name = program.name.encode()[:15]
+    try:
+        loaded: int = lib.mb_bpf_trampoline_load(place, name, code, len(code), ffi.NULL, 0)
+        if loaded < 0:
+            raise TrampolineError(program.hook, everywhere=loaded == -errno.EPERM)
+        return loaded
+    finally:
+        if place.types:
+            os.close(place.types)
+
+
+def _types_of(program: BpfProgram, module: str) -> int:
+    if not module:
+        return 0
+    types: int = lib.mb_bpf_module_types(module.encode())
+    if types < 0:
+        raise TrampolineError(program.hook, everywhere=False)
+    return types
+
+
+def attach(program: BpfProgram, descriptor: int) -> int:
+    """Attach a loaded program; the link's file descriptor."""
+    if program.attach in TRAMPOLINES:
+        link: int = lib.mb_bpf_attach_trampoline(descriptor)
+        if link < 0:
+            raise TrampolineError(program.hook, everywhere=False)
+        return link
+    return _attach_kprobe(program, descriptor)
+
+
+def _attach_kprobe(program: BpfProgram, descriptor: int) -> int:
+    place = program.kernel
+    assert place is not None
+    if not has_kprobes():
+        raise HostError(f"cannot probe the kernel's function `{place.symbol}`", _NONE)
+    probe = ffi.new("struct mb_kprobe *")
+    symbol = ffi.new("char[]", place.symbol.encode())
+    probe.symbol, probe.address, probe.offset = symbol, place.address, place.offset
+    probe.type = int((PMU / "type").read_text())
+    probe.at_return = program.attach is Attach.KPROBE_RETURN
+    probe.return_bit = _return_bit()
+    link: int = lib.mb_bpf_attach_kprobe(descriptor, probe)
+    if link < 0:
+        raise _refused(place.symbol, link)
+    return link
+
+
+def _return_bit() -> int:
+    """The bit of `config` that means a return: `config:0`."""
+    return int((PMU / "format" / "retprobe").read_text().rpartition(":")[2])
+
+
+def _refused(symbol: str, code: int) -> HostError:
+    doing = f"cannot probe the kernel's function `{symbol}`: {os.strerror(-code)}"
+    if code in (-errno.EPERM, -errno.EACCES):
+        return HostError(
+            doing, "run markbridge as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN"
+        )
+    return HostError(doing, _REASONS.get(code, ""))

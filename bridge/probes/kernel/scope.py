@@ -1,0 +1,241 @@
+"""What can be named at a function of the kernel: `markers.Scope` from BTF.
+
+Its parameters where it is entered, its result where it returns; types and constants; globals as
+far as BTF has them. One rule: what BTF does not tell (locals, types of most globals) is a
+`NoAccess` that says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bridge.markers import (
+    Constant,
+    Enumerator,
+    Listed,
+    NoAccess,
+    ValueType,
+    Variable,
+)
+from bridge.probes.btf import Kind
+from bridge.probes.kernel import calling
+from bridge.probes.members import kernel_structure
+from bridge.probes.pretty import pretty_print
+from bridge.probes.types import COMPOSITES, NoPathError, Shape, Spot, Walker, path_text
+from bridge.suggest import similar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.markers import Part, Result, Structure
+    from bridge.probes.btf import Btf
+    from bridge.probes.kernel.calling import Passed
+    from bridge.probes.kernel.symbols import Symbol, Symbols
+
+ZERO = Variable("%0", ValueType.LONG, (Constant(0),))
+"""What the way to a global starts from."""
+WHY_NO_LOCALS = (
+    "BTF describes parameters only; a local variable needs the kernel's debug information"
+)
+
+
+@dataclass(frozen=True)
+class KernelScope:
+    """What can be named where a function is entered or (`returns`) returns."""
+
+    btf: Btf
+    symbols: Symbols
+    function: Symbol
+    number: int
+    """Of the function in BTF."""
+    machine: str
+    returns: bool
+
+    # --- the prototype ---
+
+    @cached_property
+    def _prototype(self) -> int:
+        return self.btf.record(self.number).size_or_type
+
+    @cached_property
+    def passed(self) -> tuple[Passed, ...]:
+        """The parameters, by how they are passed."""
+        parameters = self.btf.parameters(self._prototype)
+        named = tuple(p for p in parameters if p.type or p.name)  # the last of `...` is neither
+        return calling.passed(self.btf, named, self.machine)
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether a trampoline passes all its parameters on as words."""
+        return calling.is_plain(self.btf, self.btf.parameters(self._prototype))
+
+    @cached_property
+    def value(self) -> Variable | None:
+        """Its result, if that is a number."""
+        type_ = self.btf.record(self._prototype).size_or_type
+        return calling.result(self.btf, type_, "return", self.machine, plain=self.is_plain)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """What a handler here can read as a number."""
+        if self.returns:
+            return (self.value,) if self.value is not None else ()
+        return tuple(p.variable for p in self.passed if p.variable is not None)
+
+    # --- markers.Scope ---
+
+    def result(self) -> Sequence[Listed]:
+        """See `markers.Scope`."""
+        type_ = self.btf.record(self._prototype).size_or_type
+        if not self.returns or not type_:
+            return ()
+        return (Listed("return", self.btf.name(type_), parameter=False),)
+
+    def listed(self) -> Sequence[Listed]:
+        """See `markers.Scope`."""
+        return tuple(map(self._listed, self.passed))
+
+    def _listed(self, item: Passed) -> Listed:
+        shape = self.btf.shape(item.parameter.type)
+        mark = "{...}" if shape in COMPOSITES else "[...]" if shape is Shape.ARRAY else ""
+        name = self.btf.name(item.parameter.type)
+        return Listed(item.parameter.name, name, parameter=True, mark=mark)
+
+    def access(
+        self,
+        name: str,
+        path: Sequence[Part],
+        *,
+        address_of: bool = False,
+        pretty: str = "",
+    ) -> Result:
+        """See `markers.Members`."""
+        try:
+            spot, base = self._start(name)
+            return _finish(self._walker, f"${name}", (base, spot), path, address_of, pretty)
+        except NoPathError as error:
+            return error.answer
+
+    @property
+    def _walker(self) -> Walker:
+        return Walker(self.btf, "kernel")
+
+    def _start(self, name: str) -> tuple[Spot, Variable]:
+        if name == "return" and self.returns:
+            return self._returned()
+        for item in () if self.returns else self.passed:
+            if item.parameter.name == name:
+                if item.variable is None:
+                    raise NoPathError("cannot access members of an object in a register")
+                return Spot(item.parameter.type), item.variable
+        found = global_spot(self.btf, self.symbols, name)
+        if found is not None:
+            return found, ZERO
+        raise NoPathError(self._unknown(name))
+
+    def _returned(self) -> tuple[Spot, Variable]:
+        type_ = self.btf.record(self._prototype).size_or_type
+        if not type_:
+            raise NoPathError(f"function {self.function.name} has no return value")
+        if self.value is None:
+            raise NoPathError(
+                f"failed to retrieve return value location for {self.function.name}"
+                " [man error::dwarf]"
+            )
+        return Spot(type_), self.value
+
+    def _unknown(self, name: str) -> str:
+        names = [f"${p.parameter.name}" for p in self.passed]
+        near = similar(f"${name}"[1:], [n[1:] for n in names]) or [n[1:] for n in names]
+        alternatives = ", ".join(f"${n}" for n in near)
+        more = f"alternatives: {alternatives}" if near else "no alternatives"
+        return (
+            f"unable to find local '{name}', [man error::dwarf] in function"
+            f" {self.function.name} of {self.function.owner} ({more}); {WHY_NO_LOCALS}"
+        )
+
+    def static(
+        self,
+        name: str,
+        file: str,
+        module: str,
+        path: Sequence[Part],
+        *,
+        address_of: bool = False,
+        pretty: str = "",
+    ) -> Result:
+        """See `markers.Scope`."""
+        if not file and any(p.parameter.name == name for p in self.passed):
+            return self.access(name, path, address_of=address_of, pretty=pretty)
+        return kernel_global(
+            self.btf, self.symbols, name, path, address_of=address_of, pretty=pretty
+        )
+
+    def structure(self, name: str, module: str) -> Structure | NoAccess:
+        """See `markers.Scope`."""
+        if module and module not in ("kernel", self.function.owner):
+            return NoAccess(f"type definition '{name}' not found in '{module}'")
+        return kernel_structure(self.btf, name)
+
+    def enumerator(self, name: str) -> Enumerator | NoAccess:
+        """See `markers.Scope`."""
+        value = self.btf.enumerator(name)
+        if value is None:
+            return NoAccess(f"enumeration constant '{name}' not found")
+        return Enumerator(value)
+
+
+def _finish(
+    walker: Walker,
+    written: str,
+    start: tuple[Variable, Spot],
+    path: Sequence[Part],
+    address_of: bool,
+    pretty: str,
+) -> Result:
+    base, spot = start
+    found = walker.follow(spot, path)
+    if pretty:
+        if address_of:
+            raise NoPathError("cannot take address of pretty-printed variable")
+        return pretty_print(walker, base, found, full=pretty == "$$")
+    return walker.access(base, found, path_text(written, path), address_of=address_of)
+
+
+def global_spot(btf: Btf, symbols: Symbols, name: str) -> Spot | None:
+    """A global variable whose type BTF has: most kernels tell of those per CPU only."""
+    number = btf.find(Kind.VAR, name)
+    address = symbols.variable(name) if number is not None else 0
+    if number is None or not address:
+        return None
+    return Spot(btf.record(number).size_or_type, (address,))
+
+
+def kernel_global(
+    btf: Btf,
+    symbols: Symbols,
+    name: str,
+    path: Sequence[Part],
+    *,
+    address_of: bool = False,
+    pretty: str = "",
+) -> Result:
+    """`@var("name")` of the kernel, `&@var("name")` for any symbol."""
+    spot = global_spot(btf, symbols, name)
+    walker = Walker(btf, "kernel")
+    try:
+        if spot is not None:
+            return _finish(walker, f"@var({name!r})", (ZERO, spot), path, address_of, pretty)
+        address = symbols.variable(name)
+        if address and address_of and not path:
+            return walker.access(ZERO, Spot(0, (address,)), name, address_of=True)
+    except NoPathError as error:
+        return error.answer
+    if address:
+        return NoAccess(
+            f"the type of the global '{name}' is not known: BTF describes per-CPU variables"
+            f' only. Name it, as in @cast(&@var("{name}"), "TYPE", "kernel")'
+        )
+    return NoAccess(f"unable to find global '{name}' in kernel")
