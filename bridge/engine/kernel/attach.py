@@ -17,7 +17,7 @@ from bridge._native import ffi, lib
 from bridge.codegen.bpf.follow import EXIT, FORK
 from bridge.codegen.bpf.lifecycle import NAMESPACE_FINDER
 from bridge.codegen.bpf.object import CONTROL_WORDS, Attach, Control
-from bridge.engine.kernel import functions
+from bridge.engine.kernel.functions import TRAMPOLINES, attach_function, load_behind_trampoline
 from bridge.errors import HostError
 
 if TYPE_CHECKING:
@@ -240,8 +240,8 @@ def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # 
     relocated = lib.mb_bpf_relocate(code, size, descriptors, count)
     if relocated < 0:
         raise host_error("place maps in a BPF program", relocated)
-    if program.attach in functions.TRAMPOLINES:
-        return functions.load(program, bytes(ffi.buffer(code, size)))
+    if program.attach in TRAMPOLINES:
+        return load_behind_trampoline(program, bytes(ffi.buffer(code, size)))
     kind, attach = PROGRAM_TYPES[program.attach]
     flags = SLEEPABLE if program.sleepable else 0
     name = program.name.encode()[:15]
@@ -283,7 +283,7 @@ def attach(loaded: Loaded) -> None:
                     f"attach to the tracepoint `{program.tracepoint}`",
                 )
             case Attach.KPROBE | Attach.KPROBE_RETURN:
-                loaded.links.append(functions.attach(program, descriptor))
+                loaded.links.append(attach_function(program, descriptor))
             case Attach.SAMPLE:
                 _attach_sample(loaded, program, descriptor)
             case Attach.RAW_TRACEPOINT:
@@ -299,8 +299,8 @@ def attach(loaded: Loaded) -> None:
 def _attach_trampolines(loaded: Loaded) -> None:
     """Attach what goes on trampolines now, while those that are refused can have kprobes."""
     for program, descriptor in zip(loaded.object.programs, loaded.programs, strict=True):
-        if program.attach in functions.TRAMPOLINES:
-            loaded.links.append(functions.attach(program, descriptor))
+        if program.attach in TRAMPOLINES:
+            loaded.links.append(attach_function(program, descriptor))
 
 
 def run(loaded: Loaded, name: str, argument: int) -> None:

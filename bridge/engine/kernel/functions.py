@@ -53,7 +53,7 @@ def has_kprobes() -> bool:
     return (PMU / "type").exists()
 
 
-def load(program: BpfProgram, code: bytes) -> int:
+def load_behind_trampoline(program: BpfProgram, code: bytes) -> int:
     """Load a program for a trampoline; a file descriptor."""
     assert program.kernel is not None
     place = ffi.new("struct mb_trampoline *")
@@ -80,7 +80,7 @@ def _types_of(program: BpfProgram, module: str) -> int:
     return types
 
 
-def attach(program: BpfProgram, descriptor: int) -> int:
+def attach_function(program: BpfProgram, descriptor: int) -> int:
     """Attach a loaded program; the link's file descriptor."""
     if program.attach in TRAMPOLINES:
         link: int = lib.mb_bpf_attach_trampoline(descriptor)
