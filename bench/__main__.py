@@ -1,4 +1,4 @@
-"""Measure beside other tools, print one table: `python -m bench [live native check read_ltt]`.
+"""Measure beside other tools, print one table: `python -m bench [live native check ...]`.
 
 The live measurements need root and bpftrace; without them the others are made all the same.
 """
@@ -10,9 +10,9 @@ import shutil
 import sys
 from importlib import import_module
 
-from bench.table import render
+from bench.table import show
 
-MODULES = ("live", "native", "check", "read_ltt")
+MODULES = ("start", "live", "native", "check", "read_ltt")
 
 
 def _missing() -> str:
@@ -30,9 +30,8 @@ def main(names: list[str]) -> int:
     if "live" in wanted and (missing := _missing()):
         print(f"the live measurements are left out, they need {missing}", file=sys.stderr)
         wanted.remove("live")
-    rows = [row for name in wanted for row in import_module(f"bench.{name}").run()]
-    print(render(rows))
-    return 0 if all(row.reached for row in rows) else 1
+    rows = (row for name in wanted for row in import_module(f"bench.{name}").run())
+    return 0 if show(rows) else 1
 
 
 if __name__ == "__main__":

@@ -13,8 +13,12 @@ import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-from bench.table import Row, render
+from bench.table import Row, show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 REPEATS = 11
@@ -66,21 +70,19 @@ def compare(folder: Path, kernel: Path, lines: int, most: float, wanted: float) 
     return Row(f"check of {lines} lines", "ms", [*own], [*peers], "stap -p2", wanted, most)
 
 
-def run() -> list[Row]:
+def run() -> Iterator[Row]:
     """The rows; none without stap."""
     if shutil.which("stap") is None:
         print("the check measurements are left out, they need stap", file=sys.stderr)
-        return []
+        return
     for package in ("bridge", "grammars", "formats"):
         compileall.compile_dir(ROOT / package, quiet=1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         kernel = kernel_folder(folder / "kernel")
-        return [
-            compare(folder, kernel, 100, float("inf"), 0.8),
-            compare(folder, kernel, 5000, LARGE_MOST_MS, float("inf")),
-        ]
+        yield compare(folder, kernel, 100, float("inf"), 0.8)
+        yield compare(folder, kernel, 5000, LARGE_MOST_MS, float("inf"))
 
 
 if __name__ == "__main__":
-    print(render(run()))
+    show(run())

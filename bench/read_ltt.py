@@ -14,11 +14,15 @@ import tarfile
 import tempfile
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-from bench.table import Row, render
+from bench.table import Row, show
 from bridge._native import lib
 from bridge.trace.ltt import open_ltt
 from bridge.trace.ltt.cursor import Cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 NAME = "kernel-2.3-399747"
 EVENTS = 399747
@@ -102,67 +106,34 @@ def _print_resident(folder: Path) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def run() -> list[Row]:
+def run() -> Iterator[Row]:
     """All measurements."""
     with tempfile.TemporaryDirectory() as name:
         folder = unpack(Path(name) / "one")
         for _ in range(2):  # the page cache is warm
             decoding(folder)
-        rows = [
-            Row(
-                "LTT: open a trace",
-                "ms",
-                [opening(folder) for _ in range(REPEATS)],
-                [200.0],
-                "limit",
-                1,
-            ),
-            Row(
-                "LTT: open, new process",
-                "ms",
-                [cold_opening(folder) for _ in range(5)],
-                [200.0],
-                "limit",
-                1,
-            ),
-            Row(
-                "LTT: count per event name",
-                "ns/event",
-                [counting(folder) for _ in range(REPEATS)],
-                [100.0],
-                "limit",
-                1,
-            ),
-            Row(
-                "LTT: decode all fields",
-                "ns/event",
-                [decoding(folder) for _ in range(REPEATS)],
-                [200.0],
-                "limit",
-                1,
-            ),
-        ]
-        multiply(folder, Path(name) / "forty")
-        rows.append(
-            Row(
-                f"LTT: memory, {COPIES} times the trace",
-                "MB",
-                [resident(Path(name) / "forty")],
-                [resident(folder)],
-                "once",
-                1.15,
-            )
-        )
-    return rows
+
+        def limited(
+            what: str, unit: str, measure: Callable[[Path], float], times: int, limit: float
+        ) -> Row:
+            measured = [measure(folder) for _ in range(times)]
+            return Row(what, unit, measured, [limit], "limit", 1)
+
+        yield limited("LTT: open a trace", "ms", opening, REPEATS, 200.0)
+        yield limited("LTT: open, new process", "ms", cold_opening, 5, 200.0)
+        yield limited("LTT: count per event name", "ns/event", counting, REPEATS, 100.0)
+        yield limited("LTT: decode all fields", "ns/event", decoding, REPEATS, 200.0)
+        many = Path(name) / "forty"
+        multiply(folder, many)
+        what = f"LTT: memory, {COPIES} times the trace"
+        yield Row(what, "MB", [resident(many)], [resident(folder)], "once", 1.15)
 
 
 def main() -> int:
     if sys.argv[1:2] == ["--resident"]:
         _print_resident(Path(sys.argv[2]))
         return 0
-    rows = run()
-    print(render(rows))
-    return 0 if all(row.reached for row in rows) else 1
+    return 0 if show(run()) else 1
 
 
 if __name__ == "__main__":
