@@ -15,7 +15,7 @@ help:
 	@echo "make demo      set up, build the example program, trace it, replay the recording"
 	@echo "make test      set up, then all checks and tests"
 	@echo "make random    20,000 random programs: interpreter against native code"
-	@echo "make fuzz-c    the printers and the matcher in C under libFuzzer (clang)"
+	@echo "make fuzz-c    all that reads bytes in C under libFuzzer (clang), FUZZ_C_SECONDS=1800 for each target"
 	@echo "make fuzz      fuzz the front end, SECONDS=60, keeping inputs and findings in FUZZ=build/fuzz"
 	@echo "make bench     measure beside other tracers and print a table (root)"
 	@echo "make tools     install the Debian packages that the comparisons use (root)"
@@ -52,10 +52,11 @@ PROGRAMS ?= 20000
 random: $(VENV)/.dev
 	@$(BIN)/python -m tests.properties.ir $(PROGRAMS)
 
-# The printers of formats, strings and histograms under libFuzzer, for half an hour.
+# All that reads bytes in C under libFuzzer, half an hour for each target of tests/c/fuzz_*.c.
 FUZZ_C_SECONDS ?= 1800
-fuzz-c:
-	sh tests/c/fuzz.sh $(FUZZ_C_SECONDS)
+fuzz-c: $(VENV)/.dev
+	PYTHON=$(CHECKOUT)/$(BIN)/python sh tests/c/fuzz.sh $(FUZZ_C_SECONDS)
+
 # The fuzzer is an extra of its own: Atheris is a large wheel that not every Python has.
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check 'atheris>=3.0'
@@ -79,8 +80,17 @@ WORKERS ?= 2
 pytest: $(VENV)/.dev
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
+# The C side under AddressSanitizer and UndefinedBehaviorSanitizer: its own tests, then those of Python that give it bytes to read,
+# to write and to run on.
+SANITIZED := $(CHECKOUT)/build/sanitized/markbridge.so
+SANITIZED_TESTS ?= tests/unit/test_sanitized.py tests/properties/ctf tests/properties/ltt tests/properties/ir tests/unit/ctf \
+	tests/unit/ltt tests/unit/runtime tests/unit/kernel tests/unit/functions tests/differential/test_ltt_expected.py \
+	tests/differential/test_ltt_convert.py tests/differential/test_ltt_damage.py tests/differential/test_babeltrace.py \
+	tests/e2e/test_held.py tests/e2e/test_stacks.py tests/e2e/test_timers.py tests/e2e/test_counts.py
 sanitize: $(VENV)/.dev
 	sh tests/c/run.sh
+	sh tests/c/library.sh $(SANITIZED)
+	sh tests/c/under.sh $(SANITIZED) $(BIN)/pytest --capture=sys -n $(WORKERS) --dist loadgroup $(SANITIZED_TESTS)
 
 # The wheel is made from the sdist and tried in another folder and another environment.
 wheel: $(VENV)/.dev
