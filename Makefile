@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 CHECKOUT := $(abspath .)
 CSRC := $(wildcard csrc/*/*.c csrc/*/*.h csrc/include/markbridge/*.h)
 DEBIAN_TOOLS := systemtap systemtap-doc systemtap-sdt-dev bpftrace babeltrace2 binutils \
-	lttng-tools postgresql-15 mawk gawk gdb python3-venv gcc make libc6-dev
+	lttng-tools postgresql-15 mawk gawk gdb python3-venv gcc make libc6-dev lz4 zstd
 
-.PHONY: help demo test fuzz random fuzz-c bench lint types layers pytest sanitize wheel docs tools format clean
+.PHONY: help demo test guest fuzz random fuzz-c bench lint types layers pytest sanitize wheel docs tools format clean
 
 help:
 	@echo "make demo      set up, build the example program, trace it, replay the recording"
 	@echo "make test      set up, then all checks and tests"
+	@echo "make guest     the tests of the running kernel on Debian's kernels, under an emulator (root)"
 	@echo "make random    20,000 random programs: interpreter against native code"
 	@echo "make fuzz-c    all that reads bytes in C under libFuzzer (clang), FUZZ_C_SECONDS=1800 for each target"
 	@echo "make fuzz      fuzz the front end, SECONDS=60, keeping inputs and findings in FUZZ=build/fuzz"
@@ -46,6 +47,14 @@ demo: $(VENV)/.base
 	@PATH="$(CHECKOUT)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: lint layers types sanitize pytest wheel
+
+# Kernels and emulator are downloaded, and nothing of them is installed. One of them: KERNELS=6.1
+KERNELS ?= 6.1 6.12
+guest: $(VENV)/.dev
+	@code=0; for kernel in $(KERNELS); do \
+		$(BIN)/python -m tests.guest test --kernel $$kernel || code=1; \
+		$(BIN)/python -m tests.guest stop --kernel $$kernel; \
+	done; exit $$code
 
 # Random programs: interpreter against native code, with a table of what they executed.
 PROGRAMS ?= 20000

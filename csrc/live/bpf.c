@@ -194,15 +194,14 @@ int mb_bpf_attach_uprobes(int program, const struct mb_uprobes *probes)
 	return sys_bpf(BPF_LINK_CREATE, &attr, sizeof(attr));
 }
 
-/* One perf event makes the program run at the tracepoint on every CPU. */
-/* Run a program at an event of one CPU; a tracepoint of one is one of all. */
-static int attach_event(int program, struct perf_event_attr *attr, int cpu)
+/* Run a program at an event of one process, or of one CPU; a tracepoint of one CPU is one of all. */
+static int attach_event(int program, struct perf_event_attr *attr, int pid, int cpu)
 {
 	long event;
 	int ret;
 
 	attr->size = sizeof(*attr);
-	event = syscall(SYS_perf_event_open, attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	event = syscall(SYS_perf_event_open, attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	if (event < 0)
 		return -errno;
 	if (ioctl((int)event, PERF_EVENT_IOC_SET_BPF, program) < 0 ||
@@ -214,7 +213,7 @@ static int attach_event(int program, struct perf_event_attr *attr, int cpu)
 	return (int)event;
 }
 
-int mb_bpf_attach_tracepoint(int program, uint64_t id)
+int mb_bpf_attach_tracepoint(int program, uint64_t id, int pid, int cpu)
 {
 	struct perf_event_attr attr;
 
@@ -223,7 +222,21 @@ int mb_bpf_attach_tracepoint(int program, uint64_t id)
 	attr.config = id;
 	attr.sample_period = 1;
 	attr.wakeup_events = 1;
-	return attach_event(program, &attr, 0);
+	return attach_event(program, &attr, pid, cpu);
+}
+
+int mb_bpf_attach_uprobe(int program, const struct mb_uprobe *probe)
+{
+	struct perf_event_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.type = probe->type;
+	attr.config = probe->config;
+	attr.config1 = pointer(probe->path);	/* uprobe_path */
+	attr.config2 = probe->offset;		/* probe_offset */
+	attr.sample_period = 1;
+	attr.wakeup_events = 1;
+	return attach_event(program, &attr, probe->pid, probe->cpu);
 }
 
 int mb_bpf_attach_sample(int program, const struct mb_sampling *sampling, int cpu)
@@ -236,7 +249,7 @@ int mb_bpf_attach_sample(int program, const struct mb_sampling *sampling, int cp
 	attr.freq = sampling->hertz != 0;
 	attr.sample_period = sampling->rate;
 	attr.disabled = 1;
-	return attach_event(program, &attr, cpu);
+	return attach_event(program, &attr, -1, cpu);
 }
 
 int mb_bpf_attach_raw(int program, const char *tracepoint)

@@ -18,6 +18,15 @@ struct mb_uprobes {
 	int32_t pid;
 };
 
+struct mb_uprobe {
+	const char *path;
+	uint64_t offset;
+	uint64_t config;
+	uint32_t type;
+	int32_t pid;
+	int32_t cpu;
+};
+
 struct mb_sampling {
 	uint32_t type;
 	uint32_t hertz;
@@ -38,6 +47,7 @@ int mb_bpf_attach_uprobes(int program, const struct mb_uprobes *probes);
 int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t count);
 int mb_bpf_attach_sample(int program, const struct mb_sampling *sampling, int cpu);
 int mb_bpf_attach_raw(int program, const char *tracepoint);
-int mb_bpf_attach_tracepoint(int program, uint64_t id);
+int mb_bpf_attach_tracepoint(int program, uint64_t id, int pid, int cpu);
+int mb_bpf_attach_uprobe(int program, const struct mb_uprobe *probe);
 void *mb_bpf_map_memory(int map, uint64_t bytes);
 void mb_bpf_unmap_memory(void *memory, uint64_t bytes);

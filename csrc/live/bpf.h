@@ -25,6 +25,16 @@ struct mb_uprobes {
 	int32_t pid;			/* thread group, 0 for all */
 };
 
+/* One site as an event of the PMU `uprobe` (/sys/bus/event_source/devices/uprobe), where links for many are missing. */
+struct mb_uprobe {
+	const char *path;
+	uint64_t offset;		/* file offset */
+	uint64_t config;		/* bits that ask for a return, and the semaphore's file offset */
+	uint32_t type;			/* the PMU's number */
+	int32_t pid;			/* process, -1 for all */
+	int32_t cpu;			/* one that is there if pid is -1, else -1 */
+};
+
 struct mb_sampling {
 	uint32_t type;			/* perf_event_open(2) */
 	uint32_t hertz;			/* whether `rate` is a frequency */
@@ -45,7 +55,8 @@ int mb_bpf_attach_uprobes(int program, const struct mb_uprobes *probes);
 int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t count);
 int mb_bpf_attach_sample(int program, const struct mb_sampling *sampling, int cpu);
 int mb_bpf_attach_raw(int program, const char *tracepoint);
-int mb_bpf_attach_tracepoint(int program, uint64_t id);
+int mb_bpf_attach_tracepoint(int program, uint64_t id, int pid, int cpu);
+int mb_bpf_attach_uprobe(int program, const struct mb_uprobe *probe);
 void *mb_bpf_map_memory(int map, uint64_t bytes);
 void mb_bpf_unmap_memory(void *memory, uint64_t bytes);
 

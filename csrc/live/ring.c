@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cpus.h"
+
 #define BUSY 0x80000000u
 #define DISCARDED 0x40000000u
 #define LENGTH 0x3fffffffu
@@ -24,6 +26,7 @@ struct mb_ring {
 	const uint64_t *producer;	/* followed by the data, a page further */
 	uint64_t bytes;
 	uint64_t page;
+	struct mb_cpus *cpus;		/* instead of all that, where each CPU has a buffer of its own */
 };
 
 struct mb_ring *mb_ring_open(int map, uint64_t bytes)
@@ -51,26 +54,44 @@ struct mb_ring *mb_ring_open(int map, uint64_t bytes)
 	return ring;
 }
 
+/* Buffers of their own for some CPUs, of `bytes` each (a power of two), for kernels without ring buffers. */
+struct mb_ring *mb_ring_open_cpus(int map, const int32_t *cpus, uint32_t count, uint64_t bytes)
+{
+	struct mb_ring *ring = calloc(1, sizeof(*ring));
+
+	if (!ring)
+		return NULL;
+	ring->cpus = mb_cpus_open(map, cpus, count, bytes);
+	if (!ring->cpus) {
+		free(ring);
+		return NULL;
+	}
+	return ring;
+}
+
 void mb_ring_close(struct mb_ring *ring)
 {
 	if (!ring)
 		return;
+	if (ring->cpus) {
+		mb_cpus_close(ring->cpus);
+		free(ring);
+		return;
+	}
 	munmap(ring->consumer, ring->page);
 	munmap((void *)(uintptr_t)ring->producer, ring->page + 2 * ring->bytes);
 	free(ring);
 }
 
-/* Bytes that producers have reserved and that are not consumed. */
-uint64_t mb_ring_pending(const struct mb_ring *ring)
+int mb_ring_is_record(const struct mb_record *record, uint32_t length)
 {
-	return __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE) -
-	       __atomic_load_n(ring->consumer, __ATOMIC_RELAXED);
+	return length >= sizeof(*record) && record->size >= sizeof(*record) && record->size <= length &&
+	       !(record->size % 8);
 }
 
-static int is_record(const struct mb_ring *ring, const struct mb_record *record, uint32_t length)
+static int length_fits(const struct mb_ring *ring, uint32_t length)
 {
-	return length >= sizeof(*record) && length <= ring->bytes - HEADER_BYTES && record->size >= sizeof(*record) && record->size <= length &&
-	       !(record->size % 8);
+	return length <= ring->bytes - HEADER_BYTES;
 }
 
 static void take(struct mb_ring *ring, mb_record_handler handler, void *context,
@@ -88,7 +109,8 @@ static void take(struct mb_ring *ring, mb_record_handler handler, void *context,
 		if (header & BUSY)
 			break;
 		if (!(header & DISCARDED)) {
-			int valid = is_record(ring, record, header & LENGTH);
+			int valid = length_fits(ring, header & LENGTH) &&
+				    mb_ring_is_record(record, header & LENGTH);
 
 			if (valid && turn->before_ns && record->time_ns >= turn->before_ns) {
 				turn->reached = 1;
@@ -136,7 +158,9 @@ int mb_ring_consume(struct mb_ring *ring, mb_record_handler handler, void *conte
 		struct timespec pause = duration(poll_ns);
 		uint64_t before = turn->records, now;
 
-		if (ring)
+		if (ring && ring->cpus)
+			mb_cpus_take(ring->cpus, handler, context, turn);
+		else if (ring)
 			take(ring, handler, context, turn);
 		if (turn->stop || turn->reached || turn->records >= turn->limit)
 			return 0;

@@ -21,12 +21,17 @@ struct mb_ring_turn {
 	uint64_t malformed;	/* out: how many were no records */
 	int32_t stop;		/* out: what the handler returned last */
 	int32_t reached;	/* out: whether it stopped because of before_ns */
+	int32_t quiet;		/* no program runs any more: what is there is all */
+	int32_t padding;
 };
 
+/* Whether `length` bytes hold a whole record. */
+int mb_ring_is_record(const struct mb_record *record, uint32_t length);
+
 struct mb_ring *mb_ring_open(int map, uint64_t bytes);
+struct mb_ring *mb_ring_open_cpus(int map, const int32_t *cpus, uint32_t count, uint64_t bytes);
 void mb_ring_close(struct mb_ring *ring);
 int mb_ring_consume(struct mb_ring *ring, mb_record_handler handler, void *context,
 		    struct mb_ring_turn *turn);
-uint64_t mb_ring_pending(const struct mb_ring *ring);
 
 #endif

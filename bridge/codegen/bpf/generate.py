@@ -46,18 +46,20 @@ from bridge.codegen.bpf.record import (
 )
 from bridge.codegen.bpf.syscalls import Dispatchers
 from bridge.codegen.bpf.text import Text
-from bridge.errors import BridgeError
-from bridge.ir.program import variables
-from bridge.markers import Constant, Kind, RawArgument, is_argument_only
+from bridge.errors import BridgeError, HostError
+from bridge.ir.program import REGISTERS, variables
+from bridge.markers import Constant, Kind, LoadBias, RawArgument, is_argument_only
 from bridge.script.builtins import KERNEL_STACK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bridge.artifact import Hook, Placed
     from bridge.ir.program import Capture
     from bridge.markers import Operand, Site, Variable
 
+CPUS = 4096
+"""More than a machine has."""
 TARGETS_ENTRIES = 65536
 """How many threads a followed target and its descendants can have at a time."""
 
@@ -82,6 +84,7 @@ class _Plan:
     """What code generation for one script collects."""
 
     placed: Placed
+    has: Callable[[str], bool]
     maps: list[MapSpec] = field(default_factory=list)
     control: int = 0
     ring: int = 0
@@ -97,20 +100,27 @@ class _Plan:
         return len(self.maps) - 1
 
 
+def _everything(_feature: str) -> bool:
+    return True
+
+
 def generate(
     placed: Placed,
     ring_bytes: int,
     kprobes: frozenset[int] = frozenset(),
     *,
+    has: Callable[[str], bool] = _everything,
     nested: bool = False,
 ) -> BpfObject:
-    """Compile everything that runs in the kernel. `ring_bytes` is a power of two.
+    """Compile everything that runs in the kernel.
 
-    The hooks in `kprobes` are put on kprobes even if their functions could have trampolines.
+    `ring_bytes` is a power of two. The hooks in `kprobes` are put on kprobes even if their
+    functions could have trampolines. `has` tells of a feature by its name (docs/kernels.md)
+    whether the kernel that is meant has it. HostError, if something needs one that it has not.
     `nested`: processes have the numbers of the PID namespace of the session, which is not the
     first one.
     """
-    plan = _plan(placed, ring_bytes)
+    plan = _plan(placed, ring_bytes, has)
     plan.nested = nested
     globals_ = GlobalMaps(placed, plan.add)
     texts: dict[str, str] = {}
@@ -119,7 +129,7 @@ def generate(
     for hook in placed.hooks:
         for number, group in enumerate(_groups(placed, hook, kprobes)):
             program = dispatchers.placed(_program(hook, number, group), hook.attachment.marker)
-            if program.sites and _may_sleep(placed, hook, globals_):
+            if program.sites and _may_sleep(plan, hook, globals_):
                 program = replace(program, sleepable=True)
             texts[program.name] = _program_text(plan, globals_, hook, group, program)
             ranked.append((_rank(hook, group), program))
@@ -143,15 +153,19 @@ def generate(
     )
 
 
-def _plan(placed: Placed, ring_bytes: int) -> _Plan:
+def _plan(placed: Placed, ring_bytes: int, has: Callable[[str], bool]) -> _Plan:
     """The maps that everything needs."""
-    plan = _Plan(placed)
+    plan = _Plan(placed, has)
     plan.control = plan.add(
         MapSpec("control", MapType.ARRAY, 4, 8 * CONTROL_WORDS, 1, MAPPABLE)
     )
     sending = [hook for hook in placed.hooks if _sends(placed, hook)]
     if sending:
-        plan.ring = plan.add(MapSpec("ring", MapType.RINGBUF, 0, 0, ring_bytes))
+        plan.ring = plan.add(
+            MapSpec("ring", MapType.RINGBUF, 0, 0, ring_bytes)
+            if has("ringbuf")
+            else MapSpec("ring", MapType.PERF_EVENT_ARRAY, 4, 4, CPUS)
+        )
         _plan_scratch(plan, sending)
     if any(hook.attachment.follow_target for hook in placed.hooks):
         plan.targets = plan.add(MapSpec("targets", MapType.HASH, 4, 8, TARGETS_ENTRIES))
@@ -202,7 +216,7 @@ def _plan_scratch(plan: _Plan, sending: list[Hook]) -> None:
     sizes = [
         scratch_bytes(hook.layout, maximum)
         for hook in sending
-        if not is_fixed(hook.layout, maximum)
+        if not (plan.has("ringbuf") and is_fixed(hook.layout, maximum))
     ]
     if sizes:
         plan.scratch = plan.add(
@@ -225,12 +239,15 @@ def _captures(placed: Placed, hook: Hook) -> tuple[Capture, ...]:
     return tuple(wanted)
 
 
-def _may_sleep(placed: Placed, hook: Hook, globals_: GlobalMaps) -> bool:
+def _may_sleep(plan: _Plan, hook: Hook, globals_: GlobalMaps) -> bool:
     """Whether a hook's program reads user memory, and may wait for it.
 
     Exchanging maps waits for all programs but those that sleep, so a program that uses such a
-    map must not.
+    map must not. Nor may one that writes to a perf buffer.
     """
+    placed = plan.placed
+    if not plan.has("sleepable") or not plan.has("ringbuf"):
+        return False
     used = handler_variables(placed, _kernel_handlers(placed, hook))
     if any(globals_[variable].outer is not None for variable in used):
         return False
@@ -341,6 +358,7 @@ def _program_text(
 ) -> str:
     """One function, with the bodies of its kernel handlers in front."""
     placed = plan.placed
+    _refuse_missing(plan, hook, group)
     text = Text()
     control = text.map(plan.control, t.MAP_VALUE)
     place = Place(
@@ -370,13 +388,40 @@ def _program_text(
         bodies += handler_text(placed.program, handler, name, globals_)
         call_handler(text, captures, placed.program.handlers[handler], name, control)
     if _sends(placed, hook):
-        maps = RecordMaps(plan.ring, plan.scratch, control, plan.held if hook.held else None)
+        held = plan.held if hook.held else None
+        maps = RecordMaps(
+            plan.ring,
+            plan.scratch,
+            control,
+            held,
+            by_cpu=not plan.has("ringbuf"),
+            atomics=plan.has("atomics"),
+        )
         maximum = placed.program.limits.maxstringlen
         RecordWriter(text, captures, hook, maps, maximum).send()
     text.jump("out")
     text.open("out")
     text.emit("ret i64 0")
     return bodies + text.function(program.name, captures.entry)
+
+
+def _refuse_missing(plan: _Plan, hook: Hook, group: _Group) -> None:
+    """Say what a hook wants that the kernel does not have."""
+    marker = hook.attachment.marker
+    name = f"{marker.provider}:{marker.name}"
+    if hook.held and not plan.has("send_signal"):
+        what = "stop the process, to read its memory at computed addresses"
+        raise HostError(f"{name}: this kernel cannot {what}", "Linux 5.6 or later can")
+    returns = any(isinstance(o, LoadBias) and o.returns for o in group.operands.values())
+    if returns and not plan.has("func_ip"):
+        what = "tell where a program is loaded, in a probe on a function's return"
+        remedy = "read its globals in a probe on the call; Linux 6.7 or later can do both"
+        raise HostError(f"{name}: this kernel cannot {what}", remedy)
+    elsewhere = not marker.machine or marker.kind is Kind.SAMPLE
+    wanted = contexts(_captures(plan.placed, hook)) & set(REGISTERS)
+    if wanted and elsewhere and not plan.has("task_registers"):
+        what = "give the registers of the process at a tracepoint"
+        raise HostError(f"{name}: this kernel cannot {what}", "Linux 5.15 or later can")
 
 
 def _require_armed(text: Text, control: str) -> None:

@@ -29,8 +29,11 @@ NO_EXIST = 1
 class Hold:
     """The code that holds the process of one hit."""
 
-    def __init__(self, text: Text, captures: Captures, held: int, control: str) -> None:
+    def __init__(
+        self, text: Text, captures: Captures, held: int, control: str, *, atomics: bool = True
+    ) -> None:
         self._text = text
+        self._atomics = atomics
         self._control = control
         self._captures = captures
         self._held = held
@@ -76,13 +79,22 @@ class Hold:
         """Let the process go on if nobody else holds it."""
         text = self._text
         entry, on = self._entry()
-        before = text.value(f"atomicrmw add ptr {entry}, i64 -1 monotonic")
+        before = self._less(entry)
         last = text.name("last")
         text.branch(text.value(f"icmp eq i64 {before}, 1"), last, on)
         text.open(last)
         text.call(t.SEND_SIGNAL_THREAD, f"i32 {SIGCONT}")
         text.jump(on)
         text.open(on)
+
+    def _less(self, entry: str) -> str:
+        """Take one hit back; how many there were."""
+        text = self._text
+        if self._atomics:
+            return text.value(f"atomicrmw add ptr {entry}, i64 -1 monotonic")
+        text.add(entry, -1)
+        left = text.value(f"load volatile i64, ptr {entry}, align 8")
+        return text.value(f"add i64 {left}, 1")
 
     def _entry(self) -> tuple[str, str]:
         """The process's entry, if there is one; and the label to go on at, to be opened."""

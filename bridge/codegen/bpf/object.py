@@ -21,6 +21,7 @@ class MapType(IntEnum):
     HASH = 1
     ARRAY = 2
     PROGRAM_ARRAY = 3
+    PERF_EVENT_ARRAY = 4
     PERCPU_ARRAY = 6
     ARRAY_OF_MAPS = 12
     RINGBUF = 27

@@ -38,6 +38,13 @@ class RecordMaps:
     control: str
     held: int | None = None
     """The map of processes that stand still, if the process of the hit has to."""
+    by_cpu: bool = False
+    """Whether `ring` has a buffer for each CPU, into which records are copied whole."""
+    atomics: bool = True
+    """Whether there are atomic operations that give the old value.
+
+    Kernels without run no second program on a CPU before the first one has ended.
+    """
 
 
 def _padded(size: int) -> int:
@@ -76,7 +83,9 @@ class RecordWriter:
         self._maps = maps
         self._maximum = maximum
         self._hold = (
-            None if maps.held is None else Hold(text, captures, maps.held, maps.control)
+            None
+            if maps.held is None
+            else Hold(text, captures, maps.held, maps.control, atomics=maps.atomics)
         )
 
     def send(self) -> None:
@@ -87,7 +96,7 @@ class RecordWriter:
         self._captures.value(Context("monotonic_ns"))
         if self._hold is not None:
             self._hold.begin()
-        if is_fixed(self._hook.layout, self._maximum):
+        if is_fixed(self._hook.layout, self._maximum) and not self._maps.by_cpu:
             self._send_fixed()
         else:
             self._send_variable()
@@ -164,19 +173,30 @@ class RecordWriter:
         slot = text.value(f"phi ptr {slot}")
         record = text.at(slot, LOCK_BYTES)
         size = self._fill(record)
-        result = text.call(
-            t.RING_OUTPUT,
-            f"ptr {text.map(self._maps.ring)}",
-            f"ptr {record}",
-            f"i64 {size}",
-            f"i64 {t.NO_WAKEUP}",
-        )
+        result = self._output(record, size)
         text.emit(f"store volatile i64 0, ptr {slot}, align 8")
         full = text.name("full")
         text.branch(text.value(f"icmp eq i64 {result}, 0"), done, full)
         self._count_lost(full, Control.LOST, done)
         self._count_lost(lost, Control.SCRATCH_LOST, done)
         text.open(done)
+
+    def _output(self, record: str, size: str) -> str:
+        """Copy a record to where user space reads it; not 0 if there is no room."""
+        text, ring = self._text, f"ptr {self._text.map(self._maps.ring)}"
+        bytes_ = f"ptr {record}", f"i64 {size}"
+        if self._maps.by_cpu:
+            return text.call(t.PERF_OUTPUT, "ptr %ctx", ring, f"i64 {t.THIS_CPU}", *bytes_)
+        return text.call(t.RING_OUTPUT, ring, *bytes_, f"i64 {t.NO_WAKEUP}")
+
+    def _take(self, slot: str) -> str:
+        """Lock a slot; what was there before."""
+        text = self._text
+        if self._maps.atomics:
+            return text.value(f"atomicrmw xchg ptr {slot}, i64 1 monotonic")
+        old = text.value(f"load volatile i64, ptr {slot}, align 8")
+        text.emit(f"store volatile i64 1, ptr {slot}, align 8")
+        return old
 
     def _lock(self, locked: str, lost: str) -> str:
         """Try the slots in turn; returns the incoming values of a phi in block `locked`."""
@@ -194,7 +214,7 @@ class RecordWriter:
             found, taken = text.name("slot"), text.name("taken")
             text.branch(text.value(f"icmp eq ptr {slot}, null"), lost, found)
             text.open(found)
-            old = text.value(f"atomicrmw xchg ptr {slot}, i64 1 monotonic")
+            old = self._take(slot)
             last = number == SCRATCH_SLOTS - 1
             text.branch(text.value(f"icmp eq i64 {old}, 0"), locked, lost if last else taken)
             incoming.append(f"[{slot}, %{found}]")

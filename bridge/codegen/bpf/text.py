@@ -16,6 +16,7 @@ attributes #0 = { nounwind "no-jump-tables"="true" }
 
 LOOKUP, UPDATE, DELETE = 1, 2, 3
 TAIL_CALL = 12
+PERF_OUTPUT = 25
 KTIME, PID_TGID, UID_GID, COMM, CPU = 5, 14, 15, 16, 8
 CURRENT_TASK = 35
 CURRENT_TASK_BTF, TASK_REGISTERS = 158, 175
@@ -32,6 +33,8 @@ SECTION = ".bpf."
 """What the name of a function's section starts with."""
 
 NO_WAKEUP = 1
+THIS_CPU = 0xFFFFFFFF
+"""BPF_F_CURRENT_CPU: the buffer of the CPU that runs the program."""
 MAP_FD, MAP_VALUE = 1, 2
 """What a map reference in the code means: the map, or the address of its first value."""
 

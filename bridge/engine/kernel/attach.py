@@ -17,7 +17,10 @@ from bridge._native import ffi, lib
 from bridge.codegen.bpf.follow import EXIT, FORK
 from bridge.codegen.bpf.lifecycle import NAMESPACE_FINDER
 from bridge.codegen.bpf.object import CONTROL_WORDS, Attach, Control
+from bridge.engine.kernel.features import TRACING
 from bridge.engine.kernel.functions import TRAMPOLINES, attach_function, load_behind_trampoline
+from bridge.engine.kernel.uprobes import attach as attach_uprobes
+from bridge.engine.kernel.uprobes import by_link, online, remove_event, whom
 from bridge.errors import HostError
 
 if TYPE_CHECKING:
@@ -25,20 +28,21 @@ if TYPE_CHECKING:
 
     from bridge.codegen.bpf.object import BpfObject, BpfProgram, KernelGlobal, MapSpec
 
-EVENTS = Path("/sys/kernel/tracing/events")
+EVENTS = TRACING / "events"
 BTF = Path("/sys/kernel/btf/vmlinux")
-ONLINE = Path("/sys/devices/system/cpu/online")
 UNKNOWN_COUNTER = (-errno.ENOENT, -errno.ENODEV, -errno.EOPNOTSUPP, -errno.EINVAL)
 LOG_BYTES = 1 << 20
 VERDICTS = frozenset({errno.EACCES, errno.EINVAL, errno.E2BIG})
 """What a load gives when the verifier refused; anything else is the host's."""
+ENOTSUPP = 524
+"""Of the kernel alone, for an instruction that cannot be executed elsewhere."""
 CLOSERS = 32
 SPARE_FILES = 256
 SLEEPABLE = 1 << 4
 """BPF_F_SLEEPABLE."""
 PROGRAM_TYPES = {
-    Attach.UPROBE: (2, 48),
-    Attach.UPROBE_RETURN: (2, 48),
+    Attach.UPROBE: (2, 0),
+    Attach.UPROBE_RETURN: (2, 0),
     Attach.TRACEPOINT: (5, 0),
     Attach.RAW_TRACEPOINT: (17, 0),
     Attach.NOWHERE: (17, 0),
@@ -46,7 +50,9 @@ PROGRAM_TYPES = {
     Attach.KPROBE: (2, 0),
     Attach.KPROBE_RETURN: (2, 0),
 }
-"""Program type and expected attach type (BPF_TRACE_UPROBE_MULTI) of each way to attach."""
+"""Program type and expected attach type of each way to attach."""
+UPROBE_MULTI = 48
+"""BPF_TRACE_UPROBE_MULTI, of a program that is attached by a link for all its sites."""
 
 _ROOT = (
     "run markbridge as root, or with the capabilities CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN"
@@ -57,6 +63,13 @@ _REMEDIES = {
     errno.ENOSYS: "the kernel was built without CONFIG_BPF_SYSCALL; use one that has it",
     errno.ENOMEM: "free memory, or make arrays and the buffer (-s) smaller",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+
+
+_UPROBE_REMEDIES = {
+    errno.ESRCH: "process {pid} is gone",
+    errno.EOPNOTSUPP: "this kernel cannot count up semaphores of markers; Linux 4.20 can",
+    ENOTSUPP: "the instruction there cannot be probed; choose another place",
 }
 
 
@@ -81,6 +94,8 @@ class Loaded:
     """The second map of each global that is moved while programs run."""
     programs: list[int] = field(default_factory=list)
     links: list[int] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    """Of tracefs, made for this object."""
     dispatching: bool = False
     """Whether programs in slots are reached through others, rather than attached."""
     control: Any = None
@@ -99,6 +114,9 @@ class Loaded:
             self.set_word(Control.ARMED, 0)
         links, self.links = self.links, []
         _close_together(links)
+        events, self.events = self.events, []
+        for event in events:
+            remove_event(event)
 
     def close(self) -> None:
         """Release everything."""
@@ -126,7 +144,8 @@ def _close_together(links: list[int]) -> None:
 def load(bpf: BpfObject, realtime_offset_ns: int) -> Loaded:
     """Create maps and load programs; what is attached already does nothing so far."""
     loaded = Loaded(bpf)
-    _allow_files(len(bpf.maps) + 2 * len(bpf.programs) + SPARE_FILES)
+    sites = sum(len(program.sites) for program in bpf.programs)
+    _allow_files(len(bpf.maps) + 2 * len(bpf.programs) + sites + SPARE_FILES)
     try:
         for spec in bpf.maps:
             loaded.maps.append(_create(spec, loaded.maps))
@@ -243,6 +262,8 @@ def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # 
     if program.attach in TRAMPOLINES:
         return load_behind_trampoline(program, bytes(ffi.buffer(code, size)))
     kind, attach = PROGRAM_TYPES[program.attach]
+    if program.sites and by_link(program):
+        attach = UPROBE_MULTI
     flags = SLEEPABLE if program.sleepable else 0
     name = program.name.encode()[:15]
     loaded: int = lib.mb_bpf_program_load(kind, attach, flags, name, code, size, ffi.NULL, 0)
@@ -279,7 +300,7 @@ def attach(loaded: Loaded) -> None:
                 number = program.tracepoint_id or tracepoint_id(program.tracepoint)
                 _keep(
                     loaded,
-                    lib.mb_bpf_attach_tracepoint(descriptor, number),
+                    lib.mb_bpf_attach_tracepoint(descriptor, number, *whom(0)),
                     f"attach to the tracepoint `{program.tracepoint}`",
                 )
             case Attach.KPROBE | Attach.KPROBE_RETURN:
@@ -329,22 +350,13 @@ def _keep(loaded: Loaded, link: int, doing: str) -> None:
 
 def _attach_uprobes(loaded: Loaded, program: BpfProgram, descriptor: int) -> None:
     path = program.sites[0].path
-    probes = ffi.new("struct mb_uprobes *")
-    name = ffi.new("char[]", os.fsencode(path))
-    offsets = ffi.new("uint64_t[]", [site.offset for site in program.sites])
-    semaphores = ffi.new("uint64_t[]", [site.ref_ctr_offset for site in program.sites])
-    probes.path, probes.offsets, probes.count = name, offsets, len(program.sites)
-    if any(site.ref_ctr_offset for site in program.sites):
-        probes.semaphores = semaphores
-    probes.at_return = program.attach is Attach.UPROBE_RETURN
-    probes.pid = program.pid
-    link = lib.mb_bpf_attach_uprobes(descriptor, probes)
-    if link == -errno.ESRCH:
-        raise host_error(f"attach to `{path}`", link, f"process {program.pid} is gone")
-    if link == -errno.EINVAL:
-        remedy = "uprobe_multi links need Linux 6.6 or later"
-        raise host_error(f"attach to `{path}`", link, remedy)
-    _keep(loaded, link, f"attach to `{path}`")
+    attached = attach_uprobes(program, descriptor)
+    if attached.failed:
+        remedy = _UPROBE_REMEDIES.get(-attached.failed, "").format(pid=program.pid)
+        raise host_error(f"attach to `{path}`", attached.failed, remedy)
+    loaded.links.extend(attached.files)
+    if attached.event:
+        loaded.events.append(attached.event)
 
 
 def _attach_sample(loaded: Loaded, program: BpfProgram, descriptor: int) -> None:
@@ -355,20 +367,11 @@ def _attach_sample(loaded: Loaded, program: BpfProgram, descriptor: int) -> None
     sampling.type, sampling.config = wanted.type, wanted.config
     sampling.rate, sampling.hertz = wanted.rate, wanted.hertz
     doing = f"count events of type {wanted.type}, config {wanted.config}"
-    for cpu in _online(ONLINE.read_text()):
+    for cpu in online():
         event = lib.mb_bpf_attach_sample(descriptor, sampling, cpu)
         if event in UNKNOWN_COUNTER:
             raise host_error(doing, event, "this machine has no such counter; see `perf list`")
         _keep(loaded, event, doing)
-
-
-def _online(text: str) -> list[int]:
-    """The CPUs in a list as the kernel writes it: `0-3,8`."""
-    found: list[int] = []
-    for part in text.strip().split(","):
-        first, _, last = part.partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return found
 
 
 def tracepoint_id(name: str) -> int:

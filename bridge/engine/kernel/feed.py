@@ -14,14 +14,16 @@ from bridge._native import ffi, lib
 from bridge.artifact import Where
 from bridge.codegen.bpf.generate import EVERYWHERE, generate
 from bridge.codegen.bpf.lifecycle import ARMING
-from bridge.codegen.bpf.object import Control, split_error_word
+from bridge.codegen.bpf.object import Control, MapType, split_error_word
 from bridge.engine import namespace
 from bridge.engine.base import run_session
 from bridge.engine.kernel import attach
+from bridge.engine.kernel.features import has
 from bridge.engine.kernel.functions import TrampolineError
 from bridge.engine.kernel.hold import POLL_NS, Guard
 from bridge.engine.kernel.map_sync import Drain
 from bridge.engine.kernel.processes import Processes
+from bridge.engine.kernel.uprobes import online
 from bridge.engine.live import open_session
 from bridge.errors import BridgeError, HostError
 from bridge.ir.program import FAULT_ADDRESS
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 MANY_REFUSED = 3
 """After so many refused trampolines none is tried any more."""
 RECORDS_PER_TURN = 200_000
+SMALLEST_SHARE = 1 << 16
+"""Of the buffer, for a CPU, where each has its own."""
 FLUSH_NS = 1_000_000_000
 _U64 = (1 << 64) - 1
 
@@ -67,6 +71,8 @@ def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[Loaded, Pla
     A handler that needs more than the kernel gives (512 bytes of stack) runs in user space.
     """
     ring_bytes = outside.options.ring_bytes
+    if not has("atomics"):
+        placed = place(placed.program, record=placed.recorded, kernel=False)
     try:
         return _load_programs(placed, ring_bytes, offset_ns), placed
     except attach.VerifierError:
@@ -82,7 +88,7 @@ def _load_programs(placed: Placed, ring_bytes: int, offset_ns: int) -> Loaded:
     nested = namespace.is_nested()
     while True:
         try:
-            bpf = generate(placed, ring_bytes, kprobes, nested=nested)
+            bpf = generate(placed, ring_bytes, kprobes, has=has, nested=nested)
             return attach.load(bpf, offset_ns)
         except TrampolineError as refused:
             many = refused.everywhere or len(kprobes) == MANY_REFUSED
@@ -127,8 +133,7 @@ class KernelFeed:
         self._live.held_map = -1
         number = self._loaded.object.ring
         if number is not None:
-            size = self._loaded.object.maps[number].entries
-            self._ring = lib.mb_ring_open(self._loaded.maps[number], size)
+            self._ring = self._open_ring(number)
             if self._ring == ffi.NULL:
                 raise HostError("cannot map the ring buffer", "make it smaller with -s")
         if trace is not None:
@@ -137,6 +142,15 @@ class KernelFeed:
             offset = self._loaded.word(Control.REALTIME_OFFSET)
             target = self._session.options.target
             self._recorder = Recorder(self._session.placed, trace, offset, target)
+
+    def _open_ring(self, number: int) -> Any:  # noqa: ANN401 - of cffi
+        spec, map_ = self._loaded.object.maps[number], self._loaded.maps[number]
+        if spec.type is MapType.RINGBUF:
+            return lib.mb_ring_open(map_, spec.entries)
+        cpus = online()
+        share = self._outside.options.ring_bytes // len(cpus)
+        bytes_ = max(SMALLEST_SHARE, 1 << share.bit_length() - 1)
+        return lib.mb_ring_open_cpus(map_, ffi.new("int32_t[]", cpus), len(cpus), bytes_)
 
     def close(self) -> None:
         """Release the ring buffer and whom we hold, finish the recording."""
@@ -261,6 +275,7 @@ class KernelFeed:
 
     def _end_hits(self) -> None:
         self._loaded.disarm()
+        self._turn.quiet = 1
 
     def _take(self, limit: int, until_ns: int, before_ns: int) -> None:
         turn = self._turn

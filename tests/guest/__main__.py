@@ -1,0 +1,79 @@
+"""`python -m tests.guest`: tests, or anything else, on Debian's kernels under an emulator.
+
+    test [--kernel 6.1]... [PYTEST ARGUMENTS]   the live part of the suite, on all kernels
+    run --kernel 6.1 COMMAND ARGUMENT...        a command
+    markbridge --kernel 6.1 ARGUMENT...         `markbridge`, without starting Python for it
+    start | stop | fetch [--kernel 6.1]...
+
+A guest is kept for ten minutes after its last use, and made anew when the sources change. What
+stands behind the kernels belongs to pytest or to the command.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from tests.guest.machine import FAILED, KERNELS, Bed, Guest, GuestError, bed_folder
+
+ACTIONS = ("test", "run", "markbridge", "start", "stop", "fetch")
+LIVE = ["-m", "bpf", "-p", "no:cacheprovider", "-q"]
+USAGE = 2
+DROPPED = ("LD_PRELOAD", "LD_LIBRARY_PATH", "PYTEST_ADDOPTS")
+
+
+def main() -> int:
+    """The exit code of the last that failed."""
+    action, *words = sys.argv[1:] or ["--help"]
+    if action not in ACTIONS:
+        sys.stderr.write(__doc__ or "")
+        return USAGE
+    kernels, words = _kernels(words)
+    code = 0
+    for kernel in kernels:
+        guest = Guest(kernel, Bed(bed_folder()))
+        try:
+            code = _do(action, guest, words) or code
+        except GuestError as error:
+            sys.stderr.write(f"{error}\n")
+            code = FAILED
+    return code
+
+
+def _kernels(words: list[str]) -> tuple[list[str], list[str]]:
+    """The kernels that are named first, or all; and the rest."""
+    named = []
+    while words[:1] == ["--kernel"] and words[1:]:
+        named.append(words[1])
+        words = words[2:]
+    unknown = set(named) - set(KERNELS)
+    if unknown:
+        sys.exit(f"no kernel {', '.join(unknown)}; there are {', '.join(KERNELS)}")
+    return named or list(KERNELS), words[words[:1] == ["--"] :]
+
+
+def _do(action: str, guest: Guest, words: list[str]) -> int:
+    match action:
+        case "fetch":
+            guest.bed.fetch(guest.kernel)
+        case "start":
+            guest.start()
+        case "stop":
+            guest.stop()
+        case "test":
+            sys.stdout.write(f"--- Linux {guest.kernel}\n")
+            return guest.ask("pytest", [*LIVE, *words], _environment(guest))
+        case _:
+            return guest.ask(action, words, _environment(guest))
+    return 0
+
+
+def _environment(guest: Guest) -> dict[str, str]:
+    """Ours; parsers and scripts are kept in the checkout, where the guest may write."""
+    kept = {name: value for name, value in os.environ.items() if name not in DROPPED}
+    cache = str(guest.run.parent / "cache")
+    return kept | {"MARKBRIDGE_GUEST": guest.kernel, "XDG_CACHE_HOME": cache}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""In the guest: loads everything once, then serves each request in a child of its own.
+
+Starting Python and loading a compiler takes a minute under emulation, a child a tenth of a
+second. Comes in: the number of a request, on the second serial line; goes out: files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import termios
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+IDLE_SECONDS = 600
+"""A guest that nobody asks for so long ends."""
+LINE = "/dev/ttyS1"
+PRELOADED = (
+    "lark",
+    "llvmlite.binding",
+    "pytest",
+    "bridge.cli.front",
+    "bridge.cli.run",
+    "bridge.cli.check",
+    "bridge.cli.explain",
+    "bridge.cli.list",
+    "bridge.cli.read",
+    "bridge.api",
+    "bridge.pipeline",
+)
+
+
+def _preload() -> None:
+    """What tests and the command load; parsers from their kept tables."""
+    from importlib import import_module, invalidate_caches
+
+    invalidate_caches()
+    for name in PRELOADED:
+        import_module(name)
+    _compile_something()
+
+
+def _compile_something() -> None:
+    """The first script loads what is loaded late; what it says is of no interest."""
+    child = os.fork()
+    if not child:
+        _run({"kind": "markbridge", "words": ["check", "-e", "probe begin { exit() }"]})
+    os.waitpid(child, 0)
+
+
+def _run(request: dict[str, object]) -> None:
+    """Be the child of a request; never returns."""
+    code = 126
+    try:
+        code = _serve(str(request["kind"]), [str(word) for word in request["words"]])
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001 - it must not go on as the server
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _serve(kind: str, words: list[str]) -> int:
+    match kind:
+        case "pytest":
+            import pytest
+
+            from tests.guest import forked
+
+            forked.install()
+            return int(pytest.main(words))
+        case "markbridge":
+            from bridge.cli.front import dispatch
+
+            return dispatch(words)
+        case _:
+            os.execvp(words[0], words)
+
+
+def _become(job: Path, request: dict[str, object]) -> None:
+    """Take on a request's outputs, folder and environment."""
+    os.setsid()
+    for number, name in ((1, "out"), (2, "err")):
+        file = os.open(job / name, os.O_WRONLY | os.O_APPEND)
+        os.dup2(file, number)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+
+
+def _answer(job: Path) -> None:
+    child = os.fork()
+    if not child:
+        request = json.loads((job / "request").read_text())
+        _become(job, request)
+        _run(request)
+    _, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    (job / "code.new").write_text(str(code if code >= 0 else 128 - code))
+    (job / "code.new").rename(job / "code")
+
+
+def _open_line() -> int:
+    line = os.open(LINE, os.O_RDWR | os.O_NOCTTY)
+    settings = termios.tcgetattr(line)
+    settings[0] = settings[1] = settings[3] = 0
+    termios.tcsetattr(line, termios.TCSANOW, settings)
+    return line
+
+
+def main(run: Path) -> None:
+    """Serve until nobody asks any more."""
+    sys.path.insert(0, str(ROOT))
+    line = _open_line()
+    _preload()
+    (run / "up").touch()
+    asked = b""
+    while select.select([line], [], [], IDLE_SECONDS)[0]:
+        asked += os.read(line, 4096)
+        while b"\n" in asked:
+            number, _, asked = asked.partition(b"\n")
+            _answer(run / "jobs" / number.decode())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

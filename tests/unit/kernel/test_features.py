@@ -1,0 +1,97 @@
+"""What kernels have: asked, taken away, and written down."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from annotated import WARNINGS
+from victims import compile_c
+
+from bridge.engine.kernel.features import FEATURES, VARIABLE, has, taken_away
+from bridge.errors import BridgeError
+from tools.manual.kernels import kernel_manual
+
+ROOT = Path(__file__).resolve().parents[3]
+SINCE = {feature.name: tuple(map(int, feature.since.split("."))) for feature in FEATURES}
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "kernels.md").read_text() == kernel_manual()
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda f: f.name)
+def test_what_has_nothing_in_its_place_is_needed(feature) -> None:
+    assert bool(feature.instead) != feature.needed
+
+
+@pytest.mark.bpf
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda f: f.name)
+def test_the_kernel_has_what_its_version_had(feature) -> None:
+    """Debian's and this machine's kernels leave nothing out."""
+    release = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2]))
+
+    assert feature.probe() == (release >= SINCE[feature.name])
+
+
+@pytest.mark.bpf
+def test_what_is_taken_away_is_not_there(monkeypatch) -> None:
+    monkeypatch.setenv(VARIABLE, "ringbuf, uprobe_multi")
+    has.cache_clear()
+    taken_away.cache_clear()
+
+    try:
+        assert [has(name) for name in ("ringbuf", "uprobe_multi")] == [False, False]
+        assert has("mmapable")
+    finally:
+        has.cache_clear()
+        taken_away.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("ring_buf", "ringbuf"), ("uprobes_multi", "uprobe_multi"), ("sleepables", "sleepable")],
+)
+def test_a_feature_that_there_is_not_is_told(wrong: str, right: str, monkeypatch) -> None:
+    monkeypatch.setenv(VARIABLE, wrong)
+    taken_away.cache_clear()
+
+    try:
+        with pytest.raises(BridgeError, match=f"no feature `{wrong}`; did you mean `{right}`"):
+            taken_away()
+    finally:
+        taken_away.cache_clear()
+
+
+@pytest.mark.bpf
+def test_events_of_tracefs_are_gone_after_a_run(six_sites: Path) -> None:
+    """So are those that a killed process of ours left behind."""
+    events = Path("/sys/kernel/tracing/uprobe_events")
+    file = os.open(events, os.O_WRONLY | os.O_APPEND)
+    os.write(file, f"p:markbridge_4194305/left {six_sites}:0x1000\n".encode())
+    os.close(file)
+    script = 'global n probe process.mark("site") { n++ } probe end { println(n) }'
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bridge", "run", "-e", script, "-c", str(six_sites)],
+        env={**os.environ, VARIABLE: "uprobe_multi"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, "6\n"), done.stderr
+    assert "markbridge_4194305" not in events.read_text()
+    assert str(six_sites) not in events.read_text()
+
+
+@pytest.fixture
+def six_sites(tmp_path: Path) -> Path:
+    """A program that passes a marker at each of six places."""
+    marks = "MARKBRIDGE_MARK(demo, site);" * 6
+    source = f"#include <markbridge/marker.h>\nint main(void) {{ {marks} return 0; }}\n"
+    return compile_c(tmp_path, "six", source, *WARNINGS)
