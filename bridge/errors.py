@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from bridge.diagnostics import Diagnostic
 
 
+DOCTOR = "`markbridge doctor` shows what this machine has, and what to do about the rest"
+
+
 class BridgeError(Exception):
     """Base of every exception that markbridge raises on purpose."""
 
@@ -35,9 +38,9 @@ class TraceError(BridgeError):
 class HostError(BridgeError):
     """The host lacks something (a right, a kernel feature, a library);
 
-    `remedy` says exactly what to do.
+    `remedy` says exactly what to do. The text points to the command that shows all there is.
     """
 
     def __init__(self, message: str, remedy: str = "") -> None:
         self.remedy = remedy
-        super().__init__(message if not remedy else f"{message}\n{remedy}")
+        super().__init__("\n".join(filter(None, (message, remedy, DOCTOR))))

@@ -39,6 +39,7 @@ COMMANDS = {
     "list": "list probe points and their variables",
     "read": "print a trace",
     "convert": "convert a trace to another format",
+    "doctor": "say what this machine has and lacks, and what to do about it",
 }
 """Every command with its line of help."""
 

@@ -82,3 +82,12 @@ def test_attaching_needs_root() -> None:
 
     assert code == 3
     assert "run markbridge as root" in err
+    assert err.splitlines()[-1].startswith("`markbridge doctor`")
+
+
+def test_the_doctor_says_what_root_has() -> None:
+    code, out, _ = as_nobody("doctor")
+
+    assert code == 3
+    assert "capabilities  missing  without CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN" in out
+    assert "remedy: run markbridge as root, or give it CAP_BPF and CAP_PERFMON" in out

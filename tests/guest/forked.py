@@ -68,9 +68,9 @@ def _become(
     code = 1
     try:
         _begin_anew(words)
-        from bridge.cli.front import dispatch
+        from bridge.cli import main
 
-        code = dispatch(words)
+        code = main(words)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001 - it must not come back to pytest

@@ -150,10 +150,12 @@ class Guest:
         """The emulator's process, 0 if there is none."""
         try:
             pid = int((self.run / "pid").read_text())
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (OSError, ValueError):
             return 0
-        return pid if str(self.run).encode() in command else 0
+        ours = not command or str(self.run).encode() in command  # none yet, as it starts
+        return pid if ours and state != "Z" else 0
 
     def stop(self) -> None:
         """Let it go: what it has is in memory and in files that are written."""
