@@ -10,7 +10,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.script.analysis import embedded
+from bridge.script.c import calls, kernel
+from bridge.script.c.statements import TEXT_FUNCTIONS
+from bridge.script.c.types import TYPES
 from bridge.script.printing.listing import PROBE_TYPES
 
 if TYPE_CHECKING:
@@ -145,6 +147,20 @@ def _words(words: Iterable[str]) -> str:
     return ", ".join(f"`{word}`" for word in escaped)
 
 
+_C_INTERFACE = (
+    "STAP_ARG_x",
+    "THIS->x",
+    "STAP_RETVALUE",
+    "STAP_RETURN(value)",
+    "STAP_PRINTF(...)",
+    "_stp_printf(...)",
+    "STAP_ERROR(...)",
+    "STAP_GLOBAL_GET_x()",
+    "STAP_GLOBAL_SET_x(value)",
+    "MAXSTRINGLEN",
+)
+
+
 def language_manual() -> str:
     """The whole page."""
     return "\n".join(
@@ -161,22 +177,26 @@ def language_manual() -> str:
             "",
             "## Embedded C",
             "",
-            "With -g, functions run whose C consists of these statements, one of which may",
-            "give the value; all else is refused. `<number>` is a literal, one of the kernel's",
-            "numbers below, `strlen` of an argument, or arithmetic with arguments",
-            f"({_words(sorted(embedded.OPERATORS))}); `<text>` is a literal, an argument or a",
-            "text of the kernel; `<format>` is a literal with `%lld`, `%llu`, `%llx`, `%s` and",
-            "such values.",
-            "The same numbers and texts can stand in `%{ }` expressions and `@const`.",
+            "With -g, functions in C run: there is no compiler, the code is translated. It may",
+            "compute with integers and texts, declare local variables, use `if`, `switch` and",
+            "loops, call helper functions of a `%{ %}` at the level of the file, and read the",
+            "kernel's memory by its own types (`kread(&p->member)`, `p->member`,",
+            "`container_of`, `list_for_each_entry`) where a script may read it. Macros, `#if`",
+            "over LINUX_VERSION_CODE and the kernel's headers are understood. Refused at their",
+            "place are calls of the kernel's functions that are not below, writes to memory,",
+            "`goto`, floating point, arrays of more than characters as local variables, and",
+            "variables of the file's C code.",
             "",
-            "| C | meaning |",
+            "| what | names |",
             "|---|---|",
-            *(
-                f"| `{form.c}` | `{form.meaning.format(chr(0x2026))}` |"
-                for form in embedded.FORMS
-            ),
-            *(f"| `{c}` | `{meaning}` |" for c, meaning in embedded.NUMBERS.items()),
-            *(f"| `{c}` | `{meaning}` |" for c, meaning in embedded.TEXTS.items()),
+            f"| arguments and result | {_words(_C_INTERFACE)} |",
+            f"| functions of the kernel | {_words(sorted({*kernel.CALLS, *kernel.SWAPPED}))} |",
+            f"| those that are their argument | {_words(sorted(kernel.SAME))} |",
+            f"| clocks, into a local structure | {_words(sorted(kernel.CLOCKS))} |",
+            f"| without effect here | {_words(sorted(kernel.IGNORED))} |",
+            f"| texts | {_words(sorted({*TEXT_FUNCTIONS, *calls.TEXT_FUNCTIONS}))} |",
+            f"| types | {_words(sorted(TYPES))} |",
+            f"| constants and variables | {_words(sorted({*kernel.NUMBERS, 'current'}))} |",
             "",
             "## Probe points",
             "",

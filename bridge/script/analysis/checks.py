@@ -197,8 +197,18 @@ class _Checker:
 
     def _embedded(self, function: ast.Function) -> None:
         if not self._program.options.assume_types:
-            message = f"function '{function.name}' is embedded C, which is not supported"
+            self._refused(function)
+
+    def _refused(self, function: ast.Function) -> None:
+        message = f"function '{function.name}' is embedded C, which is not supported"
+        refusal = self._program.refusals.get(function)
+        if refusal is None:
             self._report(message, function)
+        elif (message := f"{message}: {refusal.reason}") not in self._seen:
+            self._seen.add(message)
+            self._program.sink.report(
+                errors.semantic(message, refusal.span, describe(function))
+            )
 
     def _dimensions(self, node: ast.Index) -> None:
         """SystemTap's own limit shows only when its C is compiled."""

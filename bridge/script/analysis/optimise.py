@@ -241,7 +241,13 @@ class _Sweep:
                 facts.refused[new] = facts.refused[old]
 
     def _warn(self, message: str, node: ast.Node) -> None:
-        if self._began is not None and not self._body.blocks[0].script.tapset:
+        function = self._body.function
+        translated = function is not None and function.declaration.code is not None
+        if (
+            self._began is not None
+            and not self._body.blocks[0].script.tapset
+            and not translated
+        ):
             sink = self._program.sink
             sink.report(errors.warning(message, node.token, describe(node)))
 

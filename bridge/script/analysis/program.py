@@ -14,6 +14,7 @@ from bridge.markers import NoAccess
 from bridge.script.analysis import embedded
 from bridge.script.analysis.typed import Facts, FunctionInfo, GlobalVariable, LocalVariable
 from bridge.script.analysis.types import Type
+from bridge.script.c import HELPER
 from bridge.script.syntax import ast
 
 if TYPE_CHECKING:
@@ -78,7 +79,11 @@ class Program:
     structures: Structures = no_structures
     suggested: int = 0
     """How many unknown functions were looked up among the known ones."""
+    refusals: dict[ast.Function, embedded.Refusal] = field(default_factory=dict)
+    """Functions whose embedded C is not understood."""
     _translated: dict[ast.Function, ast.Block | None] = field(default_factory=dict)
+    _embedded: embedded.EmbeddedC = field(default_factory=embedded.EmbeddedC)
+    _helpers: dict[str, Named] = field(default_factory=dict)
     _last_called: str = ""
     _named: dict[str, list[Named]] = field(default_factory=dict)
     _indexed: int = 0
@@ -132,6 +137,8 @@ class Program:
                 if isinstance(definition, ast.Function):
                     self._named.setdefault(definition.name, []).append((script, definition))
         self._indexed = len(self.scripts)
+        if name.startswith(HELPER) and not self.options.assume_types:
+            return (*self._named.get(name, ()), *self._helper(name))
         return self._named.get(name, ())
 
     def function(self, script: ast.Script, declaration: ast.Function) -> Body:
@@ -164,8 +171,36 @@ class Program:
         if declaration.code is None or self.options.assume_types:
             return None
         if declaration not in self._translated:
-            self._translated[declaration] = embedded.function_body(declaration)
+            found = self._embedded_c().body(declaration)
+            if isinstance(found, embedded.Refusal):
+                self.refusals[declaration] = found
+            self._translated[declaration] = found if isinstance(found, ast.Block) else None
         return self._translated[declaration]
+
+    def _embedded_c(self) -> embedded.EmbeddedC:
+        """The embedded C of the files that were taken so far."""
+        file_level = tuple(
+            definition
+            for script in self.scripts
+            for definition in script.definitions
+            if isinstance(definition, ast.Embedded)
+        )
+        if file_level != self._embedded.file_level or not self._embedded.ready:
+            self._embedded = embedded.EmbeddedC(file_level, self.options)
+        return self._embedded
+
+    def _helper(self, name: str) -> Sequence[Named]:
+        """A helper function of embedded C, as a function of the language."""
+        if name not in self._helpers:
+            made = self._embedded_c().helper(name.removeprefix(HELPER))
+            if made is None:
+                return ()
+            declaration, refusal = made
+            if refusal is not None:
+                self.refusals[declaration] = refusal
+                self._translated[declaration] = None
+            self._helpers[name] = (self.scripts[0], declaration)
+        return (self._helpers[name],)
 
     def _function_label(self, script: ast.Script, declaration: ast.Function) -> str:
         # SystemTap reads its library first

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 from functions import ENGINES, run
 
-from bridge.script.analysis import embedded
-from bridge.script.builtins import BUILTINS
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -39,31 +36,57 @@ SAME = {
     "long: STAP_RETVALUE = HZ;": "HZ()",
     "long: STAP_RETVALUE = (long) current;": "task_current()",
 }
-REFUSED = [
-    "long (): STAP_RETVALUE = foo();",
-    "long (): STAP_RETVALUE = x;",
-    "long (a:long): STAP_RETVALUE = STAP_ARG_b;",
-    "long (a:long): STAP_RETVALUE = STAP_ARG_a / 0;",
-    "long (a:long): STAP_RETVALUE = STAP_ARG_a << 40;",
-    "long (a:long): STAP_RETVALUE = STAP_ARG_a < 2 == 1;",
-    "long (a:long): STAP_RETVALUE = STAP_ARG_a * 100000;",
-    "long (a:long): STAP_RETVALUE = (int) STAP_ARG_a;",
-    "long (): STAP_RETVALUE = 30000 * 30000 * 30000;",
-    "long (): STAP_RETVALUE = 99999999999999999999;",
-    "long (a:long): STAP_RETVALUE = STAP_ARG_a +;",
-    "long (): STAP_RETVALUE = 1",
-    "long (): STAP_RETVALUE = 1; STAP_RETVALUE = 2;",
-    "long (): if (1) STAP_RETVALUE = 1;",
-    "long (): *(int *)0 = 1;",
-    "long (): panic(\"x\");",
-    "long (): \n#include <linux/fs.h>\n",
-    'long (a:long): STAP_PRINTF("%d", STAP_ARG_a);',
-    'long (a:long): STAP_PRINTF("%lld");',
-    'long (a:long): STAP_PRINTF(STAP_ARG_a);',
-    'string (): strlcpy(STAP_RETVALUE, "x", 10);',
-    'string (): strlcpy(STAP_RETVALUE, 5, MAXSTRINGLEN);',
-    'string (): STAP_ERROR("%s");',
-]  # fmt: skip
+MORE = {
+    "long (a:long): STAP_RETVALUE = (int) (STAP_ARG_a << 31);": "0",
+    "long (a:long): if (STAP_ARG_a > 1) STAP_RETVALUE = 7; else STAP_RETVALUE = 8;": "7",
+    "long (a:long): int i; for (i = 0; i < 5; i++) { if (i == 3) continue;"
+    " STAP_RETVALUE += i; }": "7",
+    "long (a:long): STAP_RETVALUE = 1; STAP_RETVALUE = 2;": "2",
+    "long (a:long): unsigned char c = 300 + STAP_ARG_a; STAP_RETURN(c);": "46",
+    "long (a:long): u32 x = STAP_ARG_a - 3; STAP_RETURN(x);": "4294967295",
+    "long (a:long): u64 x = -1; STAP_RETURN(x > 5 && x / 2 > 5);": "1",
+    "long (a:long): switch (STAP_ARG_a) { case 2: STAP_RETURN(5); default: break; }"
+    " STAP_RETURN(6);": "5",
+    "long (a:long): do STAP_RETVALUE++; while (STAP_RETVALUE < 4);": "4",
+    "long (a:long): int i = 3, next = 4; { int i = 5; next += i; }"
+    " STAP_RETVALUE = i + next;": "12",
+    "string (s:string): char *p = strchr(STAP_ARG_s, 'u'); if (p)"
+    " strlcpy(STAP_RETVALUE, p, 10);": "ur",
+    "string (s:string): char b[8]; sprintf(b, \"%s!\", STAP_ARG_s); b[1] = 'x'; b[4] = 0;"
+    " strcpy(STAP_RETVALUE, b);": "fxur",
+    'string (s:string): snprintf(STAP_RETVALUE, MAXSTRINGLEN, "%-3u|%03x|%c|%.2s", -1, 255, 65,'
+    " STAP_ARG_s);": "4294967295|0ff|A|fo",
+    'string (s:string): strlcpy(STAP_RETVALUE, "xyz", 3);': "xy",
+    'string (s:string): if (!strcmp(STAP_ARG_s, "four") && strncmp(STAP_ARG_s, "foX", 2) == 0)'
+    ' strcpy(STAP_RETVALUE, "same");': "same",
+    "long (a:long): \n#if LINUX_VERSION_CODE >= KERNEL_VERSION(3,0,0)\n"
+    "STAP_RETVALUE = 1;\n#else\n"
+    "no\n#endif\n": "1",
+    "long (a:long): STAP_RETVALUE = ntohs(0x1234) + sizeof(int) + sizeof(char *);": "13342",
+}
+REFUSED = {
+    "long (): STAP_RETVALUE = foo();": ("`foo` cannot be called", "foo"),
+    "long (): STAP_RETVALUE = x;": ("`x` is not known here", "x;"),
+    "long (a:long): STAP_RETVALUE = STAP_ARG_b;": ("no parameter `b`", "STAP_ARG_b"),
+    "long (a:long): STAP_RETVALUE = STAP_ARG_a +;": ("`;` is not understood", ";"),
+    "long (): STAP_RETVALUE = 1": ("in the middle of a statement", "1"),
+    "long (): STAP_RETVALUE = 99999999999999999999;": ("too large", "99999999999999999999"),
+    "long (): *(int *)0 = 1;": ("writes to memory of the kernel", "*"),
+    "long (): current->pid = 1;": ("only local variables", "->"),
+    'long (): panic("x");': ("`panic` cannot be called", "panic"),
+    'long (): \n#include "mine.h"\n': ("header mine.h", "#"),
+    'long (a:long): STAP_PRINTF("%lld");': ("more conversions", '"%lld"'),
+    "long (a:long): STAP_PRINTF(STAP_ARG_a);": ("no literal", "STAP_PRINTF"),
+    "string (): strlcpy(STAP_RETVALUE, 5, MAXSTRINGLEN);": ("no text", "5,"),
+    'string (): STAP_ERROR("%s");': ("more conversions", '"%s"'),
+    "long (): goto out; out: ;": ("not understood", "out; out"),
+    "long (): int a[3]; STAP_RETVALUE = a[1];": ("an array of more", "a[3]"),
+    "long (): struct task_struct t;": ("structure as a local", "t;"),
+    "long (): float f = 1;": ("not understood", "f ="),
+    "long (a:long): u64 x = STAP_ARG_a; STAP_RETVALUE = x / x;": ("unsigned numbers", "/ x"),
+    'long (): asm volatile("nop");': ("not understood", "volatile"),
+    'long (): char *p = "a"; p = current->mm;': ("a text and an address", "p = current"),
+}
 
 
 def _function(case: str) -> str:
@@ -80,7 +103,7 @@ def _call(case: str) -> str:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_values(engine: str, tmp_path: Path) -> None:
-    for case, expected in VALUES.items():
+    for case, expected in (VALUES | MORE).items():
         text = f"{_function(case)}probe begin {{ println({_call(case)}) exit() }}"
         printed = run(engine, text, tmp_path, guru=True)
         assert (printed.output.decode(), printed.messages) == (f"{expected}\n", ()), case
@@ -119,14 +142,20 @@ def test_errors_expressions_and_clocks(engine: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_any_other_is_refused_at_the_function(check, case: str) -> None:
-    found = check(f"{_function(case)}probe begin {{ println({_call(case)}) }}", guru=True)
-    message = "function 'f' is embedded C, which is not supported: identifier 'f' at 1:10"
+def test_any_other_is_refused_at_its_token(check, case: str) -> None:
+    reason, token = REFUSED[case]
+    text = f"{_function(case)}probe begin {{ println({_call(case)}) }}"
+    found = check(text, guru=True)
     assert found.typed is None
-    assert found.errors == [message]
+    (error,) = [e for e in found.errors if "embedded C" in e]
+    assert error.startswith("function 'f' is embedded C, which is not supported: ")
+    assert reason in error
+    at = text.index(token, text.index("%{"))
+    line, column = 1 + text.count("\n", 0, at), at - text.rfind("\n", 0, at)
+    assert error.endswith(f" at {line}:{column}")
 
 
-@pytest.mark.parametrize("code", ["foo", "&x", "STAP_ARG_x", "1 +", "jiffies + 1"])
+@pytest.mark.parametrize("code", ["foo", "&x", "STAP_ARG_x", "1 +", "jiffies +"])
 def test_other_expressions_are_refused(check, code: str) -> None:
     found = check(f"probe begin {{ println(%{{ {code} %}}) }}", guru=True)
     assert found.typed is None
@@ -146,8 +175,44 @@ def test_a_function_that_is_not_pure_is_called_for_its_effect(check) -> None:
     assert check(function.format("/* pure */"), guru=True).typed is None
 
 
-def test_every_row_of_the_tables_is_made_of_built_in_functions() -> None:
-    names = {name for name, _ in BUILTINS}
-    for meaning in (*embedded.NUMBERS.values(), *embedded.TEXTS.values()):
-        called = embedded.tokens(meaning)[0]
-        assert called.isdigit() or called in names
+HELPERS = """%{
+#include <linux/string.h>
+#define TWICE(x) ((x) * 2)
+#define NAME(x) #x
+enum { FIRST = 3, SECOND };
+struct pair { char a; long b; short c[3]; };
+typedef struct pair pair_t;
+static inline int triple(int a) { int i, s = 0; for (i = 0; i < 3; i++) s += a; return s; }
+static void nothing(void) { return; }
+%}
+function f:string(a:long) %{
+  nothing();
+  snprintf(STAP_RETVALUE, MAXSTRINGLEN, "%s %d %d %lu %lu", NAME(me), TWICE(triple(STAP_ARG_a)),
+           SECOND, sizeof(pair_t), offsetof(struct pair, c));
+%}
+probe begin { println(f(2)) exit() }
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_level_of_the_file(engine: str, tmp_path: Path) -> None:
+    printed = run(engine, HELPERS, tmp_path, guru=True)
+    assert (printed.output, printed.messages) == (b"me 12 4 24 16\n", ())
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("int n; %} function f:long() %{ STAP_RETVALUE = n;", "variable of the embedded C"),
+        (
+            "int g(int a) { return h(a); } %} function f:long() %{ STAP_RETVALUE = g(1);",
+            "`h`",
+        ),
+        ("#include <mine.h>\n%} function f:long() %{ STAP_RETVALUE = 1;", "mine.h"),
+        ("int g( %} function f:long() %{ STAP_RETVALUE = 1;", "in the middle"),
+    ],
+)
+def test_a_file_level_that_is_not_understood(check, code: str, reason: str) -> None:
+    found = check(f"%{{ {code} %}} probe begin {{ println(f()) }}", guru=True)
+    assert found.typed is None
+    assert [e for e in found.errors if "not supported" in e and reason in e], found.errors
