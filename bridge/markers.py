@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import field
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from bridge.source import NOWHERE, Span
@@ -348,6 +349,7 @@ REGISTER = "register_"
 RESULT_REGISTERS = {"x86_64": "rax", "aarch64": "x0"}
 
 
+@cache
 def registers(machine: str) -> tuple[Variable, ...]:
     """A variable for each register of a place in a program."""
     return tuple(
@@ -429,7 +431,7 @@ class Marker:
     provider: str
     name: str
     sites: tuple[Site, ...] = ()
-    variables: tuple[Variable, ...] = ()
+    variables: Sequence[Variable] = ()
     machine: str = ""
     id: int = 0
     unreadable: tuple[tuple[str, str], ...] = ()
@@ -451,7 +453,7 @@ class Marker:
         return (*self.variables, *(v for v in more if v.name not in names))
 
     @property
-    def arguments(self) -> tuple[Variable, ...]:
+    def arguments(self) -> Sequence[Variable]:
         """The positional arguments or fields, in order."""
         return self.variables
 
@@ -550,7 +552,7 @@ class Expansion:
         return self.strings.get(OWN_NAME, self.point)
 
     @property
-    def variables(self) -> tuple[Variable, ...]:
+    def variables(self) -> Sequence[Variable]:
         """What a handler here can read."""
         match self.attachment:
             case MarkerAttachment(marker=marker):

@@ -324,7 +324,7 @@ def _arguments(attachment: MarkerAttachment, used: frozenset[str]) -> Iterator[C
 
 def _reads_arguments(attachment: MarkerAttachment, used: frozenset[str]) -> bool:
     """Whether what is used are arguments of a tracepoint, and not fields of its record."""
-    found = [v for v in attachment.marker.variables if v.name in used]
+    found = [v for v in attachment.marker.variables if v.name in used] if used else []
     if any(v.raw is None for v in found):
         return False
     return any(isinstance(v.operand(0), RawArgument) for v in found)

@@ -7,6 +7,7 @@ one is cheap for the kernel: nothing has changed by then.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from bridge.markers import Kind, Marker, Register, Site, ValueType, Variable
@@ -26,10 +27,12 @@ ARGUMENTS = {
 RESULTS = {"x86_64": "rax", "aarch64": "x0"}
 
 
+@cache
 def _register(name: str, register: str) -> Variable:
     return Variable(name, ValueType.LONG, (Register(register, 8, signed=True),), "long")
 
 
+@cache
 def register_arguments(machine: str, *, returns: bool) -> tuple[Variable, ...]:
     """`$arg1`.. or `$return`, as the calling convention passes integers."""
     if returns:

@@ -8,7 +8,7 @@ there, is a `NoAccess` with SystemTap's words.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from bridge.formats import debug_index as layout
@@ -81,11 +81,15 @@ def base_variables(place: At) -> tuple[Variable, ...]:
     bias: Operand = Constant(0)
     if not place.image.elf.is_fixed:
         bias = LoadBias(place.site or place.address, place.returns)
-    registers = [
+    return (*_registers(place.machine), Variable(BIAS, ValueType.LONG, (bias,)), _ZERO)
+
+
+@cache
+def _registers(machine: str) -> tuple[Variable, ...]:
+    return tuple(
         Variable(f"%{name}", ValueType.LONG, (Register(name, 8, signed=True),))
-        for name in REGISTERS[place.machine]
-    ]
-    return (*registers, Variable(BIAS, ValueType.LONG, (bias,)), _ZERO)
+        for name in REGISTERS[machine]
+    )
 
 
 _ZERO = Variable("%0", ValueType.LONG, (Constant(0),))
@@ -98,8 +102,14 @@ class FunctionScope:
         self._place = place
         self._unit: Unit = place.function.unit
         self._types = place.image.types
-        self._walker = Walker(self._types, "user")
-        self._bases = {v.name: v for v in base_variables(place)}
+
+    @cached_property
+    def _walker(self) -> Walker:
+        return Walker(self._types, "user")
+
+    @cached_property
+    def _bases(self) -> dict[str, Variable]:
+        return {variable.name: variable for variable in base_variables(self._place)}
 
     # --- scopes ---
 

@@ -68,14 +68,11 @@ def target(node: ast.Target, expansion: Expansion | None) -> Result:
     if expansion is None:
         return NoAccess(_UNRESOLVED)
     name, path = node.name[1:], parts(node.path)
-    known = (*expansion.variables, *_registers(expansion))
-    variable = next((v for v in known if v.name == name), None)
-    plain = not path and not node.address_of and not node.pretty
-    if (
-        plain
-        and variable is not None
-        and (expansion.scope is None or name.startswith(_BY_CONVENTION))
-    ):
+    variable = None
+    if expansion.scope is None or name.startswith(_BY_CONVENTION):
+        known = (*expansion.variables, *_registers(expansion))
+        variable = next((v for v in known if v.name == name), None)
+    if variable is not None and not path and not node.address_of and not node.pretty:
         return variable
     if expansion.members is not None:
         return expansion.members.access(
