@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bridge.probes.symbols import read_functions
@@ -35,6 +36,17 @@ STEP_BACK = b"\x48\x8d\xa4\x24\x80\x00\x00\x00"  # lea 128(%rsp),%rsp
 _BAD_PREFIXES = {0x26: "es", 0x2E: "cs", 0x36: "ss", 0x3E: "ds", 0xF0: "lock"}
 _BAD_OPCODES = frozenset(
     b"\x6c\x6d\x6e\x6f\xcc\xcd\xcf\xe4\xe5\xe6\xe7\xec\xed\xee\xef\xf1\xf4\xfa\xfb"
+)
+
+# A nop is 90 or 0f 1f (0f 18 to 0f 1e, too), behind prefixes; most code begins otherwise.
+_NOP_STARTS = frozenset(
+    bytes([byte])
+    for byte in (
+        0x0F,
+        0x90,
+        *range(0x40, 0x50),
+        *b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3",
+    )
 )
 
 RED_ZONE = (
@@ -107,7 +119,10 @@ def _is_emulated(instruction: Instruction) -> bool:
 
 
 def _is_nop5(elf: ElfFile, address: int) -> bool:
-    instruction = decode(elf.bytes_at(address, LONGEST))
+    code = elf.bytes_at(address, LONGEST)
+    if code[:1] not in _NOP_STARTS:
+        return False
+    instruction = decode(code)
     return instruction is not None and instruction.length == NOP5_SIZE and instruction.is_nop
 
 
@@ -138,7 +153,7 @@ def _is_proven(elf: ElfFile, address: int) -> bool:
 
 def _function_at(elf: ElfFile, address: int) -> Function | None:
     functions = read_functions(elf)
-    number = bisect_right([f.address for f in functions], address) - 1
+    number = bisect_right(functions, address, key=_address) - 1
     if number < 0:
         return None
     function = functions[number]
@@ -146,6 +161,11 @@ def _function_at(elf: ElfFile, address: int) -> Function | None:
     return function if inside else None
 
 
+def _address(function: Function) -> int:
+    return function.address
+
+
+@lru_cache(maxsize=16)  # several places of a function follow each other
 def _instructions(elf: ElfFile, function: Function) -> dict[int, Instruction] | None:
     """The function's instructions by address; None if not all of its bytes are some."""
     code = elf.bytes_at(function.address, function.size)
