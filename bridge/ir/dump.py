@@ -45,6 +45,8 @@ def _handler(number: int, handler: Handler, names: dict[int, str]) -> Iterator[s
     yield f"  at {term(handler.expansion)}"
     if handler.interruptible:
         yield "  interruptible"
+    if handler.optional:
+        yield "  optional"
     yield from (f"  captures {n} {term(c)}" for n, c in enumerate(handler.captures))
     if handler.condition:
         yield f"  condition {quote(handler.condition.name)}"

@@ -323,6 +323,8 @@ class Handler:
     condition: Function | None = None
     interruptible: bool = False
     """Whether the ten times larger MAXACTION applies (begin, end, error)."""
+    optional: bool = False
+    """Whether the session goes on where this place cannot be attached to."""
 
 
 @dataclass(frozen=True, slots=True)

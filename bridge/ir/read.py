@@ -133,6 +133,7 @@ _WORDS: dict[str, Callable[[_Reader, str], object]] = {
     "script": lambda r, t: r.set("script_point", unquote(t)),
     "at": lambda r, t: r.set("expansion", parse_term(t)),
     "interruptible": lambda r, _: r.set("interruptible", True),
+    "optional": lambda r, _: r.set("optional", True),
     "captures": _numbered(lambda r, t: r.drafts[-1].captures.append(parse_term(t))),
     "condition": lambda r, t: r.set("condition", r.begin_function(t)),
     "body": lambda r, t: r.set("body", r.begin_function(t)),

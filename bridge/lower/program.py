@@ -103,6 +103,7 @@ def _handler(shared: Shared, probe: ProbeInfo, number: int) -> Handler:
         b.finish(),
         _condition(shared, probe, number),
         isinstance(probe.expansion.attachment, Begin | End | Error),
+        probe.optional,
     )
 
 

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "dwarf.h"
+#include "runtime/system_calls.h"
 
 #define PAGE UINT64_C(4096)
 #define IDENTITY_MAX 64			/* bytes of a build id */
@@ -116,7 +116,7 @@ struct mb_image *mb_image_read(int file)
 	void *data = MAP_FAILED;
 	struct stat status;
 
-	if (image && file >= 0 && !fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0)
+	if (image && file >= 0 && !mb_fstat(file, &status) && S_ISREG(status.st_mode) && status.st_size > 0)
 		data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
 	if (!image || data == MAP_FAILED) {
 		free(image);

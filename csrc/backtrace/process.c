@@ -9,9 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "runtime/system_calls.h"
 
 #define PAGE UINT64_C(4096)
 #define VDSO_MAX (UINT64_C(1) << 20)
@@ -32,7 +33,7 @@ int mb_process_know(struct mb_process *process, const char *path)
 	struct mb_known *known;
 	struct stat status;
 
-	if (stat(path, &status))
+	if (mb_stat(path, &status))
 		return 0;	/* nobody can have it in memory */
 	known = calloc(1, sizeof(*known));
 	if (!known)
@@ -48,7 +49,7 @@ static int is_known(const struct mb_process *process, int file)
 {
 	struct stat status;
 
-	if (fstat(file, &status))
+	if (mb_fstat(file, &status))
 		return 0;
 	for (const struct mb_known *known = process->known; known; known = known->next)
 		if (known->device == status.st_dev && known->inode == status.st_ino)

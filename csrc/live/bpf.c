@@ -219,9 +219,7 @@ int mb_bpf_attach_tracepoint(int program, uint64_t id, int pid, int cpu)
 
 	memset(&attr, 0, sizeof(attr));
 	attr.type = PERF_TYPE_TRACEPOINT;
-	attr.config = id;
-	attr.sample_period = 1;
-	attr.wakeup_events = 1;
+	attr.config = id;	/* and no sample_period: some events may be counted, but not sampled */
 	return attach_event(program, &attr, pid, cpu);
 }
 

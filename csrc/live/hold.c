@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bpf.h"
+#include "runtime/system_calls.h"
 
 #define MOST_HELD 4096
 #define LOOK_NS 20000			/* between two looks at a process that is about to stop */
@@ -154,7 +155,6 @@ int mb_hold_release_all(int map, uint64_t before_ns)
 static void keep_only(int *files, int count)
 {
 	const int null = open("/dev/null", O_RDWR);
-	const long most = sysconf(_SC_OPEN_MAX);
 	int first = 3;
 
 	for (int i = 0; i < count; i++) {
@@ -165,13 +165,10 @@ static void keep_only(int *files, int count)
 	for (int i = 0; i < 3; i++)
 		dup2(null, i);
 	for (int i = 0; i < count; i++) {
-		if (files[i] > first && close_range((unsigned int)first, (unsigned int)files[i] - 1, 0) < 0) {
-			for (int file = first; file < files[i] && file < most; file++)
-				close(file);
-		}
+		mb_close_range((unsigned int)first, (unsigned int)files[i] - 1);
 		first = files[i] + 1;
 	}
-	close_range((unsigned int)first, ~0u, 0);
+	mb_close_range((unsigned int)first, ~0u);
 }
 
 static void disarm(int control)

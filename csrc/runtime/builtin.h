@@ -27,4 +27,7 @@ static inline const char *mb_text_argument(int64_t argument)
 /* builtin_string.c */
 void mb_put_escaped(const struct mb_session *session, char *dest, const char *text, int64_t size, int64_t most, int quoted, int buffer);
 
+/* error_names.c: NULL for a number that is no error's; the sign does not matter */
+const char *mb_error_name(int64_t number);
+
 #endif

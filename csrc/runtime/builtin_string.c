@@ -4,7 +4,6 @@
 #include "builtin.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,19 +302,9 @@ MB_BUILTIN(_bytes_quoted)
 
 /* --- names of errors --- */
 
-#define LAST_NAMED_ERROR 131
-
-/* NULL for a number that is none. */
-static const char *error_name(int64_t number)
-{
-	if (number < -LAST_NAMED_ERROR || number > LAST_NAMED_ERROR || !number)
-		return NULL;
-	return strerrorname_np((int)(number < 0 ? -number : number));
-}
-
 MB_BUILTIN(errno_str)
 {
-	const char *name = error_name(argument[0]);
+	const char *name = mb_error_name(argument[0]);
 
 	mb_string_copy(session, result, name ? name : "");
 	return MB_OK;
@@ -323,5 +312,5 @@ MB_BUILTIN(errno_str)
 
 MB_BUILTIN(errno_p)
 {
-	return mb_give(result, error_name(argument[0]) ? llabs(argument[0]) : 0);
+	return mb_give(result, mb_error_name(argument[0]) ? llabs(argument[0]) : 0);
 }

@@ -10,8 +10,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "runtime/system_calls.h"
 
 #define MAX_NOTES 4096
 #define NS_PER_S 1000000000ll
@@ -720,7 +721,7 @@ static const uint8_t *map_file(const char *path, uint64_t *size)
 
 	if (file < 0)
 		return NULL;
-	if (!fstat(file, &status)) {
+	if (!mb_fstat(file, &status)) {
 		*size = (uint64_t)status.st_size;
 		data = *size ? mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
 		if (!*size)

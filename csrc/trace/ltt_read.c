@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "live/native.h"
 #include "ltt.h"
+#include "runtime/system_calls.h"
 
 #define PAGE 4096u
 #define MAX_DAMAGES 256u
@@ -982,7 +982,7 @@ static int map_file(struct stream *s, const char *path)
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &status) || !S_ISREG(status.st_mode)) {
+	if (mb_fstat(fd, &status) || !S_ISREG(status.st_mode)) {
 		close(fd);
 		return -1;
 	}

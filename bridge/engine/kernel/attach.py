@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import resource
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,13 @@ from bridge.codegen.bpf.lifecycle import NAMESPACE_FINDER
 from bridge.codegen.bpf.object import CONTROL_WORDS, Attach, Control
 from bridge.engine.kernel.features import TRACING
 from bridge.engine.kernel.functions import TRAMPOLINES, attach_function, load_behind_trampoline
+from bridge.engine.kernel.refusals import ROOT, LeftOut, RefusedError, host_error, refused
 from bridge.engine.kernel.uprobes import attach as attach_uprobes
 from bridge.engine.kernel.uprobes import by_link, online, remove_event, whom
 from bridge.errors import HostError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from bridge.codegen.bpf.object import BpfObject, BpfProgram, KernelGlobal, MapSpec
 
@@ -54,17 +55,6 @@ PROGRAM_TYPES = {
 UPROBE_MULTI = 48
 """BPF_TRACE_UPROBE_MULTI, of a program that is attached by a link for all its sites."""
 
-_ROOT = (
-    "run markbridge as root, or with the capabilities CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN"
-)
-_REMEDIES = {
-    errno.EPERM: _ROOT,
-    errno.EACCES: _ROOT,
-    errno.ENOSYS: "the kernel was built without CONFIG_BPF_SYSCALL; use one that has it",
-    errno.ENOMEM: "free memory, or make arrays and the buffer (-s) smaller",
-    errno.EMFILE: "raise the limit of open files (ulimit -n)",
-}
-
 
 _UPROBE_REMEDIES = {
     errno.ESRCH: "process {pid} is gone",
@@ -75,13 +65,6 @@ _UPROBE_REMEDIES = {
 
 class VerifierError(HostError):
     """The kernel refuses a program that it could run: it needs too much of something."""
-
-
-def host_error(doing: str, code: int, remedy: str = "") -> HostError:
-    """The error for a negative errno."""
-    return HostError(
-        f"cannot {doing}: {os.strerror(-code)}", remedy or _REMEDIES.get(-code, "")
-    )
 
 
 @dataclass(slots=True)
@@ -217,7 +200,7 @@ def switch(loaded: Loaded, kernel_global: KernelGlobal, map_: int) -> None:
 def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
     memory = lib.mb_bpf_map_memory(loaded.maps[loaded.object.control], 8 * CONTROL_WORDS)
     if memory == ffi.NULL:
-        raise HostError("cannot map the memory of a BPF map", _ROOT)
+        raise HostError("cannot map the memory of a BPF map", ROOT)
     loaded.control = ffi.cast("int64_t *", memory)
     loaded.set_word(Control.REALTIME_OFFSET, realtime_offset_ns)
     if loaded.object.targets is not None:
@@ -285,36 +268,82 @@ def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # 
 # --- attaching --------------------------------------------------------------------------------
 
 
-def attach(loaded: Loaded) -> None:
-    """Attach all programs. They do nothing before ARMED is set."""
+def attach(loaded: Loaded, optional: Container[int] = ()) -> list[LeftOut]:
+    """Attach all programs. They do nothing before ARMED is set.
+
+    What cannot be attached of the hooks in `optional` is left out and given back; if nothing is
+    left of all hooks, and for any other hook, that is an error with the kernel's reason.
+    """
+    left: list[LeftOut] = []
+    problem: RefusedError | None = None
+    hooks = attached = 0
     for program, descriptor in zip(loaded.object.programs, loaded.programs, strict=True):
-        if program.slot is not None and loaded.dispatching:
-            _put(loaded, program.slot, descriptor)
-            continue
-        if program.dispatches and not loaded.dispatching:
-            continue
-        match program.attach:
-            case Attach.UPROBE | Attach.UPROBE_RETURN:
-                _attach_uprobes(loaded, program, descriptor)
-            case Attach.TRACEPOINT:
-                number = program.tracepoint_id or tracepoint_id(program.tracepoint)
-                _keep(
-                    loaded,
-                    lib.mb_bpf_attach_tracepoint(descriptor, number, *whom(0)),
-                    f"attach to the tracepoint `{program.tracepoint}`",
-                )
-            case Attach.KPROBE | Attach.KPROBE_RETURN:
-                loaded.links.append(attach_function(program, descriptor))
-            case Attach.SAMPLE:
-                _attach_sample(loaded, program, descriptor)
-            case Attach.RAW_TRACEPOINT:
-                _keep(
-                    loaded,
-                    lib.mb_bpf_attach_raw(descriptor, program.tracepoint.encode()),
-                    f"attach to the tracepoint `{program.tracepoint}`",
-                )
-            case Attach.NOWHERE | Attach.FENTRY | Attach.FEXIT:
-                pass
+        hooks += program.hook >= 0
+        try:
+            if program.hook in optional:
+                left += _attach_possible(loaded, program, descriptor)
+            else:
+                _attach(loaded, program, descriptor)
+            attached += program.hook >= 0
+        except RefusedError as error:
+            if program.hook not in optional:
+                raise
+            problem = problem or error
+            left.append(LeftOut(error.place, error.reason))
+    if problem is not None and hooks and not attached:
+        raise problem
+    return left
+
+
+def _attach_possible(loaded: Loaded, program: BpfProgram, descriptor: int) -> list[LeftOut]:
+    """Attach a program to those of its sites that can be; RefusedError, if none can."""
+    safe = [site for site in program.sites if not site.unsafe]
+    left = [
+        LeftOut(f"`{site.path}` at {site.address:#x}", site.unsafe)
+        for site in program.sites
+        if site.unsafe
+    ]
+    if left and not safe:
+        raise RefusedError(left[0].place, left[0].reason)
+    try:
+        _attach(loaded, replace(program, sites=tuple(safe)), descriptor)
+    except RefusedError as together:
+        if len(safe) < 2:
+            raise
+        refused = []
+        for site in safe:
+            try:
+                _attach(loaded, replace(program, sites=(site,)), descriptor)
+            except RefusedError as error:
+                refused.append(LeftOut(f"`{site.path}` at {site.address:#x}", error.reason))
+        if len(refused) == len(safe):
+            raise together from None
+        left += refused
+    return left
+
+
+def _attach(loaded: Loaded, program: BpfProgram, descriptor: int) -> None:
+    if program.slot is not None and loaded.dispatching:
+        _put(loaded, program.slot, descriptor)
+        return
+    if program.dispatches and not loaded.dispatching:
+        return
+    match program.attach:
+        case Attach.UPROBE | Attach.UPROBE_RETURN:
+            _attach_uprobes(loaded, program, descriptor)
+        case Attach.TRACEPOINT:
+            number = program.tracepoint_id or tracepoint_id(program.tracepoint)
+            link = lib.mb_bpf_attach_tracepoint(descriptor, number, *whom(0))
+            _keep(loaded, link, f"the tracepoint `{program.tracepoint}`")
+        case Attach.SAMPLE:
+            _attach_sample(loaded, program, descriptor)
+        case Attach.RAW_TRACEPOINT:
+            link = lib.mb_bpf_attach_raw(descriptor, program.tracepoint.encode())
+            _keep(loaded, link, f"the tracepoint `{program.tracepoint}`")
+        case Attach.KPROBE | Attach.KPROBE_RETURN:
+            loaded.links.append(attach_function(program, descriptor))
+        case Attach.NOWHERE | Attach.FENTRY | Attach.FEXIT:
+            pass
 
 
 def _attach_trampolines(loaded: Loaded) -> None:
@@ -342,9 +371,9 @@ def _put(loaded: Loaded, slot: tuple[int, int], program: int) -> None:
         raise host_error("put a BPF program into an array", code)
 
 
-def _keep(loaded: Loaded, link: int, doing: str) -> None:
+def _keep(loaded: Loaded, link: int, place: str) -> None:
     if link < 0:
-        raise host_error(doing, link)
+        raise refused(place, link)
     loaded.links.append(link)
 
 
@@ -353,7 +382,8 @@ def _attach_uprobes(loaded: Loaded, program: BpfProgram, descriptor: int) -> Non
     attached = attach_uprobes(program, descriptor)
     if attached.failed:
         remedy = _UPROBE_REMEDIES.get(-attached.failed, "").format(pid=program.pid)
-        raise host_error(f"attach to `{path}`", attached.failed, remedy)
+        one = f" at {program.sites[0].address:#x}" if len(program.sites) == 1 else ""
+        raise refused(f"`{path}`{one}", attached.failed, remedy)
     loaded.links.extend(attached.files)
     if attached.event:
         loaded.events.append(attached.event)
@@ -371,7 +401,9 @@ def _attach_sample(loaded: Loaded, program: BpfProgram, descriptor: int) -> None
         event = lib.mb_bpf_attach_sample(descriptor, sampling, cpu)
         if event in UNKNOWN_COUNTER:
             raise host_error(doing, event, "this machine has no such counter; see `perf list`")
-        _keep(loaded, event, doing)
+        if event < 0:
+            raise host_error(doing, event)
+        loaded.links.append(event)
 
 
 def tracepoint_id(name: str) -> int:
@@ -380,7 +412,7 @@ def tracepoint_id(name: str) -> int:
     try:
         return int((EVENTS / (subsystem or "sched") / event / "id").read_text())
     except OSError as error:
-        raise HostError(f"cannot read the tracepoint `{name}`: {error}", _ROOT) from error
+        raise HostError(f"cannot read the tracepoint `{name}`: {error}", ROOT) from error
 
 
 def _needed(name: str, wanted: str) -> int:
@@ -395,6 +427,6 @@ def _field_offset(name: str, wanted: str) -> int:
     try:
         text = (EVENTS / "sched" / name / "format").read_text()
     except OSError as error:
-        raise HostError(f"cannot read the tracepoint `{name}`: {error}", _ROOT) from error
+        raise HostError(f"cannot read the tracepoint `{name}`: {error}", ROOT) from error
     found = re.search(rf"\b{wanted};\s*offset:(\d+);", text)
     return 0 if found is None else int(found[1])

@@ -23,6 +23,7 @@ from bridge.engine.kernel.functions import TrampolineError
 from bridge.engine.kernel.hold import POLL_NS, Guard
 from bridge.engine.kernel.map_sync import Drain
 from bridge.engine.kernel.processes import Processes
+from bridge.engine.kernel.refusals import left_out_text
 from bridge.engine.kernel.uprobes import online
 from bridge.engine.live import open_session
 from bridge.errors import BridgeError, HostError
@@ -96,8 +97,11 @@ def _load_programs(placed: Placed, ring_bytes: int, offset_ns: int) -> Loaded:
 
 
 def _refuse_unsafe(placed: Placed) -> None:
-    """Sites where a uprobe would disturb the program are not attached."""
+    """Sites where a uprobe would disturb the program are left out, or an error."""
+    optional = _optional(placed)
     for hook in placed.hooks:
+        if hook.id in optional:
+            continue
         marker = hook.attachment.marker
         for site in marker.sites:
             if site.unsafe:
@@ -105,6 +109,14 @@ def _refuse_unsafe(placed: Placed) -> None:
                     f"marker {marker.provider}:{marker.name} at {site.address:#x} in"
                     f" {site.path} cannot be traced: {site.unsafe}"
                 )
+
+
+def _optional(placed: Placed) -> frozenset[int]:
+    """The hooks that nobody but wildcards asks for."""
+    handlers = placed.program.handlers
+    return frozenset(
+        hook.id for hook in placed.hooks if all(handlers[h].optional for h in hook.handlers)
+    )
 
 
 class KernelFeed:
@@ -192,7 +204,9 @@ class KernelFeed:
             self._turn.poll_ns = POLL_NS
             self._live.beat = self._loaded.control + int(Control.BEAT)
         self._drain.fill()
-        attach.attach(self._loaded)
+        left = attach.attach(self._loaded, _optional(self._session.placed))
+        if left:
+            self._session.warn(left_out_text(left))
         self._follow_target()
         self._prepare_processes()
         start = time.monotonic_ns()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bridge._native import ffi, lib
 from bridge.codegen.bpf.object import Attach
+from bridge.engine.kernel.refusals import refused
 from bridge.errors import HostError
 
 if TYPE_CHECKING:
@@ -113,9 +114,5 @@ def _return_bit() -> int:
 
 
 def _refused(symbol: str, code: int) -> HostError:
-    doing = f"cannot probe the kernel's function `{symbol}`: {os.strerror(-code)}"
-    if code in (-errno.EPERM, -errno.EACCES):
-        return HostError(
-            doing, "run markbridge as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN"
-        )
-    return HostError(doing, _REASONS.get(code, ""))
+    place = f"the kernel's function `{symbol}`"
+    return refused(place, code, _REASONS.get(code, ""))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge._native import lib
 from bridge.codegen.bpf.object import CONTROL_WORDS
-from bridge.engine.kernel.attach import host_error
+from bridge.engine.kernel.refusals import host_error
 
 if TYPE_CHECKING:
     from bridge.engine.kernel.attach import Loaded

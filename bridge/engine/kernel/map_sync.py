@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from bridge._native import ffi, lib
 from bridge.codegen.bpf.globals import STRING_BYTES
 from bridge.codegen.bpf.object import Control
-from bridge.engine.kernel.attach import host_error, switch
+from bridge.engine.kernel.attach import switch
+from bridge.engine.kernel.refusals import host_error
 from bridge.ir.program import Array, Value
 
 if TYPE_CHECKING:

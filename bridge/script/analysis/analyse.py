@@ -278,6 +278,7 @@ def _probe_info(body: Body) -> ProbeInfo:
         body.facts,
         _listed(derived),
         derived.origins,
+        derived.optional,
     )
 
 

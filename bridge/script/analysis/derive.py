@@ -80,6 +80,8 @@ class Derived:
     """`?` or `!` of the innermost point."""
     origins: tuple[str, ...] = ()
     """The aliases that led here, innermost first, and the points of the probe."""
+    optional: bool = False
+    """Whether a wildcard found the place, or a point with `?` or `!`."""
 
 
 class _Unresolved(Exception):
@@ -106,6 +108,7 @@ class _Handler:
     """`?` or `!` and the condition of the script's own point."""
     alias: str = ""
     origins: tuple[str, ...] = ()
+    optional: bool = False
 
     def inside(self, script: ast.Script, alias: ast.Alias, point: ast.ProbePoint) -> _Handler:
         """The handler with an alias's bodies around it."""
@@ -116,11 +119,12 @@ class _Handler:
         return replace(self, bodies=bodies, chain=(*self.chain, point), origins=origins)
 
     def under(self, script: ast.Script, point: ast.ProbePoint) -> _Handler:
-        """The handler with the point's condition added."""
+        """The handler with the point's condition added, and whether the point must be there."""
+        optional = self.optional or _is_optional(point)
         if point.condition is None:
-            return self
+            return replace(self, optional=optional)
         added = (*self.conditions, ScopedCondition(script, point.condition))
-        return replace(self, conditions=added)
+        return replace(self, conditions=added, optional=optional)
 
 
 class Deriver:
@@ -336,6 +340,7 @@ class Deriver:
             handler.alias,
             print_bodies.suffix(point),
             handler.origins,
+            handler.optional,
         )
 
     def _mismatch(self, point: ast.ProbePoint, problem: NoMatch) -> Diagnostic:
@@ -360,6 +365,13 @@ class Deriver:
         if known is None:
             known = self._sizes[body.block] = sum(1 for _ in walk(body.block))
         return known
+
+
+def _is_optional(point: ast.ProbePoint) -> bool:
+    """Whether a script can do without one of the places that a point stands for."""
+    arguments = (c.argument for c in point.components)
+    patterns = any(isinstance(a, str) and bool(set(a) & set("*?[")) for a in arguments)
+    return point.optional or point.sufficient or patterns or any(map(is_wild, point.components))
 
 
 def _at_suffix(problem: _Unresolved, component: ast.PointComponent) -> _Unresolved:

@@ -92,6 +92,8 @@ class ProbeInfo:
     they run. `point` is the probe point as messages name it, `script_point` as the user wrote
     it (after alias expansion); `listed` is the place as listings name it, and `origins` are
     the aliases, innermost first, and the script's points by which the place was found.
+    `optional` is whether the script can do without the place: a wildcard found it, or a point
+    with `?` or `!`.
     """
 
     expansion: Expansion
@@ -103,6 +105,7 @@ class ProbeInfo:
     facts: Facts
     listed: str = ""
     origins: tuple[str, ...] = ()
+    optional: bool = False
     made: bool = False
     """Whether it is no probe of the script, but prints a global that nobody reads."""
 
