@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BTF = Path("/sys/kernel/btf/vmlinux")
+KPROBE_PMU = Path("/sys/bus/event_source/devices/kprobe")
 UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe")
 TRACING = Path("/sys/kernel/tracing")
 VARIABLE = "MARKBRIDGE_WITHOUT"
@@ -110,6 +111,14 @@ def _links_uprobes(pid: int, answer: int) -> bool:
     got = lib.mb_bpf_attach_uprobes(program, probes)
     os.close(program)
     return bool(got == -answer)
+
+
+def _takes_trampolines() -> bool:
+    """Whether a program for a trampoline is refused for its function, which is none."""
+    place = ffi.new("struct mb_trampoline *")
+    place.function = 1  # of the types the first one, a number
+    got = lib.mb_bpf_trampoline_load(place, b"mb_probe", _EXIT, len(_EXIT), ffi.NULL, 0)
+    return bool(got == -errno.EINVAL)
 
 
 def _has_member(structure: bytes, member: bytes) -> bool:
@@ -224,6 +233,22 @@ FEATURES = (
         "/sys/kernel/btf/vmlinux is there (CONFIG_DEBUG_INFO_BTF)",
         "these are refused; tracepoints have the fields of their records",
         BTF.exists,
+    ),
+    Feature(
+        "fentry",
+        "5.17",
+        "functions of the kernel behind trampolines, which have their arguments at the return",
+        "a program for one on a type that is no function is refused with EINVAL",
+        "kprobes; so too for a function that the kernel refuses a trampoline for",
+        _takes_trampolines,
+    ),
+    Feature(
+        "kprobes",
+        "4.17",
+        "functions of the kernel by perf_event_open(2): registers, any instruction",
+        "/sys/bus/event_source/devices/kprobe is there (CONFIG_KPROBE_EVENTS)",
+        "trampolines only; without them functions of the kernel are refused",
+        KPROBE_PMU.exists,
     ),
     Feature(
         "memcg",

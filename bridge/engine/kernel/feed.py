@@ -19,7 +19,7 @@ from bridge.engine import namespace
 from bridge.engine.base import run_session
 from bridge.engine.kernel import attach
 from bridge.engine.kernel.features import has
-from bridge.engine.kernel.functions import TrampolineError
+from bridge.engine.kernel.functions import TrampolineError, missed
 from bridge.engine.kernel.hold import POLL_NS, Guard
 from bridge.engine.kernel.map_sync import Drain
 from bridge.engine.kernel.processes import Processes
@@ -85,7 +85,7 @@ def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[Loaded, Pla
 
 def _load_programs(placed: Placed, ring_bytes: int, offset_ns: int) -> Loaded:
     """Load them; where the kernel refuses a trampoline on one of its functions, by kprobe."""
-    kprobes: frozenset[int] = frozenset()
+    kprobes = frozenset(() if has("fentry") else (EVERYWHERE,))
     nested = namespace.is_nested()
     while True:
         try:
@@ -339,6 +339,12 @@ class KernelFeed:
         unkept = self._loaded.word(Control.UNKEPT)
         if unkept:
             self._session.warn(f"{unkept} threads were too many to tell what they run")
+        skipped = missed(self._loaded.object.programs, self._loaded.programs)
+        if skipped:
+            self._session.warn(
+                f"{skipped} hits of functions of the kernel were skipped: a probe was running"
+                " on their CPU already"
+            )
         contended = self._loaded.word(Control.CONTENDED)
         if contended:
             self._session.warn(f"{contended} minima or maxima may be missing")

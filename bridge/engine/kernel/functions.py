@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge._native import ffi, lib
 from bridge.codegen.bpf.object import Attach
+from bridge.engine.kernel.features import KPROBE_PMU as PMU
+from bridge.engine.kernel.features import has
 from bridge.engine.kernel.refusals import refused
 from bridge.errors import HostError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.codegen.bpf.object import BpfProgram
 
-PMU = Path("/sys/bus/event_source/devices/kprobe")
-"""How perf_event_open(2) makes kprobes: its type, and the bit that means a return."""
 TRAMPOLINES = frozenset({Attach.FENTRY, Attach.FEXIT})
 KPROBES = frozenset({Attach.KPROBE, Attach.KPROBE_RETURN})
 LOG_BYTES = 1 << 20
@@ -47,11 +48,6 @@ class TrampolineError(Exception):
         super().__init__(hook)
         self.hook = hook
         self.everywhere = everywhere
-
-
-def has_kprobes() -> bool:
-    """Whether perf_event_open(2) can make kprobes."""
-    return (PMU / "type").exists()
 
 
 def load_behind_trampoline(program: BpfProgram, code: bytes) -> int:
@@ -94,7 +90,7 @@ def attach_function(program: BpfProgram, descriptor: int) -> int:
 def _attach_kprobe(program: BpfProgram, descriptor: int) -> int:
     place = program.kernel
     assert place is not None
-    if not has_kprobes():
+    if not has("kprobes"):
         raise HostError(f"cannot probe the kernel's function `{place.symbol}`", _NONE)
     probe = ffi.new("struct mb_kprobe *")
     symbol = ffi.new("char[]", place.symbol.encode())
@@ -116,3 +112,16 @@ def _return_bit() -> int:
 def _refused(symbol: str, code: int) -> HostError:
     place = f"the kernel's function `{symbol}`"
     return refused(place, code, _REASONS.get(code, ""))
+
+
+def missed(programs: Sequence[BpfProgram], descriptors: Sequence[int]) -> int:
+    """How many hits were passed over, because a program ran on the CPU already.
+
+    That is so where a handler is hit inside of another one. A kernel before 5.12 does not tell.
+    """
+    counts = (
+        lib.mb_bpf_program_missed(descriptor)
+        for program, descriptor in zip(programs, descriptors, strict=True)
+        if program.attach in TRAMPOLINES | KPROBES
+    )
+    return sum(count for count in counts if count > 0)
