@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 from bridge._native import ffi, lib
 from bridge.engine.kernel.features import (
     FEATURES,
+    KPROBE_PMU,
     TRACING,
     UPROBE_PMU,
     VARIABLE,
     has,
     taken_away,
 )
-from bridge.engine.kernel.functions import PMU as KPROBE_PMU
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
