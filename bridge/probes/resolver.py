@@ -40,7 +40,8 @@ from bridge.probes.members import TracepointMembers, kernel_structure, raw_varia
 from bridge.probes.points import check, is_wild, matching_name
 from bridge.probes.safety import SitePolicy
 from bridge.probes.sdt import read_notes
-from bridge.probes.symbols import Function, read_functions
+from bridge.probes.separate import separate_file
+from bridge.probes.symbols import Function, has_symbols, read_functions
 from bridge.probes.tracepoints import merge_arguments
 from bridge.probes.usdt import read_markers
 from bridge.suggest import among, similar
@@ -93,6 +94,7 @@ class Binder:
         self._options = options or Options()
         self._files: dict[str, tuple[ElfFile | None, tuple[Diagnostic, ...]]] = {}
         self._notes: dict[str, list[Note]] = {}
+        self._separates: dict[str, ElfFile | None] = {}
         self._btf: list[Btf | None] = []
         self._of_modules: dict[str, Btf | None] = {}
         self._images: dict[str, tuple[Image | None, tuple[Diagnostic, ...]]] = {}
@@ -321,6 +323,14 @@ class Binder:
             self._files[path] = elf, tuple(sink.items)
         return self._files[path]
 
+    def _separate(self, elf: ElfFile) -> ElfFile | None:
+        """The file that has the symbols of a stripped one."""
+        if elf.path not in self._separates:
+            stripped = not has_symbols(elf)
+            found = separate_file(elf, self._world) if stripped else None
+            self._separates[elf.path] = found
+        return self._separates[elf.path]
+
     # --- process.mark ---
 
     def _mark(
@@ -343,7 +353,8 @@ class Binder:
             if fnmatchcase(note.name, name) and fnmatchcase(note.provider, provider)
         ]
         policy = SitePolicy(self._world.release, self._options.unsafe_nop5)
-        markers = read_markers(elf, chosen, policy, sink)
+        symbols = partial(self._separate, elf)
+        markers = read_markers(elf, chosen, policy, sink, symbols)
         if not notes:
             sink.report(errors.no_markers(program.path))
         reasons += sink.items
@@ -399,7 +410,7 @@ class Binder:
         taken: frozenset[int],
     ) -> list[Expansion]:
         """Functions by symbol; `taken` are the addresses of those that are known already."""
-        functions = read_functions(elf)
+        functions = read_functions(elf, self._separate(elf))
         if not functions and not taken:
             reasons.append(errors.no_symbols(program.path))
         pattern = _text(rest[0])
@@ -427,7 +438,8 @@ def markers_of(path: str, world: World) -> tuple[Marker, ...]:
     if elf is None or not elf.machine:
         return ()
     policy = SitePolicy(world.release)
-    return tuple(read_markers(elf, read_notes(elf, sink), policy, sink))
+    symbols = partial(separate_file, elf, world)
+    return tuple(read_markers(elf, read_notes(elf, sink), policy, sink, symbols))
 
 
 # --- the words --------------------------------------------------------------------------------

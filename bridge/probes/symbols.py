@@ -1,5 +1,6 @@
 """`ElfFile` -> its functions, from `.symtab` and `.dynsym`.
 
+A stripped file's `.symtab` is in its separate debug file, which is passed beside it.
 Undefined symbols (also the PLT's), IFUNC resolvers and symbols outside of code are left out;
 names at one address belong to one function. In the order of addresses.
 """
@@ -60,8 +61,15 @@ def _table(elf: ElfFile, section: Section) -> Iterator[Symbol]:
             yield Symbol(text, info, index, value, size)
 
 
-def read_symbols(elf: ElfFile) -> Iterator[Symbol]:
+def has_symbols(elf: ElfFile) -> bool:
+    """Whether a file has its full table of symbols."""
+    return any(section.header.type == layout.SHT_SYMTAB for section in elf.sections)
+
+
+def read_symbols(elf: ElfFile, separate: ElfFile | None = None) -> Iterator[Symbol]:
     """All named symbols, those of `.symtab` first."""
+    if separate is not None:
+        yield from read_symbols(separate)
     for kind in (layout.SHT_SYMTAB, layout.SHT_DYNSYM):
         for section in elf.sections:
             if section.header.type == kind:
@@ -83,10 +91,10 @@ def address_of(elf: ElfFile, name: str) -> int | None:
 
 
 @lru_cache(maxsize=8)
-def read_functions(elf: ElfFile) -> tuple[Function, ...]:
+def read_functions(elf: ElfFile, separate: ElfFile | None = None) -> tuple[Function, ...]:
     """The functions that can be probed."""
     found: dict[int, dict[str, Symbol]] = {}
-    for symbol in read_symbols(elf):
+    for symbol in read_symbols(elf, separate):
         if (
             symbol.type == layout.STT_FUNC
             and symbol.section != layout.SHN_UNDEF

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.markers import Kind, Marker, Memory, Operand, Register, Site, ValueType, Variable
@@ -10,7 +11,7 @@ from bridge.probes import errors, operands, symbols
 from bridge.probes.safety import SitePolicy, site_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bridge.diagnostics import Sink
     from bridge.probes.elf import ElfFile
@@ -28,13 +29,25 @@ class _Placed:
     operands: tuple[Operand | operands.Unreadable, ...]
 
 
+def _no_file() -> None:
+    return None
+
+
 def read_markers(
-    elf: ElfFile, notes: Sequence[Note], policy: SitePolicy, sink: Sink
+    elf: ElfFile,
+    notes: Sequence[Note],
+    policy: SitePolicy,
+    sink: Sink,
+    separate: Callable[[], ElfFile | None] = _no_file,
 ) -> list[Marker]:
-    """The markers of some notes, in the order of their first notes."""
+    """The markers of some notes, in the order of their first notes.
+
+    `separate` gives the file with the symbols of a stripped one, for operands that name any.
+    """
+    address_of = partial(_address_of, elf, separate)
     groups: dict[tuple[str, str, int], list[_Placed]] = {}
     for note in notes:
-        placed = _place(elf, note, policy, sink)
+        placed = _place(elf, note, policy, address_of, sink)
         if placed is not None:
             key = (note.provider, note.name, len(placed.operands))
             groups.setdefault(key, []).append(placed)
@@ -43,7 +56,19 @@ def read_markers(
     ]
 
 
-def _place(elf: ElfFile, note: Note, policy: SitePolicy, sink: Sink) -> _Placed | None:
+def _address_of(elf: ElfFile, separate: Callable[[], ElfFile | None], name: str) -> int | None:
+    found = symbols.address_of(elf, name)
+    other = separate() if found is None else None
+    return found if other is None else symbols.address_of(other, name)
+
+
+def _place(
+    elf: ElfFile,
+    note: Note,
+    policy: SitePolicy,
+    address_of: Callable[[str], int | None],
+    sink: Sink,
+) -> _Placed | None:
     offset = elf.file_offset(note.address)
     what = f"the marker {note.provider}:{note.name}"
     if offset is None:
@@ -56,9 +81,7 @@ def _place(elf: ElfFile, note: Note, policy: SitePolicy, sink: Sink) -> _Placed 
         return None
     fault = site_fault(elf, note.address, policy)
     site = Site(elf.path, offset, note.address, counter, fault)
-    image = operands.Image(
-        lambda name: symbols.address_of(elf, name), note.address, fixed=elf.is_fixed
-    )
+    image = operands.Image(address_of, note.address, fixed=elf.is_fixed)
     found = [operands.operand(t, elf.machine, image) for t in operands.split(note.arguments)]
     return _Placed(note, site, tuple(found))
 

@@ -122,7 +122,8 @@ class Image:
         """The functions that only a symbol calls so: libc's `malloc` is `__libc_malloc`."""
         from bridge.probes.points import matching_name
 
-        for symbol in read_functions(self.elf):
+        separate = self.found if self.found is not self.elf else None
+        for symbol in read_functions(self.elf, separate):
             name = matching_name(symbol.names, pattern)
             function = self.entered_at(symbol.address) if name is not None else None
             if function is not None and name != function.name:

@@ -7,6 +7,7 @@ there, is a `NoAccess` with SystemTap's words.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -136,12 +137,15 @@ class FunctionScope:
     @cached_property
     def _data(self) -> tuple[tuple[str, Die], ...]:
         """The variables of the blocks and the function, in the order of `$$vars`."""
-        return tuple(
-            (name, child)
-            for scope in self._scopes
-            for child in entries.children(scope)
-            if child.tag in _DATA and (name := entries.name_of(child))
-        )
+        found: list[tuple[str, Die]] = []
+        with suppress(*FAULTS):  # what is before the damage counts
+            for scope in self._scopes:
+                found.extend(
+                    (name, child)
+                    for child in entries.children(scope)
+                    if child.tag in _DATA and (name := entries.name_of(child))
+                )
+        return tuple(found)
 
     @cached_property
     def _named(self) -> dict[str, Die]:
@@ -156,16 +160,23 @@ class FunctionScope:
 
     def result(self) -> Sequence[Listed]:
         """`$return`, where a function returns a value."""
-        type_ = self._types.of(self._place.function.die)
-        if not self._place.returns or not type_:
+        if not self._place.returns:
             return ()
-        return (Listed("return", self._types.name(type_), parameter=False),)
+        try:
+            type_ = self._types.of(self._place.function.die)
+            name = self._types.name(type_)
+        except FAULTS:
+            return ()
+        return (Listed("return", name, parameter=False),) if type_ else ()
 
     def _listed(self, name: str, die: Die) -> Listed:
-        type_ = self._types.of(die)
-        shape = self._types.shape(type_)
+        try:
+            type_ = self._types.of(die)
+            shape, ctype = self._types.shape(type_), self._types.name(type_)
+        except FAULTS:  # its use says what is wrong
+            return Listed(name, "?", _DATA[die.tag])
         mark = "{...}" if shape in COMPOSITES else "[...]" if shape is Shape.ARRAY else ""
-        return Listed(name, self._types.name(type_), _DATA[die.tag], mark)
+        return Listed(name, ctype, _DATA[die.tag], mark)
 
     # --- variables ---
 
@@ -328,6 +339,12 @@ class FunctionScope:
 
     def enumerator(self, name: str) -> Enumerator | NoAccess:
         """See `markers.Scope`."""
+        try:
+            return self._enumerator(name)
+        except FAULTS as error:
+            return NoAccess(f"its debug information cannot be read ({error})")
+
+    def _enumerator(self, name: str) -> Enumerator | NoAccess:
         for die in self._enumerations():
             for word, value in self._types.enumerators(die):
                 if word == name:
