@@ -99,7 +99,7 @@ SANITIZED_TESTS ?= tests/unit/test_sanitized.py tests/properties/ctf tests/prope
 sanitize: $(VENV)/.dev
 	sh tests/c/run.sh
 	sh tests/c/library.sh $(SANITIZED)
-	sh tests/c/under.sh $(SANITIZED) $(BIN)/pytest --capture=sys -n $(WORKERS) --dist loadgroup $(SANITIZED_TESTS)
+	sh tests/c/under.sh $(SANITIZED) $(BIN)/python -m pytest --capture=sys -n $(WORKERS) --dist loadgroup $(SANITIZED_TESTS)
 
 # The wheel is made from the sdist and tried in another folder and another environment.
 wheel: $(VENV)/.dev

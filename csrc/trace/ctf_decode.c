@@ -2,7 +2,9 @@
 /* Bits of a scope into slots and variables, by the ops of its description. */
 #include "ctf_read.h"
 
-#define MAX_EMPTY_ELEMENTS 65536
+/* Elements of no bits cost time, and nothing in the file pays for it: so many ops of theirs a packet, and some more for each bit. */
+#define IDLE_OPS 1024
+#define IDLE_OPS_PER_BIT 8
 
 static int emit(struct mb_ctf_decoder *d, int64_t value)
 {
@@ -167,9 +169,15 @@ static int get_text(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
 	return give_text(d, op, text, length);
 }
 
+static int is_idle_for_too_long(struct mb_ctf_decoder *d, const struct mb_ctf_op *loop)
+{
+	d->idle += 1 + (uint64_t)loop->body;
+	return d->idle > IDLE_OPS + IDLE_OPS_PER_BIT * d->bit;
+}
+
 static int get_loop(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
 {
-	uint64_t length = op->count, start = d->bit;
+	uint64_t length = op->count;
 	int ret = 0;
 
 	if (op->role == MB_CTF_ROLE_UUID) {
@@ -181,8 +189,10 @@ static int get_loop(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
 		ret = emit(d, (int64_t)length);
 	}
 	for (uint64_t i = 0; !ret && i < length; i++) {
+		const uint64_t before = d->bit;
+
 		ret = mb_ctf_decode(d, op + 1, op->body);
-		if (d->bit == start && i > MAX_EMPTY_ELEMENTS)
+		if (d->bit == before && is_idle_for_too_long(d, op))
 			return -MB_CTF_BAD_EVENT;
 	}
 	return ret;

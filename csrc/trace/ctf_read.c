@@ -179,6 +179,7 @@ static void start_decoder(struct mb_ctf_cursor *c, struct stream *s, uint64_t at
 {
 	s->d.bytes = s->data + at;
 	s->d.bit = 0;
+	s->d.idle = 0;
 	s->d.end = (s->size - at) << 3;
 	s->d.ranges = c->ranges;
 	s->d.slot = NULL;

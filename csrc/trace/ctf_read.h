@@ -13,6 +13,7 @@ struct mb_ctf_decoder {
 	int64_t *variables;
 	int64_t *slot;			/* NULL: values are not wanted */
 	int64_t *slot_end;
+	uint64_t idle;			/* ops of this packet that were run for elements of no bits */
 	uint64_t clock;
 	uint64_t roles[MB_CTF_ROLES];
 	uint32_t seen;			/* roles that were there, bit by bit */

@@ -31,7 +31,7 @@ for target in ${*:-$(cd tests/c && ls fuzz_*.c)}; do
 		[ ! -f "$finding" ] || cp "$finding" "$work/seeds/$name/"
 	done
 	echo "== $name: $seconds s"
-	"$work/$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=24576 -verbosity=0 \
+	"$work/$name" -max_total_time="$seconds" -timeout=300 -rss_limit_mb=2048 -max_len=24576 -verbosity=0 \
 		-print_final_stats=1 -artifact_prefix="$keep/$name-" "$keep/$name" "$work/seeds/$name"
 	echo "== $name: nothing found"
 done

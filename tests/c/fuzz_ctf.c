@@ -18,18 +18,19 @@ static uint32_t drain(struct mb_ctf_cursor *cursor)
 /* Every slot that the reader says it gave, and the contexts of the packets. */
 static void touch(struct mb_ctf_cursor *cursor, const struct mb_ctf_event *events, int64_t count, const int64_t *slots, uint32_t room)
 {
+	int64_t *context = calloc(8, sizeof(*context));
 	volatile int64_t sum = 0;
 
 	for (int64_t i = 0; i < count; i++) {
 		const struct mb_ctf_event *e = events + i;
-		int64_t *context = calloc(8, sizeof(*context));
 
 		CHECK(e->slot <= room && e->slots <= room - e->slot);
 		for (uint32_t k = 0; k < e->slots; k++)
 			sum += slots[e->slot + k] & 1;
-		mb_ctf_packet_context(cursor, e->stream, e->packet, context, 8);
-		free(context);
+		if (!i || e->packet != e[-1].packet)
+			mb_ctf_packet_context(cursor, e->stream, e->packet, context, 8);
 	}
+	free(context);
 }
 
 static void read_all(struct mb_ctf_cursor *cursor, uint32_t room)

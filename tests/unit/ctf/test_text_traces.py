@@ -37,3 +37,25 @@ def test_faults_name_file_and_byte(tmp_path: Path) -> None:
         assert reader.statistics()["stream"].events == {"e": 4}
 
     assert places[0] == f"{trace / 'stream'}: byte 0x50 (in packet 1)"
+
+
+EMPTY = """
+--- metadata
+/* CTF 1.8 */
+typealias integer { size = 8; } := u8;
+trace { major = 1; minor = 8; byte_order = le; };
+stream { event.header := struct { u8 id; }; };
+struct nothing { };
+event { name = "some"; id = 1; fields := struct { struct nothing a[3]; u8 n; }; };
+event { name = "deep"; id = 2; fields := struct { struct nothing a[60000][60000][60000]; }; };
+event { name = "long"; id = 3; fields := struct { u8 n; struct nothing a[n][4000000000]; }; };
+--- stream
+le u8:1 u8:7 u8:1 u8:8 u8:%d u8:9 u8:9
+"""
+
+
+@pytest.mark.parametrize("event", [2, 3])
+def test_elements_of_no_bits_do_not_take_forever(event: int, tmp_path: Path) -> None:
+    with CtfReader(compile_trace(EMPTY % event, tmp_path / "trace")) as reader:
+        assert [e.fields["n"] for e in reader] == [7, 8]
+        assert [d.code for d in reader.diagnostics] == ["bad-event"]
