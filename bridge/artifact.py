@@ -30,13 +30,19 @@ if TYPE_CHECKING:
 HEADER_BYTES = 16
 SLOT_BYTES = 8
 FAULT = 0xFFFFFFFF
+STOPPED, MISSED = 1, 2
+"""What the last slot of a record says of its process, as enum mb_hold; 0: it need not stop."""
 
 
 @dataclass(frozen=True)
 class RecordLayout:
-    """The captures of a record in slot order, without repetition."""
+    """The captures of a record in slot order, without repetition.
+
+    If the process may be `held`, one more slot, the last, says what became of it.
+    """
 
     captures: tuple[Capture, ...]
+    held: bool = False
 
     @cached_property
     def slots(self) -> dict[str, int]:
@@ -50,7 +56,12 @@ class RecordLayout:
     @cached_property
     def slot_count(self) -> int:
         """How many slots a record has."""
-        return sum(2 if _has_status(capture) else 1 for capture in self.captures)
+        return self.held + sum(2 if _has_status(capture) else 1 for capture in self.captures)
+
+    @property
+    def stopped_offset(self) -> int:
+        """The byte offset of the slot that says what became of the process; 0: none."""
+        return HEADER_BYTES + SLOT_BYTES * (self.slot_count - 1) if self.held else 0
 
     def slot(self, capture: Capture) -> int:
         """The slot number of a capture; KeyError if it is not part of the record."""

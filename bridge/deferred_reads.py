@@ -47,24 +47,33 @@ class _Read(NamedTuple):
 
 def _reads(program: Program, handler: Handler) -> Iterator[_Read]:
     for op in all_operations(program, handler):
-        match op:
-            case ops.CallBuiltin(name=name, arguments=arguments, site=site):
-                builtin = BUILTINS.get((name, len(arguments)))
-                effect = builtin.effect if builtin is not None else Effect.PURE
-                if effect in (Effect.MEMORY, Effect.PROCESS):
-                    # the library's functions are made of those with such names
-                    called = name.removesuffix("_error").removeprefix("_")
-                    of_process = effect is Effect.PROCESS
-                    yield _Read(called, site, name.startswith("kernel_"), of_process)
-                elif builtin is not None and KERNEL_STACK in builtin.reads:
-                    called = name.removeprefix("_")
-                    yield _Read(called, site, is_kernel=True, of_stack=True)
-            case ops.PrintFormat(format=number, site=int(site)):
-                yield from _printed("printf", program.formats[number], site)
-            case ops.FormatString(format=number, site=int(site)):
-                yield from _printed("sprintf", program.formats[number], site)
-            case _:
-                pass
+        yield from _reads_of(program, op)
+
+
+def _reads_of(program: Program, op: ops.Op) -> Iterator[_Read]:
+    match op:
+        case ops.CallBuiltin(name=name, arguments=arguments, site=site):
+            builtin = BUILTINS.get((name, len(arguments)))
+            effect = builtin.effect if builtin is not None else Effect.PURE
+            if effect in (Effect.MEMORY, Effect.PROCESS):
+                # the library's functions are made of those with such names
+                called = name.removesuffix("_error").removeprefix("_")
+                of_process = effect is Effect.PROCESS
+                yield _Read(called, site, name.startswith("kernel_"), of_process)
+            elif builtin is not None and KERNEL_STACK in builtin.reads:
+                called = name.removeprefix("_")
+                yield _Read(called, site, is_kernel=True, of_stack=True)
+        case ops.PrintFormat(format=number, site=int(site)):
+            yield from _printed("printf", program.formats[number], site)
+        case ops.FormatString(format=number, site=int(site)):
+            yield from _printed("sprintf", program.formats[number], site)
+        case _:
+            pass
+
+
+def needs_hold(program: Program, op: ops.Op) -> bool:
+    """Whether the process has to stand still while an operation runs."""
+    return any(not read.is_kernel for read in _reads_of(program, op))
 
 
 def _printed(name: str, format_: Format, site: int) -> Iterator[_Read]:

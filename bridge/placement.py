@@ -269,11 +269,13 @@ def _hooks(
     for hook, ((attachment, _), written) in enumerate(at.items()):
         numbers = _in_order(program, written)
         user = tuple(n for n in numbers if placements[n].where is Where.USER)
+        held = reads.why_held(program, attachment, user)
         captures = _layout(
             program, attachment, tuple(numbers) if record else user, record=record
         )
-        held = reads.why_held(program, attachment, user)
-        layout = RecordLayout(captures)
+        if held and Context("pid") not in captures:
+            captures = (*captures, Context("pid"))
+        layout = RecordLayout(captures, bool(held))
         yield Hook(hook, attachment, tuple(numbers), user, layout, held)
 
 

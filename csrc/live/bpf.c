@@ -92,6 +92,12 @@ int mb_bpf_map_delete(int map, const void *key)
 	return element(BPF_MAP_DELETE_ELEM, map, key, NULL, 0);
 }
 
+/* The key after `key`, or the first one (NULL, or one that is gone); -ENOENT behind the last one. */
+int mb_bpf_map_next_key(int map, const void *key, void *next)
+{
+	return element(BPF_MAP_GET_NEXT_KEY, map, key, next, 0);
+}
+
 /* Read up to `capacity` entries of a quiet hash map; the number of entries, or -ENOSPC if there are more. */
 int64_t mb_bpf_map_read(int map, uint32_t key_size, uint32_t value_size, void *keys,
 			void *values, uint32_t capacity)

@@ -46,6 +46,7 @@ int mb_bpf_map_create(const struct mb_bpf_map *map);
 int mb_bpf_map_update(int map, const void *key, const void *value, uint64_t flags);
 int mb_bpf_map_lookup(int map, const void *key, void *value);
 int mb_bpf_map_delete(int map, const void *key);
+int mb_bpf_map_next_key(int map, const void *key, void *next);
 int64_t mb_bpf_map_read(int map, uint32_t key_size, uint32_t value_size, void *keys,
 			void *values, uint32_t capacity);
 int mb_bpf_program_load(uint32_t type, uint32_t attach_type, uint32_t flags, const char *name,

@@ -6,25 +6,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bpf.h"
-#include "runtime/system_calls.h"
 
 #define MOST_HELD 4096
 #define LOOK_NS 20000			/* between two looks at a process that is about to stop */
 #define PATIENCE_NS 1000000000ull	/* how long that may take */
 #define KERNEL_NS 50000000ull		/* how long a thread that waits in the kernel keeps us waiting */
-#define LONGEST_NS 10000000000ull	/* nobody is held for longer */
-#define GUARD_MS 1000
-#define CONTROL_BYTES_MAX 4096
+#define BPF_EXIST 2
 
 uint64_t mb_hold_now(void)
 {
@@ -91,7 +85,7 @@ int mb_hold_wait(int map, int64_t pid)
 	struct mb_held held;
 
 	if (mb_bpf_map_lookup(map, &key, &held) < 0 || !held.hits)
-		return 0;
+		return 0;	/* a guard has let it go */
 	while (passed < PATIENCE_NS) {
 		int still = stands(pid, passed > KERNEL_NS);
 
@@ -105,124 +99,57 @@ int mb_hold_wait(int map, int64_t pid)
 
 /* --- letting go --- */
 
+/*
+ * The entry goes first: a hit at the same time looks for it again after it has sent its SIGSTOP. Either it finds none and makes another
+ * one, or its signal was earlier than this one, which takes it back. So whoever is stopped has an entry.
+ */
 static void let_go(int map, uint64_t key)
 {
 	mb_bpf_map_delete(map, &key);
 	kill((pid_t)key, SIGCONT);
 }
 
-/* The process stands still, so nobody else counts at the same time. */
-void mb_hold_release(int map, int64_t pid)
+/* The process stands still, so nobody else counts at the same time; where it does not, a hit is let go too early. */
+int mb_hold_release(int map, int64_t pid)
 {
 	uint64_t key = (uint64_t)pid;
 	struct mb_held held;
+	const int stood = mb_bpf_map_lookup(map, &key, &held) == 0;
 
-	if (mb_bpf_map_lookup(map, &key, &held) < 0)
-		return;
-	if (held.hits > 1) {
+	if (stood && held.hits > 1) {
 		held.hits--;
-		mb_bpf_map_update(map, &key, &held, 0);
-		return;
+		if (mb_bpf_map_update(map, &key, &held, BPF_EXIST) == 0)
+			return 1;
 	}
 	let_go(map, key);
+	return stood;
 }
 
+/* Keys of the map, at most MOST_HELD; those that come or go meanwhile may be missed. */
+static uint32_t held_keys(int map, uint64_t *keys)
+{
+	const uint64_t *previous = NULL;
+	uint32_t count = 0;
+
+	while (count < MOST_HELD && mb_bpf_map_next_key(map, previous, &keys[count]) == 0)
+		previous = &keys[count++];
+	return count;
+}
+
+/* Nothing is allocated: the guards run this in a copy of a process whose locks somebody may have held. */
 int mb_hold_release_all(int map, uint64_t before_ns)
 {
-	uint64_t *keys = calloc(MOST_HELD, sizeof(*keys));
-	struct mb_held *held = calloc(MOST_HELD, sizeof(*held));
-	int64_t count = -ENOMEM;
+	uint64_t keys[MOST_HELD];
+	const uint32_t count = held_keys(map, keys);
 	int released = 0;
 
-	if (keys && held)
-		count = mb_bpf_map_read(map, sizeof(*keys), sizeof(*held), keys, held, MOST_HELD);
-	if (count == -ENOSPC)
-		count = MOST_HELD;
-	for (int64_t i = 0; i < count; i++) {
-		if (held[i].since_ns >= before_ns)
+	for (uint32_t i = 0; i < count; i++) {
+		struct mb_held held;
+
+		if (mb_bpf_map_lookup(map, &keys[i], &held) < 0 || held.since_ns >= before_ns)
 			continue;
 		let_go(map, keys[i]);
 		released++;
 	}
-	free(held);
-	free(keys);
 	return released;
-}
-
-/* --- the guard --- */
-
-/* No file but the three that it needs: whoever waits for the end of a pipe must not wait for the guard. */
-static void keep_only(int *files, int count)
-{
-	const int null = open("/dev/null", O_RDWR);
-	int first = 3;
-
-	for (int i = 0; i < count; i++) {
-		files[i] = fcntl(files[i], F_DUPFD, 64);
-		if (files[i] < 0)
-			_exit(1);
-	}
-	for (int i = 0; i < 3; i++)
-		dup2(null, i);
-	for (int i = 0; i < count; i++) {
-		mb_close_range((unsigned int)first, (unsigned int)files[i] - 1);
-		first = files[i] + 1;
-	}
-	mb_close_range((unsigned int)first, ~0u);
-}
-
-static void disarm(int control)
-{
-	uint8_t words[CONTROL_BYTES_MAX];
-	const uint32_t zero = 0;
-
-	if (mb_bpf_map_lookup(control, &zero, words) < 0)
-		return;
-	memset(words, 0, sizeof(int64_t));
-	mb_bpf_map_update(control, &zero, words, 0);
-}
-
-static void guard(int map, int control, int alive)
-{
-	struct pollfd end = { .fd = alive, .events = POLLIN };
-	char word;
-
-	for (;;) {
-		const int ready = poll(&end, 1, GUARD_MS);
-
-		if (ready < 0 && errno != EINTR)
-			break;
-		if (ready > 0) {
-			if (read(alive, &word, 1) > 0)
-				_exit(0);	/* a session that ended as it should */
-			break;
-		}
-		mb_hold_release_all(map, mb_hold_now() - LONGEST_NS);
-	}
-	disarm(control);
-	for (int i = 0; i < 20; i++) {
-		mb_hold_release_all(map, UINT64_MAX);
-		poll(NULL, 0, 25);	/* a program that was running may still stop somebody */
-	}
-	_exit(0);
-}
-
-int mb_hold_guard(int map, int control, uint32_t control_bytes, int alive)
-{
-	int files[] = { alive, map, control };
-	sigset_t all;
-	pid_t child;
-
-	if (control_bytes > CONTROL_BYTES_MAX)
-		return -E2BIG;
-	child = fork();
-	if (child)
-		return child < 0 ? -errno : child;
-	setsid();
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, NULL);
-	prctl(PR_SET_NAME, "markbridge-hold");
-	keep_only(files, 3);
-	guard(files[1], files[2], files[0]);
-	return 0;
 }

@@ -1,4 +1,3 @@
 int mb_hold_wait(int map, int64_t pid);
-void mb_hold_release(int map, int64_t pid);
+int mb_hold_release(int map, int64_t pid);
 int mb_hold_release_all(int map, uint64_t before_ns);
-int mb_hold_guard(int map, int control, uint32_t control_bytes, int alive);

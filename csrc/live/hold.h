@@ -2,6 +2,10 @@
 /*
  * Processes that stand still while handlers read them. A program of ours stops a process at a hit (SIGSTOP) and counts the hit
  * in a map by process; user space runs the handlers, takes the count back and lets the process go on when it is 0.
+ *
+ * mb_hold_wait: wait until all threads of a process stand still, or are gone: 1, or 0 if they do not.
+ * mb_hold_release: one hit that stopped the process is done: 1, or 0 if a guard has let it go already.
+ * mb_hold_release_all: let all go on that are held since before `before_ns`; how many.
  */
 #ifndef MB_HOLD_H
 #define MB_HOLD_H
@@ -14,21 +18,11 @@ struct mb_held {
 	uint64_t since_ns;	/* CLOCK_MONOTONIC, of the last hit */
 };
 
+/* What a record says of its process; 0: no handler wants it to stand still. */
+enum mb_hold { MB_STOPPED_IT = 1, MB_MISSED_IT = 2 };
+
 uint64_t mb_hold_now(void);	/* CLOCK_MONOTONIC */
 
-/* Wait until all threads of a process stand still, or are gone: 1, or 0 if they do not. */
-int mb_hold_wait(int map, int64_t pid);
-
-/* One hit is done. */
-void mb_hold_release(int map, int64_t pid);
-
-/* Let all go on that are held since before `before_ns`; how many. */
-int mb_hold_release_all(int map, uint64_t before_ns);
-
-/*
- * Start a process that lets all go on if we die, or if they are held for too long. `alive` is a pipe's reading end;
- * `control` a map whose first word says whether programs may run. The process's id, or a negative errno.
- */
-int mb_hold_guard(int map, int control, uint32_t control_bytes, int alive);
+#include "hold.cdef.h"
 
 #endif

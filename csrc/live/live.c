@@ -68,12 +68,17 @@ void mb_live_free(struct mb_live *live)
 	live->moved_bytes = 0;
 }
 
-static int is_held(const struct mb_live *live, const struct mb_record *record)
+/* What the program did to the process of this hit: enum mb_hold. */
+static int64_t hold_of(const struct mb_live *live, const struct mb_record *record)
 {
 	const struct mb_session *session = live->session;
+	int64_t hold;
 
-	return live->held_map >= 0 && session && record->hook < session->hook_count &&
-	       session->hooks[record->hook].held && session->hooks[record->hook].context[MB_PID] >= 0;
+	if (live->held_map < 0 || !session || record->hook >= session->hook_count || !session->hooks[record->hook].stopped ||
+	    session->hooks[record->hook].context[MB_PID] < 0)
+		return 0;
+	memcpy(&hold, (const char *)record + session->hooks[record->hook].stopped, sizeof(hold));
+	return hold;
 }
 
 /* The handlers of a hit whose process waits for them. */
@@ -81,22 +86,24 @@ static int consume_held(struct mb_live *live, const struct mb_record *record)
 {
 	struct mb_session *session = live->session;
 	int64_t pid;
-	int stop = 0;
+	int stop = 0, stood = 0;
 
 	memcpy(&pid, (const char *)record + session->hooks[record->hook].context[MB_PID], sizeof(pid));
 	if (live->beat)
 		*live->beat = (int64_t)mb_hold_now();
-	if (!mb_hold_wait(live->held_map, pid))
-		live->unheld++;
-	if (!live->only_record)
+	if (!live->only_record) {
+		stood = mb_hold_wait(live->held_map, pid);
 		stop = mb_session_dispatch(session, record) != MB_RUNNING;
-	mb_hold_release(live->held_map, pid);
+	}
+	stood &= mb_hold_release(live->held_map, pid);
+	live->unheld += !live->only_record && !stood;
 	return stop;
 }
 
 int mb_live_consume(void *context, const struct mb_record *record)
 {
 	struct mb_live *live = context;
+	int64_t hold;
 
 	if (live->recorder) {
 		int ret;
@@ -107,10 +114,12 @@ int mb_live_consume(void *context, const struct mb_record *record)
 		if (ret && !live->failure)
 			live->failure = ret;
 	}
-	if (is_held(live, record))
+	hold = hold_of(live, record);
+	if (hold == MB_STOPPED_IT)
 		return consume_held(live, record);
 	if (live->only_record)
 		return 0;
+	live->unheld += hold == MB_MISSED_IT;
 	return mb_session_dispatch(live->session, record) != MB_RUNNING;
 }
 

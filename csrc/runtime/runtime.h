@@ -75,7 +75,7 @@ struct mb_format {
 struct mb_hook {
 	const struct mb_handler **handlers;
 	uint32_t count;
-	uint32_t held;			/* whether the process stands still until the handlers are done */
+	uint32_t stopped;		/* where the record says whether the process was stopped; 0: it never is */
 	int32_t context[MB_CONTEXTS];	/* byte offset in the record, -1 if it is not there */
 };
 

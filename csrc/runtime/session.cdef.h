@@ -56,7 +56,7 @@ int mb_session_add_regex(void *session, const struct mb_regex_op *ops, uint32_t 
 int mb_session_add_handler(void *session, uintptr_t run, uintptr_t condition, int interruptible,
 			   const char *point, const char *script_point);
 int mb_session_add_hook(void *session, const uint32_t *handlers, uint32_t count, const int32_t *context);
-void mb_session_hold(struct mb_session *session, uint32_t hook);
+void mb_session_hold(struct mb_session *session, uint32_t hook, uint32_t stopped);
 int mb_session_know(struct mb_session *session, const char *path);
 int mb_session_add_timer(void *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns);
 void mb_session_outputs(void *session, int out, int messages);

@@ -125,7 +125,7 @@ int mb_session_add_regex(struct mb_session *session, const struct mb_regex_op *o
 int mb_session_add_handler(struct mb_session *session, uintptr_t run, uintptr_t condition, int interruptible,
 			   const char *point, const char *script_point);
 int mb_session_add_hook(struct mb_session *session, const uint32_t *handlers, uint32_t count, const int32_t *context);
-void mb_session_hold(struct mb_session *session, uint32_t hook);	/* see hold.h */
+void mb_session_hold(struct mb_session *session, uint32_t hook, uint32_t stopped);	/* `stopped`: the record's offset that says whether it was, see hold.h */
 int mb_session_know(struct mb_session *session, const char *path);	/* a file whose symbols and frames back traces use */
 int mb_session_add_timer(struct mb_session *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns);
 void mb_session_outputs(struct mb_session *session, int out, int messages);

@@ -331,7 +331,7 @@ int mb_session_add_hook(struct mb_session *session, const uint32_t *handlers, ui
 	session->hooks = hooks;
 	hook = &hooks[session->hook_count];
 	hook->count = count;
-	hook->held = 0;
+	hook->stopped = 0;
 	hook->handlers = calloc(count + 1, sizeof(struct mb_handler *));
 	if (!hook->handlers)
 		return -ENOMEM;
@@ -346,10 +346,10 @@ int mb_session_add_hook(struct mb_session *session, const uint32_t *handlers, ui
 	return (int)session->hook_count++;
 }
 
-void mb_session_hold(struct mb_session *session, uint32_t hook)
+void mb_session_hold(struct mb_session *session, uint32_t hook, uint32_t stopped)
 {
 	if (hook < session->hook_count)
-		session->hooks[hook].held = 1;
+		session->hooks[hook].stopped = stopped;
 }
 
 int mb_session_add_timer(struct mb_session *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns)

@@ -10,6 +10,7 @@ map.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.artifact import Where
@@ -24,8 +25,9 @@ from bridge.codegen.bpf.captures import (
 )
 from bridge.codegen.bpf.compile import compile_programs
 from bridge.codegen.bpf.follow import current_target, follow_programs
+from bridge.codegen.bpf.gate import Wanted, gate
 from bridge.codegen.bpf.globals import GlobalMaps, handler_variables
-from bridge.codegen.bpf.handlers import call_handler, handler_text
+from bridge.codegen.bpf.handlers import call_gate, call_handler, gate_text, handler_text
 from bridge.codegen.bpf.hold import HELD_BYTES, HELD_ENTRIES, HELD_KEY_BYTES
 from bridge.codegen.bpf.object import (
     CONTROL_WORDS,
@@ -46,13 +48,14 @@ from bridge.codegen.bpf.record import (
 )
 from bridge.codegen.bpf.syscalls import Dispatchers
 from bridge.codegen.bpf.text import Text
+from bridge.deferred_reads import needs_hold
 from bridge.errors import BridgeError, HostError
 from bridge.ir.program import REGISTERS, variables
 from bridge.markers import Constant, Kind, LoadBias, RawArgument, is_argument_only
 from bridge.script.builtins import KERNEL_STACK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from bridge.artifact import Hook, Placed
     from bridge.ir.program import Capture
@@ -93,6 +96,7 @@ class _Plan:
     held: int | None = None
     life: LifeMaps | None = None
     nested: bool = False
+    constants: Mapping[str, int] | None = None
 
     def add(self, spec: MapSpec) -> int:
         """Add a map; returns its number."""
@@ -111,6 +115,7 @@ def generate(
     *,
     has: Callable[[str], bool] = _everything,
     nested: bool = False,
+    constants: Mapping[str, int] | None = None,
 ) -> BpfObject:
     """Compile everything that runs in the kernel.
 
@@ -118,10 +123,13 @@ def generate(
     functions could have trampolines. `has` tells of a feature by its name (docs/kernels.md)
     whether the kernel that is meant has it. HostError, if something needs one that it has not.
     `nested`: processes have the numbers of the PID namespace of the session, which is not the
-    first one.
+    first one. `constants` are results of built-ins that stay the same for the session. With
+    them a program tells before it stops a process whether the handlers want the hit; without,
+    each is wanted.
     """
     plan = _plan(placed, ring_bytes, has)
     plan.nested = nested
+    plan.constants = constants
     globals_ = GlobalMaps(placed, plan.add)
     texts: dict[str, str] = {}
     ranked: list[tuple[tuple[object, ...], BpfProgram]] = []
@@ -398,7 +406,9 @@ def _program_text(
             atomics=plan.has("atomics"),
         )
         maximum = placed.program.limits.maxstringlen
-        RecordWriter(text, captures, hook, maps, maximum).send()
+        wanted, gates = _wanted(plan, globals_, text, captures, hook)
+        bodies += gates
+        RecordWriter(text, captures, hook, maps, maximum).send(wanted)
     text.jump("out")
     text.open("out")
     text.emit("ret i64 0")
@@ -422,6 +432,28 @@ def _refuse_missing(plan: _Plan, hook: Hook, group: _Group) -> None:
     if wanted and elsewhere and not plan.has("task_registers"):
         what = "give the registers of the process at a tracepoint"
         raise HostError(f"{name}: this kernel cannot {what}", "Linux 5.15 or later can")
+
+
+def _wanted(
+    plan: _Plan, globals_: GlobalMaps, text: Text, captures: Captures, hook: Hook
+) -> tuple[str, str]:
+    """What a hit that may hold its process is to the handlers in user space, as an i64.
+
+    With the functions that say so.
+    """
+    if not hook.held or plan.constants is None:
+        return str(int(Wanted.HOLD)), ""
+    program = plan.placed.program
+    bodies, result = "", str(int(Wanted.NOTHING))
+    for number in hook.user:
+        function = f"gate{number}"
+        needs = partial(needs_hold, program)
+        made = gate(program, program.handlers[number], plan.constants, needs)
+        bodies += gate_text(number, made, function, globals_)
+        value = call_gate(text, captures, made, function)
+        larger = text.value(f"icmp ugt i64 {value}, {result}")
+        result = text.value(f"select i1 {larger}, i64 {value}, i64 {result}")
+    return result, bodies
 
 
 def _require_armed(text: Text, control: str) -> None:

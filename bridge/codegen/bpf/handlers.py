@@ -27,7 +27,7 @@ from bridge.ir import ops
 from bridge.ir.program import Array, Load, Reg, Value, capture_type, fault_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from bridge.codegen.bpf.captures import Captures
     from bridge.codegen.bpf.globals import GlobalMaps
@@ -52,24 +52,40 @@ def call_handler(
     text: Text, captures: Captures, handler: Handler, name: str, control: str
 ) -> None:
     """Capture what a handler needs and call it."""
-    arguments = [f"ptr {control}"]
+    arguments = ", ".join([f"ptr {control}", *_arguments(text, captures, handler)])
+    text.emit(f"call void @{name}({arguments})")
+
+
+def gate_text(number: int, handler: Handler, name: str, globals_: GlobalMaps) -> str:
+    """The function of a handler's gate (`gate.gate`)."""
+    return lower_function(handler.body, name, _Gate(number, handler, globals_))
+
+
+def call_gate(text: Text, captures: Captures, handler: Handler, name: str) -> str:
+    """Capture what a gate needs and call it; the i64 that it returns."""
+    arguments = ", ".join(["ptr null", *_arguments(text, captures, handler)])
+    return text.value(f"call i64 @{name}({arguments})")
+
+
+def _arguments(text: Text, captures: Captures, handler: Handler) -> Iterator[str]:
     for capture in handler.captures:
         if capture_type(capture) is Value.LONG:
             value, status = captures.with_status(capture)
-            arguments += [f"i64 {value}", f"i64 {status}"]
+            yield from (f"i64 {value}", f"i64 {status}")
         else:
             buffer = text.stack(STRING_BYTES)
             text.zero(buffer, STRING_BYTES)
             written = captures.string(capture, buffer, STRING_BYTES)
             fault = text.value(f"icmp eq i64 {written}, 0")
-            arguments += [f"ptr {buffer}", f"i64 {text.value(f'zext i1 {fault} to i64')}"]
+            yield from (f"ptr {buffer}", f"i64 {text.value(f'zext i1 {fault} to i64')}")
         if isinstance(capture, Load):
-            arguments.append(f"i64 {captures.value(capture.address)}")
-    text.emit(f"call void @{name}({', '.join(arguments)})")
+            yield f"i64 {captures.value(capture.address)}"
 
 
 class _Backend:
     """The operations that handlers in the kernel may have."""
+
+    result = "void"
 
     def __init__(self, number: int, handler: Handler, globals_: GlobalMaps) -> None:
         self._number = number
@@ -106,7 +122,8 @@ class _Backend:
             parameters += [f"{kind} %c{number}", f"i64 %f{number}"]
             if isinstance(capture, Load):
                 parameters.append(f"i64 %a{number}")
-        return f"internal void @{e.name}({', '.join(parameters)}) alwaysinline #0"
+        head = f"internal {self.result} @{e.name}"
+        return f"{head}({', '.join(parameters)}) alwaysinline #0"
 
     def prologue(self, e: Emitter) -> None:
         """Buffers for STRING registers, empty at first."""
@@ -342,6 +359,15 @@ class _Backend:
         e.value(
             f"call i64 inttoptr (i64 {t.DELETE} to ptr)(ptr {_map(e, variable.map)}, ptr {key})"
         )
+
+
+class _Gate(_Backend):
+    """The operations that gates have: those without effect, which cannot fail."""
+
+    result = "i64"
+
+    def _return(self, e: Emitter, op: ops.Return) -> None:
+        e.emit(f"ret i64 {0 if op.value is None else e.get(op.value)}")
 
 
 def _overflow(declaration: Global) -> bytes:

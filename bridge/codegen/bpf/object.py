@@ -156,6 +156,15 @@ class Control(IntEnum):
     NAMESPACE_LEVEL = 37
     THREAD_PID = 38
     PID_LEVEL = 39
+    OWN = 40
+    """The session's process id."""
+    GUARDS = 41
+    SECOND_GUARD = 42
+    """The guards' process ids."""
+    LEAVING = 43
+    """Whether the session ends as it should."""
+    OWN_HITS = 44
+    """Hits that would have stopped the session itself, or another one of ours."""
 
 
 CONTROL_WORDS = len(Control)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bridge.artifact import HEADER_BYTES, SLOT_BYTES
 from bridge.codegen.bpf import text as t
 from bridge.codegen.bpf.captures import FAULT, string_room
+from bridge.codegen.bpf.gate import Wanted
 from bridge.codegen.bpf.hold import Hold
 from bridge.codegen.bpf.object import Control
 from bridge.ir.program import Capture, Context, Load, Value, capture_type
@@ -88,14 +89,28 @@ class RecordWriter:
             else Hold(text, captures, maps.held, maps.control, atomics=maps.atomics)
         )
 
-    def send(self) -> None:
+    def send(self, wanted: str = "") -> None:
         """Capture and send; execution goes on behind it in any case.
 
-        Each value is stored as soon as it is read: many of them would not fit on the stack.
+        Where processes are held, `wanted` is a `gate.Wanted` as an i64. Each value is stored as
+        soon as it is read: many of them would not fit on the stack.
         """
+        text = self._text
         self._captures.value(Context("monotonic_ns"))
-        if self._hold is not None:
-            self._hold.begin()
+        if self._hold is None:
+            self._send()
+            return
+        known, send, over = text.name("wanted"), text.name("send"), text.name("over")
+        text.branch(text.value(f"icmp ne i64 {wanted}, {int(Wanted.NOTHING)}"), known, over)
+        text.open(known)
+        holds = text.value(f"icmp eq i64 {wanted}, {int(Wanted.HOLD)}")
+        self._hold.begin(holds, send, over)
+        text.open(send)
+        self._send()
+        text.jump(over)
+        text.open(over)
+
+    def _send(self) -> None:
         if is_fixed(self._hook.layout, self._maximum) and not self._maps.by_cpu:
             self._send_fixed()
         else:
@@ -118,6 +133,8 @@ class RecordWriter:
             self._text.store(value, record, offset)
             if isinstance(capture, Load):
                 self._text.store(status, record, offset + SLOT_BYTES)
+        if self._hold is not None:
+            self._text.store(self._hold.value(), record, self._hook.layout.stopped_offset)
 
     def _string_slot(
         self, record: str, capture: Capture, offset: str | int, written: str

@@ -7,6 +7,7 @@ delivers all that happened before, so nothing that was counted is missing from w
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from bridge.ir.program import FAULT_ADDRESS
 from bridge.placement import place
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bridge.artifact import Placed
@@ -69,27 +71,34 @@ def run_kernel(placed: Placed, session_options: SessionOptions, outside: Outside
 def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[Loaded, Placed]:
     """Load the programs.
 
-    A handler that needs more than the kernel gives (512 bytes of stack) runs in user space.
+    A handler that needs more than the kernel gives (512 bytes of stack) runs in user space, and
+    what such a handler decides first, too.
     """
     ring_bytes = outside.options.ring_bytes
     if not has("atomics"):
         placed = place(placed.program, record=placed.recorded, kernel=False)
+    constants = {"target": outside.target.pid, "stp_pid": os.getpid()}
     try:
-        return _load_programs(placed, ring_bytes, offset_ns), placed
+        return _load_programs(placed, ring_bytes, offset_ns, constants), placed
     except attach.VerifierError:
-        if all(placement.where is Where.USER for placement in placed.placements):
+        in_user_space = all(p.where is Where.USER for p in placed.placements)
+        if in_user_space and not any(hook.held for hook in placed.hooks):
             raise
     placed = place(placed.program, record=placed.recorded, kernel=False)
     return _load_programs(placed, ring_bytes, offset_ns), placed
 
 
-def _load_programs(placed: Placed, ring_bytes: int, offset_ns: int) -> Loaded:
+def _load_programs(
+    placed: Placed, ring_bytes: int, offset_ns: int, constants: Mapping[str, int] | None = None
+) -> Loaded:
     """Load them; where the kernel refuses a trampoline on one of its functions, by kprobe."""
     kprobes = frozenset(() if has("fentry") else (EVERYWHERE,))
     nested = namespace.is_nested()
     while True:
         try:
-            bpf = generate(placed, ring_bytes, kprobes, has=has, nested=nested)
+            bpf = generate(
+                placed, ring_bytes, kprobes, has=has, nested=nested, constants=constants
+            )
             return attach.load(bpf, offset_ns)
         except TrampolineError as refused:
             many = refused.everywhere or len(kprobes) == MANY_REFUSED
@@ -199,7 +208,7 @@ class KernelFeed:
         """Attach everything, then let all programs run at once, then let the command run."""
         held = self._loaded.object.held
         if held is not None:
-            self._guard = Guard(self._loaded, held)
+            self._guard = Guard.start(self._loaded, held)
             self._live.held_map = self._loaded.maps[held]
             self._turn.poll_ns = POLL_NS
             self._live.beat = self._loaded.control + int(Control.BEAT)
@@ -253,6 +262,8 @@ class KernelFeed:
         """Deliver records up to the next timer; False after a stop from outside."""
         self._reached = None
         self._loaded.set_word(Control.BEAT, time.monotonic_ns())
+        if self._guard is not None:
+            self._guard.watch()
         stopped = self._outside.stopped()
         if stopped:
             self._end_hits()
@@ -335,6 +346,11 @@ class KernelFeed:
             self._session.warn(
                 f"{self._live.unheld} hits could not hold their process; what was read there is"
                 " of a later moment"
+            )
+        own = self._loaded.word(Control.OWN_HITS)
+        if own:
+            self._session.warn(
+                f"{own} hits in markbridge itself were left out: it cannot stop itself"
             )
         unkept = self._loaded.word(Control.UNKEPT)
         if unkept:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
-from bridge.artifact import Where
+from bridge.artifact import MISSED, STOPPED, Where
 from bridge.engine.base import RunResult, State, known_modules
 from bridge.engine.session.host import LiveHost, Output, identities, write_all
-from bridge.engine.session.record_decode import hits_of, read_record
+from bridge.engine.session.record_decode import hits_of, hold_of, read_record
 from bridge.interpreter import session as reference
 from bridge.interpreter.faults import ScriptError
 from bridge.markers import Timer
@@ -161,17 +161,20 @@ class InterpretedSession:
 
     def _take(self, live: Any, hook: Hook, record: bytes) -> None:  # noqa: ANN401 - cffi
         values = read_record(record, hook.layout)
-        if not hook.held:
+        hold = hold_of(record, hook.layout)
+        if hold != STOPPED:
+            live.unheld += hold == MISSED and not live.only_record
             self._dispatch(live, hook, values)
             return
         pid = values["pid()"]
         assert isinstance(pid, int)
         live.beat[0] = time.monotonic_ns()
-        live.unheld += not lib.mb_hold_wait(live.held_map, pid)
+        stood = live.only_record or lib.mb_hold_wait(live.held_map, pid)
         try:
             self._dispatch(live, hook, values)
         finally:
-            lib.mb_hold_release(live.held_map, pid)
+            stood = lib.mb_hold_release(live.held_map, pid) and stood
+            live.unheld += not (live.only_record or stood)
 
     def _dispatch(self, live: Any, hook: Hook, values: Values) -> None:  # noqa: ANN401 - cffi
         for hit in hits_of(self.placed, hook, values):

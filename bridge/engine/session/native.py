@@ -316,4 +316,4 @@ def _add_hook(session: Any, hook: Hook) -> None:  # noqa: ANN401 - cffi
             offsets[CONTEXT_NUMBERS[capture.name]] = hook.layout.offset(capture)
     number = lib.mb_session_add_hook(session, list(hook.user), len(hook.user), offsets)
     if hook.held:
-        lib.mb_session_hold(session, number)
+        lib.mb_session_hold(session, number, hook.layout.stopped_offset)

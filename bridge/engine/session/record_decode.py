@@ -36,6 +36,11 @@ def read_record(record: bytes, layout: RecordLayout) -> Values:
     return {capture_text(c): _value(record, layout, c) for c in layout.captures}
 
 
+def hold_of(record: bytes, layout: RecordLayout) -> int:
+    """What became of the process of the hit: `codegen.bpf_hold` STOPPED, MISSED or 0."""
+    return _word(record, layout.stopped_offset) if layout.held else 0
+
+
 def _value(record: bytes, layout: RecordLayout, capture: Capture) -> Item | None:
     at = layout.offset(capture)
     if capture_type(capture) is Value.STRING:
