@@ -38,14 +38,14 @@ _BAD_OPCODES = frozenset(
     b"\x6c\x6d\x6e\x6f\xcc\xcd\xcf\xe4\xe5\xe6\xe7\xec\xed\xee\xef\xf1\xf4\xfa\xfb"
 )
 
-# A nop is 90 or 0f 1f (0f 18 to 0f 1e, too), behind prefixes; most code begins otherwise.
+# What an instruction that does nothing may begin with: 0f 1f and its kin, 90, a move or `lea` of
+# a register to itself, a jump to what follows, and prefixes.
 _NOP_STARTS = frozenset(
     bytes([byte])
     for byte in (
-        0x0F,
-        0x90,
+        *(0x0F, 0x89, 0x8B, 0x8D, 0x90, 0xE9, 0xEB),
         *range(0x40, 0x50),
-        *b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3",
+        *b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3\xc4\xc5\x62",
     )
 )
 

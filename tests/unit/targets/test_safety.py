@@ -10,10 +10,12 @@ from elf_writer import CODE, Elf
 from victims import RED_ZONE, SAFE, UNSAFE, compile_c
 
 from bridge.diagnostics import Sink
+from bridge.probes import safety
 from bridge.probes.elf import ElfFile, open_elf
 from bridge.probes.safety import RED_ZONE as RED_ZONE_TEXT
 from bridge.probes.safety import SitePolicy, entry_skip, instruction_fault, site_fault
 from bridge.probes.sdt import read_notes
+from bridge.probes.x86 import decode
 from bridge.world import LiveWorld
 
 if TYPE_CHECKING:
@@ -174,3 +176,13 @@ def test_compiled_programs(tmp_path: Path, compiler: str, optimization: str) -> 
     assert all("`cs`" in fault for fault in faults["nop10"])
     if optimization != "-O0":
         assert faults["registers"] == {""}
+
+
+def test_no_nop_begins_with_a_byte_that_is_not_looked_at() -> None:
+    tails = [bytes([a, b, c]) for a in range(256) for b in (0, 0x24, 0xC0) for c in (0, 0xFF)]
+    for first in range(256):
+        if bytes([first]) in safety._NOP_STARTS:
+            continue
+        for tail in tails:
+            found = decode(bytes([first]) + tail + bytes(11))
+            assert found is None or not found.is_nop
