@@ -38,8 +38,8 @@ _BAD_OPCODES = frozenset(
     b"\x6c\x6d\x6e\x6f\xcc\xcd\xcf\xe4\xe5\xe6\xe7\xec\xed\xee\xef\xf1\xf4\xfa\xfb"
 )
 
-# What an instruction that does nothing may begin with: 0f 1f and its kin, 90, a move or `lea` of
-# a register to itself, a jump to what follows, and prefixes.
+# What an instruction that does nothing may begin with: 0f 1f and its kin, 90, a move or `lea`
+# of a register to itself, a jump to what follows, and prefixes.
 _NOP_STARTS = frozenset(
     bytes([byte])
     for byte in (
