@@ -17,7 +17,7 @@ from bridge.engine.base import SessionOptions
 from bridge.engine.child import start
 from bridge.engine.live import LiveOptions, run_live
 from bridge.engine.target import Target
-from bridge.errors import CompileError
+from bridge.errors import BridgeError, CompileError
 from bridge.pipeline import compile_script
 from bridge.probes import markers_of as read_markers
 from bridge.probes.live import LiveTargets
@@ -30,6 +30,7 @@ from bridge.world import LiveWorld
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
+    from typing import TextIO
 
     from bridge.artifact import Placed
     from bridge.engine.base import RunResult
@@ -86,15 +87,15 @@ class Program:
         """Run the script on this machine; use the result in a `with` statement.
 
         `command` is started once the probes are in place and ends the session when it ends, as
-        `pid` does; `trace` is a folder to record into; `seconds` bounds the session.
-        CompileError, if what the script probes is not there; HostError, if a right is missing.
+        `pid` does; `trace` is a folder to record into; `seconds` bounds the session. Nothing is
+        started or attached before the `with` statement is entered.
+        CompileError, if what the script probes is not there; HostError, if a right is missing;
+        BridgeError, if there is no process `pid`.
         """
         words = command if isinstance(command, str) else shlex.join(command)
         placed = self._place(LiveTargets(LiveWorld(), words, pid), record=trace is not None)
-        target = Target.of_child(start(words)) if words else Target()
-        if pid and not words:
-            target = Target.of_process(pid)
-        return Session(placed, target, None if trace is None else Path(trace), seconds)
+        target = Target.of_process(pid) if pid and not words else Target()
+        return Session(placed, words or target, None if trace is None else Path(trace), seconds)
 
     def replay(self, trace: Path | str) -> Replayed:
         """Run the script over a recorded trace.
@@ -130,22 +131,29 @@ class Session:
     """A running script: iterate over the lines that it prints, as they come.
 
     The session ends by itself (exit(), the end of the command) or by leaving the `with`
-    statement. After that, `result` says how, and `messages` holds its warnings and errors.
+    statement, which also ends the command if it still runs: with SIGTERM, and SIGKILL after
+    five seconds. After that, `result` says how, and `messages` holds its warnings and errors.
     """
 
     def __init__(
-        self, placed: Placed, target: Target, trace: Path | None, seconds: float | None
+        self, placed: Placed, target: str | Target, trace: Path | None, seconds: float | None
     ) -> None:
         self._placed = placed
-        self._target = target
+        self._wanted = target
         self._trace = trace
         self._seconds = seconds
         self._stop = threading.Event()
+        self._reading = threading.Lock()
         self._failure: BaseException | None = None
+        self._lines: TextIO | None = None
         self.result: RunResult | None = None
         self.messages = ""
 
     def __enter__(self) -> Session:
+        if self._lines is not None:
+            raise BridgeError("a session runs once; attach the program again")
+        wanted = self._wanted
+        self._target = wanted if isinstance(wanted, Target) else Target.of_child(start(wanted))
         read, write = os.pipe()
         self._lines = os.fdopen(read, encoding="utf-8", errors="surrogateescape")
         self._thread = threading.Thread(target=self._run, args=(write,), daemon=True)
@@ -171,11 +179,24 @@ class Session:
             os.close(output)
 
     def __iter__(self) -> Iterator[Record]:
-        for line in self._lines:
+        lines = self._opened()
+        while line := self._next(lines):
             yield Record(line.rstrip("\n"))
         self._thread.join()
         if self._failure is not None:
             raise self._failure
+
+    def _opened(self) -> TextIO:
+        if self._lines is None:
+            raise BridgeError("the session has not started; use it in a `with` statement")
+        return self._lines
+
+    def _next(self, lines: TextIO) -> str:
+        """The next line, for whichever thread comes first; "" at the end."""
+        with self._reading:
+            if lines.closed:
+                raise BridgeError("the session has ended")
+            return lines.readline()
 
     def stop(self) -> None:
         """End the session as Ctrl-C does: `end` probes run, what they print can be read."""
@@ -188,12 +209,21 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-        while self._lines.read(1 << 16):
-            pass
-        self._thread.join()
-        self._lines.close()
+        try:
+            self._drain()
+        finally:
+            self._target.end()
         if self._failure is not None and error is None:
             raise self._failure
+
+    def _drain(self) -> None:
+        """Let the session end, whatever it still prints."""
+        with self._reading:
+            lines = self._opened()
+            while not lines.closed and lines.read(1 << 16):
+                pass
+            self._thread.join()
+            lines.close()
 
 
 def compile(script: Path | str, options: AnalyseOptions | None = None) -> Program:

@@ -259,7 +259,7 @@ def _run_live(arguments: argparse.Namespace, placed: Placed, output: int) -> int
                     armed=_say_started if arguments.verbose else lambda: None,
                 ),
             )
-            return EXIT_ERROR if target.warning() else result.exit_code
+            return result.exit_code
         finally:
             target.abandon()
 

@@ -38,14 +38,17 @@ class State(IntEnum):
 class RunResult:
     """How a run ended.
 
-    `exit_code` as stap's: 0, or 1 if an ERROR line was printed. `errors` counts failed
-    handlers, `skipped` those that were not run, `lost` records that did not arrive.
+    `exit_code` as stap's: 0, or 1 if an ERROR line was printed or the command failed. `errors`
+    counts failed handlers, `skipped` those that were not run, `lost` records that did not
+    arrive. `command_status` is the exit status of the command, or minus the signal that ended
+    it; None if it still ran at the end, or there is none.
     """
 
     exit_code: int
     errors: int = 0
     skipped: int = 0
     lost: int = 0
+    command_status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from bridge.errors import BridgeError
 from bridge.world import DEFAULT_PATH
 
 _NOT_STARTED = 1
+_PATIENCE_MS = 5000
+"""How long a command may take to end after SIGTERM."""
 
 
 def arguments(command: str) -> list[str]:
@@ -63,7 +66,30 @@ class Child:
         if self._go >= 0:
             os.close(self._go)
             self._go = -1
+            os.kill(self.pid, signal.SIGKILL)  # another child of ours may hold the pipe, too
             self.wait()
+
+    def end(self) -> None:
+        """End it if it runs, and take its status: SIGTERM, after some seconds SIGKILL."""
+        self.abandon()
+        if self.ended():
+            return
+        descriptor = os.pidfd_open(self.pid)
+        try:
+            for number in (signal.SIGTERM, signal.SIGCONT):
+                signal.pidfd_send_signal(descriptor, number)
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            if not poll.poll(_PATIENCE_MS):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        finally:
+            os.close(descriptor)
+        self.wait()
+
+    @property
+    def code(self) -> int | None:
+        """Its exit status, or minus the signal that ended it; None while it runs."""
+        return None if self.status is None else os.waitstatus_to_exitcode(self.status)
 
     def warning(self) -> str:
         """What SystemTap says of a command that failed; "" of one that did not."""

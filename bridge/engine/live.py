@@ -47,6 +47,14 @@ class LiveOptions:
 
 def run_live(placed: Placed, target: Target, options: LiveOptions) -> RunResult:
     """Run a program on this machine."""
+    result = _run(placed, target, options)
+    failed = bool(target.warning())
+    return replace(
+        result, exit_code=result.exit_code or int(failed), command_status=target.code
+    )
+
+
+def _run(placed: Placed, target: Target, options: LiveOptions) -> RunResult:
     offset = time.time_ns() - time.monotonic_ns()
     session_options = replace(options.session, target=target.pid, realtime_offset_ns=offset)
     outside = Outside(target, options)

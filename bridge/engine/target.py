@@ -86,6 +86,16 @@ class Target:
         if self.child is not None:
             self.child.abandon()
 
+    def end(self) -> None:
+        """End a command that still runs, and reap it. A process that was there before stays."""
+        if self.child is not None:
+            self.child.end()
+
+    @property
+    def code(self) -> int | None:
+        """The exit status of a command (minus a signal); None if it runs, or there is none."""
+        return None if self.child is None else self.child.code
+
     def warning(self) -> str:
         """What to say of a command that failed."""
         return "" if self.child is None else self.child.warning()
