@@ -7,7 +7,6 @@ no rights: what can be probed is looked up as far as it can be read.
 from __future__ import annotations
 
 import gc
-import json
 from typing import TYPE_CHECKING
 
 from bridge.cli.front import EXIT_ERROR, EXIT_HOST
@@ -19,6 +18,7 @@ from bridge.cli.script import (
     read_script,
 )
 from bridge.diagnostics import Sink, as_json
+from bridge.json_text import dumps
 from bridge.source import SourceMap
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _checked(arguments: argparse.Namespace, sources: SourceMap, sink: Sink) -> s
 
 def _tell(diagnostics: Iterable[Diagnostic], sources: SourceMap, form: str) -> None:
     if form == "json":
-        print(json.dumps([as_json(d, sources) for d in diagnostics], indent=1))
+        print(dumps([as_json(d, sources) for d in diagnostics], indent=1))
         return
     from bridge.cli.terminal import say_diagnostics
 

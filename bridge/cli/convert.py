@@ -6,15 +6,18 @@ reported and the rest converted.
 
 from __future__ import annotations
 
-import sys
+import contextlib
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.cli.terminal import say_diagnostics
+from bridge.cli.terminal import say, say_diagnostics
 from bridge.source import SourceMap
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
+    from types import FrameType
 
     from bridge.trace.ltt.write import WriteOptions
 
@@ -54,14 +57,35 @@ def run(arguments: argparse.Namespace) -> int:
     from bridge.trace import convert
     from bridge.trace.open import open_trace
 
-    with open_trace(arguments.source) as source:
+    with _terminable(), open_trace(arguments.source) as source:
         if arguments.to == "ctf":
             done = convert.to_ctf(source, arguments.out)
         else:
             done = convert.to_ltt(source, arguments.out, _options(arguments))
         say_diagnostics(source.diagnostics, SourceMap())
-    print(f"{done.events} events written to {arguments.out}", file=sys.stderr)
+    if done.moved:
+        say(
+            f"warning: {done.moved} events are earlier than the one before them in their"
+            " stream; they were written with the time of that one"
+        )
+    say(f"{done.events} events written to {arguments.out}")
     return 0
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Signals that end the process raise exceptions, so that no part of a trace stays."""
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, _end) for number in ending}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _options(arguments: argparse.Namespace) -> WriteOptions:

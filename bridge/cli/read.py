@@ -6,7 +6,6 @@ read as far as it goes, which is no failure.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.cli.front import UsageError
-from bridge.cli.terminal import say_diagnostics
+from bridge.cli.terminal import say, say_diagnostics
 from bridge.errors import TraceError
 from bridge.source import SourceMap
 
@@ -36,6 +35,8 @@ TEXT_OPTIONS = (
     "--clock-gmt",
     "--no-delta",
 )
+SELECTING = ("begin", "end", "channel", "event", "cpu")
+MOST_NAMES = 20
 _SECONDS = re.compile(r"(-?\d+)(?:\.(\d{1,9}))?$")
 _CLOCK = re.compile(r"(?:(\d{4}-\d{2}-\d{2})[ T])?(\d{1,2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?$")
 
@@ -75,14 +76,24 @@ def run(arguments: argparse.Namespace) -> int:
     _check_usage(arguments)
     with _open(arguments) as reader:
         _check_channels(reader, arguments.channel or ())
+        _check_events(reader, arguments.event or ())
         if arguments.stats:
             found = _statistics(reader, arguments)
             _print_statistics(reader.format, found, as_json=arguments.format == "json")
+            count = sum(sum(stream.events.values()) for stream in found.values())
         else:
-            _print_lines(_lines(reader, arguments))
+            count = _print_lines(_lines(reader, arguments))
         sys.stdout.flush()
         say_diagnostics(reader.diagnostics, SourceMap())
+        _say_nothing(count, arguments)
     return 0
+
+
+def _say_nothing(count: int, arguments: argparse.Namespace) -> None:
+    """Say that the options selected nothing."""
+    given = [f"--{name}" for name in SELECTING if getattr(arguments, name) is not None]
+    if given and not count:
+        say(f"warning: no event of the trace was selected by {', '.join(given)}")
 
 
 def _check_usage(arguments: argparse.Namespace) -> None:
@@ -110,6 +121,35 @@ def _check_channels(reader: Reader, wanted: Iterable[str]) -> None:
             raise UsageError(f"no channel `{name}`; there are: {', '.join(sorted(names))}")
 
 
+def _check_events(reader: Reader, wanted: Iterable[str]) -> None:
+    """Refuse names that no event class of the trace has; LKET's are known only once read."""
+    from fnmatch import fnmatchcase
+
+    names = sorted(reader.event_classes)
+    if reader.format != "ctf-1.8" and not reader.format.startswith("ltt-"):
+        return
+    for pattern in wanted:
+        if not any(fnmatchcase(name, pattern) for name in names) and not _unknown(pattern):
+            raise UsageError(f"no event `{pattern}`; {_offer(pattern, names)}")
+
+
+def _unknown(pattern: str) -> bool:
+    """Whether a pattern is for the names that events without a description get."""
+    return "unknown" in pattern
+
+
+def _offer(pattern: str, names: list[str]) -> str:
+    """The names of a trace; of many those that are nearest, and how many there are."""
+    from bridge.suggest import MOST, similar
+
+    if len(names) <= MOST_NAMES:
+        return f"there are: {', '.join(names)}" if names else "the trace describes none"
+    bare = pattern.strip("*").lower()
+    holding = [name for name in names if bare and bare in name.lower()]
+    near = ", ".join(holding[:MOST] or similar(pattern, names))
+    return f"the nearest of its {len(names)} are: {near} (--stats counts what the trace holds)"
+
+
 def _open(arguments: argparse.Namespace) -> Reader:
     if arguments.layout is not None:
         from bridge.trace.fixed import open_fixed
@@ -124,10 +164,12 @@ def _open(arguments: argparse.Namespace) -> Reader:
     return open_trace(arguments.trace)
 
 
-def _print_lines(lines: Iterable[str]) -> None:
+def _print_lines(lines: Iterable[str]) -> int:
+    """Print the lines; how many there were."""
     out = sys.stdout.buffer
     batch: list[str] = []
-    for line in lines:
+    count = 0
+    for count, line in enumerate(lines, 1):  # noqa: B007 - the last number counts
         batch.append(line)
         if len(batch) == LINES:
             out.write(("\n".join(batch) + "\n").encode("utf-8", "surrogateescape"))
@@ -135,6 +177,7 @@ def _print_lines(lines: Iterable[str]) -> None:
     if batch:
         out.write(("\n".join(batch) + "\n").encode("utf-8", "surrogateescape"))
     out.flush()
+    return count
 
 
 # --- what to print ----------------------------------------------------------------------------
@@ -155,9 +198,10 @@ def _options(arguments: argparse.Namespace) -> TextOptions:
 def _lines(reader: Reader, arguments: argparse.Namespace) -> Iterator[str]:
     events = _select(reader, arguments)
     if arguments.format == "json":
+        from bridge.json_text import dumps
         from bridge.trace.text import as_object
 
-        return (json.dumps(as_object(event)) for event in events)
+        return (dumps(as_object(event)) for event in events)
     if arguments.format == "lttv":
         return _lttv_lines(reader, arguments)
     ctf = _ctf_readers(reader)
@@ -290,7 +334,9 @@ def _print_statistics(form: str, found: dict[str, StreamStatistics], *, as_json:
             }
             for name, s in found.items()
         }
-        print(json.dumps({"format": form, "streams": rows}))
+        from bridge.json_text import dumps
+
+        print(dumps({"format": form, "streams": rows}))
         return
     print(f"format {form}")
     for name, statistics in found.items():

@@ -15,6 +15,7 @@ from bridge.errors import TraceError
 from bridge.trace.ltt.cursor import NONE
 from bridge.trace.ltt.reader import LttReader
 from bridge.trace.ltt.write import Route, TraceWriter, WriteOptions
+from bridge.trace.output import whole_folder
 from bridge.trace.selection import EVERYTHING
 
 if TYPE_CHECKING:
@@ -30,10 +31,15 @@ _HEARTBEATS = (".heartbeat32", ".heartbeat64")
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """How many events were written, and how many of the source were its own descriptions."""
+    """How many events were written, and how many of the source were its own descriptions.
+
+    `moved` events had a time before that of the event in front of them in their stream, and got
+    that one's; in LTT those from before the second in which the trace starts.
+    """
 
     events: int
     own: int
+    moved: int = 0
 
 
 def is_own(event_class: model.EventClass, form: str) -> bool:
@@ -106,7 +112,7 @@ def _route(source: LttReader, out: TraceWriter) -> tuple[Route, int]:
 
 
 def _copy(source: LttReader, path: Path, options: WriteOptions) -> Converted:
-    with writer(path, options) as out:
+    with whole_folder(path) as folder, writer(folder, options) as out:
         route, own = _route(source, out)
         cursor, tables = source.select(EVERYTHING)
         events = out.copy(cursor, route)
@@ -140,11 +146,11 @@ def to_ltt(source: model.Reader, path: Path, options: WriteOptions) -> Converted
         clock = _same_clock(source, options)
         if clock is not None:
             return _copy(source, path, clock)
-    with writer(path, options) as out:
+    with whole_folder(path) as folder, writer(folder, options) as out:
         out.declare_all(
             c for c in source.event_classes.values() if not is_own(c, source.format)
         )
-        return _write_all(source, out, source.format)
+        return replace(_write_all(source, out, source.format), moved=out.moved)
 
 
 # --- opening, and CTF -------------------------------------------------------------------------
@@ -153,7 +159,9 @@ def to_ltt(source: model.Reader, path: Path, options: WriteOptions) -> Converted
 def to_ctf(source: model.Reader, path: Path) -> Converted:
     """Write a trace as CTF 1.8. Times are those of the events."""
     from bridge.trace.ctf.writer import CtfWriter
+    from bridge.trace.merge import environment_of
 
-    environment = {name: value for name, value in source.attributes.items() if "." not in name}
-    with CtfWriter(path, {"source_format": source.format, **environment}) as out:
-        return _write_all(source, out, source.format)
+    environment = {n: value for n, value in environment_of(source).items() if "." not in n}
+    entries = {"source_format": source.format, **environment}
+    with whole_folder(path) as folder, CtfWriter(folder, entries, move_late=True) as out:
+        return replace(_write_all(source, out, source.format), moved=out.moved)

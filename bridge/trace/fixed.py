@@ -130,7 +130,7 @@ def _value(content: Any) -> model.Value:  # noqa: ANN401 - construct is untyped
     if isinstance(content, list):
         return [_value(v) for v in content]
     if isinstance(content, bytes):
-        return content.split(b"\0", 1)[0].decode("utf8", "surrogateescape")
+        return content.rstrip(b"\0").decode("utf8", "surrogateescape")
     return content if isinstance(content, (int, float, str)) else str(content)
 
 

@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING
 from bridge.handles import Opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from bridge.diagnostics import Diagnostic
-    from bridge.trace.model import Event, EventClass, Reader, StreamStatistics
+    from bridge.trace.model import Event, EventClass, Reader, StreamStatistics, Value
+
+IDENTITY = ("hostname", "procname", "vpid")
+"""What LTTng says of the process that a trace is of."""
 
 
 class MergedReader:
-    """The traces of a folder as one. Streams are named `trace/stream`."""
+    """The traces of a folder as one. Streams are named `trace/stream`.
+
+    `attributes` are what the traces agree on. Host and process, where they differ (LTTng's
+    buffers per process), are in the context of each event.
+    """
 
     def __init__(self, readers: Sequence[tuple[str, Reader]]) -> None:
         self.readers = tuple(readers)
@@ -25,12 +32,11 @@ class MergedReader:
         formats = {reader.format for _, reader in readers}
         self.format = formats.pop() if len(formats) == 1 else "several"
         self.event_classes: dict[str, EventClass] = {}
-        self.attributes: dict[str, str] = {}
         for _, reader in self.readers:
             for name, event_class in reader.event_classes.items():
                 self.event_classes.setdefault(name, event_class)
-            for name, value in reader.attributes.items():
-                self.attributes.setdefault(name, value)
+        self.environment = _common([environment_of(reader) for _, reader in self.readers])
+        self.attributes = {name: str(value) for name, value in self.environment.items()}
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
@@ -38,8 +44,13 @@ class MergedReader:
         return [d for _, reader in self.readers for d in reader.diagnostics]
 
     def __iter__(self) -> Iterator[Event]:
-        rows = [_labelled(label, reader) for label, reader in self.readers]
+        rows = [_labelled(label, one, self._origin(one)) for label, one in self.readers]
         return self._opened.guard(heapq.merge(*rows, key=lambda event: event.timestamp_ns))
+
+    def _origin(self, reader: Reader) -> dict[str, Value]:
+        """What tells the events of one trace from those of the others: its process."""
+        own = environment_of(reader)
+        return {n: own[n] for n in IDENTITY if n in own and n not in self.environment}
 
     def statistics(self) -> dict[str, StreamStatistics]:
         """Totals per stream of all traces."""
@@ -69,6 +80,27 @@ class MergedReader:
         self.close()
 
 
-def _labelled(label: str, reader: Reader) -> Iterator[Event]:
+def environment_of(reader: Reader) -> Mapping[str, str | int]:
+    """What a trace says of its origin; numbers are numbers where its format has them."""
+    return getattr(reader, "environment", reader.attributes)
+
+
+def _common(environments: list[Mapping[str, str | int]]) -> dict[str, str | int]:
+    """The entries that no trace says otherwise."""
+    found: dict[str, str | int] = {}
+    for environment in environments:
+        for name, value in environment.items():
+            found.setdefault(name, value)
+    return {
+        name: value
+        for name, value in found.items()
+        if all(environment.get(name, value) == value for environment in environments)
+        and (name not in IDENTITY or all(name in e for e in environments))
+    }
+
+
+def _labelled(label: str, reader: Reader, origin: dict[str, Value]) -> Iterator[Event]:
+    """The events of one trace; what they say themselves of their process counts."""
     for event in reader:
-        yield replace(event, stream=f"{label}/{event.stream}")
+        context = {**origin, **event.context}
+        yield replace(event, stream=f"{label}/{event.stream}", context=context)

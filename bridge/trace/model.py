@@ -110,8 +110,21 @@ class Field:
     type: FieldType
 
 
+def is_text(element: FieldType) -> bool:
+    """Whether an array or sequence of this is text."""
+    return (
+        isinstance(element, Integer)
+        and element.encoding != ""
+        and element.bits == 8
+        and element.align_bits == 8
+    )
+
+
 Value = int | float | str | bytes | list["Value"] | dict[str, "Value"] | None
-"""A decoded value. Text is `str` decoded as UTF-8 with surrogateescape, so no byte is lost."""
+"""A decoded value. Text is `str` decoded as UTF-8 with surrogateescape, so no byte is lost;
+
+of an array of characters without the NULs at its end, which are padding.
+"""
 
 
 # --- events -----------------------------------------------------------------------------------

@@ -1,62 +1,130 @@
 """A path -> the reader of the trace there, whatever its format.
 
-Each format has a module with `is_...` and `open_...`; they are asked in turn and loaded on
-demand. A folder of several CTF traces (as LTTng's sessions are) is read as one.
+The trace may be further down; a folder of several CTF traces (as LTTng's sessions are) is read
+as one, and of several others one has to be chosen. Formats are loaded on demand.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.errors import TraceError
+from bridge.trace.find import METADATA, Found, is_ctf, is_root, traces_below
 
 if TYPE_CHECKING:
     from bridge.trace.model import Reader
 
-METADATA = "metadata"
-SIGNATURES = (b"/* CTF", b"\x57\x1d\xd1\x75", b"\x75\xd1\x1d\x57")
-SIGNED_BYTES = 8
-
-
-def is_ctf(path: Path) -> bool:
-    """Whether a folder holds a CTF trace itself: its metadata is text, or packets of it."""
-    metadata = path / METADATA
-    try:
-        with metadata.open("rb") as file:
-            start = file.read(SIGNED_BYTES)
-    except OSError:
-        return False
-    return start.startswith(SIGNATURES)
+ARCHIVES = {
+    b"\x1f\x8b": "tar xzf",
+    b"BZh": "tar xjf",
+    b"\xfd7zXZ\0": "tar xJf",
+    b"\x28\xb5\x2f\xfd": "tar --zstd -xf",
+    b"PK\x03\x04": "unzip",
+}
+"""How archives start, and what unpacks them."""
+TAR_AT, TAR = 257, b"ustar"
+MOST_TOLD = 8
 
 
 def ctf_folders(path: Path) -> list[Path]:
     """The CTF traces in a folder or below it, in order of name."""
-    if is_ctf(path):
-        return [path]
-    found = [Path(folder) for folder, _, files in os.walk(path) if METADATA in files]
-    return sorted(folder for folder in found if is_ctf(folder))
+    return [folder for folder in traces_below(path).folders if is_ctf(folder)]
 
 
 def open_trace(path: Path | str) -> Reader:
-    """Open the trace at a path; TraceError if there is none that can be read."""
+    """Open the trace at a path, or the one below it.
+
+    TraceError if there is none that can be read, or several that are not read as one; the
+    message lists them.
+    """
     path = Path(path)
-    if not path.exists():
-        raise TraceError(f"{path}: there is no such trace")
-    folders = ctf_folders(path) if path.is_dir() else []
-    if folders:
-        return _open_ctf(path, folders)
+    try:
+        path.stat()
+    except PermissionError as error:
+        raise TraceError(f"{path}: {error.strerror}") from None
+    except (OSError, ValueError):
+        raise TraceError(f"{path}: there is no such trace") from None
+    if not path.is_dir():
+        return _open_file(path)
+    if is_root(path):
+        return _open_folder(path)
+    found = traces_below(path)
+    if not found.folders:
+        return _open_unmarked(path, found)
+    if len(found.folders) == 1:
+        return _open_folder(found.folders[0])
+    if all(map(is_ctf, found.folders)):
+        return _open_ctf(path, list(found.folders))
+    raise TraceError(_offer(path, found))
+
+
+def _offer(path: Path, found: Found) -> str:
+    """All traces below, or the first ones and how many more there are."""
+    names = [f"\n  {folder}" for folder in found.folders[:MOST_TOLD]]
+    more = len(found.folders) - len(names)
+    if more:
+        names.append(f"\n  and {more} more")
+    if not found.whole:
+        names.append("\n  and perhaps more: not every folder was searched")
+    return f"{path}: holds several traces; open one of them:{''.join(names)}"
+
+
+# --- what was found ---------------------------------------------------------------------------
+
+
+def _open_folder(folder: Path) -> Reader:
+    """A folder that is a trace itself."""
+    if is_ctf(folder):
+        return _open_ctf(folder, [folder])
     from bridge.trace import ltt
 
-    if ltt.is_ltt(path):
-        return ltt.open_ltt(path)
+    if ltt.is_ltt(folder):
+        return ltt.open_ltt(folder)
     from bridge.trace import lket
 
-    if lket.is_lket(path):
-        return lket.open_lket(path)
-    if path.is_dir() and (path / METADATA).is_file():
+    if lket.is_lket(folder):
+        return lket.open_lket(folder)
+    raise TraceError(f"{folder}: looks like a trace, but none of its files can be read as one")
+
+
+def _open_unmarked(path: Path, found: Found) -> Reader:
+    """A folder without the files that show a trace: one that has lost its description."""
+    if is_root(path.resolve().parent):
+        raise TraceError(f"{path}: is a part of a trace; read {path.resolve().parent}")
+    if (path / METADATA).is_file():
         return _open_ctf(path, [path])
+    from bridge.trace import ltt
+
+    if ltt.has_buffers(path):
+        return ltt.open_ltt(path)
+    if not found.whole:
+        raise TraceError(
+            f"{path}: no trace in the folders that were searched, and there are more;"
+            " name the trace's own folder"
+        )
+    raise TraceError(f"{path}: no trace of a known format, neither here nor below")
+
+
+def _open_file(path: Path) -> Reader:
+    """A file: a trace of the first LTT, or something near to a trace."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(TAR_AT + len(TAR))
+    except OSError as error:
+        raise TraceError(f"{path}: {error.strerror}") from None
+    unpack = next((tool for mark, tool in ARCHIVES.items() if start.startswith(mark)), "")
+    if start[TAR_AT:] == TAR:
+        unpack = "tar xf"
+    if unpack:
+        raise TraceError(f"{path}: is an archive; unpack it first (`{unpack} {path}`)")
+    from bridge.trace import ltt
+
+    if path.is_file() and ltt.is_ltt(path):
+        return ltt.open_ltt(path)
+    whole = next(filter(is_root, path.resolve().parents[:2]), None)
+    if whole is not None:
+        raise TraceError(f"{path}: is a file of a trace; read its folder, {whole}")
     raise TraceError(f"{path}: no trace of a known format")
 
 

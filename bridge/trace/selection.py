@@ -26,6 +26,13 @@ class Selection:
     cpus: Collection[int] | None = None
     channels: Collection[str] | None = None
 
+    def range_ns(self) -> tuple[int, int]:
+        """Begin and end as 64 bits hold them."""
+        begin, end = (
+            min(max(time, START_OF_TIME), END_OF_TIME) for time in (self.begin_ns, self.end_ns)
+        )
+        return begin, end
+
     def has_name(self, name: str) -> bool:
         """Whether events of this name are wanted."""
         return self.names is None or any(fnmatchcase(name, n) for n in self.names)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.trace.ctf.layout import is_text
 from bridge.trace.ctf.text import Stamps, TextOptions, number, quoted
 from bridge.trace.model import (
     Enumeration,
@@ -19,6 +18,7 @@ from bridge.trace.model import (
     Sequence,
     Struct,
     Value,
+    is_text,
 )
 
 if TYPE_CHECKING:

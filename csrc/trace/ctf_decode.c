@@ -135,18 +135,20 @@ static int get_real(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
 	return emit(d, (int64_t)raw);
 }
 
+/* All bytes, but what a script sees of them (the variable) ends at the first NUL. */
 static int give_text(struct mb_ctf_decoder *d, const struct mb_ctf_op *op, const uint8_t *text, uint64_t length)
 {
 	int ret;
 
 	if (op->store >= 0) {
 		d->variables[op->store] = (int64_t)(uintptr_t)text;
-		d->variables[op->store + 1] = (int64_t)length;
+		d->variables[op->store + 1] = (int64_t)strnlen((const char *)text, length);
 	}
 	ret = emit(d, (int64_t)(uintptr_t)text);
 	return ret ? ret : emit(d, (int64_t)length);
 }
 
+/* The NULs at the end of an array of characters are padding; a sequence has the length that its field tells. */
 static int get_text(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
 {
 	uint64_t left = (d->end - d->bit) >> 3, size, length;
@@ -162,8 +164,9 @@ static int get_text(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
 		size = op->kind == MB_CTF_BLOB ? op->count : (uint64_t)d->variables[op->source];
 		if (size > left)
 			return -MB_CTF_BAD_EVENT;
-		nul = memchr(text, 0, size);
-		length = nul ? (uint64_t)(nul - text) : size;
+		length = size;
+		while (op->kind == MB_CTF_BLOB && length && !text[length - 1])
+			length--;
 	}
 	d->bit += size << 3;
 	return give_text(d, op, text, length);

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from bridge.errors import TraceError
 from bridge.markers import Kind, NoAccess, RecordedField, ValueType, Variable
 from bridge.probes.recorded import RecordedClass, RecordedTargets
-from bridge.trace.ctf.layout import Known, Scope, is_text
+from bridge.trace.ctf.layout import Known, Scope
 from bridge.trace.ctf.origin import PREFIX, Origin, parse
 from bridge.trace.ctf.reader import load_plan
-from bridge.trace.model import Enumeration, FixedArray, Integer, Sequence, Text
+from bridge.trace.model import Enumeration, FixedArray, Integer, Sequence, Text, is_text
 from bridge.trace.open import ctf_folders
 
 if TYPE_CHECKING:

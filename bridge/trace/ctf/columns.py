@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from bridge._native import ffi
 from bridge.trace.arrays import Array, Pieces, dtype, numbers, numpy, objects
-from bridge.trace.ctf.layout import is_text
 from bridge.trace.ctf.values import decoder, text_at
-from bridge.trace.model import Enumeration, FixedArray, Float, Integer, Sequence, Text
+from bridge.trace.model import Enumeration, FixedArray, Float, Integer, Sequence, Text, is_text
 
 if TYPE_CHECKING:
     from bridge.trace.ctf.reader import CtfReader
@@ -78,7 +77,7 @@ class _Collector:
         streams = {stream.id: stream for stream in plan.streams}
         self._np = numpy()
         self._type = self._np.dtype(_event_type())
-        self._classes = [event.event for event in plan.events]
+        self._classes = reader.classes
         self._shapes = []
         for event in plan.events:
             common = streams[event.stream_id].event_context

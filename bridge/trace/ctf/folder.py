@@ -15,6 +15,7 @@ from bridge._native import ffi, lib
 from bridge.errors import TraceError
 from bridge.handles import Handle
 from bridge.trace.ctf.layout import Assembler, Scope, native_ops, native_ranges
+from bridge.trace.output import check_free
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,9 +37,8 @@ class Folder:
         self.path = path
         self.uuid = uuid.uuid4()
         try:
+            check_free(path)
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise TraceError(f"{path}: is not empty; a trace needs a folder of its own")
             self._metadata = (path / "metadata").open("x", encoding="ascii")
         except OSError as error:
             raise TraceError(f"{path}: {error.strerror}") from None

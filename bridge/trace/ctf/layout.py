@@ -23,6 +23,7 @@ from bridge.trace.model import (
     Struct,
     Text,
     Variant,
+    is_text,
 )
 
 if TYPE_CHECKING:
@@ -100,16 +101,6 @@ class Known:
 
 
 Names = dict[Scope, list[Known]]
-
-
-def is_text(element: FieldType) -> bool:
-    """Whether an array of this is text."""
-    return (
-        isinstance(element, Integer)
-        and element.encoding != ""
-        and element.bits == 8
-        and element.align_bits == 8
-    )
 
 
 def alignment(type_: FieldType) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bridge.trace.ctf.values import Misfit
 from bridge.trace.model import (
     Field,
     FieldType,
@@ -113,6 +114,8 @@ def _struct(type_: Struct) -> tuple[FieldType, Change]:
             return value
         made: dict[str, Value] = {}
         for name, length, change in changes:
+            if name not in value:
+                raise Misfit("there is no value", name)
             if length:
                 made[length] = _length(value[name])
             made[name] = change(value[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from bridge.diagnostics import Diagnostic
+    from bridge.trace.ctf.description import CtfEvent, StreamClass
 
 FORMAT = "ctf-1.8"
 
@@ -55,9 +57,10 @@ class CtfReader:
         self._selection = EVERYTHING
         self.environment = self.plan.description.environment
         self.attributes = {name: str(value) for name, value in self.environment.items()}
+        self.classes = _classes(self.plan)
         self.event_classes: dict[str, EventClass] = {}
-        for event in self.plan.events:
-            self.event_classes.setdefault(event.event.name, event.event)
+        for event_class in self.classes:
+            self.event_classes.setdefault(event_class.name, event_class)
 
     @property
     def diagnostics(self) -> list[Diagnostic]:
@@ -81,7 +84,7 @@ class CtfReader:
 
     def _apply(self, selection: Selection, cursor: Cursor) -> None:
         handle = cursor.handle
-        lib.mb_ctf_set_range(handle, selection.begin_ns, selection.end_ns)
+        lib.mb_ctf_set_range(handle, *selection.range_ns())
         for index, event in enumerate(self.plan.events):
             lib.mb_ctf_want(handle, index, selection.has_name(event.event.name))
         for index, path in enumerate(cursor.files):
@@ -138,13 +141,31 @@ class CtfReader:
         self.close()
 
 
+def _classes(plan: Plan) -> list[EventClass]:
+    """The classes by index, each with all the context that its events carry."""
+    streams = {stream.id: stream for stream in plan.streams}
+    shown = Shown(Scope.PACKET_CONTEXT, references(plan))
+    return [_with_context(event, streams[event.stream_id], shown) for event in plan.events]
+
+
+def _with_context(event: CtfEvent, stream: StreamClass, shown: Shown) -> EventClass:
+    """The class, its context that of packet, stream and event; the innermost name counts."""
+    packet = stream.packet_context.fields if stream.packet_context else ()
+    fields = {f.name: f for f in packet if not shown.hides(f.name, f.type)}
+    for struct in (stream.event_context, event.event.context):
+        fields.update({f.name: f for f in struct.fields} if struct else {})
+    return (
+        replace(event.event, context=Struct(tuple(fields.values()))) if fields else event.event
+    )
+
+
 class _Takers:
     """Makes events of slots; one function per structure, packets' contexts kept by stream."""
 
     def __init__(self, reader: CtfReader, cursor: Cursor) -> None:
         streams = {stream.id: stream for stream in reader.plan.streams}
         self._cursor = cursor
-        self._classes = [event.event for event in reader.plan.events]
+        self._classes = reader.classes
         self._names = [path.name for path in cursor.files]
         self._takers = [
             [

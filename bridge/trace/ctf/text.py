@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, assert_never
 
 from bridge.trace.ctf.description import NO_PAYLOAD
-from bridge.trace.ctf.layout import Scope, is_text
+from bridge.trace.ctf.layout import Scope
 from bridge.trace.ctf.shown import Shown, references
 from bridge.trace.ctf.values import MASK, decoder, text_at
 from bridge.trace.model import (
@@ -28,6 +28,7 @@ from bridge.trace.model import (
     Struct,
     Text,
     Variant,
+    is_text,
 )
 
 if TYPE_CHECKING:
@@ -135,7 +136,9 @@ def _real(slots: Slots, at: int) -> tuple[str, int]:
 
 def _text(slots: Slots, at: int) -> tuple[str, int]:
     text = text_at(slots[at], slots[at + 1])
-    return f'"{text if text.isalnum() else text.translate(_ESCAPES)}"', at + 2
+    if not text.isalnum():  # as babeltrace2, whose strings end at a NUL
+        text = text.partition("\0")[0].translate(_ESCAPES)
+    return f'"{text}"', at + 2
 
 
 def _array(element: Printer, length: int | None) -> Printer:

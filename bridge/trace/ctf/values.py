@@ -10,7 +10,6 @@ import struct as binary
 from typing import TYPE_CHECKING, Any, assert_never
 
 from bridge._native import ffi
-from bridge.trace.ctf.layout import is_text
 from bridge.trace.model import (
     Enumeration,
     FieldType,
@@ -22,6 +21,7 @@ from bridge.trace.model import (
     Text,
     Value,
     Variant,
+    is_text,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     """Appends a value to the slots of an event."""
 
 MASK = (1 << 64) - 1
+_LONGEST = 80
+"""Of a longer value only the start is shown in a message."""
 _DOUBLE = binary.Struct("=d")
 _QUAD = binary.Struct("=q")
 _buffer = ffi.buffer
@@ -131,6 +133,20 @@ def decoder(type_: FieldType) -> Decoder:
 # --- values to slots --------------------------------------------------------------------------
 
 
+class Misfit(Exception):
+    """A value that its type cannot hold: in which field, and why."""
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(f"field `{path}`: {reason}" if path else reason)
+        self.reason = reason
+        self.path = path
+
+    def within(self, name: str) -> Misfit:
+        """The same, seen from one structure further out."""
+        dot = "" if self.path.startswith("[") or not self.path else "."
+        return Misfit(self.reason, f"{name}{dot}{self.path}")
+
+
 class Encoding:
     """The slots of one event: `alive` is what they point to, `around` the structures so far."""
 
@@ -151,9 +167,10 @@ def _int_encoder(type_: Integer) -> Encoder:
 
     def encode(value: Value, into: Encoding) -> None:
         if not isinstance(value, int):
-            raise TypeError(f"{value!r} is no integer")
+            raise Misfit(f"{_short(value)} is no integer")
         if not low <= value <= high:
-            raise OverflowError(f"{value} does not fit {type_.bits} bits")
+            sign = "" if type_.signed else "un"
+            raise Misfit(f"{value} does not fit {type_.bits} bits {sign}signed")
         into.slots.append(_signed(value))
 
     return encode
@@ -161,30 +178,78 @@ def _int_encoder(type_: Integer) -> Encoder:
 
 def _encode_float(value: Value, into: Encoding) -> None:
     if not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is no number")
+        raise Misfit(f"{_short(value)} is no number")
     into.slots.append(_QUAD.unpack(_DOUBLE.pack(value))[0])
 
 
-def _encode_text(value: Value, into: Encoding) -> None:
-    if isinstance(value, str):
-        raw = value.encode("utf-8", "surrogateescape")
-    elif isinstance(value, bytes):
-        raw = value
-    else:
-        raise TypeError(f"{value!r} is no text")
+def _short(value: Value) -> str:
+    """A value in a message."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _raw(value: Value) -> bytes:
+    """The bytes of a text."""
+    try:
+        return value if isinstance(value, bytes) else _encoded(value)
+    except UnicodeEncodeError:
+        raise Misfit(f"{_short(value)} has characters that UTF-8 has not") from None
+
+
+def _encoded(value: Value) -> bytes:
+    if not isinstance(value, str):
+        raise Misfit(f"{_short(value)} is no text")
+    return value.encode("utf-8", "surrogateescape")
+
+
+def _put(raw: bytes, into: Encoding) -> None:
     held = ffi.from_buffer("char[]", raw)
     into.alive.append(held)
     into.slots += (int(_cast("intptr_t", held)), len(raw))
 
 
-def _array_encoder(element: Encoder, length: int | None) -> Encoder:
+def _encode_string(value: Value, into: Encoding) -> None:
+    raw = _raw(value)
+    if b"\0" in raw:
+        raise Misfit(f"{_short(value)} has a NUL, which is where a string ends")
+    _put(raw, into)
+
+
+def _text_encoder(type_: FixedArray | Sequence) -> Encoder:
+    """Text in an array: of a length that is declared, padded with NULs, or told by a field."""
+
     def encode(value: Value, into: Encoding) -> None:
-        if not isinstance(value, list) or (length is not None and len(value) != length):
-            raise TypeError(f"{value!r} is no array of {length or 'some'} elements")
-        if length is None:
+        raw = _raw(value)
+        if isinstance(type_, Sequence):
+            _check_length(type_, len(raw), into)
+        elif len(raw) > type_.length:
+            raise Misfit(f"{len(raw)} bytes where {type_.length} have room")
+        _put(raw, into)
+
+    return encode
+
+
+def _check_length(type_: Sequence, count: int, into: Encoding) -> None:
+    """The field that tells the length, where it is in the structure around, must tell it."""
+    said = into.around[-1].get(type_.length, count) if into.around else count
+    if said != count:
+        raise Misfit(f"{count} elements, but `{type_.length}` is {_short(said)}")
+
+
+def _array_encoder(element: Encoder, type_: FixedArray | Sequence) -> Encoder:
+    def encode(value: Value, into: Encoding) -> None:
+        if not isinstance(value, list):
+            raise Misfit(f"{_short(value)} is no array")
+        if isinstance(type_, Sequence):
+            _check_length(type_, len(value), into)
             into.slots.append(len(value))
-        for item in value:
-            element(item, into)
+        elif len(value) != type_.length:
+            raise Misfit(f"{len(value)} elements where {type_.length} belong")
+        for number, item in enumerate(value):
+            try:
+                element(item, into)
+            except Misfit as misfit:
+                raise misfit.within(f"[{number}]") from None
 
     return encode
 
@@ -194,10 +259,15 @@ def _struct_encoder(type_: Struct, outer: tuple[Struct, ...]) -> Encoder:
 
     def encode(value: Value, into: Encoding) -> None:
         if not isinstance(value, dict):
-            raise TypeError(f"{value!r} is no structure")
+            raise Misfit(f"{_short(value)} is no structure")
         into.around.append(value)
         for name, member in members:
-            member(value[name], into)
+            if name not in value:
+                raise Misfit("there is no value", name)
+            try:
+                member(value[name], into)
+            except Misfit as misfit:
+                raise misfit.within(name) from None
         into.around.pop()
 
     return encode
@@ -228,7 +298,7 @@ def _variant_encoder(type_: Variant, outer: tuple[Struct, ...]) -> Encoder:
                 into.slots.append(index)
                 member(value, into)
                 return
-        raise TypeError(f"tag {chosen!r} selects no option")
+        raise Misfit(f"the tag `{type_.tag}` is {_short(chosen)}, which selects no option")
 
     return encode
 
@@ -246,12 +316,11 @@ def encoder(type_: FieldType, outer: tuple[Struct, ...] = ()) -> Encoder:
         case Float():
             return _encode_float
         case Text():
-            return _encode_text
+            return _encode_string
         case FixedArray(element=element) | Sequence(element=element) if is_text(element):
-            return _encode_text
+            return _text_encoder(type_)
         case FixedArray(element=element) | Sequence(element=element):
-            length = type_.length if isinstance(type_, FixedArray) else None
-            return _array_encoder(encoder(element, outer), length)
+            return _array_encoder(encoder(element, outer), type_)
         case Struct():
             return _struct_encoder(type_, outer)
         case Variant():

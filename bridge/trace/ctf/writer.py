@@ -6,6 +6,7 @@ on a clock whose origin is that of the events (1970).
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from bridge.trace.ctf import tsdl_writer as tsdl
 from bridge.trace.ctf.folder import PACKET_BYTES, Folder
 from bridge.trace.ctf.layout import LayoutError, Scope
 from bridge.trace.ctf.normal import normal
-from bridge.trace.ctf.values import Encoding, encoder
+from bridge.trace.ctf.values import Encoding, Misfit, encoder
 from bridge.trace.model import Event, Field, Float, Integer, Struct, Text, Value
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class _Class:
 class CtfWriter:
     """Writes events into the folder `path`, which must not exist or be empty.
 
-    `environment` goes into the metadata. See `bridge.trace.model.Writer`.
+    `environment` goes into the metadata. A stream's times may not go back: such an event is a
+    TraceError, or with `move_late` it is written at the time of the one before it and counted
+    in `moved`. See `bridge.trace.model.Writer`.
     """
 
     def __init__(
@@ -54,8 +57,13 @@ class CtfWriter:
         path: Path | str,
         environment: Mapping[str, str | int] | None = None,
         packet_bytes: int = PACKET_BYTES,
+        *,
+        move_late: bool = False,
     ) -> None:
         self._folder = Folder(Path(path), packet_bytes)
+        self._move_late = move_late
+        self.moved = 0
+        self._last_of: dict[int, int] = {}
         self._classes: dict[object, _Class] = {}
         self._streams: dict[tuple[str, int], int] = {}
         self._stream_names: set[str] = set()
@@ -68,14 +76,17 @@ class CtfWriter:
         self._folder.describe(tsdl.clock(CLOCK, NS_PER_S, 0, 0, description))
 
     def write(self, events: Event | Iterable[Event]) -> None:
-        """Append one event, or all of a trace; times must not go back within a stream."""
+        """Append one event, or all of a trace.
+
+        TraceError names the event and the field if a value does not fit.
+        """
         for event in (events,) if isinstance(events, Event) else events:
             with self._folder.writer as handle:
                 self._write(event, handle)
 
     def _write(self, event: Event, handle: Any) -> None:  # noqa: ANN401 - of cffi
         if event.timestamp_ns < 0:
-            raise TraceError(f"{event.event_class.name}: time {event.timestamp_ns} is negative")
+            raise _refused(event, f"its time {event.timestamp_ns} is before 1970")
         stream = self._stream(event)
         class_ = self._class(event)
         into = Encoding()
@@ -83,24 +94,32 @@ class CtfWriter:
             if class_.context is not None:
                 class_.context(dict(event.context), into)
             class_.payload(class_.change(event.fields), into)
-        except (TypeError, KeyError, OverflowError) as error:
-            raise TraceError(f"{event.event_class.name}: {error}") from error
+        except Misfit as misfit:
+            raise _refused(event, str(misfit)) from None
+        time_ns = self._time(event, stream)
         code = lib.mb_ctf_write(
-            handle,
-            stream,
-            class_.index,
-            event.timestamp_ns,
-            into.slots,
-            len(into.slots),
+            handle, stream, class_.index, time_ns, into.slots, len(into.slots)
         )
-        self._last = max(self._last, event.timestamp_ns)
-        if code == INVALID:
-            raise TraceError(
-                f"{event.event_class.name}: at {event.timestamp_ns}: the event is earlier than "
-                "the one before it in its stream, or its values do not fit its fields"
-            )
+        if code in _REFUSALS:
+            raise _refused(event, _REFUSALS[code])
         if code:
             raise self._folder.failure(code)
+        self._last_of[stream] = time_ns
+        self._last = max(self._last, time_ns)
+
+    def _time(self, event: Event, stream: int) -> int:
+        """The time that the event is written with."""
+        last = self._last_of.get(stream, 0)
+        if event.timestamp_ns >= last:
+            return event.timestamp_ns
+        if not self._move_late:
+            raise _refused(
+                event,
+                f"its time {event.timestamp_ns} is earlier than that of the event before it in"
+                f" stream {event.stream} ({last})",
+            )
+        self.moved += 1
+        return last
 
     # --- streams ---
 
@@ -130,7 +149,7 @@ class CtfWriter:
             try:
                 self._classes[key] = self._declare(event, _stream_class(event))
             except (LayoutError, TypeError) as error:
-                raise TraceError(f"{event.event_class.name}: {error}") from error
+                raise _refused(event, str(error)) from error
         return self._classes[key]
 
     def _declare(self, event: Event, stream_class: int) -> _Class:
@@ -171,7 +190,14 @@ class CtfWriter:
         self.close()
 
 
-INVALID = -22
+_REFUSALS = {
+    -errno.EINVAL: "a length or a tag in a field of another scope contradicts its values",
+    -errno.E2BIG: "it is larger than a packet may be (64 MiB)",
+}
+
+
+def _refused(event: Event, reason: str) -> TraceError:
+    return TraceError(f"event {event.event_class.name} at {event.timestamp_ns}: {reason}")
 
 
 def _stream_class(event: Event) -> int:

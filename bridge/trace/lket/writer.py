@@ -13,6 +13,7 @@ from bridge.errors import TraceError
 from bridge.formats import lket
 from bridge.handles import Opened
 from bridge.trace import model
+from bridge.trace.output import check_free
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,9 +42,8 @@ class LketWriter:
     """An LKET trace being written; see `bridge.trace.model.Writer`."""
 
     def __init__(self, path: Path, big_endian: bool = False) -> None:
+        check_free(path)
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
-            raise TraceError(f"{path}: not empty")
         self._path = path
         self._lock = RLock()
         self._opened = Opened(f"{path}: the trace")

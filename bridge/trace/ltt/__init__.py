@@ -6,6 +6,7 @@ from where its magic number is, never from its name.
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from bridge.trace.ltt.reader import LttReader
 
 M2_MAGIC_AT = 0x10
+_LOOKED_AT, _NEAR_PAGES = 512, 16
 _DEFAULT = OpenOptions()
 
 
@@ -27,16 +29,16 @@ def _found(folder: Path) -> list[files.Found]:
 
 
 def _descend(folder: Path) -> Path:
-    """The trace inside a folder that holds nothing but one: UST has a folder per process."""
-    entries = list(folder.iterdir())
-    folders = [e for e in entries if e.is_dir() and e.name != "control"]
-    inner = [f for f in folders if any(e.name.startswith("metadata_") for e in f.iterdir())]
-    if not inner or any(e.name.startswith("metadata_") for e in entries):
+    """The trace in a folder, or the only one below it: UST has a folder per process."""
+    from bridge.trace.find import is_root, traces_below
+
+    if is_root(folder):
         return folder
+    inner = traces_below(folder).folders
     if len(inner) > 1:
-        names = ", ".join(sorted(f.name for f in inner)[:5])
+        names = ", ".join(str(f.relative_to(folder)) for f in inner[:5])
         raise TraceError(f"{folder}: holds {len(inner)} traces, open one of them: {names}")
-    return inner[0]
+    return inner[0] if inner else folder
 
 
 def _complete(reader: LttReader, folder: Path, used: list[files.Found]) -> LttReader:
@@ -75,6 +77,20 @@ def is_ltt(path: Path) -> bool:
         return True
     paths = list(files.scan(path))
     return any(files.find(p, path) is not None or k.is_k(p) for p in paths)
+
+
+def has_buffers(folder: Path) -> bool:
+    """Whether some of the files in a folder start with a sub-buffer of LTT; a quick look."""
+    from bridge.trace.ltt import files
+    from bridge.trace.ltt import generation_1999 as k
+
+    for path in islice(files.scan(folder, 1), _LOOKED_AT):
+        # Files without a size are the kernel's (/proc/kmsg), and reading them may never end.
+        if path.stat().st_size and (
+            files.find(path, folder, _NEAR_PAGES) is not None or k.is_k(path)
+        ):
+            return True
+    return False
 
 
 def open_ltt(path: str | Path, options: OpenOptions = _DEFAULT) -> LttReader:

@@ -1,8 +1,8 @@
 """Events -> a facility trace 0.7 or 0.8: `cpu_<n>`, `control/facilities_0`, `eventdefs/*.xml`.
 
 A channel becomes a facility, its classes the facility's events; every file of eventdefs holds
-one document, whose checksum the facility_load event carries. The rule: a facility is described
-when its load is written, so all its classes must be declared first (`declare_all`).
+one document, whose checksum the facility_load event carries. The rule: facilities are described
+at the end, when all their classes are known; the times of their loads are the trace's start.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ CONTROL = "control/facilities_0"
 _MOST_EVENTS = 256
 _MOST_FACILITIES = 256
 _HEARTBEAT = 2
+_COUNT = model.Integer(32, signed=False)
+"""Of sequences whose count is another field, which stays one."""
 
 
 # --- types ------------------------------------------------------------------------------------
@@ -50,7 +52,7 @@ def _integer(kind: model.Integer, options: WriteOptions) -> fac.Scalar:
     return fac.Scalar(word, str(kind.bits // 8), network=network)
 
 
-def type_of(kind: model.FieldType, options: WriteOptions) -> fac.Type:  # noqa: C901 - one case a type
+def type_of(kind: model.FieldType, options: WriteOptions) -> fac.Type:
     """The facility type of a field type."""
     match kind:
         case model.Integer():
@@ -67,9 +69,8 @@ def type_of(kind: model.FieldType, options: WriteOptions) -> fac.Type:  # noqa: 
         case model.FixedArray():
             return fac.Array(kind.length, type_of(kind.element, options))
         case model.Sequence():
-            if kind.count is None:
-                raise TraceError("a sequence counted by another field")
-            return fac.Sequence(_integer(kind.count, options), type_of(kind.element, options))
+            count = kind.count or _COUNT
+            return fac.Sequence(_integer(count, options), type_of(kind.element, options))
         case model.Struct():
             members = tuple(fac.Member(f.name, type_of(f.type, options)) for f in kind.fields)
             return fac.Compound("union" if kind.overlay else "struct", members)
@@ -133,7 +134,6 @@ class FacilityWriter(TraceWriter):
         self.version = (0, int(options.version[2:]))
         self._events: dict[str, list[fac.Event]] = {}
         self._numbers: dict[str, int] = {"core": 0}
-        self._sealed: set[str] = set()
         word = options.arch_size
         self.sizes = facility_payload.Sizes(
             4, word, word, word, options.alignment, options.big_endian
@@ -212,13 +212,7 @@ class FacilityWriter(TraceWriter):
     def describe(self, event_class: model.EventClass) -> ClassEntry:
         channel, name = split_name(event_class)
         facility = self._facility(channel)
-        try:
-            members = tuple(
-                fac.Member(_name(f.name), type_of(f.type, self.options))
-                for f in event_class.payload.fields
-            )
-        except TraceError as error:
-            raise TraceError(f"{event_class.name}: {error}") from None
+        members = tuple(self._member(event_class, f) for f in event_class.payload.fields)
         event = fac.Event(_name(name), members)
         position = len(self._events[facility])
         self._events[facility].append(event)
@@ -231,12 +225,18 @@ class FacilityWriter(TraceWriter):
             payload.compile_payload(kind, self.sizes.pad, self.sizes.big),
         )
 
+    def _member(self, event_class: model.EventClass, member: model.Field) -> fac.Member:
+        try:
+            return fac.Member(_name(member.name), type_of(member.type, self.options))
+        except TraceError as error:
+            raise TraceError(f"{event_class.name}, field {member.name}: {error}") from None
+
     def _facility(self, channel: str) -> str:
-        """The facility for a channel: the next one if this one is full or already described."""
+        """The facility for a channel: the next one if this one is full."""
         base = "".join(c if c.isalnum() or c == "_" else "_" for c in channel)
         base = f"{base}_" if base == "core" else base
         name, count = base, 1
-        while name in self._sealed or len(self._events.get(name, ())) >= _MOST_EVENTS:
+        while len(self._events.get(name, ())) >= _MOST_EVENTS:
             count += 1
             name = f"{base}_{count}"
         if name not in self._numbers:
@@ -247,27 +247,11 @@ class FacilityWriter(TraceWriter):
         return name
 
     def announce(self, entry: ClassEntry) -> None:
-        """Nothing: a facility is described as a whole, by `seal`."""
-
-    def seal(self) -> None:
-        """Describe the facilities whose classes were declared since."""
-        for name, events in self._events.items():
-            if name not in self._sealed:
-                self._sealed.add(name)
-                self._load(fac.Facility(name, tuple(events)))
-
-    def declare_all(self, classes: Iterable[model.EventClass]) -> None:
-        """Declare classes together, so that each channel is one facility."""
-        super().declare_all(classes)
-        self.seal()
-
-    def write(self, event: model.Event) -> None:
-        """Append one event. A class that was not declared becomes a facility of its own."""
-        super().write(event)
-        self.seal()
+        """Nothing: a facility is described as a whole, at the end."""
 
     def end(self) -> None:
-        self.seal()
+        for name, events in self._events.items():
+            self._load(fac.Facility(name, tuple(events)))
 
     def file_of(self, entry: ClassEntry, cpu: int) -> str:
         return f"cpu_{cpu}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from construct import Struct
 
 PAGE = 4096
-_SEARCHED_PAGES = 4096
+SEARCHED_PAGES = 4096
 _HEAD_BYTES = 256
 _NEAR_PAGES, _NEAR_BLOCKS = 17, 5
 
@@ -42,13 +42,14 @@ class Found:
     head: bytes
 
 
-def scan(folder: Path) -> Iterator[Path]:
-    """All regular files below, except hidden ones, in a stable order."""
+def scan(folder: Path, depth: int = 2) -> Iterator[Path]:
+    """All regular files in a folder and those in it, but hidden ones, in a stable order."""
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue
         if entry.is_dir() and not entry.is_symlink():
-            yield from scan(entry)
+            if depth > 1:
+                yield from scan(entry, depth - 1)
         elif entry.is_file():
             yield entry
 
@@ -62,12 +63,12 @@ def _magic(head: bytes) -> tuple[int, bool] | None:
     return None
 
 
-def find(path: Path, folder: Path) -> Found | None:
-    """The first page of the file that starts a block; None if there is none."""
+def find(path: Path, folder: Path, pages: int = SEARCHED_PAGES) -> Found | None:
+    """The first of some pages of the file that starts a block; None if there is none."""
     relative = path.relative_to(folder).as_posix()
     try:
         with path.open("rb") as file:
-            for page in range(_SEARCHED_PAGES):
+            for page in range(pages):
                 file.seek(page * PAGE)
                 head = file.read(_HEAD_BYTES)
                 if not head:
@@ -157,7 +158,7 @@ def block_size(
 
         if least <= said <= size and (said == size or said + least > size or is_block(said)):
             return said
-        for at in range(PAGE, min(size, _SEARCHED_PAGES * PAGE), PAGE):
+        for at in range(PAGE, min(size, SEARCHED_PAGES * PAGE), PAGE):
             if is_block(at):
                 return at
     return said if said >= max(size, least) else max(size, least)

@@ -33,6 +33,8 @@ def _conversion(kind: model.FieldType, options: WriteOptions) -> str:
     match kind:
         case model.Text():
             return "%s"
+        case model.FixedArray() | model.Sequence() if model.is_text(kind.element):
+            return "%s"
         case model.Enumeration():
             return _conversion(kind.container, options)
         case model.Integer(base=16) if kind.bits == 8 * options.arch_size and not kind.signed:

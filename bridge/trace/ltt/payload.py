@@ -223,7 +223,7 @@ def _is_letters(kind: model.FieldType) -> bool:
 
 def _letters(numbers: list[int]) -> str:
     data = bytes(number & 0xFF for number in numbers)
-    return data.split(b"\0", 1)[0].decode("utf8", "surrogateescape")
+    return data.rstrip(b"\0").decode("utf8", "surrogateescape")
 
 
 def _value(kind: model.FieldType, slots: Iterator[int], arena: memoryview) -> model.Value:
@@ -276,6 +276,26 @@ def decoder(
 # --- values -> slots --------------------------------------------------------------------------
 
 
+def _bytes(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise TraceError(f"not a text without NUL: {value!r}")
+    try:
+        return value.encode("utf8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise TraceError(f"{value!r} has characters that UTF-8 has not") from None
+
+
+def _numbers(kind: model.FixedArray | model.Sequence, text: str | bytes) -> list[model.Value]:
+    """A text as the elements of an array of bytes, which is padded with zeros."""
+    data = _bytes(text)
+    if isinstance(kind, model.FixedArray):
+        data = data.ljust(kind.length, b"\0")
+    signed = isinstance(kind.element, model.Integer) and kind.element.signed
+    return [b - 256 if signed and b > 127 else b for b in data]
+
+
 class Flat:
     """Values on their way to C: slots, and the arena that text slots point into."""
 
@@ -285,8 +305,8 @@ class Flat:
 
     def text(self, value: object) -> None:
         """Append a text: a slot with its place and length, its bytes to the arena."""
-        data = value.encode("utf8", "surrogateescape") if isinstance(value, str) else value
-        if not isinstance(data, bytes) or 0 in data:
+        data = _bytes(value)
+        if 0 in data:
             raise TraceError(f"not a text without NUL: {value!r}")
         self.slots.append(len(self.arena) << 32 | len(data))
         self.arena += data + b"\0"
@@ -325,6 +345,8 @@ class Flat:
                 assert_never(kind)
 
     def _elements(self, kind: model.FixedArray | model.Sequence, value: model.Value) -> None:
+        if isinstance(value, (str, bytes)):
+            value = _numbers(kind, value)
         if not isinstance(value, list):
             raise TraceError(f"not a list: {value!r}")
         if isinstance(kind, model.Sequence):
@@ -342,8 +364,11 @@ class Flat:
             raise TraceError(f"not a structure: {value!r}")
         for member in kind.fields:
             if member.name not in value:
-                raise TraceError(f"no value for the field {member.name}")
-            self.value(member.type, value[member.name])
+                raise TraceError(f"no value for the field `{member.name}`")
+            try:
+                self.value(member.type, value[member.name])
+            except TraceError as error:
+                raise TraceError(f"field `{member.name}`: {error}") from None
 
 
 def flatten(payload: model.Struct, fields: Mapping[str, model.Value]) -> Flat:

@@ -49,10 +49,10 @@ class Place:
 
 def _range(selection: Selection) -> tuple[int, int]:
     """The times of a selection, unsigned as C has them; there is nothing before 0."""
-    if selection.end_ns < 0:
+    begin, end = selection.range_ns()
+    if end < 0:
         return 1, 0
-    end = _LAST_NS if selection.end_ns == END_OF_TIME else selection.end_ns
-    return max(0, selection.begin_ns), end
+    return max(0, begin), _LAST_NS if end == END_OF_TIME else end
 
 
 def _place(raw: RawEvent, arena: memoryview) -> Place:

@@ -18,6 +18,7 @@ from bridge.errors import TraceError
 from bridge.handles import Handle, Opened
 from bridge.trace.ltt import payload
 from bridge.trace.ltt.cursor import NONE, ClassEntry, Cursor, class_tables, layout_struct
+from bridge.trace.output import check_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -159,13 +160,15 @@ class TraceWriter:
         self._files: dict[str, OutputFile] = {}
         self._spots: dict[tuple[int, int], Spot] = {}
         self._kept: list[model.EventClass] = []
+        self._declared: dict[object, int] = {}
         self._origin: int | None = 0 if options.use_tsc else None
         self._started = False
+        self.moved = 0
+        """Events from before the trace's first second, which were written at its start."""
         self._lock = RLock()
         self._opened = Opened(f"{path}: the trace")
+        check_free(path)
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
-            raise TraceError(f"{path}: not empty")
 
     # --- what a version says ---
 
@@ -237,15 +240,19 @@ class TraceWriter:
         key = (id(event_class), cpu)
         if key not in self._spots:
             self._kept.append(event_class)  # so that its id stays its own
-            known = next(
-                (s.class_index for (c, _), s in self._spots.items() if c == id(event_class)),
-                None,
-            )
-            index = self.declare(event_class) if known is None else known
+            index = self._index(event_class)
             entry = self.entries[index]
             number = entry.event_class.id
             self._spots[key] = Spot(self.file_of(entry, cpu), index, number)
         return self._spots[key]
+
+    def _index(self, event_class: model.EventClass) -> int:
+        """The class in this trace; classes that say the same (of several traces) are one."""
+        attributes = tuple(sorted(event_class.attributes.items()))
+        identity = event_class.name, event_class.payload, attributes
+        if identity not in self._declared:
+            self._declared[identity] = self.declare(event_class)
+        return self._declared[identity]
 
     def tsc(self, event: model.Event) -> int:
         """The clock value of an event in this trace."""
@@ -254,7 +261,10 @@ class TraceWriter:
         if self._origin is None:
             time = event.timestamp_ns
             self._origin = time // NANOSECONDS * NANOSECONDS if time >= _EXACT_IN_DOUBLE else 0
-        return max(0, event.timestamp_ns - self._origin)
+        if event.timestamp_ns < self._origin:
+            self.moved += 1
+            return 0
+        return event.timestamp_ns - self._origin
 
     def declare_all(self, classes: Iterable[model.EventClass]) -> None:
         """Declare classes before the first event."""
@@ -278,7 +288,8 @@ class TraceWriter:
             fields = _positional(entry, event)
             flat = payload.flatten(entry.event_class.payload, fields)
         except TraceError as error:
-            raise TraceError(f"{event.event_class.name}: {error}") from None
+            place = f"event {event.event_class.name} at {event.timestamp_ns}"
+            raise TraceError(f"{place}: {error}") from None
         self.output(spot.file).write(spot.class_index, spot.id, tsc, flat)
 
     def lost(self, file: str, count: int) -> None:
@@ -365,7 +376,7 @@ def _positional(entry: ClassEntry, event: model.Event) -> dict[str, model.Value]
     own = [f.name for f in event.event_class.payload.fields]
     missing = [name for name in own if name not in event.fields]
     if missing:
-        raise TraceError(f"no value for the field {missing[0]}")
+        raise TraceError(f"no value for the field `{missing[0]}`")
     return {new: event.fields[old] for new, old in zip(wanted, own, strict=True)}
 
 

@@ -1,0 +1,76 @@
+"""A folder that is there when it is whole: written beside its place, and renamed at the end.
+
+What is interrupted leaves nothing, or (if the process is killed) a hidden folder
+`.NAME.*.partial`, which no search for traces enters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.errors import TraceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PARTIAL = ".partial"
+
+
+def check_free(path: Path) -> None:
+    """TraceError unless a folder can be made here: nothing is there, or an empty folder."""
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise TraceError(f"{path}: is not empty; a trace needs a folder of its own")
+    except OSError as error:
+        raise TraceError(f"{path}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """The folder to write to; at the end it becomes `path`. After an exception it is gone."""
+    check_free(path)
+    place = path.resolve()
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made = tempfile.mkdtemp(PARTIAL, f".{place.name}.", place.parent)
+    except OSError as error:
+        raise TraceError(f"{path}: {error.strerror}") from None
+    folder = Path(made)
+    try:
+        folder.chmod(_mode(place))
+        yield folder
+        _move(folder, place)
+    except TraceError as error:
+        raise TraceError(str(error).replace(str(folder), str(path))) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mode(place: Path) -> int:
+    """The permissions of the folder: those that it has, or those that new folders get."""
+    if place.exists():
+        return place.stat().st_mode & 0o7777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o777 & ~mask
+
+
+def _move(folder: Path, place: Path) -> None:
+    try:
+        folder.rename(place)
+    except OSError as error:
+        if not place.is_dir() or any(place.iterdir()):
+            raise TraceError(f"{place}: {error.strerror}") from None
+        _fill(folder, place)
+
+
+def _fill(folder: Path, place: Path) -> None:
+    """For a folder that cannot be replaced, as a mount point: descriptions come last."""
+    entries = sorted(folder.iterdir(), key=lambda e: (e.name.startswith("metadata"), e.name))
+    for entry in entries:
+        entry.rename(place / entry.name)
