@@ -25,17 +25,26 @@ help:
 
 # --- setting up -------------------------------------------------------------------------------
 
-$(VENV)/.base: pyproject.toml setup.py csrc/build.py $(CSRC)
+SETUP := pyproject.toml setup.py csrc/build.py $(CSRC)
+INSTALL := -m pip install -q --disable-pip-version-check --config-settings editable_mode=compat
+
+$(VENV)/bin/python:
 	@sh tools/prerequisites.sh $(PYTHON)
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+
+# What a user needs; and what who works on markbridge needs, to whom a warning is an error.
+$(VENV)/.base: $(SETUP) | $(VENV)/bin/python
+	@sh tools/prerequisites.sh $(PYTHON)
 	@echo "setting up $(VENV) ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --config-settings editable_mode=compat -e .
+	@$(BIN)/python $(INSTALL) -e .
 	@$(BIN)/python -m compileall -q bridge grammars formats
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.base
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --config-settings editable_mode=compat -e '.[dev]'
-	@touch $@
+$(VENV)/.dev: $(SETUP) | $(VENV)/bin/python
+	@echo "setting up $(VENV) ..."
+	@MARKBRIDGE_DEVELOP=1 $(BIN)/python $(INSTALL) -e '.[dev]'
+	@$(BIN)/python -m compileall -q bridge grammars formats
+	@touch $(VENV)/.base $@
 
 tools:
 	apt-get update -q

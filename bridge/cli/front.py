@@ -43,6 +43,12 @@ COMMANDS = {
 }
 """Every command with its line of help."""
 
+FOLDERS = {
+    "include": "<markbridge/marker.h> is, for the option -I of a C compiler",
+    "examples": "the examples are",
+}
+"""Folders of the package that people need the path of."""
+
 _EPILOG = """commands:
 {commands}
 
@@ -67,12 +73,24 @@ def _front_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-V", "--version", action="version", version=f"markbridge {__version__}"
     )
+    for name, what in FOLDERS.items():
+        parser.add_argument(f"--{name}-dir", action="store_true", help=f"print where {what}")
     return parser
+
+
+def _print_folder(name: str) -> int:
+    """Where a folder of the package is: the header for C programs, the examples."""
+    from pathlib import Path
+
+    print(Path(__file__).resolve().parent.parent / name)
+    return 0
 
 
 def dispatch(arguments: list[str] | None = None) -> int:
     """Run the command with `arguments` (default: of the process); its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] in (["--include-dir"], ["--examples-dir"]):
+        return _print_folder(words[0].removeprefix("--").removesuffix("-dir"))
     if not words or words[0] not in COMMANDS:
         parser = _front_parser()
         parser.parse_args(words[:1])

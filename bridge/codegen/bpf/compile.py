@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from bridge.codegen import llvm_binding
 from bridge.codegen.bpf.text import HEADER, SECTION
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ class RelocationError(Exception):
 
 @cache
 def _target_machine() -> Any:  # noqa: ANN401 - llvmlite has no types
-    import llvmlite.binding as llvm
-
+    llvm = llvm_binding.llvm()
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     llvm.set_option("markbridge", STACK_OPTION)
@@ -36,8 +36,7 @@ def compile_programs(texts: Mapping[str, str]) -> dict[str, bytes]:
     """The instructions of each function, by its name."""
     if not texts:
         return {}
-    import llvmlite.binding as llvm
-
+    llvm = llvm_binding.llvm()
     machine = _target_machine()
     module = llvm.parse_assembly(HEADER + "".join(texts.values()))
     module.verify()

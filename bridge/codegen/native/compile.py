@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from bridge.artifact import Placed, RecordLayout
+from bridge.codegen import llvm_binding
 from bridge.codegen.llvm import lower_function
 from bridge.codegen.native import arrays as native_arrays
 from bridge.codegen.native import ops as native_ops
@@ -135,8 +136,7 @@ def _user_handlers(what: Placed | Program) -> Iterable[tuple[int, RecordLayout |
 
 @cache
 def _llvm() -> Any:  # noqa: ANN401 - llvmlite has no types; it stays inside this module
-    import llvmlite.binding as llvm
-
+    llvm = llvm_binding.llvm()
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm

@@ -1,0 +1,23 @@
+"""LLVM, loaded when something has to be compiled; all else works where it is not installed.
+
+One rule: llvmlite is imported here only. Its wheel is most of an installation, and reading
+traces, converting them, listing markers and checking scripts need none of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.errors import HostError
+
+
+def llvm() -> Any:  # noqa: ANN401 - llvmlite has no types
+    """The module `llvmlite.binding`; HostError, if it is not there or cannot be loaded."""
+    try:
+        import llvmlite.binding
+    except (ImportError, OSError) as error:
+        raise HostError(
+            f"a script is compiled with llvmlite, which cannot be loaded: {error}",
+            "install it into the Python of markbridge: python3 -m pip install llvmlite",
+        ) from error
+    return llvmlite.binding
