@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bridge.script.c.scope import Scope
 
 _COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
-_TOP = "0x8000000000000000"
+_TOP, _MOST = "0x8000000000000000", "0x7fffffffffffffff"
 
 
 class Expressions:
@@ -196,8 +196,10 @@ class Expressions:
     def _shift(op: str, left: Value, right: Value, at: int) -> Value:
         type_ = promoted(left.type)
         operand = converted(read(left, at), type_, left.type)
-        shift = ">>>" if op == ">>" and not type_.signed else op
-        return number(converted(f"({operand} {shift} {read(right, at)})", type_), type_)
+        count = read(right, at)
+        if op == ">>" and type_ == c.ULONG:
+            return number(f"_c_shifted({operand}, {count})", type_)
+        return number(converted(f"({operand} {op} {count})", type_), type_)
 
     def _moved(self, expr: c.Binary, pointer: Value, other: Value) -> Value:
         type_ = self._decayed(pointer)
@@ -457,7 +459,7 @@ def _divided(op: str, first: str, by: int, at: int) -> str:
     if by == 1:
         return first if op == "/" else "0"
     # halved, it is not negative; the quotient is at most one too small
-    half = f"((({first} >>> 1) / {by}) << 1)"
+    half = f"(((({first} >> 1) & {_MOST}) / {by}) << 1)"
     rest = f"({first} - {half} * {by})"
     more = f"(({rest} ^ {_TOP}) >= ({by} ^ {_TOP}))"
     return f"({half} + {more})" if op == "/" else f"({rest} - {more} * {by})"

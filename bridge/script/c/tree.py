@@ -19,10 +19,11 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Int:
-    """An integer of `size` bytes."""
+    """An integer of `size` bytes; `truth` for `_Bool`, whose values are 0 and 1."""
 
     size: int
     signed: bool = True
+    truth: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _NAMED = {
-    "bool": c.Int(1, False),
-    "_Bool": c.Int(1, False),
+    "bool": c.Int(1, False, True),
+    "_Bool": c.Int(1, False, True),
     "size_t": c.ULONG,
     "ssize_t": c.LONG,
     "loff_t": c.LONG,
@@ -108,6 +108,8 @@ def converted(text: str, type_: c.CType, was: c.CType = c.UNKNOWN) -> str:
         case c.Int(size=size, signed=signed):
             if isinstance(was, c.Int) and _holds(type_, was):
                 return text
+            if type_.truth:
+                return f"(!!({text}))"
             bits = 64 - 8 * size
             if signed:
                 return f"((({text}) << {bits}) >> {bits})"
@@ -115,6 +117,8 @@ def converted(text: str, type_: c.CType, was: c.CType = c.UNKNOWN) -> str:
 
 
 def _holds(wide: c.Int, narrow: c.Int) -> bool:
+    if wide.truth:
+        return narrow.truth
     if wide.signed == narrow.signed:
         return wide.size >= narrow.size
     return wide.signed and wide.size > narrow.size
