@@ -63,6 +63,19 @@ def _missing_tools() -> str:
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
+def _missing_features(item: pytest.Item) -> str:
+    """What a test needs of the kernel and it has not, or was taken away (docs/kernels.md).
+
+    No fault of the machine's, even in continuous integration: the guests have other kernels.
+    """
+    wanted = [name for marker in item.iter_markers("needs") for name in marker.args]
+    if not wanted or _missing_root():
+        return ""
+    from bridge.engine.kernel.features import has
+
+    return ", ".join(name for name in wanted if not has(name))
+
+
 CONDITIONS = {
     "root": _missing_root,
     "bpf": _missing_bpf,
@@ -76,6 +89,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("bpf"):
             item.add_marker(pytest.mark.xdist_group("kernel"))
+        if missing := _missing_features(item):
+            item.add_marker(pytest.mark.skip(reason=f"this kernel has no {missing}"))
     if os.environ.get("CI"):
         return
     for item in items:

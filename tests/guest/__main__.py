@@ -17,9 +17,10 @@ import sys
 from tests.guest.machine import FAILED, KERNELS, Bed, Guest, GuestError, bed_folder
 
 ACTIONS = ("test", "run", "markbridge", "start", "stop", "fetch")
-LIVE = ["-m", "bpf", "-p", "no:cacheprovider", "-q"]
+LIVE = ["-m", "bpf", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=900", "-q"]
 USAGE = 2
-DROPPED = ("LD_PRELOAD", "LD_LIBRARY_PATH", "PYTEST_ADDOPTS")
+KEPT = ("CI", "HOME", "LANG", "PATH", "TERM", "USER")
+"""What of our environment holds there, beside everything that is markbridge's own."""
 
 
 def main() -> int:
@@ -69,8 +70,9 @@ def _do(action: str, guest: Guest, words: list[str]) -> int:
 
 
 def _environment(guest: Guest) -> dict[str, str]:
-    """Ours; parsers and scripts are kept in the checkout, where the guest may write."""
-    kept = {name: value for name, value in os.environ.items() if name not in DROPPED}
+    """Parsers and scripts are kept in the checkout, where the guest may write."""
+    own = [name for name in os.environ if name.startswith("MARKBRIDGE_")]
+    kept = {name: os.environ[name] for name in (*KEPT, *own) if name in os.environ}
     cache = str(guest.run.parent / "cache")
     return kept | {"MARKBRIDGE_GUEST": guest.kernel, "XDG_CACHE_HOME": cache}
 

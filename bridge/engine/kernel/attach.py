@@ -17,11 +17,11 @@ from bridge._native import ffi, lib
 from bridge.codegen.bpf.follow import EXIT, FORK
 from bridge.codegen.bpf.lifecycle import NAMESPACE_FINDER
 from bridge.codegen.bpf.object import CONTROL_WORDS, Attach, Control
-from bridge.engine.kernel.features import TRACING
+from bridge.engine.kernel.features import TRACING, has
 from bridge.engine.kernel.functions import TRAMPOLINES, attach_function, load_behind_trampoline
 from bridge.engine.kernel.refusals import ROOT, LeftOut, RefusedError, host_error, refused
 from bridge.engine.kernel.uprobes import attach as attach_uprobes
-from bridge.engine.kernel.uprobes import by_link, online, remove_event, whom
+from bridge.engine.kernel.uprobes import by_link, hurried, online, remove_event, whom
 from bridge.errors import HostError
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ class Loaded:
         if self.control is not None:
             self.set_word(Control.ARMED, 0)
         links, self.links = self.links, []
-        _close_together(links)
+        with hurried(0 if has("uprobe_multi") else len(links)):
+            _close_together(links)
         events, self.events = self.events, []
         for event in events:
             remove_event(event)
@@ -129,6 +130,7 @@ def load(bpf: BpfObject, realtime_offset_ns: int) -> Loaded:
     loaded = Loaded(bpf)
     sites = sum(len(program.sites) for program in bpf.programs)
     _allow_files(len(bpf.maps) + 2 * len(bpf.programs) + sites + SPARE_FILES)
+    _allow_memory()
     try:
         for spec in bpf.maps:
             loaded.maps.append(_create(spec, loaded.maps))
@@ -153,6 +155,17 @@ def _allow_files(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _allow_memory() -> None:
+    """Where maps count as locked memory, the usual limit of it is far too low."""
+    if has("memcg"):
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY,) * 2)
+    except (OSError, ValueError):  # only root may; what is allowed has to do
+        _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (hard, hard))
+
+
 def _create(spec: MapSpec, maps: Sequence[int]) -> int:
     native = ffi.new("struct mb_bpf_map *")
     native.type, native.key_size, native.value_size = (
@@ -165,7 +178,11 @@ def _create(spec: MapSpec, maps: Sequence[int]) -> int:
     native.name = spec.name.encode()[:15]
     made: int = lib.mb_bpf_map_create(native)
     if made < 0:
-        raise host_error(f"create the BPF map `{spec.name}`", made)
+        locked = made == -errno.EPERM and not has("memcg")
+        remedy = (
+            "raise the limit of locked memory (ulimit -l unlimited), as root" if locked else ""
+        )
+        raise host_error(f"create the BPF map `{spec.name}`", made, remedy)
     if spec.initial:
         _initialize(made, spec)
     return made

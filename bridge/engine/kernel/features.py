@@ -167,7 +167,7 @@ FEATURES = (
         "5.4",
         "events of tracefs with several places",
         "`uprobe_events` can be written, and tracefs's README has it",
-        "an event of the PMU `uprobe` for each place: slow to detach",
+        "an event of the PMU `uprobe` for each place, slower to detach",
         _appends_uprobes,
     ),
     Feature(
