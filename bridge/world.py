@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
+BTF_FOLDER = "/sys/kernel/btf"
+WITHOUT = "MARKBRIDGE_WITHOUT"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -127,8 +129,16 @@ def _running_hz() -> int:
         return 250
 
 
+def taken_away() -> frozenset[str]:
+    """The features of the kernel that the environment says to do without (docs/kernels.md)."""
+    names = os.environ.get(WITHOUT, "").split(",")
+    return frozenset(name.strip() for name in names if name.strip())
+
+
 def _opened(path: str) -> str:
     """What to open for a path: the links of another root do not mean our files."""
+    if path.startswith(BTF_FOLDER) and "btf" in taken_away():
+        raise FileNotFoundError(errno.ENOENT, f"taken away by {WITHOUT}", path)
     return resolve(path) if leads_through_process(path) else path
 
 

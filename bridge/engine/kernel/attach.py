@@ -226,7 +226,7 @@ def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
     if loaded.object.task_members or kept:
         _set_task_members(loaded)
     dispatches = any(program.dispatches for program in loaded.object.programs)
-    loaded.dispatching = dispatches and BTF.exists()
+    loaded.dispatching = dispatches and has("btf")
     if loaded.dispatching or loaded.object.life is not None:
         from bridge.engine.kernel.task import compat_flag
 

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from bridge._native import ffi, lib
 from bridge.errors import BridgeError
 from bridge.suggest import similar
+from bridge.world import WITHOUT
+from bridge.world import taken_away as named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +27,6 @@ BTF = Path("/sys/kernel/btf/vmlinux")
 KPROBE_PMU = Path("/sys/bus/event_source/devices/kprobe")
 UPROBE_PMU = Path("/sys/bus/event_source/devices/uprobe")
 TRACING = Path("/sys/kernel/tracing")
-VARIABLE = "MARKBRIDGE_WITHOUT"
 
 ARRAY, RINGBUF = 2, 27
 MMAPABLE = 1 << 10
@@ -294,12 +295,12 @@ BY_NAME = {feature.name: feature for feature in FEATURES}
 @cache
 def taken_away() -> frozenset[str]:
     """What the environment says to do without."""
-    names = [name.strip() for name in os.environ.get(VARIABLE, "").split(",") if name.strip()]
+    names = sorted(named())
     for name in names:
         if name not in BY_NAME:
             near = similar(name, BY_NAME)[0]
             raise BridgeError(
-                f"{VARIABLE}: there is no feature `{name}`; did you mean `{near}`?"
+                f"{WITHOUT}: there is no feature `{name}`; did you mean `{near}`?"
             )
     return frozenset(names)
 

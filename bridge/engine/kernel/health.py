@@ -22,10 +22,10 @@ from bridge.engine.kernel.features import (
     KPROBE_PMU,
     TRACING,
     UPROBE_PMU,
-    VARIABLE,
     has,
     taken_away,
 )
+from bridge.world import WITHOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,7 +121,7 @@ def _kernel(machine: Machine) -> Finding:
     newest = max((f.since for f in missing), key=lambda text: [*map(int, text.split("."))])
     remedy = f"Linux {newest} or later has them"
     if taken_away():
-        remedy = f"{VARIABLE} takes {', '.join(sorted(taken_away()))} away; {remedy}"
+        remedy = f"{WITHOUT} takes {', '.join(sorted(taken_away()))} away; {remedy}"
     return Finding("kernel", State.LIMITED, f"{told}; without {names}", costs, remedy)
 
 

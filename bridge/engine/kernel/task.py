@@ -5,11 +5,13 @@ Comes in: the kernel's BTF. Goes out: byte offsets for the control words of kern
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
 from bridge._native import ffi, lib
 from bridge.codegen.bpf.object import Control
+from bridge.engine.kernel.features import has
 from bridge.errors import HostError
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ def compat_flag(path: Path) -> tuple[int, int]:
 
 def _types(path: Path) -> bytes:
     try:
+        if not has("btf"):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         return path.read_bytes()
     except OSError as error:
         raise HostError(f"cannot read the kernel's types: {error}", _REMEDY) from error

@@ -11,8 +11,9 @@ import pytest
 from annotated import WARNINGS
 from victims import compile_c
 
-from bridge.engine.kernel.features import FEATURES, VARIABLE, has, taken_away
+from bridge.engine.kernel.features import FEATURES, has, taken_away
 from bridge.errors import BridgeError
+from bridge.world import WITHOUT
 from tools.manual.kernels import kernel_manual
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -44,7 +45,7 @@ def test_the_kernel_has_what_its_version_had(feature) -> None:
 
 @pytest.mark.bpf
 def test_what_is_taken_away_is_not_there(monkeypatch) -> None:
-    monkeypatch.setenv(VARIABLE, "ringbuf, uprobe_multi")
+    monkeypatch.setenv(WITHOUT, "ringbuf, uprobe_multi")
     has.cache_clear()
     taken_away.cache_clear()
 
@@ -56,12 +57,37 @@ def test_what_is_taken_away_is_not_there(monkeypatch) -> None:
         taken_away.cache_clear()
 
 
+@pytest.mark.bpf
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ('probe process("/bin/true").begin { exit() }', "the kernel's types"),
+        ("probe timer.profile { println(ppid()) exit() }", "the kernel's types"),
+        ('probe kernel.trace("sched_switch") { println($next->pid) exit() }', "next"),
+    ],
+)
+def test_without_types_what_needs_them_is_refused(script: str, told: str) -> None:
+    done = _run(script, "true", without="btf")
+
+    assert done.returncode != 0
+    assert told in done.stderr
+
+
+@pytest.mark.bpf
+def test_without_types_tracepoints_have_the_fields_of_their_records() -> None:
+    script = 'probe kernel.trace("sched_switch") { println($next_pid >= 0) exit() }'
+
+    done = _run(script, "sleep 5", without="btf")
+
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+
+
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [("ring_buf", "ringbuf"), ("uprobes_multi", "uprobe_multi"), ("sleepables", "sleepable")],
 )
 def test_a_feature_that_there_is_not_is_told(wrong: str, right: str, monkeypatch) -> None:
-    monkeypatch.setenv(VARIABLE, wrong)
+    monkeypatch.setenv(WITHOUT, wrong)
     taken_away.cache_clear()
 
     try:
@@ -80,18 +106,22 @@ def test_events_of_tracefs_are_gone_after_a_run(six_sites: Path) -> None:
     os.close(file)
     script = 'global n probe process.mark("site") { n++ } probe end { println(n) }'
 
-    done = subprocess.run(
-        [sys.executable, "-m", "bridge", "run", "-e", script, "-c", str(six_sites)],
-        env={**os.environ, VARIABLE: "uprobe_multi"},
+    done = _run(script, six_sites, without="uprobe_multi")
+
+    assert (done.returncode, done.stdout) == (0, "6\n"), done.stderr
+    assert "markbridge_4194305" not in events.read_text()
+    assert str(six_sites) not in events.read_text()
+
+
+def _run(script: str, command: object, without: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bridge", "run", "-e", script, "-c", str(command)],
+        env={**os.environ, WITHOUT: without},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-
-    assert (done.returncode, done.stdout) == (0, "6\n"), done.stderr
-    assert "markbridge_4194305" not in events.read_text()
-    assert str(six_sites) not in events.read_text()
 
 
 @pytest.fixture
