@@ -87,6 +87,7 @@ def test_markers_of_a_program(compile_c: Compiler) -> None:
 
 
 @pytest.mark.bpf
+@pytest.mark.needs("sleepable")
 def test_attach_record_and_replay(compile_c: Compiler, tmp_path: Path) -> None:
     victim, trace = compile_c("victim", VICTIM), tmp_path / "trace"
     program = bridge.compile(

@@ -42,7 +42,7 @@ EXPECTED = "".join(
     ("compiler", "flags"),
     [
         ("gcc", "-O0"),
-        ("gcc", "-O2"),
+        pytest.param("gcc", "-O2", marks=pytest.mark.guest),
         ("gcc", "-O2 -fno-pie -no-pie"),
         ("g++", "-O2"),
         ("clang-14", "-O2"),
@@ -94,6 +94,7 @@ def test_a_site_in_the_red_zone_is_refused_before_the_program_starts(
     assert (forced.code, forced.out.splitlines()[-1]) == (0, "leaf 1000")
 
 
+@pytest.mark.guest
 def test_functions_leave_the_program_right(run: Runner, tmp_path: Path) -> None:
     program = compile_c(tmp_path, "victim", RED_ZONE, "-O2", "-fcf-protection")
     script = """
@@ -139,6 +140,7 @@ probe end { foreach (p+ in seen) printf("%%d %%d\\n", p, seen[p] >= 5) }
 """
 
 
+@pytest.mark.guest
 def test_one_process_or_all(
     run: Runner, two_processes: list[subprocess.Popen[bytes]], tmp_path: Path
 ) -> None:
@@ -154,6 +156,7 @@ def test_one_process_or_all(
     assert target.out == first, target.err
 
 
+@pytest.mark.guest
 def test_markers_and_functions_of_a_library(run: Runner, tmp_path: Path) -> None:
     library = """
     #include <markbridge/marker.h>

@@ -78,6 +78,7 @@ def victim(compile_c: Compiler) -> Path:
     return compile_c("victim", VICTIM)
 
 
+@pytest.mark.needs("sleepable")
 def test_prints_arguments_strings_and_contexts(run: Runner, victim: Path) -> None:
     script = (
         f'probe process("{victim}").mark("hit") {{'
@@ -474,6 +475,7 @@ def test_the_second_interrupt_ends_even_a_long_handler() -> None:
             process.kill()
 
 
+@pytest.mark.needs("sleepable")
 def test_a_handler_too_large_for_the_kernel_runs_in_user_space(
     run: Runner, victim: Path
 ) -> None:

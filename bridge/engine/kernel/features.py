@@ -161,7 +161,7 @@ FEATURES = (
         "such a link for all threads of one process",
         "a link for the process -1 is refused with EINVAL",
         "as without `uprobe_multi`, for `process(PID)`",
-        lambda: _links_uprobes(-1, errno.EINVAL),
+        lambda: _links_uprobes(0, errno.EBADF) and _links_uprobes(-1, errno.EINVAL),
     ),
     Feature(
         "uprobe_append",

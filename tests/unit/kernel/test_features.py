@@ -35,6 +35,7 @@ OF_KPROBES = frozenset({"fentry", "kprobes"})
 
 @pytest.mark.bpf
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda f: f.name)
+@pytest.mark.guest
 def test_the_kernel_has_what_its_version_had(feature) -> None:
     """Debian's and this machine's kernels leave nothing out."""
     release = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2]))
@@ -74,6 +75,7 @@ def test_without_types_what_needs_them_is_refused(script: str, told: str) -> Non
 
 
 @pytest.mark.bpf
+@pytest.mark.guest
 def test_without_types_tracepoints_have_the_fields_of_their_records() -> None:
     script = 'probe kernel.trace("sched_switch") { println($next_pid >= 0) exit() }'
 
@@ -98,6 +100,7 @@ def test_a_feature_that_there_is_not_is_told(wrong: str, right: str, monkeypatch
 
 
 @pytest.mark.bpf
+@pytest.mark.guest
 def test_events_of_tracefs_are_gone_after_a_run(six_sites: Path) -> None:
     """So are those that a killed process of ours left behind."""
     events = Path("/sys/kernel/tracing/uprobe_events")
