@@ -110,7 +110,7 @@ SANITIZED_TESTS ?= tests/unit/test_sanitized.py tests/properties/ctf tests/prope
 sanitize: $(VENV)/.dev
 	sh tests/c/run.sh
 	sh tests/c/library.sh $(SANITIZED)
-	sh tests/c/under.sh $(SANITIZED) $(BIN)/python -m pytest --capture=sys -n $(WORKERS) --dist loadgroup $(SANITIZED_TESTS)
+	MARKBRIDGE_SEEDS=150 sh tests/c/under.sh $(SANITIZED) $(BIN)/python -m pytest --capture=sys -n $(WORKERS) --dist loadgroup $(SANITIZED_TESTS)
 
 # The wheel is made from the sdist and tried in another folder and another environment.
 wheel: $(VENV)/.dev
