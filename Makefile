@@ -70,7 +70,7 @@ guest: $(VENV)/.dev
 # Random programs: interpreter against native code, with a table of what they executed.
 PROGRAMS ?= 20000
 random: $(VENV)/.dev
-	@$(BIN)/python -m tests.properties.ir $(PROGRAMS)
+	@$(BIN)/python -m tests.support.random_programs $(PROGRAMS)
 
 # All that reads bytes in C under libFuzzer, half an hour for each target of tests/c/fuzz_*.c.
 FUZZ_C_SECONDS ?= 1800

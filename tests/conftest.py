@@ -18,7 +18,7 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "build"))  # the writers that make inputs
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 TOOLS = ("stap", "bpftrace", "babeltrace2", "readelf", "gcc")
 
 

@@ -28,7 +28,7 @@ from bridge.trace.ltt import open_ltt
 from bridge.trace.ltt.cursor import Cursor, StreamFile, Tables, class_tables, layout_struct
 from bridge.trace.ltt.write import WriteOptions
 from bridge.trace.open import open_trace
-from tests.build.ltt import old
+from tests.support.ltt import old
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST = 6144

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bridge.markers import MarkerAttachment
-from tests.build.mctf import compile_trace
-from tests.unit.ctf.recordings import Recording, usdt
+from tests.support.mctf import compile_trace
+from tests.support.recordings import Recording, usdt
 
 pytestmark = pytest.mark.tools
 TRACES = Path(__file__).parents[1] / "traces"

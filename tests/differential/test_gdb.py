@@ -8,13 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from annotated import SOURCE, WARNINGS
-from victims import compile_c
 
 from bridge.diagnostics import Sink
 from bridge.probes.elf import open_elf
 from bridge.probes.sdt import read_notes
 from bridge.world import LiveWorld
+from tests.support.annotated import SOURCE, WARNINGS
+from tests.support.victims import compile_c
 
 _ROW = re.compile(
     r"^(?:stap\s+)?(?P<provider>\S+)\s+(?P<name>\S+)\s+(?P<where>0x[0-9a-f]+)"

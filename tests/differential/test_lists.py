@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from annotated import SOURCE, WARNINGS
-from points import parts
-from victims import compile_c
 
 from bridge.markers import NoMatch
 from bridge.probes import markers_of
 from bridge.probes.resolver import Binder
 from bridge.suggest import among
 from bridge.world import LiveWorld
+from tests.support.annotated import SOURCE, WARNINGS
+from tests.support.points import parts
+from tests.support.victims import compile_c
 
 pytestmark = pytest.mark.tools
 

@@ -20,7 +20,7 @@ from bridge.trace.ltt.reader import LttReader
 from bridge.trace.ltt.write import WriteOptions
 from bridge.trace.open import open_trace
 from bridge.trace.selection import Selection
-from tests.differential.test_ltt_expected import compare, expected, unpack
+from tests.support.reference_traces import compare, expected, unpack
 
 pytestmark = pytest.mark.shared
 ROOT = Path(__file__).resolve().parents[2]

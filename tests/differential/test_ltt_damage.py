@@ -21,8 +21,8 @@ from bridge.trace import convert
 from bridge.trace.ltt import open_ltt
 from bridge.trace.ltt.reader import LttReader
 from bridge.trace.ltt.write import WriteOptions
-from tests.build.ltt import old
-from tests.differential.test_ltt_expected import unpack
+from tests.support.ltt import old
+from tests.support.reference_traces import unpack
 
 MUTATIONS = 2000
 SECONDS = 300

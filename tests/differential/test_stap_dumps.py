@@ -10,7 +10,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
-from stap_front_end import LIBRARY, Stap, library_without, make_kernel
+
+from tests.support.stap_front_end import LIBRARY, Stap, library_without, make_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

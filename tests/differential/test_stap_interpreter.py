@@ -14,7 +14,7 @@ from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
 from bridge.world import LiveWorld
-from tests.differential.test_stap_run import (
+from tests.support.stap_runs import (
     DIFFERENT,
     PLAIN,
     Case,

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from stap_front_end import OPTIONS, listed_here
 
 from bridge.script.options import AnalyseOptions
+from tests.support.stap_front_end import OPTIONS, listed_here
 
 if TYPE_CHECKING:
     from pathlib import Path

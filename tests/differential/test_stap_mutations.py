@@ -14,8 +14,13 @@ from random import Random
 from string import whitespace
 
 import pytest
-from mutations import mutated
-from stap_front_end import (
+
+from bridge.diagnostics import LONGEST_LINE
+from bridge.script.errors import ARRAY_SIZE
+from bridge.script.syntax.parse import MAX_ERRORS
+from bridge.source import Source
+from tests.support.mutations import mutated
+from tests.support.stap_front_end import (
     EXAMPLES,
     LIBRARY,
     OPTIONS,
@@ -28,11 +33,6 @@ from stap_front_end import (
     make_kernel,
     parse_here,
 )
-
-from bridge.diagnostics import LONGEST_LINE
-from bridge.script.errors import ARRAY_SIZE
-from bridge.script.syntax.parse import MAX_ERRORS
-from bridge.source import Source
 
 COUNT = int(os.environ.get("MARKBRIDGE_MUTATIONS", "150"))
 CASES = Path(__file__).resolve().parents[1] / "cases"

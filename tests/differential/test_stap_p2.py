@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stap_front_end import (
+
+from bridge.script.options import AnalyseOptions
+from tests.support.stap_front_end import (
     EXAMPLES,
     OPTIONS,
     Stap,
@@ -17,8 +19,6 @@ from stap_front_end import (
     listed_here,
     make_kernel,
 )
-
-from bridge.script.options import AnalyseOptions
 
 pytestmark = pytest.mark.tools
 

@@ -13,8 +13,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from semantic_mutations import BASES, mistaken
-from stap_front_end import OPTIONS, Stap, analyse_said, macros_only, make_kernel
+
+from tests.support.semantic_mutations import BASES, mistaken
+from tests.support.stap_front_end import OPTIONS, Stap, analyse_said, macros_only, make_kernel
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.differential.test_stap_run import CASES, DIFFERENT, needs_target
+from tests.support.stap_runs import CASES, DIFFERENT, needs_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from stap_front_end import (
+
+from bridge.diagnostics import Sink
+from bridge.probes.live import LiveTargets
+from bridge.script.analysis.analyse import analyse
+from bridge.script.options import AnalyseOptions
+from bridge.source import SourceMap
+from bridge.world import LiveWorld
+from tests.support.stap_front_end import (
     EXAMPLES,
     LIBRARY,
     OPTIONS,
@@ -21,14 +28,7 @@ from stap_front_end import (
     make_kernel,
     parse_here,
 )
-from trees import prints_back
-
-from bridge.diagnostics import Sink
-from bridge.probes.live import LiveTargets
-from bridge.script.analysis.analyse import analyse
-from bridge.script.options import AnalyseOptions
-from bridge.source import SourceMap
-from bridge.world import LiveWorld
+from tests.support.trees import prints_back
 
 ARGUMENTS = ("1", "2", "3", "4")
 

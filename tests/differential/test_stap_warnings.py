@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from scripts import compile_text
 
 from bridge.diagnostics import Severity
 from bridge.errors import CompileError
+from tests.support.scripts import compile_text
 
 SCRIPTS = {
     "assignment": "probe begin { x = 1 } probe end { println(1) }",

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stap_front_end import RELEASE, Said, Verdict, analyse_here, parse_here
-from trees import prints_back
 
 from bridge.script.options import AnalyseOptions
+from tests.support.stap_front_end import RELEASE, Said, Verdict, analyse_here, parse_here
+from tests.support.trees import prints_back
 
 pytestmark = pytest.mark.shared
 

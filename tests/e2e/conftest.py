@@ -6,42 +6,21 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
+from tests.support.command import (
+    PATIENCE,
+    Compiler,
+    Finished,
+    Interrupter,
+    Runner,
+    wait_until,
+)
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 INCLUDE = ROOT / "csrc" / "include"
-PATIENCE = 600
-"""Seconds after which nothing will come any more, however busy the machine is."""
-LOOK_S = 0.02
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Look again and again until it holds; the test fails if it never does."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(LOOK_S)
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What a run of the command left: exit code and its two outputs."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Runner(Protocol):
-    """`run("check", "x.stp")`."""
-
-    def __call__(self, *arguments: object) -> Finished: ...
 
 
 @pytest.fixture
@@ -60,12 +39,6 @@ def run() -> Runner:
         return Finished(done.returncode, done.stdout, done.stderr)
 
     return run
-
-
-class Interrupter(Protocol):
-    """`interrupt_after("text", "run", "x.stp")`: as `run`, with Ctrl-C once it printed that."""
-
-    def __call__(self, shown: str, *arguments: object) -> Finished: ...
 
 
 ARMED = 'global armed__ probe timer.ms(1) { if (!armed__++) warn("armed") }'
@@ -101,12 +74,6 @@ def interrupt_after(tmp_path: Path) -> Interrupter:
         )
 
     return interrupt_after
-
-
-class Compiler(Protocol):
-    """`compile_c("victim", source, "-O0")` gives the path of the program."""
-
-    def __call__(self, name: str, source: str, *flags: str) -> Path: ...
 
 
 @pytest.fixture

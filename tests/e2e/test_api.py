@@ -12,7 +12,7 @@ import pytest
 import bridge
 
 if TYPE_CHECKING:
-    from conftest import Compiler
+    from tests.support.command import Compiler
 
 VICTIM = """
 #include <markbridge/marker.h>

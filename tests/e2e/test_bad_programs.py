@@ -6,13 +6,14 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from annotated import SOURCE, WARNINGS
-from victims import compile_c
+
+from tests.support.annotated import SOURCE, WARNINGS
+from tests.support.victims import compile_c
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Runner
+    from tests.support.command import Runner
 
 
 @pytest.fixture(scope="module")

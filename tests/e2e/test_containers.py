@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import containers
 import pytest
+
+from tests.support import containers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Runner
+    from tests.support.command import Runner
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 

@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Compiler, Runner
+    from tests.support.command import Compiler, Runner
 
 HITS = 1_000_000
 VICTIM = """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Runner
+    from tests.support.command import Runner
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ARTICLES = ("tea", "coffee", "bread", "honey", "cheese")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Interrupter, Runner
+    from tests.support.command import Interrupter, Runner
 
 EXAMPLES = Path("/usr/share/systemtap/examples")
 pytestmark = pytest.mark.tools

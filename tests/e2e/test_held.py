@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import PATIENCE, wait_until
+from tests.support.command import PATIENCE, wait_until
 
 if TYPE_CHECKING:
-    from conftest import Runner
+    from tests.support.command import Runner
 
 pytestmark = pytest.mark.bpf
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Compiler, Finished, Runner
+    from tests.support.command import Compiler, Finished, Runner
 
 ENGINES = ("native", "interpreter")
 INTERPRETER = "--engine=interpreter"

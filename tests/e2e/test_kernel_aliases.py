@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Runner
+    from tests.support.command import Runner
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.e2e.conftest import Runner
+    from tests.support.command import Runner
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 

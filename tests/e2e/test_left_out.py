@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Compiler, Runner
+    from tests.support.command import Compiler, Runner
 
 pytestmark = pytest.mark.bpf
 

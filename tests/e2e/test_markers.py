@@ -7,14 +7,15 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from annotated import SOURCE, WARNINGS
-from victims import RED_ZONE, SAFE, compile_c
+
+from tests.support.annotated import SOURCE, WARNINGS
+from tests.support.victims import RED_ZONE, SAFE, compile_c
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from conftest import Runner
+    from tests.support.command import Runner
 
 pytestmark = pytest.mark.bpf
 

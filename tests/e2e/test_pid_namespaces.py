@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import Finished
 from tests.e2e.test_held import test_every_hit_reads_the_memory_of_its_moment, walker
 from tests.e2e.test_process_events import (
     test_events_of_all_descendants_of_the_target,
@@ -20,9 +19,10 @@ from tests.e2e.test_process_events import (
     test_threads_forks_and_programs,
 )
 from tests.e2e.test_processes import test_descendants_of_the_target
+from tests.support.command import Finished
 
 if TYPE_CHECKING:
-    from tests.e2e.conftest import Compiler, Runner
+    from tests.support.command import Compiler, Runner
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 __all__ = [

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Runner
+    from tests.support.command import Runner
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 SCRIPT = """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.e2e.conftest import Compiler, Runner
+    from tests.support.command import Compiler, Runner
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 

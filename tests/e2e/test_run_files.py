@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Compiler, Runner
+    from tests.support.command import Compiler, Runner
 
 SOURCE = """
 #include <markbridge/marker.h>

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conftest import Runner
+    from tests.support.command import Runner
 
 SCRIPT = """
 probe begin {

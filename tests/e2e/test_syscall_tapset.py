@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Runner
+    from tests.support.command import Runner
 
 pytestmark = [pytest.mark.bpf, pytest.mark.tools]
 

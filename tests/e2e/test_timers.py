@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Compiler, Runner
+    from tests.support.command import Compiler, Runner
 
 VICTIM = """
 #include <markbridge/marker.h>

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "build")]
+sys.path[:0] = [str(ROOT)]
 
 if TYPE_CHECKING:
     from bridge.markers import Targets
@@ -42,10 +42,9 @@ def _options(first: int) -> AnalyseOptions:
 
 def _machine() -> Targets:
     """Points are checked as on a live machine, which has the markers of `DemoTargets`."""
-    from scripts import DemoTargets
-
     from bridge.probes.live import LiveTargets
     from bridge.world import LiveWorld
+    from tests.support.scripts import DemoTargets
 
     class Machine(LiveTargets):
         def _markers(self) -> Targets:

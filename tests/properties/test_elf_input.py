@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from elf_writer import CODE, DATA, Elf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from points import parts
 
 from bridge.markers import Constant, Memory, NoMatch, Register
 from bridge.probes.operands import Unreadable, operand, split
 from bridge.probes.resolver import Binder, markers_of
 from bridge.probes.x86 import LONGEST, decode
 from bridge.world import RecordedWorld
+from tests.support.elf_writer import CODE, DATA, Elf
+from tests.support.points import parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

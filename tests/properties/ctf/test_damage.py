@@ -14,7 +14,7 @@ from bridge.trace.ctf.reader import CtfReader
 from bridge.trace.ctf.text import TextOptions, lines
 from bridge.trace.ctf.writer import CtfWriter
 from bridge.trace.model import Event, EventClass, Field, Integer, Sequence, Struct, Text
-from tests.build.mctf import compile_trace
+from tests.support.mctf import compile_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from bridge.trace.ctf.normal import normal
 from bridge.trace.ctf.reader import CtfReader
 from bridge.trace.ctf.text import TextOptions, lines
 from bridge.trace.ctf.writer import CtfWriter
-from tests.properties.ctf.strategies import traces
+from tests.support.ctf_strategies import traces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

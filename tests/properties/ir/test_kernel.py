@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 
 import pytest
-from victims import compile_c
 
-from tests.properties.ir.kernel import VICTIM, make_batch, run_interpreted, run_kernel
+from tests.support.random_programs.kernel import VICTIM, make_batch, run_interpreted, run_kernel
+from tests.support.victims import compile_c
 
 INCLUDE = Path(__file__).resolve().parents[3] / "csrc" / "include"
 BATCHES = int(os.environ.get("MARKBRIDGE_BATCHES", "10"))

@@ -11,8 +11,8 @@ from collections import Counter
 
 import pytest
 
-from tests.properties.ir import coverage
-from tests.properties.ir.compare import compiled, difference
+from tests.support.random_programs import coverage
+from tests.support.random_programs.compare import compiled, difference
 
 SEEDS = int(os.environ.get("MARKBRIDGE_SEEDS", "300"))
 CHUNK = 10

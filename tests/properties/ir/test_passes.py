@@ -3,7 +3,6 @@
 import random
 
 import pytest
-from scripts import DemoTargets
 
 from bridge.diagnostics import Sink
 from bridge.interpreter.interpret import Hit, Interpreter, Unreadable
@@ -26,8 +25,9 @@ from bridge.script.analysis.analyse import analyse
 from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
-from tests.properties.ir.generate import script
-from tests.properties.ir.hits import NUMBERS, TEXTS, TIMES
+from tests.support.random_programs.generate import script
+from tests.support.random_programs.hits import NUMBERS, TEXTS, TIMES
+from tests.support.scripts import DemoTargets
 
 SEEDS = range(2000, 2040)
 

@@ -3,14 +3,14 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripts import compile_text
 
 from bridge.ir.dump import dump
 from bridge.ir.optext import TEMPLATES, Naming, read_op, show_op
 from bridge.ir.program import Conversion, Format, Limits, Literal, Load, StatShape, Value
 from bridge.ir.read import ReadError, read
 from bridge.ir.terms import TermError, parse_term, term
-from tests.properties.ir.generate import script
+from tests.support.random_programs.generate import script
+from tests.support.scripts import compile_text
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -13,7 +13,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from functions import ENGINES, run
+from tests.support.functions import ENGINES, run
 
 if TYPE_CHECKING:
     from pathlib import Path

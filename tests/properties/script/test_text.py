@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trees import prints_back
 
 from bridge.diagnostics import Sink
 from bridge.script.library import Library
@@ -20,6 +19,7 @@ from bridge.script.syntax.lex import Lexer
 from bridge.script.syntax.parse import parse
 from bridge.script.syntax.walk import children, walk
 from bridge.source import SourceMap
+from tests.support.trees import prints_back
 
 OPTIONS = AnalyseOptions(guru=True, arguments=("1", "2", "3"))
 _TEXT = """

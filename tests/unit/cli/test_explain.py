@@ -1,8 +1,7 @@
 """What `markbridge explain` says."""
 
-from scripts import compile_text
-
 from bridge.cli.explain import explain
+from tests.support.scripts import compile_text
 
 SCRIPT = """global n, t, s
 probe process("demo").mark("hit") { n++ }

@@ -7,12 +7,12 @@ from functools import partial
 from typing import Any
 
 import pytest
-from scripts import compile_text
 
 from bridge.codegen.bpf.gate import Wanted, gate
 from bridge.deferred_reads import needs_hold
 from bridge.ir import ops
 from bridge.ir.program import Argument, Context, Handler
+from tests.support.scripts import compile_text
 
 HIT = 'process("demo").mark("hit")'
 TARGET, OTHER = 77, 5

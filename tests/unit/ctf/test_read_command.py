@@ -9,7 +9,7 @@ import pytest
 
 from bridge.cli import main
 from bridge.markers import MarkerAttachment
-from tests.unit.ctf.recordings import OFFSET_NS, Recording, usdt
+from tests.support.recordings import OFFSET_NS, Recording, usdt
 
 
 @pytest.fixture

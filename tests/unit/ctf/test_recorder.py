@@ -11,7 +11,7 @@ import pytest
 from bridge.errors import TraceError
 from bridge.markers import MarkerAttachment
 from bridge.trace.ctf.reader import CtfReader
-from tests.unit.ctf.recordings import OFFSET_NS, Recording, usdt
+from tests.support.recordings import OFFSET_NS, Recording, usdt
 
 ORDER = [MarkerAttachment(usdt("order"))]
 

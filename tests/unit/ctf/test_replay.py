@@ -10,8 +10,8 @@ import bridge
 from bridge.errors import CompileError
 from bridge.markers import MarkerAttachment
 from bridge.script.options import AnalyseOptions
-from tests.build.mctf import compile_trace
-from tests.unit.ctf.recordings import OFFSET_NS, Recording, usdt
+from tests.support.mctf import compile_trace
+from tests.support.recordings import OFFSET_NS, Recording, usdt
 
 KERNEL = """
 --- metadata

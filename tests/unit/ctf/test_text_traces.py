@@ -8,7 +8,7 @@ import pytest
 
 from bridge.trace.ctf.reader import CtfReader
 from bridge.trace.ctf.text import TextOptions, lines
-from tests.build.mctf import compile_trace
+from tests.support.mctf import compile_trace
 
 TRACES = sorted((Path(__file__).parents[2] / "traces").glob("*.txt"))
 

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from functions import ENGINES, run
+
+from tests.support.functions import ENGINES, run
 
 FOLDER = Path(__file__).resolve().parents[2] / "cases" / "functions"
 CASES = sorted(path.stem for path in FOLDER.glob("*.stp"))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from functions import compiled, run
-from scripts import compile_text
 
 import bridge
 from bridge.artifact import Where
@@ -16,7 +14,9 @@ from bridge.markers import MarkerAttachment
 from bridge.script.analysis.types import Type
 from bridge.script.builtins import BUILTINS, Builtin
 from bridge.script.options import AnalyseOptions
-from tests.unit.ctf.recordings import CONTEXTS, NAME, NUMBER, TEXT, Recording, usdt
+from tests.support.functions import compiled, run
+from tests.support.recordings import CONTEXTS, NAME, NUMBER, TEXT, Recording, usdt
+from tests.support.scripts import compile_text
 from tools.manual.functions import (
     INTERPRETER,
     KERNEL,

@@ -1,10 +1,10 @@
 """The reference interpreter against what SystemTap does (spec sections 5 to 10)."""
 
 import pytest
-from scripts import compile_text
 
 from bridge.interpreter.interpret import Hit, Interpreter, Outcome, Unreadable
 from bridge.script.builtins import CONTEXTS
+from tests.support.scripts import compile_text
 
 
 def _run(text: str, **options: object) -> Outcome:

@@ -1,12 +1,11 @@
 """What the passes do to small scripts, seen in their IR."""
 
-from scripts import compile_text
-
 from bridge.ir import ops
 from bridge.ir.kernel import operations
 from bridge.ir.passes import dead, fold, run, shape
 from bridge.ir.program import Handler, capture_text
 from bridge.ir.read import read
+from tests.support.scripts import compile_text
 
 HIT = 'probe process("demo").mark("hit")'
 

@@ -1,10 +1,10 @@
 """Where handlers run, and why."""
 
 import pytest
-from scripts import compile_text
 
 from bridge.artifact import Placed, Where
 from bridge.placement import place
+from tests.support.scripts import compile_text
 
 HIT = 'process("demo").mark("hit")'
 SWITCH = 'kernel.trace("switch")'

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from annotated import WARNINGS
-from victims import compile_c
 
 from bridge.engine.kernel.features import FEATURES, has, taken_away
 from bridge.errors import BridgeError
 from bridge.world import WITHOUT
+from tests.support.annotated import WARNINGS
+from tests.support.victims import compile_c
 from tools.manual.kernels import kernel_manual
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.library.traces import FORMATS
+from tests.support.library_traces import FORMATS
 
 ROOT = Path(__file__).resolve().parents[3]
 PRELUDE = """
 import sys, threading
 from pathlib import Path
-from tests.unit.library.traces import *
+from tests.support.library_traces import *
 from bridge.errors import TraceError
 folder = Path(sys.argv[1])
 

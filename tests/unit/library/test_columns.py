@@ -11,7 +11,7 @@ from bridge.trace import model
 from bridge.trace.columns import columns
 from bridge.trace.selection import Selection
 from tests.conftest import ROOT
-from tests.unit.library.traces import FORMATS, SECOND, open_some, write_ctf
+from tests.support.library_traces import FORMATS, SECOND, open_some, write_ctf
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,7 @@ from bridge.trace.ctf.writer import CtfWriter
 from bridge.trace.ltt.write import WriteOptions
 from bridge.trace.open import open_trace
 from tests.conftest import reference_folder
-from tests.unit.library.traces import SECOND, order, write_ctf
+from tests.support.library_traces import SECOND, order, write_ctf
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 from bridge.cli.front import dispatch
 from bridge.json_text import dumps
 from bridge.trace import model
-from tests.unit.library.traces import write_ctf
+from tests.support.library_traces import write_ctf
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from scripts import compile_text
 
 from bridge.ir.dump import dump
 from bridge.ir.read import read
 from bridge.ir.verify import verify
+from tests.support.scripts import compile_text
 
 CASES = Path(__file__).resolve().parents[2] / "cases" / "ir"
 

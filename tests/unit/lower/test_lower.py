@@ -1,7 +1,6 @@
 """Lowering in detail: limits, paths of members, long chains."""
 
 import pytest
-from scripts import compile_text
 
 from bridge.interpreter.interpret import Interpreter
 from bridge.ir.program import Argument, Computed, Limits, Literal, Load, Program, Value
@@ -9,6 +8,7 @@ from bridge.lower.builder import describe
 from bridge.lower.targets import access_capture
 from bridge.markers import Access, RawArgument, ValueType, Variable
 from bridge.script.builtins import CONTEXTS
+from tests.support.scripts import compile_text
 
 
 def _program(text: str, **options: object) -> Program:

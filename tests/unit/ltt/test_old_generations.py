@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.trace.ltt import is_ltt, open_ltt
-from tests.build.ltt import old
+from tests.support.ltt import old
 
 
 @pytest.mark.parametrize("big", [False, True])

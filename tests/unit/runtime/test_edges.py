@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from scripts import compile_text
 
 from bridge.engine.base import SessionOptions
 from bridge.engine.session.native import run_native
 from bridge.interpreter.interpret import Interpreter
 from bridge.script.builtins import CONTEXTS
+from tests.support.scripts import compile_text
 
 if TYPE_CHECKING:
     from bridge.artifact import Placed

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from scripts import compile_text
 
 from bridge._native import ffi
 from bridge.engine.base import SessionOptions
 from bridge.engine.session.interpreted import InterpretedSession
 from bridge.engine.session.record_decode import read_record
 from bridge.placement import place
-from tests.properties.ir.compare import compiled
-from tests.properties.ir.hits import random_events
+from tests.support.random_programs.compare import compiled
+from tests.support.random_programs.hits import random_events
+from tests.support.scripts import compile_text
 
 SCRIPT = 'probe process("demo").mark("hit") { println($arg1) }'
 

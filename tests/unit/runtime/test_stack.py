@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from scripts import compile_text
-from victims import compile_c
 
 from bridge.engine.base import SessionOptions, State
 from bridge.engine.session.host import LiveHost, Output, identities
@@ -25,6 +23,8 @@ from bridge.engine.session.record_decode import hits_of, read_record
 from bridge.interpreter import session as reference
 from bridge.ir.program import REGISTERS, Context
 from bridge.script.builtins import CONTEXTS as BUILTINS
+from tests.support.scripts import compile_text
+from tests.support.victims import compile_c
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -353,7 +353,7 @@ def test_the_vdso_and_other_registers(program: Path, tmp_path: Path) -> None:
 
 
 def test_without_a_hit_there_is_no_trace(tmp_path: Path) -> None:
-    from functions import run
+    from tests.support.functions import run
 
     script = "print_ubacktrace() print(ubacktrace()) print(sprint_ubacktrace()) "
     script += "print_ubacktrace_brief() "

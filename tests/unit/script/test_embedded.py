@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from functions import ENGINES, run
+
+from tests.support.functions import ENGINES, run
 
 if TYPE_CHECKING:
     from pathlib import Path

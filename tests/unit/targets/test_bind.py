@@ -8,8 +8,6 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from elf_writer import CODE, CODE_OFFSET, DATA, DATA_OFFSET, IFUNC, Elf
-from points import parts
 
 from bridge.markers import (
     Constant,
@@ -22,11 +20,13 @@ from bridge.markers import (
 from bridge.probes import markers_of
 from bridge.probes.resolver import Binder, Options
 from bridge.world import LiveWorld, RecordedWorld
+from tests.support.elf_writer import CODE, CODE_OFFSET, DATA, DATA_OFFSET, IFUNC, Elf
+from tests.support.points import parts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Recorder
+    from tests.unit.targets.conftest import Recorder
 
 PATH = {"PATH": "/usr/local/bin:/usr/bin"}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kernel_types import Image
 
 from bridge.markers import Access, NoAccess
 from bridge.probes.btf import Btf, BtfError, Kind
 from bridge.probes.members import TracepointMembers, raw_variables
+from tests.support.kernel_types import Image
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from elf_writer import CODE, CODE_OFFSET, DATA, DATA_OFFSET, IFUNC, LOCAL, OBJECT, WEAK, Elf
 
 from bridge.diagnostics import Sink
 from bridge.formats import elf_notes as layout
@@ -13,6 +12,17 @@ from bridge.probes.elf import ElfFile, open_elf
 from bridge.probes.sdt import Note, read_notes
 from bridge.probes.symbols import address_of, read_functions
 from bridge.world import LiveWorld
+from tests.support.elf_writer import (
+    CODE,
+    CODE_OFFSET,
+    DATA,
+    DATA_OFFSET,
+    IFUNC,
+    LOCAL,
+    OBJECT,
+    WEAK,
+    Elf,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,6 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from kernel_types import Image
-from points import parts
 
 from bridge.markers import (
     Access,
@@ -23,6 +21,8 @@ from bridge.probes.btf import Btf, merged
 from bridge.probes.btf import Kind as TypeKind
 from bridge.probes.live import LiveTargets
 from bridge.world import RecordedWorld
+from tests.support.kernel_types import Image
+from tests.support.points import parts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,6 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from annotated import SIZES, SOURCE, WARNINGS
-from victims import compile_c
 
 from bridge.diagnostics import Sink
 from bridge.markers import Constant, Memory, Register
@@ -16,6 +14,8 @@ from bridge.probes.elf import open_elf
 from bridge.probes.operands import split
 from bridge.probes.sdt import read_notes
 from bridge.world import LiveWorld
+from tests.support.annotated import SIZES, SOURCE, WARNINGS
+from tests.support.victims import compile_c
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from points import parts
 
 from bridge.markers import Begin, End, Error, Expansion, Never, NoMatch, Timer
 from bridge.probes.live import LiveTargets
 from bridge.probes.points import check
 from bridge.probes.resolver import Binder
+from tests.support.points import parts
 
 if TYPE_CHECKING:
-    from conftest import Recorder
+    from tests.unit.targets.conftest import Recorder
 
 
 @pytest.fixture

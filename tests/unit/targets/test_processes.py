@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from points import parts
 
 from bridge.cli.list import line
 from bridge.markers import (
@@ -20,9 +19,10 @@ from bridge.markers import (
 )
 from bridge.probes.resolver import Binder, Options
 from bridge.world import RecordedWorld
+from tests.support.points import parts
 
 if TYPE_CHECKING:
-    from conftest import Recorder
+    from tests.unit.targets.conftest import Recorder
 
 EVENTS = ("begin", "end", "thread.begin", "thread.end", "syscall", "syscall.return")
 ARGUMENTS = " ".join(f"$arg{n}:long" for n in range(1, 7))

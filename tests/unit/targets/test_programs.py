@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from elf_writer import Elf
 
 from bridge.diagnostics import Sink
 from bridge.probes.elf import open_elf
 from bridge.probes.programs import command_program, library_paths, program_paths
 from bridge.world import LiveWorld, RecordedWorld, find_executable, tracefs
+from tests.support.elf_writer import Elf
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Recorder
+    from tests.unit.targets.conftest import Recorder
 
 
 @pytest.mark.parametrize(

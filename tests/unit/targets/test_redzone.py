@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from victims import RED_ZONE, SAFE, compile_c
 
 from bridge.probes import markers_of
 from bridge.world import LiveWorld
+from tests.support.victims import RED_ZONE, SAFE, compile_c
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

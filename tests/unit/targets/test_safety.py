@@ -6,8 +6,6 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from elf_writer import CODE, Elf
-from victims import RED_ZONE, SAFE, UNSAFE, compile_c
 
 from bridge.diagnostics import Sink
 from bridge.probes import safety
@@ -17,6 +15,8 @@ from bridge.probes.safety import SitePolicy, entry_skip, instruction_fault, site
 from bridge.probes.sdt import read_notes
 from bridge.probes.x86 import decode
 from bridge.world import LiveWorld
+from tests.support.elf_writer import CODE, Elf
+from tests.support.victims import RED_ZONE, SAFE, UNSAFE, compile_c
 
 if TYPE_CHECKING:
     from pathlib import Path

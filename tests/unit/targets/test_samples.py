@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from points import parts
 
 from bridge.markers import Expansion, MarkerAttachment, NoMatch, Sampling
 from bridge.probes import perf_probes as samples
+from tests.support.points import parts
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,8 @@ from bridge.script import library
 from bridge.source import SourceMap
 
 if TYPE_CHECKING:
-    from conftest import Recorder
-
     from bridge.world import RecordedWorld
+    from tests.unit.targets.conftest import Recorder
 
 CASES = Path(__file__).resolve().parents[2] / "cases" / "syscalls"
 EVENTS = "/sys/kernel/tracing/events"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from kernel_types import Image
-from points import parts
 
 from bridge.markers import (
     Expansion,
@@ -22,9 +20,11 @@ from bridge.probes import syscalls
 from bridge.probes.btf import Kind as TypeKind
 from bridge.probes.resolver import Binder
 from bridge.probes.tracepoints import merge_arguments, parse_format
+from tests.support.kernel_types import Image
+from tests.support.points import parts
 
 if TYPE_CHECKING:
-    from conftest import Recorder
+    from tests.unit.targets.conftest import Recorder
 
 FORMAT = """name: %s
 ID: %d

@@ -23,7 +23,7 @@ from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
 from bridge.world import LiveWorld
-from tests.properties.ir.generate import ARITHMETIC, COMPARISONS, LEAST, LONGS, MOST
+from tests.support.random_programs.generate import ARITHMETIC, COMPARISONS, LEAST, LONGS, MOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scripts import compile_text
-
 from bridge.codegen.native.compile import compile_native
 from bridge.engine.base import EmptyFeed, SessionOptions, run_session
 from bridge.engine.session.host import LiveHost, Output
@@ -17,8 +15,9 @@ from bridge.interpreter.interpret import MINUTE_NS, Interpreter
 from bridge.markers import Timer
 from bridge.placement import place
 from bridge.script.builtins import CONTEXTS
-from tests.properties.ir.generate import defines, script
-from tests.properties.ir.hits import TIMES, Event, random_events
+from tests.support.random_programs.generate import defines, script
+from tests.support.random_programs.hits import TIMES, Event, random_events
+from tests.support.scripts import compile_text
 
 if TYPE_CHECKING:
     from bridge.artifact import Placed

@@ -1,4 +1,4 @@
-"""`python -m tests.properties.ir [COUNT [FIRST]]`: compare random programs, show what they did.
+"""`python -m tests.support.random_programs [COUNT [FIRST]]`: compare random programs.
 
 Interpreter against native code, in one process; the exit code is 1 if any differ or if some
 variant of an operation was never executed.
@@ -10,12 +10,9 @@ import gc
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "build"))
-
-from tests.properties.ir import coverage
-from tests.properties.ir.compare import difference
+from tests.support.random_programs import coverage
+from tests.support.random_programs.compare import difference
 
 COLLECT = 50
 REPORT = 1000
