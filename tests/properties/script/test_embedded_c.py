@@ -13,6 +13,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.support.functions import ENGINES, run
 
 if TYPE_CHECKING:
