@@ -22,6 +22,7 @@ from bridge.script.options import AnalyseOptions
 if TYPE_CHECKING:
     from bridge.artifact import Placed
     from bridge.diagnostics import Diagnostic
+    from bridge.ir.program import Program
     from bridge.markers import Targets
     from bridge.script.analysis.typed import Typed
     from bridge.source import Source, SourceMap
@@ -54,8 +55,15 @@ def compile_script(
     typed = analyse(main, sources, targets, sink, options)
     if typed is None or sink.failed:
         raise CompileError(sink.items, "script")
-    program = optimise(lower(typed, sources), CONTEXTS)
-    wrong = tuple(refused(program, record=record))
+    program, wrong = lowered(typed, sources, record=record)
     if wrong:
         raise CompileError(wrong, "script")
     return Compiled(typed, place(program, record=record), sources, tuple(sink.warnings))
+
+
+def lowered(
+    typed: Typed, sources: SourceMap, *, record: bool = False
+) -> tuple[Program, tuple[Diagnostic, ...]]:
+    """The program, and what it reads that cannot be read where it does."""
+    program = optimise(lower(typed, sources), CONTEXTS)
+    return program, tuple(refused(program, record=record))

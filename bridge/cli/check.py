@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bridge.diagnostics import Diagnostic
+    from bridge.script.analysis.typed import Typed
 
 PARSE, ANALYSE = 1, 2
 """The passes, by stap's numbers."""
@@ -102,8 +103,25 @@ def _checked(arguments: argparse.Namespace, sources: SourceMap, sink: Sink) -> s
     if typed is None:
         return None
     if arguments.stop != ANALYSE:
-        return ""
+        return None if _refused(arguments, typed, sources, sink) else ""
     return typed_text(typed, verbose=arguments.verbose > 0)
+
+
+def _refused(
+    arguments: argparse.Namespace, typed: Typed, sources: SourceMap, sink: Sink
+) -> bool:
+    """Whether the script does what cannot be done where it does it; says what.
+
+    Not with types that were assumed: what they are made of is not known.
+    """
+    if arguments.assume_types:
+        return False
+    from bridge.pipeline import lowered
+
+    _, wrong = lowered(typed, sources)
+    for diagnostic in wrong:
+        sink.report(diagnostic)
+    return bool(wrong)
 
 
 def _tell(diagnostics: Iterable[Diagnostic], sources: SourceMap, form: str) -> None:

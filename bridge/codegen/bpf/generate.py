@@ -41,6 +41,7 @@ from bridge.codegen.bpf.object import (
 )
 from bridge.codegen.bpf.record import (
     SCRATCH_SLOTS,
+    SHARED_SLOTS,
     RecordMaps,
     RecordWriter,
     is_fixed,
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
 
 CPUS = 4096
 """More than a machine has."""
+PERCPU_BYTES = 32768
+"""The most that a value in a map with a value for each CPU can have (PCPU_MIN_UNIT_SIZE)."""
 TARGETS_ENTRIES = 65536
 """How many threads a followed target and its descendants can have at a time."""
 
@@ -92,6 +95,7 @@ class _Plan:
     control: int = 0
     ring: int = 0
     scratch: int = 0
+    shared_scratch: bool = False
     targets: int | None = None
     held: int | None = None
     life: LifeMaps | None = None
@@ -226,10 +230,21 @@ def _plan_scratch(plan: _Plan, sending: list[Hook]) -> None:
         for hook in sending
         if not (plan.has("ringbuf") and is_fixed(hook.layout, maximum))
     ]
-    if sizes:
-        plan.scratch = plan.add(
-            MapSpec("scratch", MapType.PERCPU_ARRAY, 4, max(sizes), SCRATCH_SLOTS)
+    if not sizes:
+        return
+    largest = max(sizes)
+    plan.shared_scratch = largest > PERCPU_BYTES
+    if not plan.shared_scratch:
+        spec = MapSpec("scratch", MapType.PERCPU_ARRAY, 4, largest, SCRATCH_SLOTS)
+    elif plan.has("atomics"):
+        spec = MapSpec("scratch", MapType.ARRAY, 4, largest, SHARED_SLOTS)
+    else:
+        raise HostError(
+            f"with strings of {maximum} bytes (MAXSTRINGLEN) a hit of this script takes"
+            f" {largest} bytes; on this kernel it can take {PERCPU_BYTES}",
+            "make MAXSTRINGLEN smaller; Linux 5.12 or later has no such limit",
         )
+    plan.scratch = plan.add(spec)
 
 
 # --- hooks ------------------------------------------------------------------------------------
@@ -404,6 +419,7 @@ def _program_text(
             held,
             by_cpu=not plan.has("ringbuf"),
             atomics=plan.has("atomics"),
+            shared_scratch=plan.shared_scratch,
         )
         maximum = placed.program.limits.maxstringlen
         wanted, gates = _wanted(plan, globals_, text, captures, hook)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 FIXED_STRING_BYTES = 64
 """Strings up to this size have a fixed place in the record."""
 SCRATCH_SLOTS = 4
+"""How many slots a program tries: of its CPU, or of all, from a place that is the CPU's."""
+SHARED_SLOTS = 64
+"""Slots that are too large to have some for each CPU; a power of two."""
 LOCK_BYTES = 8
 
 
@@ -39,6 +42,8 @@ class RecordMaps:
     control: str
     held: int | None = None
     """The map of processes that stand still, if the process of the hit has to."""
+    shared_scratch: bool = False
+    """Whether all CPUs share the slots of `scratch`."""
     by_cpu: bool = False
     """Whether `ring` has a buffer for each CPU, into which records are copied whole."""
     atomics: bool = True
@@ -220,8 +225,9 @@ class RecordWriter:
         text = self._text
         index = text.stack(8)
         incoming = []
+        first = self._first_slot()
         for number in range(SCRATCH_SLOTS):
-            text.store(number, index)
+            text.store(self._slot(first, number), index)
             slot = text.call(
                 t.LOOKUP,
                 f"ptr {text.map(self._maps.scratch)}",
@@ -238,6 +244,19 @@ class RecordWriter:
             if not last:
                 text.open(taken)
         return ", ".join(incoming)
+
+    def _first_slot(self) -> str:
+        """Where to begin: not where another CPU does, if there are not too many."""
+        if not self._maps.shared_scratch:
+            return "0"
+        cpu = self._captures.value(Context("cpu"))
+        return self._text.value(f"mul i64 {cpu}, {SCRATCH_SLOTS}")
+
+    def _slot(self, first: str, number: int) -> str:
+        if not self._maps.shared_scratch:
+            return str(number)
+        at = self._text.value(f"add i64 {first}, {number}")
+        return self._text.value(f"and i64 {at}, {SHARED_SLOTS - 1}")
 
     def _fill(self, record: str) -> str:
         """Write the record; returns its size."""
