@@ -373,12 +373,25 @@ def full_register(name: str) -> tuple[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class Semaphore:
+    """A USDT semaphore that the kernel may count up in the wrong place when a process starts.
+
+    `address` is its link-time address. A process that begins to run the file comes to the
+    file offset `start_offset` first, at the link-time address `start_address`.
+    """
+
+    address: int
+    start_offset: int
+    start_address: int
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One place of a marker in an ELF file.
 
     `offset` is the file offset to put the uprobe at, `address` the link-time virtual address,
     `ref_ctr_offset` the file offset of the USDT semaphore (0: none). `unsafe` says why a uprobe
-    here would disturb the program ("" : safe).
+    here would disturb the program ("" : safe). `semaphore`: where we have to count it up.
     """
 
     path: str
@@ -386,6 +399,7 @@ class Site:
     address: int
     ref_ctr_offset: int = 0
     unsafe: str = ""
+    semaphore: Semaphore | None = None
 
 
 @dataclass(frozen=True, slots=True)

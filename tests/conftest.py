@@ -19,7 +19,7 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
-TOOLS = ("stap", "bpftrace", "babeltrace2", "readelf", "gcc")
+TOOLS = ("stap", "bpftrace", "babeltrace2", "readelf", "gcc", "ld.lld")
 
 
 # How long an example takes says something of the machine, not of us.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.markers import Kind, Marker, Memory, Operand, Register, Site, ValueType, Variable
 from bridge.probes import errors, operands, symbols
 from bridge.probes.safety import SitePolicy, site_fault
+from bridge.probes.semaphores import semaphore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,8 +80,9 @@ def _place(
         what = f"the semaphore of {note.provider}:{note.name}"
         sink.report(errors.unmapped(elf.path, what, note.semaphore, note.at))
         return None
-    fault = site_fault(elf, note.address, policy)
-    site = Site(elf.path, offset, note.address, counter, fault)
+    counted, problem = semaphore(elf, note.semaphore) if note.semaphore else (None, "")
+    fault = site_fault(elf, note.address, policy) or problem
+    site = Site(elf.path, offset, note.address, counter, fault, counted)
     image = operands.Image(address_of, note.address, fixed=elf.is_fixed)
     found = [operands.operand(t, elf.machine, image) for t in operands.split(note.arguments)]
     return _Placed(note, site, tuple(found))

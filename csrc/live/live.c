@@ -105,6 +105,10 @@ int mb_live_consume(void *context, const struct mb_record *record)
 	struct mb_live *live = context;
 	int64_t hold;
 
+	if (record->hook == MB_START_HOOK) {
+		mb_semaphore_start(live, record);
+		return 0;
+	}
 	if (live->recorder) {
 		int ret;
 

@@ -1,3 +1,9 @@
+struct mb_semaphore {
+	uint32_t file;
+	uint32_t probes;
+	uint64_t address;
+};
+
 struct mb_live {
 	void *session;
 	void *recorder;
@@ -9,6 +15,10 @@ struct mb_live {
 	int32_t held_map;
 	int64_t *beat;
 	int32_t unheld;
+	const struct mb_semaphore *semaphore;
+	uint32_t semaphore_count;
+	int32_t late;
+	int32_t uncounted;
 };
 
 struct mb_kernel_map {

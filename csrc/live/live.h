@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "record.h"
+#include "semaphore.h"
 
 /* Where records go. */
 struct mb_live {
@@ -19,6 +20,10 @@ struct mb_live {
 	int32_t held_map;	/* of mb_hold; -1: no hook holds */
 	int64_t *beat;		/* where programs see that somebody takes care */
 	int32_t unheld;	/* out: hits whose process did not stand still */
+	const struct mb_semaphore *semaphore;	/* that are counted up by us */
+	uint32_t semaphore_count;
+	int32_t late;		/* out: processes that ran on while theirs were counted up */
+	int32_t uncounted;	/* out: processes whose semaphores could not be written */
 };
 
 /* A global in a kernel map: see bridge/codegen/bpf/globals.py for its entries. */

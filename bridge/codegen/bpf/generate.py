@@ -38,6 +38,7 @@ from bridge.codegen.bpf.object import (
     LifeMaps,
     MapSpec,
     MapType,
+    StartedFile,
 )
 from bridge.codegen.bpf.record import (
     SCRATCH_SLOTS,
@@ -47,6 +48,7 @@ from bridge.codegen.bpf.record import (
     is_fixed,
     scratch_bytes,
 )
+from bridge.codegen.bpf.semaphores import StartMaps, start_programs, started_files
 from bridge.codegen.bpf.syscalls import Dispatchers
 from bridge.codegen.bpf.text import Text
 from bridge.deferred_reads import needs_hold
@@ -94,6 +96,7 @@ class _Plan:
     maps: list[MapSpec] = field(default_factory=list)
     control: int = 0
     ring: int = 0
+    needs_ring: bool = False
     scratch: int = 0
     shared_scratch: bool = False
     targets: int | None = None
@@ -101,6 +104,7 @@ class _Plan:
     life: LifeMaps | None = None
     nested: bool = False
     constants: Mapping[str, int] | None = None
+    started: tuple[StartedFile, ...] = ()
 
     def add(self, spec: MapSpec) -> int:
         """Add a map; returns its number."""
@@ -154,13 +158,14 @@ def generate(
         maps=tuple(plan.maps),
         programs=tuple(replace(program, code=code[program.name]) for _, program in ranked),
         control=plan.control,
-        ring=plan.ring if any(_sends(placed, hook) for hook in placed.hooks) else None,
+        ring=plan.ring if plan.needs_ring else None,
         held=plan.held,
         targets=plan.targets,
         life=plan.life,
         globals=globals_.all(),
         messages=tuple(globals_.messages),
         nested=nested,
+        started=plan.started,
         task_members=any(contexts(_captures(placed, h)) & TASK_CONTEXTS for h in placed.hooks),
     )
 
@@ -172,16 +177,19 @@ def _plan(placed: Placed, ring_bytes: int, has: Callable[[str], bool]) -> _Plan:
         MapSpec("control", MapType.ARRAY, 4, 8 * CONTROL_WORDS, 1, MAPPABLE)
     )
     sending = [hook for hook in placed.hooks if _sends(placed, hook)]
-    if sending:
+    started = started_files(placed.hooks)
+    plan.needs_ring = bool(sending or started)
+    if plan.needs_ring:
         plan.ring = plan.add(
             MapSpec("ring", MapType.RINGBUF, 0, 0, ring_bytes)
             if has("ringbuf")
             else MapSpec("ring", MapType.PERF_EVENT_ARRAY, 4, 4, CPUS)
         )
+    if sending:
         _plan_scratch(plan, sending)
     if any(hook.attachment.follow_target for hook in placed.hooks):
         plan.targets = plan.add(MapSpec("targets", MapType.HASH, 4, 8, TARGETS_ENTRIES))
-    if any(hook.held for hook in sending):
+    if started or any(hook.held for hook in sending):
         plan.held = plan.add(
             MapSpec("held", MapType.HASH, HELD_KEY_BYTES, HELD_BYTES, HELD_ENTRIES)
         )
@@ -205,6 +213,19 @@ def _own_programs(
     if plan.targets is not None:
         for program, text in follow_programs(plan.control, plan.targets, nested=plan.nested):
             yield (life.Rank.LAST,), program, text
+    if plan.held is not None:
+        maps = StartMaps(
+            plan.control,
+            plan.ring,
+            plan.held,
+            plan.targets,
+            plan.nested,
+            by_cpu=not plan.has("ringbuf"),
+            atomics=plan.has("atomics"),
+        )
+        for file, program, text in start_programs(started_files(plan.placed.hooks), maps):
+            plan.started += (file,)
+            yield (), program, text
     if plan.nested:
         program, text = life.namespace_finder(plan.control)
         yield (), program, text

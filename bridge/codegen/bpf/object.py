@@ -165,6 +165,11 @@ class Control(IntEnum):
     """Whether the session ends as it should."""
     OWN_HITS = 44
     """Hits that would have stopped the session itself, or another one of ours."""
+    TTY = 45
+    COMMAND = 46
+    """The number of the process that -c started."""
+    UNCOUNTED = 47
+    """Processes whose semaphores could not be counted up."""
 
 
 CONTROL_WORDS = len(Control)
@@ -227,6 +232,17 @@ class LifeMaps:
 
 
 @dataclass(frozen=True, slots=True)
+class StartedFile:
+    """A file with semaphores that we count up when a process begins to run it.
+
+    `semaphores`: link-time address -> how many uprobes of the session count it up.
+    """
+
+    number: int
+    semaphores: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class BpfObject:
     """Everything that the kernel engine loads.
 
@@ -244,6 +260,7 @@ class BpfObject:
     held: int | None = None
     targets: int | None = None
     life: LifeMaps | None = None
+    started: tuple[StartedFile, ...] = ()
     globals: tuple[KernelGlobal, ...] = ()
     task_members: bool = False
     nested: bool = False

@@ -223,8 +223,7 @@ def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
     if loaded.object.targets is not None:
         loaded.set_word(Control.FORK_CHILD, _needed(FORK, "child_pid"))
     kept = loaded.object.life is not None or loaded.object.nested
-    if loaded.object.task_members or kept:
-        _set_task_members(loaded)
+    _set_task_members(loaded, kept=kept)
     dispatches = any(program.dispatches for program in loaded.object.programs)
     loaded.dispatching = dispatches and has("btf")
     if loaded.dispatching or loaded.object.life is not None:
@@ -235,21 +234,24 @@ def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
         loaded.set_word(Control.COMPAT_FLAG, flag)
 
 
-def _set_task_members(loaded: Loaded) -> None:
+def _set_task_members(loaded: Loaded, *, kept: bool) -> None:
     from bridge.engine.kernel.task import (
         CONTEXT_MEMBERS,
         LIFE_MEMBERS,
         NAMESPACE_MEMBERS,
+        TERMINAL_MEMBERS,
         member_offsets,
     )
 
-    members = CONTEXT_MEMBERS
+    members = CONTEXT_MEMBERS if loaded.object.task_members or kept else {}
+    if loaded.object.started and BTF.exists():
+        members = members | TERMINAL_MEMBERS
     if loaded.object.nested:
         members = members | NAMESPACE_MEMBERS
     if loaded.object.life is not None or loaded.object.nested:
         members = members | LIFE_MEMBERS
         loaded.set_word(Control.GROUP_DEAD, _field_offset(EXIT, "group_dead"))
-    for word, offset in member_offsets(BTF, members).items():
+    for word, offset in member_offsets(BTF, members).items() if members else ():
         loaded.set_word(word, offset)
 
 

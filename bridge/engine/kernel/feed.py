@@ -146,6 +146,7 @@ class KernelFeed:
         self._disarmed = False
         self._processes: Processes | None = None
         self._guard: Guard | None = None
+        self._semaphores: Any = None
 
     # --- around the session -------------------------------------------------------------------
 
@@ -210,8 +211,11 @@ class KernelFeed:
         if held is not None:
             self._guard = Guard.start(self._loaded, held)
             self._live.held_map = self._loaded.maps[held]
-            self._turn.poll_ns = POLL_NS
+            if any(hook.held for hook in self._session.placed.hooks):
+                self._turn.poll_ns = POLL_NS
             self._live.beat = self._loaded.control + int(Control.BEAT)
+            self._loaded.set_word(Control.BEAT, time.monotonic_ns())
+        self._prepare_semaphores()
         self._drain.fill()
         left = attach.attach(self._loaded, _optional(self._session.placed))
         if left:
@@ -229,6 +233,20 @@ class KernelFeed:
         self._loaded.set_word(Control.ARMED, 1)
         self._outside.begin()
         return start
+
+    def _prepare_semaphores(self) -> None:
+        """Which are counted up when a process begins: from the first attached program on."""
+        rows = [
+            (file.number, probes, address)
+            for file in self._loaded.object.started
+            for address, probes in file.semaphores.items()
+        ]
+        if not rows:
+            return
+        self._semaphores = ffi.new("struct mb_semaphore[]", rows)
+        self._live.semaphore, self._live.semaphore_count = self._semaphores, len(rows)
+        command = self._outside.target.pid if self._outside.target.child is not None else 0
+        self._loaded.set_word(Control.COMMAND, command)
 
     def _prepare_processes(self) -> None:
         maps = self._loaded.object.life
@@ -352,6 +370,7 @@ class KernelFeed:
             self._session.warn(
                 f"{own} hits in markbridge itself were left out: it cannot stop itself"
             )
+        self._report_semaphores()
         unkept = self._loaded.word(Control.UNKEPT)
         if unkept:
             self._session.warn(f"{unkept} threads were too many to tell what they run")
@@ -364,3 +383,16 @@ class KernelFeed:
         contended = self._loaded.word(Control.CONTENDED)
         if contended:
             self._session.warn(f"{contended} minima or maxima may be missing")
+
+    def _report_semaphores(self) -> None:
+        if self._live.late:
+            self._session.warn(
+                f"{self._live.late} processes ran on while the semaphores of their markers were"
+                " counted up; their first hits may be missing"
+            )
+        failed = self._live.uncounted + self._loaded.word(Control.UNCOUNTED)
+        if failed:
+            self._session.warn(
+                f"{failed} processes: the semaphores of their markers could not be counted up,"
+                " so their hits are missing"
+            )

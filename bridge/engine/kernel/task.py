@@ -49,6 +49,11 @@ NAMESPACE_MEMBERS = {
     Control.PID_LEVEL: (b"pid", b"level"),
 }
 """What tells the number of a process in a PID namespace."""
+TERMINAL_MEMBERS = {
+    Control.SIGNAL: (b"task_struct", b"signal"),
+    Control.TTY: (b"signal_struct", b"tty"),
+}
+"""What tells whether a process has a terminal."""
 _COMPAT = {"x86_64": (b"status", 0x2), "aarch64": (b"flags", 1 << 22)}
 """What tells a system call of a 32-bit program: a member of thread_info, and the bit that is
 set (TS_COMPAT in arch/x86/include/asm/thread_info.h, TIF_32BIT in that of arch/arm64)."""
