@@ -86,6 +86,20 @@ class Source:
         return piece.encode("latin-1").decode("utf-8", "replace")
 
 
+def script_text(text: str) -> str:
+    """A name or path of the machine as scripts have it: each of its bytes as a character."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def machine_text(text: str) -> str:
+    """The bytes of a script's text as a name or path of the machine, where they are UTF-8."""
+    if text.isascii():
+        return text
+    return text.encode("latin-1").decode("utf-8", "surrogateescape")
+
+
 class SourceMap:
     """All texts of one compilation.
 

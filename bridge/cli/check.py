@@ -19,7 +19,7 @@ from bridge.cli.script import (
 )
 from bridge.diagnostics import Sink, as_json
 from bridge.json_text import dumps
-from bridge.source import SourceMap
+from bridge.source import SourceMap, machine_text
 
 if TYPE_CHECKING:
     import argparse
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     _tell(sink.items, sources, arguments.format)
     if text is None:
         return EXIT_HOST if any(map(of_the_host, sink.items)) else EXIT_ERROR
-    print(text, end="")
+    print(machine_text(text), end="")
     return 0
 
 

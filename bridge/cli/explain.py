@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.cli.front import EXIT_ERROR
+from bridge.source import machine_text
 
 if TYPE_CHECKING:
     import argparse
@@ -59,9 +60,9 @@ def _handler(placed: Placed, number: int) -> Iterator[str]:
     from bridge.markers import MarkerAttachment
 
     handler, placement = placed.program.handlers[number], placed.placements[number]
-    yield handler.point
+    yield machine_text(handler.point)
     if handler.script_point != handler.point:
-        yield f"  written: {handler.script_point}"
+        yield f"  written: {machine_text(handler.script_point)}"
     if isinstance(handler.expansion.attachment, MarkerAttachment):
         yield from _sites(handler.expansion.attachment)
     yield f"  runs in: {placement.where.value} space ({placement.reason})"

@@ -15,7 +15,7 @@ from bridge.cli.terminal import say_diagnostics
 from bridge.diagnostics import Diagnostic, Severity, Sink
 from bridge.markers import Kind, MarkerAttachment, ValueType
 from bridge.probes.processes import LISTED
-from bridge.source import NOWHERE, SourceMap
+from bridge.source import NOWHERE, SourceMap, machine_text
 
 if TYPE_CHECKING:
     import argparse
@@ -46,8 +46,9 @@ def run(arguments: argparse.Namespace, *, with_variables: bool = True) -> int:
     sources, sink = SourceMap(), Sink()
     lines: set[str] = set()
     for derived in _derived(arguments, live_targets(arguments), sources, sink):
-        name = derived.alias or derived.expansion.point
-        lines.add(line(derived.expansion, derived.alias) if with_variables else name)
+        alias = machine_text(derived.alias)
+        name = alias or derived.expansion.point
+        lines.add(line(derived.expansion, alias) if with_variables else name)
         for warning in _warnings(derived.expansion):
             sink.report(warning)
     for text in sorted(lines):

@@ -165,7 +165,7 @@ class _Way:
         held = []
         for piece in pretty.pieces:
             if isinstance(piece, str):
-                pieces.append(piece.encode())
+                pieces.append(piece.encode("utf-8", "surrogateescape"))
             else:
                 pieces.append(_CONVERSIONS[piece.form])
                 held.append(b.hold(self._shown(piece, failed)))

@@ -36,6 +36,7 @@ from bridge.script.options import AnalyseOptions
 from bridge.script.printing.describe import describe
 from bridge.script.syntax import ast
 from bridge.script.syntax.parse import parse
+from bridge.source import script_text
 
 if TYPE_CHECKING:
     from bridge.diagnostics import Sink
@@ -249,7 +250,7 @@ def _override(program: Program, variable: GlobalVariable) -> None:
                 errors.semantic(message, declaration.token, describe(declaration))
             )
     elif variable.type is Type.STRING:
-        variable.initial = text.encode().decode("latin-1")
+        variable.initial = script_text(text)
 
 
 def _limits(options: AnalyseOptions) -> dict[str, int]:
@@ -270,7 +271,7 @@ def _probe_info(body: Body) -> ProbeInfo:
         condition = scoped.expr if condition is None else _both(body, scoped.expr, condition)
     return ProbeInfo(
         derived.expansion,
-        derived.expansion.own_name,
+        script_text(derived.expansion.own_name),
         derived.script_point,
         derived.span,
         tuple(block.block for block in body.blocks),
@@ -286,7 +287,7 @@ def _listed(derived: Derived) -> str:
     """Where a probe is: points of the session as they are written, others by what was found."""
     expansion = derived.expansion
     if isinstance(expansion.attachment, MarkerAttachment):
-        return expansion.own_name
+        return script_text(expansion.own_name)
     return f"{derived.script_point}{derived.suffix}"
 
 

@@ -15,6 +15,7 @@ from bridge.script.analysis.lookup import parts
 from bridge.script.analysis.resolve import no_access
 from bridge.script.syntax import ast
 from bridge.script.syntax.walk import walk
+from bridge.source import machine_text
 
 if TYPE_CHECKING:
     from bridge.diagnostics import Diagnostic
@@ -130,5 +131,5 @@ class _Pass:
             place = body.derived.expansion if body.derived is not None else None
             if place is None or place.members is None:
                 return None
-            found = place.members.access(node.name[1:], ())
+            found = place.members.access(machine_text(node.name[1:]), ())
         return found.structure if isinstance(found, Access) else None

@@ -21,6 +21,7 @@ from bridge.script.printing.listing import BUILT_IN_FAMILIES
 from bridge.script.syntax import ast
 from bridge.script.syntax.tokens import KEYWORDS
 from bridge.script.syntax.walk import walk
+from bridge.source import machine_text, script_text
 from bridge.suggest import among, similar
 
 if TYPE_CHECKING:
@@ -309,7 +310,7 @@ class Deriver:
     def _places(
         self, point: ast.ProbePoint, handler: _Handler, optional: bool
     ) -> list[Derived]:
-        parts = [PointPart(c.name, c.argument, c.token) for c in point.components]
+        parts = [PointPart(c.name, _argument(c.argument), c.token) for c in point.components]
         places = self._targets.expand(parts)
         if isinstance(places, NoMatch):
             if optional:
@@ -326,7 +327,7 @@ class Deriver:
     def _place(self, point: ast.ProbePoint, handler: _Handler, place: Expansion) -> Derived:
         written = text = str(point)
         if not isinstance(place.attachment, MarkerAttachment | Never):
-            text = place.point if any(map(is_wild, point.components)) else text
+            text = script_text(place.point) if any(map(is_wild, point.components)) else text
             written = f"{text}{handler.tail}"
         return Derived(
             place,
@@ -365,6 +366,11 @@ class Deriver:
         if known is None:
             known = self._sizes[body.block] = sum(1 for _ in walk(body.block))
         return known
+
+
+def _argument(argument: str | int | None) -> str | int | None:
+    """What is written in a component, as the machine has it."""
+    return machine_text(argument) if isinstance(argument, str) else argument
 
 
 def _is_optional(point: ast.ProbePoint) -> bool:

@@ -30,6 +30,7 @@ from bridge.script.analysis.lookup import lookup, target
 from bridge.script.syntax import ast
 from bridge.script.syntax.lex import evaluate, quote
 from bridge.script.syntax.walk import rebuild
+from bridge.source import machine_text, script_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,7 +62,7 @@ def place_of(program: Program, derived: Derived | None) -> Place:
     assume = program.options.assume_types
     if derived is None:
         return Place(None, program.structures, assume)
-    own = derived.expansion.own_name
+    own = script_text(derived.expansion.own_name)
     if not derived.alias and not isinstance(
         derived.expansion.attachment, MarkerAttachment | Never
     ):
@@ -154,7 +155,7 @@ class Folder(Constants):
         """`@enum("NAME")` as its number."""
         scope = self._expansion.scope if self._expansion is not None else None
         if scope is not None:
-            found = scope.enumerator(node.literals[0])
+            found = scope.enumerator(machine_text(node.literals[0]))
             if isinstance(found, Enumerator):
                 return number(found.value, node)
         return node
@@ -288,7 +289,8 @@ def _constant(node: ast.Target, expansion: Expansion) -> str | None:
     if not node.name.startswith("$$") or node.path:
         return None
     strings = expansion.strings
-    return strings.get(node.name, strings.get(node.name[2:]))
+    found = strings.get(node.name, strings.get(node.name[2:]))
+    return None if found is None else script_text(found)
 
 
 def _listing(node: ast.Target, expansion: Expansion) -> ast.Node:
@@ -299,8 +301,9 @@ def _listing(node: ast.Target, expansion: Expansion) -> ast.Node:
     dollar = "$" if ".mark(" in expansion.point else ""  # as SystemTap has it
     for variable in _listable(expansion.variables):
         letter = '\\"%s\\"' if variable.type is ValueType.STRING else "%#x"
-        pieces.append(f"{dollar}{variable.name}={letter}")
-        arguments.append(ast.Target(f"${variable.name}", span=node.span, token=node.token))
+        name = script_text(variable.name)
+        pieces.append(f"{dollar}{name}={letter}")
+        arguments.append(ast.Target(f"${name}", span=node.span, token=node.token))
     return _sprintf(node, pieces, arguments)
 
 
@@ -316,13 +319,14 @@ def _listed(node: ast.Target, expansion: Expansion, scope: Scope) -> ast.Node:
     for listed in scope.listed():
         if not _LISTS[node.name](listed):
             continue
-        shown = ast.Target(f"${listed.name}", (), node.pretty, span=node.span, token=node.token)
+        name = script_text(listed.name)
+        shown = ast.Target(f"${name}", (), node.pretty, span=node.span, token=node.token)
         if listed.mark and not node.pretty:
-            pieces.append(f"{listed.name}={listed.mark}")
+            pieces.append(f"{name}={listed.mark}")
         elif isinstance(target(shown, expansion), NoAccess):
-            pieces.append(f"{listed.name}=?")
+            pieces.append(f"{name}=?")
         else:
-            pieces.append(f"{listed.name}={'%s' if node.pretty else '%#x'}")
+            pieces.append(f"{name}={'%s' if node.pretty else '%#x'}")
             arguments.append(shown)
     return _sprintf(node, pieces, arguments)
 

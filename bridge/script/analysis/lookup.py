@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.markers import REGISTER, MarkerAttachment, NoAccess
 from bridge.script.syntax import ast
+from bridge.source import machine_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ def parts(path: tuple[ast.Component, ...]) -> tuple[Part, ...]:
     for component in path:
         match component:
             case ast.Member(name=name):
-                found.append(name)
+                found.append(machine_text(name))
             case ast.Element(index=ast.Number(value=value)):
                 found.append(value)
             case ast.Element():
@@ -53,7 +54,8 @@ def lookup(node: Typed, expansion: Expansion | None, structures: Structures) -> 
         case ast.AtVar():
             return _static(node, expansion)
         case ast.Cast(type=str(type_)):
-            found = _structure(type_, node.module or "", expansion, structures)
+            name, module = machine_text(type_), machine_text(node.module or "")
+            found = _structure(name, module, expansion, structures)
             if isinstance(found, NoAccess):
                 return found
             return found.access(
@@ -67,7 +69,7 @@ def target(node: ast.Target, expansion: Expansion | None) -> Result:
     """What `$name->path` stands for."""
     if expansion is None:
         return NoAccess(_UNRESOLVED)
-    name, path = node.name[1:], parts(node.path)
+    name, path = machine_text(node.name[1:]), parts(node.path)
     variable = None
     if expansion.scope is None or name.startswith(_BY_CONVENTION):
         known = (*expansion.variables, *_registers(expansion))
@@ -110,11 +112,11 @@ def _missing(node: ast.Target, expansion: Expansion, *, known: bool) -> str:
 def _static(node: ast.AtVar, expansion: Expansion | None) -> Result:
     if expansion is None or expansion.scope is None:
         return NoAccess("unresolved @var() expression")
-    name, _, file = node.name.partition("@")
+    name, _, file = machine_text(node.name).partition("@")
     return expansion.scope.static(
         name,
         file,
-        node.module or "",
+        machine_text(node.module or ""),
         parts(node.path),
         address_of=node.address_of,
         pretty=node.pretty,
