@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Severity, Sink
+from bridge.ir.program import Limits
 from bridge.script import errors
 from bridge.script.syntax import ast, conditions
 from bridge.script.syntax.lex import Lexer
@@ -195,10 +196,15 @@ class Library:
         """The macros of all `.stpm` files; a file with an error gives none."""
         if self._macros is None:
             self._macros = {}
-            for name, text in self._texts(".stpm"):
+            for name, text in (*self._limits(), *self._texts(".stpm")):
                 for key, macro in self._library_macros(name, text).items():
                     self._macros.setdefault(key, macro)
         return self._macros
+
+    def _limits(self) -> Iterator[tuple[str, str]]:
+        """A macro with the value of a limit that scripts ask for."""
+        limit = self._options.defines.get("MAXSTRINGLEN", str(Limits().maxstringlen))
+        yield "limits", f"@define MAXSTRINGLEN %( {limit} %)"
 
     def _library_macros(self, name: str, text: str) -> dict[str, Macro]:
         sink = Sink()
