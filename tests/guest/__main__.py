@@ -12,9 +12,10 @@ stands behind the kernels belongs to pytest or to the command.
 from __future__ import annotations
 
 import os
+import re
 import sys
 
-from tests.guest.machine import FAILED, KERNELS, Bed, Guest, GuestError, bed_folder
+from tests.guest.machine import FAILED, KERNELS, ROOT, Bed, Guest, GuestError, bed_folder
 
 ACTIONS = ("test", "run", "markbridge", "start", "stop", "fetch")
 LIVE = ["-m", "bpf", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=900", "-q"]
@@ -63,10 +64,21 @@ def _do(action: str, guest: Guest, words: list[str]) -> int:
             guest.stop()
         case "test":
             sys.stdout.write(f"--- Linux {guest.kernel}\n")
+            words = [*words, *_marked_files(words)]
             return guest.ask("pytest", [*LIVE, *words], _environment(guest))
         case _:
             return guest.ask(action, words, _environment(guest))
     return 0
+
+
+def _marked_files(words: list[str]) -> list[str]:
+    """The files with tests of the selection, if none are named: collecting all takes long."""
+    if any(word.startswith("tests/") for word in words):
+        return []
+    selection = words[words.index("-m") + 1] if "-m" in words[:-1] else "bpf"
+    marks = re.compile(rf"mark\.({'|'.join(re.findall(r'[a-z_]+', selection))})\b")
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [str(file.relative_to(ROOT)) for file in files if marks.search(file.read_text())]
 
 
 def _environment(guest: Guest) -> dict[str, str]:
