@@ -172,7 +172,13 @@ class KernelFeed:
         cpus = online()
         share = self._outside.options.ring_bytes // len(cpus)
         bytes_ = max(SMALLEST_SHARE, 1 << share.bit_length() - 1)
-        return lib.mb_ring_open_cpus(map_, ffi.new("int32_t[]", cpus), len(cpus), bytes_)
+        numbers = ffi.new("int32_t[]", cpus)
+        ring = lib.mb_ring_open_cpus(map_, numbers, len(cpus), bytes_)
+        # without CAP_IPC_LOCK there may be room for less (kernel.perf_event_mlock_kb)
+        while ring == ffi.NULL and bytes_ > SMALLEST_SHARE:
+            bytes_ >>= 1
+            ring = lib.mb_ring_open_cpus(map_, numbers, len(cpus), bytes_)
+        return ring
 
     def close(self) -> None:
         """Release the ring buffer and whom we hold, finish the recording."""

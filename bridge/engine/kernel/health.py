@@ -30,6 +30,8 @@ from bridge.world import WITHOUT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bridge.engine.kernel.features import Feature
+
 CAPABILITIES = {
     "CAP_BPF": 39,
     "CAP_PERFMON": 38,
@@ -118,11 +120,22 @@ def _kernel(machine: Machine) -> Finding:
         return Finding("kernel", State.OK, f"{told}; has all of docs/kernels.md")
     names = ", ".join(feature.name for feature in missing)
     costs = "; ".join(f"{feature.name}: {feature.instead}" for feature in missing)
-    newest = max((f.since for f in missing), key=lambda text: [*map(int, text.split("."))])
-    remedy = f"Linux {newest} or later has them"
+    remedy = _who_has(missing)
     if taken_away():
         remedy = f"{WITHOUT} takes {', '.join(sorted(taken_away()))} away; {remedy}"
     return Finding("kernel", State.LIMITED, f"{told}; without {names}", costs, remedy)
+
+
+def _who_has(missing: list[Feature]) -> str:
+    """Which kernel has what this one has not."""
+    newest = max((feature.since for feature in missing), key=_version)
+    if _version(os.uname().release.partition("-")[0]) >= _version(newest):
+        return "a kernel that is built with them, as distributions' are, has them"
+    return f"Linux {newest} or later has them"
+
+
+def _version(text: str) -> list[int]:
+    return [int(part) for part in text.split(".") if part.isdigit()]
 
 
 def _bpf(machine: Machine) -> Finding:

@@ -116,9 +116,24 @@ def test_events_of_tracefs_are_gone_after_a_run(six_sites: Path) -> None:
     assert str(six_sites) not in events.read_text()
 
 
-def _run(script: str, command: object, without: str) -> subprocess.CompletedProcess[str]:
+@pytest.mark.bpf
+@pytest.mark.parametrize("without", ["", "uprobe_multi", "ringbuf"])
+def test_two_capabilities_are_enough(six_sites: Path, without: str) -> None:
+    script = (
+        'global n probe process.mark("site") { n++; if (pid() == target()) println("hit") }'
+    )
+    only = ["setpriv", "--bounding-set", "-all,+bpf,+perfmon", "--inh-caps", "-all"]
+
+    done = _run(script, six_sites, without, *only)
+
+    assert (done.returncode, done.stdout) == (0, "hit\n" * 6 + "n=6\n"), done.stderr
+
+
+def _run(
+    script: str, command: object, without: str, *before: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "bridge", "run", "-e", script, "-c", str(command)],
+        [*before, sys.executable, "-m", "bridge", "run", "-e", script, "-c", str(command)],
         env={**os.environ, WITHOUT: without},
         capture_output=True,
         text=True,
