@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.annotated import SOURCE, WARNINGS
-from tests.support.victims import RED_ZONE, SAFE, compile_c
-
 from bridge.probes.safety import FIRST_OPTIMIZING
 from bridge.world import LiveWorld
+from tests.support.annotated import SOURCE, WARNINGS
+from tests.support.victims import RED_ZONE, SAFE, compile_c
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
