@@ -9,12 +9,13 @@ CSRC := $(wildcard csrc/*/*.c csrc/*/*.h csrc/include/markbridge/*.h)
 DEBIAN_TOOLS := systemtap systemtap-doc systemtap-sdt-dev bpftrace babeltrace2 binutils \
 	lttng-tools postgresql-15 mawk gawk gdb python3-venv gcc make libc6-dev lz4 zstd lld
 
-.PHONY: help demo test guest fuzz random fuzz-c bench lint types layers pytest sanitize wheel docs tools format clean
+.PHONY: help demo test guest fuzz random fuzz-c bench lint types layers pytest unit sanitize wheel docs tools format clean
 
 help:
 	@echo "make demo      set up, build the example program, trace it, replay the recording"
 	@echo "make test      set up, then all checks and tests"
 	@echo "make guest     some tests of the running kernel on Debian's kernels, under an emulator (root)"
+	@echo "make unit      the fast tests alone, for another Python: PYTHON=/usr/bin/python3 VENV=.venv-debian"
 	@echo "make random    20,000 random programs: interpreter against native code"
 	@echo "make fuzz-c    all that reads bytes in C under libFuzzer (clang), FUZZ_C_SECONDS=1800 for each target"
 	@echo "make fuzz      fuzz the front end, SECONDS=60, keeping inputs and findings in FUZZ=build/fuzz"
@@ -97,8 +98,13 @@ types: $(VENV)/.dev
 
 # Two at a time; the tests that look at the running kernel one after the other.
 WORKERS ?= 2
+TESTS ?=
 pytest: $(VENV)/.dev
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(TESTS)
+
+# The fast part of it, for another Python: make unit PYTHON=/usr/bin/python3 VENV=.venv-debian
+unit: $(VENV)/.dev
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q tests/unit tests/properties/script
 
 # The C side under AddressSanitizer and UndefinedBehaviorSanitizer: its own tests, then those of Python that give it bytes to read,
 # to write and to run on.
@@ -121,6 +127,6 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist markbridge.egg-info bridge/_markbridge*.so bridge/_declarations.py
+	rm -rf $(VENV) .venv-* build dist markbridge.egg-info bridge/_markbridge*.so bridge/_declarations.py
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -f examples/shop

@@ -148,12 +148,16 @@ class Binder:
         markers = tracepoints.find(pattern, self._world, sink)
         types = self._kernel_types()
         unseen = tuple(item for item in sink.items if item.code == "no-tracefs")
-        if not markers and unseen and types is not None:
-            markers = tracepoints.find_in_types(pattern, types)
-        if not markers:
+        calls: list[Marker] = []
+        if not markers and unseen:
+            calls = tracepoints.find_system_calls(pattern, self._world, types)
+            if types is not None:
+                markers = tracepoints.find_in_types(pattern, types)
+        if not markers and not calls:
             near = None if is_wild(pattern) else partial(self._like_event, pattern)
             return NoMatch(0, near=near, reasons=tuple(sink.items))
-        found = (_trace_expansion(marker, types, unseen) for marker in markers)
+        found = [_trace_expansion(marker, types, unseen) for marker in markers]
+        found += [_trace_expansion(marker, None, ()) for marker in calls]
         return tuple(replace(place, entry=self._call_of(place)) for place in found)
 
     def _like_event(self, wanted: str) -> str:
@@ -166,7 +170,12 @@ class Binder:
         attachment = place.attachment
         assert isinstance(attachment, MarkerAttachment)
         call = syscalls.enter_event(attachment.marker.provider, attachment.marker.name)
-        entered = tracepoints.find(call, self._world, Sink()) if call else []
+        if not call:
+            return None
+        entered = tracepoints.find(call, self._world, Sink())
+        if not entered:
+            types = self._kernel_types()
+            entered = tracepoints.find_system_calls(call, self._world, types)
         return _trace_expansion(entered[0], None, ()) if entered else None
 
     def _kernel_types(self) -> Btf | None:

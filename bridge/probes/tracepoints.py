@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Diagnostic, FileOffset
 from bridge.markers import Field, Kind, Marker, RawArgument, ValueType, Variable
-from bridge.probes import syscalls
+from bridge.probes import syscall_arguments, syscalls
+from bridge.probes.btf import Kind as BtfKind
 from bridge.probes.points import is_wild
 from bridge.world import tracefs
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from bridge.world import World
 
 NUMBERS = (1, 2, 4, 8)
+_WRAPPERS = {"x86_64": "__x64_sys_", "aarch64": "__arm64_sys_"}
+"""What the kernel puts before the name of the function of a system call."""
 # `ftrace` holds the record types of tracers, which nothing can be attached to.
 NOT_EVENTS = ("ftrace",)
 # A kernel has thousands of these files, all alike; `signed` is younger than the rest.
@@ -204,6 +207,32 @@ def find_in_types(pattern: str, types: Btf) -> list[Marker]:
     return [
         Marker(Kind.TRACEPOINT, provider, name) for name in names if fnmatchcase(name, event)
     ]
+
+
+def find_system_calls(pattern: str, world: World, types: Btf | None) -> list[Marker]:
+    """The events of system calls from our own table, for whom tracefs is closed.
+
+    They have their fields, and no ids. Of a call that is younger than the kernel there is none:
+    its types do not have the function.
+    """
+    subsystem, _, wanted = pattern.rpartition(":")
+    if not fnmatchcase(syscalls.SUBSYSTEM, subsystem or "*"):
+        return []
+    prefix = _WRAPPERS.get(world.machine, "")
+    markers = []
+    for name, arguments in sorted(syscall_arguments.calls().items()):
+        # of those without arguments, all of them old, the types have not every function
+        if types is not None and arguments and not types.find(BtfKind.FUNC, prefix + name):
+            continue
+        for event in (f"{syscalls.ENTER}{name}", f"{syscalls.EXIT}{name}"):
+            if not fnmatchcase(event, wanted):
+                continue
+            if syscalls.number(syscalls.SUBSYSTEM, event, world.machine) is None:
+                continue
+            fields = syscall_arguments.fields(event) or ()
+            form = Format(event, 0, tuple(Layout(*field) for field in fields))
+            markers.append(marker(syscalls.SUBSYSTEM, form, world.machine))
+    return markers
 
 
 def find(pattern: str, world: World, sink: Sink) -> list[Marker]:
