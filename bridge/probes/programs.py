@@ -126,7 +126,10 @@ def _folders(elf: ElfFile, world: World) -> Iterator[str]:
         for folder in filter(None, paths.split(":")):
             yield root + folder.replace("$ORIGIN", origin).replace("${ORIGIN}", origin)
     yield from _configured_folders(world, root)
-    yield from (root + folder for folder in DEFAULT_FOLDERS)
+    # Debian's ld.so has its own folders built in; small containers have no ld.so.conf.
+    own = f"{elf.machine}-linux-gnu"
+    for folder in (f"/lib/{own}", f"/usr/lib/{own}", *DEFAULT_FOLDERS):
+        yield root + folder
 
 
 def needed_libraries(elf: ElfFile, world: World) -> dict[str, str]:

@@ -84,6 +84,46 @@ def test_libraries_are_found_as_ld_so_finds_them(recorded: Recorder) -> None:
     assert library_paths("/lib/liba.so", elf, world) == ["/lib/liba.so"]
 
 
+def test_folders_of_the_machine_need_no_configuration(recorded: Recorder) -> None:
+    """As in small containers on Debian, which have no ld.so.conf."""
+    world = recorded(
+        {
+            "/app": Elf(needed=["liba.so", "libb.so", "libc.so"]).build(),
+            "/usr/lib/x86_64-linux-gnu/liba.so": Elf().build(),
+            "/lib/x86_64-linux-gnu/libb.so": Elf().build(),
+            "/usr/lib/aarch64-linux-gnu/libc.so": Elf().build(),
+        }
+    )
+    elf = open_elf("/app", world, Sink())
+    assert elf is not None
+    assert library_paths("lib*", elf, world) == [
+        "/usr/lib/x86_64-linux-gnu/liba.so",
+        "/lib/x86_64-linux-gnu/libb.so",
+    ]
+
+
+def test_libraries_of_a_process_are_those_below_its_root(recorded: Recorder) -> None:
+    root = "/proc/7/root"
+    needed = ["liba.so", "libb.so", "libd.so", "libe.so", "libf.so"]
+    ours = ("/lib/liba.so", "/conf/libb.so", "/env/libd.so", "/o/libe.so", "/x/libf.so")
+    theirs = ("/lib/liba.so", "/conf/libb.so", "/o/libe.so", "/x/libf.so")
+    world = recorded(
+        {
+            f"{root}/o/app": Elf(needed=needed, run_path="$ORIGIN").build(),
+            **dict.fromkeys((*ours, *(root + path for path in theirs)), Elf().build()),
+            f"{root}/etc/ld.so.conf": "include /etc/more/*.conf\n",
+            f"{root}/etc/more/a.conf": "/conf\n",
+            "/proc/7/maps": "7f00-7f01 r-xp 00000000 08:01 5      /x/libf.so\n",
+        },
+        env={"LD_LIBRARY_PATH": "/env"},
+    )
+    elf = open_elf(f"{root}/o/app", world, Sink())
+    assert elf is not None
+    assert library_paths("lib*", elf, world) == [f"{root}{path}" for path in theirs]
+    assert library_paths("/lib/lib*.so", elf, world) == [f"{root}/lib/liba.so"]
+    assert library_paths(f"{root}/lib/liba.so", elf, world) == [f"{root}/lib/liba.so"]
+
+
 def test_recorded_facts(tmp_path: Path) -> None:
     (tmp_path / "world.json").write_text(
         '{"release": "6.18.44-x", "machine": "aarch64", "hz": 100}'
