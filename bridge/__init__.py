@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bridge.api import Program, Record, Replayed, Session, compile, markers_of
     from bridge.diagnostics import Diagnostic
-    from bridge.errors import BridgeError, CompileError, HostError, TraceError
+    from bridge.errors import BridgeError, CompileError, HostError, ProgramError, TraceError
     from bridge.markers import Marker
     from bridge.trace.ctf.writer import CtfWriter
     from bridge.trace.open import open_trace
@@ -26,6 +26,7 @@ __all__ = [
     "HostError",
     "Marker",
     "Program",
+    "ProgramError",
     "Record",
     "Replayed",
     "Session",
@@ -38,7 +39,7 @@ __all__ = [
 _HOMES = {
     "bridge.api": ("Program", "Record", "Replayed", "Session", "compile", "markers_of"),
     "bridge.diagnostics": ("Diagnostic",),
-    "bridge.errors": ("BridgeError", "CompileError", "HostError", "TraceError"),
+    "bridge.errors": ("BridgeError", "CompileError", "HostError", "ProgramError", "TraceError"),
     "bridge.markers": ("Marker",),
     "bridge.trace.ctf.writer": ("CtfWriter",),
     "bridge.trace.open": ("open_trace",),

@@ -17,7 +17,7 @@ from bridge.engine.base import SessionOptions
 from bridge.engine.child import start
 from bridge.engine.live import LiveOptions, run_live
 from bridge.engine.target import Target
-from bridge.errors import BridgeError, CompileError
+from bridge.errors import BridgeError, CompileError, ProgramError
 from bridge.pipeline import compile_script
 from bridge.probes import markers_of as read_markers
 from bridge.probes.live import LiveTargets
@@ -69,7 +69,7 @@ class Program:
         sources, sink = SourceMap(), Sink()
         parse(sources.add(self.name, self.text), sources, sink, self.options)
         if sink.failed:
-            raise CompileError(sink.errors, "parse")
+            raise CompileError(sink.errors, "parse", sources)
 
     def _place(self, targets: Targets, *, record: bool = False) -> Placed:
         sources = SourceMap()
@@ -247,5 +247,13 @@ def _read(path: Path) -> bytes:
 
 
 def markers_of(path: Path | str) -> tuple[Marker, ...]:
-    """The USDT markers of an ELF file, with their arguments; none if it is no ELF file."""
-    return read_markers(str(path), LiveWorld())
+    """The USDT markers of an ELF file, with their arguments; none if it has none.
+
+    ProgramError, if there is no such file, or it is no ELF file of this machine.
+    """
+    from bridge.probes.elf import open_elf
+
+    sink, world = Sink(), LiveWorld()
+    if open_elf(str(path), world, sink) is None:
+        raise ProgramError("; ".join(error.message for error in sink.errors))
+    return read_markers(str(path), world)

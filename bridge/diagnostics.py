@@ -6,15 +6,16 @@ is plain text; colour is the terminal's affair. `as_json` gives the stable machi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from string import whitespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge.source import NOWHERE, Place, Source, SourceMap, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 LONGEST_LINE = 400
@@ -51,7 +52,8 @@ class Diagnostic:
     `code` is a word (`unset-variable`), `message` the sentence, `token` the description of the
     token it is about in SystemTap's vocabulary (`identifier 'x'`, empty when none), `chain` the
     follow-up messages that SystemTap prints as further blocks ("type was first inferred here"),
-    `macros` the macro invocations that the place came out of (`@m` and where), innermost first.
+    `macros` the macro invocations that the place came out of (`@m` and where), innermost first,
+    `context` what was being done.
     """
 
     code: str
@@ -64,6 +66,7 @@ class Diagnostic:
     chain: tuple[Diagnostic, ...] = ()
     file: FileOffset | None = None
     macros: tuple[tuple[str, Span], ...] = ()
+    context: str = ""
 
 
 @dataclass(slots=True)
@@ -163,6 +166,8 @@ def render(diagnostic: Diagnostic, sources: SourceMap) -> str:
             invoked = outer.place(span.start)
             lines.append(f"  = in expansion of macro {name} at {invoked}")
             lines += _excerpt(outer, invoked, span)
+    if diagnostic.context:
+        lines.append(f"  = {diagnostic.context}")
     if diagnostic.hint:
         lines.append(f"  = hint: {diagnostic.hint}")
     lines += [render(follow_up, sources) for follow_up in diagnostic.chain]
@@ -194,3 +199,76 @@ def as_json(diagnostic: Diagnostic, sources: SourceMap) -> dict[str, object]:
         ],
         "chain": [as_json(follow_up, sources) for follow_up in diagnostic.chain],
     }
+
+
+# --- for people -------------------------------------------------------------------------------
+
+MOST_ALTERNATIVES = 5
+_ALTERNATIVES = re.compile(r"\((?P<what>similar[^:()]*|alternatives): (?P<names>[^()]+)\)")
+_ELSEWHERE = frozenset({"no-match", "while-resolving-probe-point"})
+"""Messages that say that something is wrong, and leave it to others to say what."""
+_FOLLOWS = frozenset({"unresolved-type"})
+"""Errors that come of another one: a value that was refused has no type."""
+
+
+def without_consequences(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """One error per mistake: those that come of another one on their line are left out."""
+    found = list(dict.fromkeys(diagnostics))
+    causes = [d for d in found if d.severity is Severity.ERROR and d.code not in _FOLLOWS]
+    return [d for d in found if d.code not in _FOLLOWS or not causes]
+
+
+def told(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """What people read: one diagnostic per mistake, its reason first, with few alternatives.
+
+    The texts of the diagnostics themselves are SystemTap's.
+    """
+    return [_plain(diagnostic) for diagnostic in without_consequences(diagnostics)]
+
+
+def _plain(diagnostic: Diagnostic) -> Diagnostic:
+    chain = tuple(_flat(diagnostic))
+    reasons = [d for d in chain if d.code not in _ELSEWHERE] or list(chain[-1:])
+    if diagnostic.code not in _ELSEWHERE or not chain:
+        return replace(_shortened(diagnostic), chain=tuple(map(_shortened, diagnostic.chain)))
+    first, *others = reasons[:MOST_ALTERNATIVES]
+    placed = _place_of(diagnostic, first)
+    rest = tuple(map(_shortened, others))
+    return replace(_shortened(first), chain=rest, context=diagnostic.message, **placed)
+
+
+def _place_of(outer: Diagnostic, reason: Diagnostic) -> dict[str, Any]:
+    """The place of a reason: its own in the script, else that of what it is the reason of."""
+    if reason.span != NOWHERE:
+        return {}
+    return {"span": outer.span, "macros": outer.macros, "file": None}
+
+
+def _flat(diagnostic: Diagnostic) -> Iterator[Diagnostic]:
+    """The follow-ups of a message, and theirs."""
+    for inner in diagnostic.chain:
+        yield inner
+        yield from _flat(inner)
+
+
+def _shortened(diagnostic: Diagnostic) -> Diagnostic:
+    message = _ALTERNATIVES.sub(_first_names, diagnostic.message)
+    if diagnostic.hint.startswith("did you mean"):
+        message = _ALTERNATIVES.sub("", diagnostic.message).rstrip()
+    return replace(diagnostic, message=message)
+
+
+def _first_names(found: re.Match[str]) -> str:
+    names = found["names"].split(", ")[:MOST_ALTERNATIVES]
+    return f"({found['what']}: {', '.join(names)})"
+
+
+def in_words(diagnostic: Diagnostic, sources: SourceMap | None = None) -> str:
+    """A diagnostic in one line: place, message, token, hint."""
+    place = sources.place(diagnostic.span) if sources is not None else None
+    text = f"{place}: {diagnostic.message}" if place is not None else diagnostic.message
+    if diagnostic.token:
+        text += f": {diagnostic.token}"
+    if diagnostic.hint:
+        text += f" ({diagnostic.hint})"
+    return text

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.diagnostics import Diagnostic
+    from bridge.source import SourceMap
 
 
 DOCTOR = "`markbridge doctor` shows what this machine has, and what to do about the rest"
@@ -23,12 +24,28 @@ class BridgeError(Exception):
 
 
 class CompileError(BridgeError):
-    """A script was refused; `diagnostics` says why, with places."""
+    """A script was refused; `diagnostics` says why in SystemTap's words, with places.
 
-    def __init__(self, diagnostics: Sequence[Diagnostic], stage: str) -> None:
-        self.diagnostics = tuple(diagnostics)
+    `reasons` are the errors as people read them, one per mistake, the reason first; the text of
+    the exception has a line for each, with its place if `sources` are given.
+    """
+
+    def __init__(
+        self,
+        diagnostics: Sequence[Diagnostic],
+        stage: str,
+        sources: SourceMap | None = None,
+    ) -> None:
+        from bridge.diagnostics import Severity, in_words, told, without_consequences
+
+        self.diagnostics = tuple(without_consequences(diagnostics))
+        self.reasons = tuple(d for d in told(self.diagnostics) if d.severity is Severity.ERROR)
         self.stage = stage
-        super().__init__("; ".join(d.message for d in self.diagnostics) or stage)
+        super().__init__("\n".join(in_words(d, sources) for d in self.reasons) or stage)
+
+
+class ProgramError(BridgeError):
+    """A program or library cannot be read as ELF; the message says which and why."""
 
 
 class TraceError(BridgeError):

@@ -54,10 +54,10 @@ def compile_script(
     options = replace(options or AnalyseOptions(), keep_idle=record)
     typed = analyse(main, sources, targets, sink, options)
     if typed is None or sink.failed:
-        raise CompileError(sink.items, "script")
+        raise CompileError(sink.items, "script", sources)
     program, wrong = lowered(typed, sources, record=record)
     if wrong:
-        raise CompileError(wrong, "script")
+        raise CompileError(wrong, "script", sources)
     return Compiled(typed, place(program, record=record), sources, tuple(sink.warnings))
 
 

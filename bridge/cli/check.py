@@ -17,7 +17,7 @@ from bridge.cli.script import (
     of_the_host,
     read_script,
 )
-from bridge.diagnostics import Sink, as_json
+from bridge.diagnostics import Sink, as_json, told
 from bridge.json_text import dumps
 from bridge.source import SourceMap, machine_text
 
@@ -126,7 +126,7 @@ def _refused(
 
 def _tell(diagnostics: Iterable[Diagnostic], sources: SourceMap, form: str) -> None:
     if form == "json":
-        print(dumps([as_json(d, sources) for d in diagnostics], indent=1))
+        print(dumps([as_json(d, sources) for d in told(diagnostics)], indent=1))
         return
     from bridge.cli.terminal import say_diagnostics
 

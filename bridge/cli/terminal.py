@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from bridge.diagnostics import Severity, render
+from bridge.diagnostics import Severity, render, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,9 +44,9 @@ def say(message: str) -> None:
 
 def say_diagnostics(diagnostics: Iterable[Diagnostic], sources: SourceMap) -> None:
     """Diagnostics on standard error, rendered with their places; not too many."""
-    told = list(diagnostics)
-    for diagnostic in told[:MOST_TOLD]:
+    shown = told(diagnostics)
+    for diagnostic in shown[:MOST_TOLD]:
         colour = _RED if diagnostic.severity is Severity.ERROR else _YELLOW
         print(_coloured(render(diagnostic, sources), colour), file=sys.stderr)
-    if len(told) > MOST_TOLD:
-        say(f"{len(told) - MOST_TOLD} more messages are not shown")
+    if len(shown) > MOST_TOLD:
+        say(f"{len(shown) - MOST_TOLD} more messages are not shown")

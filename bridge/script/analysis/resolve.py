@@ -18,8 +18,9 @@ from bridge.script.builtins import BUILTINS, Builtin
 from bridge.script.errors import Refused
 from bridge.script.printing.describe import describe
 from bridge.script.syntax import ast
+from bridge.script.syntax.parse import PRINTERS
 from bridge.script.syntax.walk import children
-from bridge.suggest import among, similar
+from bridge.suggest import LONGEST, among, distance, similar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -262,7 +263,8 @@ class Resolver:
             message = f"arity mismatch found (function '{node.name}' takes {takes} args)"
             raise self._refused(message, node)
         near = among(self._similar(node.name))
-        raise self._refused(f"unresolved function {node.name}{near}", node)
+        message = f"unresolved function {node.name}{near}"
+        raise self._refused(message, node, self._meant(node.name))
 
     def _is_own(self, found: tuple[ast.Script, ast.Function]) -> bool:
         """Whether a function has a body that is preferred to a built-in one of its name."""
@@ -298,6 +300,18 @@ class Resolver:
             self._program.choose(script)
         other = next((function for _, function in reversed(visible)), None)
         return sorted(found, key=_priority), other
+
+    def _meant(self, name: str) -> str:
+        """A hint at what is like the name among all that can be called.
+
+        SystemTap's own list of similar names has no printing functions.
+        """
+        if self._program.suggested > MOST_SUGGESTED or len(name) > LONGEST:
+            return ""
+        known = self._function_names() | {known for known, _ in BUILTINS} | PRINTERS.keys()
+        (nearest,) = similar(name, known - {name}, 1) or ("",)
+        close = nearest and distance(name, nearest) <= max(2, len(name) // 3)
+        return f"did you mean `{nearest}`?" if close else ""
 
     def _similar(self, name: str) -> Sequence[str]:
         """Functions of a like name, for the first few of the unknown ones."""
@@ -336,8 +350,8 @@ class Resolver:
             reasons = place.reasons if place is not None else ()
             self._facts.refused[node] = errors.chained(no_access(node, found), reasons)
 
-    def _refused(self, message: str, node: ast.Node) -> Refused:
-        return Refused(errors.semantic(message, node.token, describe(node)))
+    def _refused(self, message: str, node: ast.Node, hint: str = "") -> Refused:
+        return Refused(errors.semantic(message, node.token, describe(node), hint=hint))
 
 
 def no_access(node: ast.Target | ast.AtVar | ast.Cast, found: NoAccess) -> Diagnostic:

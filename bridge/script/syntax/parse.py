@@ -44,7 +44,7 @@ STARTERS = frozenset({"probe", "private", "global", "function"})
 _ASSIGNMENTS = frozenset(
     {"<<<", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", "&=", "^=", "|=", ".="}
 )
-_PRINTERS = {
+PRINTERS = {
     name: kind
     for kind, names in {
         "PRINT": "print sprint",
@@ -328,7 +328,7 @@ class _Parser:
             if not text.strip("$") and accepts("DOLLARS") and not self._pretty():
                 return "DOLLARS"
             return "TARGET" if accepts("TARGET") else "IDENT"
-        kind = _PRINTERS.get(text)
+        kind = PRINTERS.get(text)
         return kind if kind is not None and accepts(kind) else "IDENT"
 
     def _operator(self, token: Token) -> str:
