@@ -89,6 +89,7 @@ bench: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/vulture
 
 layers: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache

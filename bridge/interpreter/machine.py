@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 Item = int | bytes
 
 
-class _NextOverload(Exception):
-    """The running function ended in `next`."""
-
-
 @dataclass(slots=True)
 class _Iteration:
     """A walk along an array; `keys` are those ahead, the next one last.

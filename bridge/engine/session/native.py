@@ -115,10 +115,6 @@ class NativeSession:
         """Run one handler that is not on a marker."""
         return State(lib.mb_session_run(self.handle, handler))
 
-    def enabled(self, handler: int) -> bool:
-        """Whether a handler's condition holds now."""
-        return bool(lib.mb_session_condition(self.handle, handler))
-
     def start_timers(self, now_ns: int) -> None:
         """Timers count from now."""
         lib.mb_session_start(self.handle, now_ns)
@@ -143,10 +139,6 @@ class NativeSession:
     def set_clock(self, now_ns: int) -> None:
         """In a replay: the time now, for handlers that run without a record."""
         lib.mb_session_set_clock(self.handle, now_ns)
-
-    def set_target(self, pid: int) -> None:
-        """What target() gives."""
-        lib.mb_session_set_target(self.handle, pid)
 
     def warn(self, message: str) -> None:
         """Print a warning on the messages' file descriptor."""

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 UNKNOWN, LONG, STRING, STAT = Type.UNKNOWN, Type.LONG, Type.STRING, Type.STAT
 Declared = GlobalVariable | LocalVariable | FunctionInfo
 _VALUES = (LONG, STRING)
-ARITHMETIC_ASSIGNMENTS = frozenset(
-    {"+=", "-=", "*=", "/=", "%=", "&=", "^=", "|=", "<<=", ">>="}
-)
 MAX_WORK, ALWAYS_PASSES = 1_000_000, 20
 """How many expressions are visited, all passes together; a chain of types needs many."""
 _PER_BODY = 10
