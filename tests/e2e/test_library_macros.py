@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Runner
+    from tests.support.command import Runner
 
 TYPES = (
     "struct inner { int a; char b[12]; }; struct outer { long first; struct inner second; };"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Compiler, Runner
+    from tests.support.command import Compiler, Runner
 
 SOURCE = r"""
 #include <sys/sdt.h>

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import Finished
+from tests.support.command import Finished
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.e2e.conftest import Compiler, Runner
+    from tests.support.command import Compiler, Runner
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.tools]
 
