@@ -310,7 +310,7 @@ class Resolver:
             return ""
         known = self._function_names() | {known for known, _ in BUILTINS} | PRINTERS.keys()
         (nearest,) = similar(name, known - {name}, 1) or ("",)
-        close = nearest and distance(name, nearest) <= max(2, len(name) // 3)
+        close = nearest and distance(name, nearest) <= max(2, 2 * (len(name) // 3))
         return f"did you mean `{nearest}`?" if close else ""
 
     def _similar(self, name: str) -> Sequence[str]:

@@ -24,7 +24,6 @@ REASONS = {
     "probe begin { println(strlne(1)) }": r".*\(did you mean `strlen`\?\)",
     "probe begin {": "<input>:1:14: expected statement",
     'probe begin { printf("%d") }': "<input>:1:15: .*",
-    "probe begin { x = 1 println(x . 2) }": "<input>:1:.*type mismatch",
 }
 
 
