@@ -50,6 +50,7 @@ _NEEDS_LINES = (
 )
 _BY_DEBUG_INFORMATION = frozenset({"inline", "label", "callee", "callees", "nearest"})
 _NAMES_SHOWN = 3
+_ADDRESS = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ def _question(parts: Sequence[PointPart]) -> _Question:
         head, rest = f'kprobe.module("{owner}")', rest[1:]
     wanted = rest[0].argument
     assert wanted is not None
+    if isinstance(wanted, int):
+        wanted &= _ADDRESS  # the language's numbers have a sign
     return _Question(
         head, owner, rest[0].name, wanted, tuple(rest[1:]), bare=first.name == "kprobe"
     )

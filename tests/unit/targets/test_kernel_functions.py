@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.codegen.bpf.generate import EVERYWHERE, generate
+from bridge.codegen.bpf.object import Attach
 from bridge.markers import (
     Access,
     Enumerator,
@@ -17,9 +19,12 @@ from bridge.markers import (
     RawArgument,
     Register,
 )
+from bridge.pipeline import compile_script
 from bridge.probes.btf import Btf, merged
 from bridge.probes.btf import Kind as TypeKind
 from bridge.probes.live import LiveTargets
+from bridge.script.options import AnalyseOptions
+from bridge.source import SourceMap
 from bridge.world import RecordedWorld
 from tests.support.kernel_types import Image
 from tests.support.points import parts
@@ -342,3 +347,56 @@ def test_merged_images_keep_the_numbers() -> None:
     both = Btf(merged(base.build(), _module_types(base)))
     assert both.find(TypeKind.STRUCT, "file") == Btf(base.build()).find(TypeKind.STRUCT, "file")
     assert both.find(TypeKind.STRUCT, "demo_state") == base.count + 1
+
+
+# --- programs ---------------------------------------------------------------------------------
+
+
+def _attached(
+    world: RecordedWorld, script: str, kprobes: frozenset[int] = frozenset()
+) -> list[Attach]:
+    sources = SourceMap()
+    main = sources.add("x.stp", script)
+    compiled = compile_script(main, sources, LiveTargets(world), AnalyseOptions())
+    made = generate(compiled.placed, 1 << 16, kprobes)
+    assert all(program.code for program in made.programs)
+    return [program.attach for program in made.programs]
+
+
+@pytest.mark.parametrize(
+    ("script", "attach"),
+    [
+        ('probe kernel.function("fs_read") { println($count, $file->f_mode) }', Attach.FENTRY),
+        ('probe kernel.function("fs_read").return { println($return) }', Attach.FEXIT),
+        ('probe kprobe.function("fs_read") { println(int_arg(2)) }', Attach.FENTRY),
+        ('probe kprobe.function("fs_read").return { println(returnval()) }', Attach.FEXIT),
+        # what only a kprobe has: registers, arguments that the function has not, the stack
+        ('probe kernel.function("fs_read") { println(register("rbx")) }', Attach.KPROBE),
+        ('probe kprobe.function("fs_read") { println(int_arg(5)) }', Attach.KPROBE),
+        ('probe kernel.function("fs_read") { print_backtrace() }', Attach.KPROBE),
+        ('probe kernel.function("many") { println($p7) }', Attach.KPROBE),
+        ('probe kernel.function("fs_helper") { println($file) }', Attach.KPROBE),
+        ("probe kernel.statement(0xffffffff81000208) { println(uid()) }", Attach.KPROBE),
+        (
+            'probe kernel.function("fs_helper").return { println($return) }',
+            Attach.KPROBE_RETURN,
+        ),
+    ],
+)
+def test_what_a_program_is_attached_to(
+    world: RecordedWorld, script: str, attach: Attach
+) -> None:
+    assert _attached(world, script) == [attach]
+
+
+def test_refused_trampolines_become_kprobes(world: RecordedWorld) -> None:
+    script = """probe kernel.function("fs_read") { println($count) }
+                probe kernel.function("fs_write") { println($file) }"""
+    assert _attached(world, script) == [Attach.FENTRY] * 2
+    assert _attached(world, script, frozenset({1})) == [Attach.FENTRY, Attach.KPROBE]
+    assert _attached(world, script, frozenset({EVERYWHERE})) == [Attach.KPROBE] * 2
+
+
+def test_a_parameter_at_the_return_is_saved_at_the_entry(world: RecordedWorld) -> None:
+    script = 'probe kernel.function("fs_read").return { println($return, @entry($count)) }'
+    assert _attached(world, script) == [Attach.FENTRY, Attach.FEXIT]
