@@ -12,7 +12,7 @@ from importlib import import_module
 
 from bench.table import show
 
-MODULES = ("start", "live", "native", "check", "read_ltt")
+MODULES = ("start", "live", "native", "check", "read_ltt", "debug_information")
 
 
 def _missing() -> str:
