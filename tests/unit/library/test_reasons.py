@@ -19,7 +19,7 @@ REASONS = {
     'probe process("/bin/true").mark("x") { }': ".*/true: has no markers",
     "probe nosuch.thing { }": r"<input>:1:7: probe point mismatch \(similar: .*'nosuch'",
     'probe begin { prinln("a") }': r".*function prinln.*\(did you mean `println`\?\)",
-    'probe begin { pritnf("a") }': r".*unresolved function pritnf.*\(did you mean `printf`\?\)",
+    'probe begin { pritnf("a") }': r".*function pritnf.*\(did you mean `printf?`\?\)",
     "probe begin { println(execnam()) }": r".*\(did you mean `execname`\?\)",
     "probe begin { println(strlne(1)) }": r".*\(did you mean `strlen`\?\)",
     "probe begin {": "<input>:1:14: expected statement",
