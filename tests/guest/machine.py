@@ -30,7 +30,7 @@ KERNELS = {"6.1": "linux-image-cloud-amd64", "6.12": "linux-image-6.12-cloud-amd
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = ("bridge", "grammars", "formats", "tests")
 MEMORY_MB, CPUS = 1536, 2
-START_SECONDS, REQUEST_SECONDS = 600, 7200
+START_SECONDS, REQUEST_SECONDS = 1800, 7200
 WAIT_SECONDS = 0.05
 APPEND = (
     "console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr random.trust_cpu=on"

@@ -18,13 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 IDLE_SECONDS = 600
 """A guest that nobody asks for so long ends."""
 LINE = "/dev/ttyS1"
-PRELOADED = (
+PRELOADED = (  # no plugins of pytest: it wants to load those itself
     "lark",
     "llvmlite.binding",
     "pytest",
-    "hypothesis",
-    "pytest_cov.plugin",
-    "xdist.plugin",
     "bridge.cli.front",
     "bridge.cli.run",
     "bridge.cli.check",

@@ -289,6 +289,9 @@ FEATURES = (
 )
 """The table of docs/kernels.md."""
 
+STANDS_ON = {"sleepable": "ringbuf"}
+"""What is of no use without another one: programs that sleep cannot write to perf buffers."""
+
 BY_NAME = {feature.name: feature for feature in FEATURES}
 
 
@@ -308,4 +311,6 @@ def taken_away() -> frozenset[str]:
 @cache
 def has(name: str) -> bool:
     """Whether the running kernel has a feature, and it has not been taken away."""
-    return name not in taken_away() and bool(BY_NAME[name].probe())
+    if name in taken_away() or not BY_NAME[name].probe():
+        return False
+    return name not in STANDS_ON or has(STANDS_ON[name])

@@ -52,6 +52,7 @@ def test_what_is_taken_away_is_not_there(monkeypatch) -> None:
 
     try:
         assert [has(name) for name in ("ringbuf", "uprobe_multi")] == [False, False]
+        assert not has("sleepable")  # of no use without ring buffers
         assert has("mmapable")
     finally:
         has.cache_clear()
