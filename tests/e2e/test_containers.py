@@ -157,14 +157,14 @@ probe timer.ms(50) {{ if (count() == {PLACES * len(WAYS)}) exit() }}
 probe timer.s(60) {{ foreach ([a, b] in seen) println(a, b) exit() }}
 probe end {{ println(count()) }}
 """
-    done = run("run", "-e", script, "-x", contained.pid, timeout=180)
+    done = run("run", "-e", script, "-x", contained.pid)
     assert (done.code, done.out) == (0, f"{PLACES * len(WAYS)}\n"), done.out + done.err
 
 
 @pytest.mark.parametrize("engine", ["native", "interpreter"])
 def test_back_traces(run: Runner, contained: Contained, engine: str) -> None:
     script = 'probe process.library("libwork.so").mark("inside") { print_ubacktrace() exit() }'
-    done = run("run", "-e", script, "-x", contained.pid, "--engine", engine, timeout=120)
+    done = run("run", "-e", script, "-x", contained.pid, "--engine", engine)
     assert done.code == 0, done.err
     names = [line.split(" : ")[-1].split("+")[0] for line in done.out.splitlines()]
     assert names[:3] == ["library_work", "work", "main"], done.out
@@ -173,5 +173,5 @@ def test_back_traces(run: Runner, contained: Contained, engine: str) -> None:
 def test_processes_that_run_already(run: Runner, contained: Contained) -> None:
     path = f"/proc/{contained.pid}/root/{AT}"
     script = f'probe process("{path}").begin {{ println(pid()) exit() }}'
-    done = run("run", "-e", script, timeout=120)
+    done = run("run", "-e", script)
     assert (done.code, done.out, done.err) == (0, f"{contained.pid}\n", "")

@@ -101,7 +101,7 @@ def test_one_by_its_name_is_an_error(run: Runner, victim: int, point: str, reaso
 @pytest.mark.parametrize("point", ['kernel.trace("*")', 'kernel.trace("irq_vectors:*")'])
 def test_events_that_may_not_be_sampled_are_attached_to(run: Runner, point: str) -> None:
     script = f"global n probe {point} {{ n++ }} probe end {{ println(n > 0) }}"
-    done = run("run", "-e", script, "-T", 3, timeout=300)
+    done = run("run", "-e", script, "-T", 3)
 
     assert (done.code, done.out) == (0, "1\n"), done.err
     assert "irq_work_exit" not in done.err

@@ -72,7 +72,7 @@ class DemoTargets:
             timer = parts[0].name == "timer"
             found = expand_timer(parts, 100) if timer else samples.expand(parts, "x86_64")
             return found if isinstance(found, NoMatch) else (found,)
-        if parts[0].name in {"process", "kernel"}:
+        if parts[0].name in {"process", "kernel", "module", "kprobe"}:
             marker = MARKERS.get(str(parts[1].argument))
             return (marker,) if marker else NoMatch(1)
         return (expand_session(parts),)
