@@ -56,7 +56,7 @@ class Event:
                 slots += (value or 0).to_bytes(8, "little", signed=True)
                 if isinstance(capture, Load):
                     slots += (FAULT if value is None else 0).to_bytes(8, "little")
-        body = slots + strings
+        body = slots + bytes(SLOT_BYTES * layout.held) + strings
         body += bytes(-len(body) % 8)
         time = self.values.get("realtime_ns()") or 0
         assert isinstance(time, int)
