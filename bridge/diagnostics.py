@@ -212,7 +212,7 @@ _FOLLOWS = frozenset({"unresolved-type"})
 
 
 def without_consequences(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """One error per mistake: those that come of another one on their line are left out."""
+    """One error per mistake: where there are others, those that come of them are left out."""
     found = list(dict.fromkeys(diagnostics))
     causes = [d for d in found if d.severity is Severity.ERROR and d.code not in _FOLLOWS]
     return [d for d in found if d.code not in _FOLLOWS or not causes]
