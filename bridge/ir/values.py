@@ -17,7 +17,7 @@ from bridge.ir.operands import successors, writes
 from bridge.ir.program import Capture, Computed, Literal, Reg, Value, capture_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from bridge.ir.ops import Op
     from bridge.ir.program import Function
@@ -38,14 +38,16 @@ class Values:
     captures: tuple[Capture, ...]
     at_start: Mapping[int, State]
 
-    def before(self, block: int) -> list[State]:
-        """The known registers before every operation of a block, and before its terminator."""
+    def before(self, block: int) -> Iterator[State]:
+        """The known registers before every operation of a block, and before its terminator.
+
+        It is one dictionary that changes from step to step: long blocks would need many.
+        """
         state = dict(self.at_start.get(block, {}))
-        states = [dict(state)]
+        yield state
         for op in self.function.blocks[block].ops:
             apply(op, state, self.captures)
-            states.append(dict(state))
-        return states
+            yield state
 
 
 def analyse(function: Function, captures: tuple[Capture, ...] = ()) -> Values:

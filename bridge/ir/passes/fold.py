@@ -34,8 +34,12 @@ def _function(function: Function, captures: tuple[Capture, ...]) -> Function:
 
 def _block(values: Values, number: int, block: BasicBlock) -> BasicBlock:
     states = values.before(number)
-    folded = [_op(op, after) for op, after in zip(block.ops, states[1:], strict=True)]
-    return replace(block, ops=folded, terminator=_terminator(block.terminator, states[-1]))
+    state = next(states)
+    folded: list[Op] = []
+    for op in block.ops:
+        state = next(states)
+        folded.append(_op(op, state))
+    return replace(block, ops=folded, terminator=_terminator(block.terminator, state))
 
 
 def _op(op: Op, after: State) -> Op:

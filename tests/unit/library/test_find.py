@@ -14,9 +14,9 @@ from bridge.errors import TraceError
 from bridge.trace.find import MOST_FOLDERS, traces_below
 from bridge.trace.ltt import open_ltt
 from bridge.trace.open import open_trace
-from tests.differential.test_ltt_expected import unpack
 from tests.support.library_traces import COUNT, order, write_ctf, write_lket, write_ltt
 from tests.support.ltt import old
+from tests.support.reference_traces import unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
