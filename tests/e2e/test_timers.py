@@ -46,8 +46,10 @@ def test_a_table_printed_every_50_ms(run: Runner, compile_c: Compiler, tmp_path:
     replayed = run("run", script, "--replay", trace)
 
     assert (live.code, replayed.code) == (0, 0), live.err + replayed.err
-    assert len(live.out.splitlines()) >= 3  # of about thirty
-    assert replayed.out == live.out
+    tables, again = live.out.splitlines(), replayed.out.splitlines()
+    assert len(tables) >= 3  # of about thirty
+    assert again[: len(tables)] == tables
+    assert len(again) - len(tables) <= 1  # one may fall due while the session ends
 
 
 @pytest.mark.bpf
