@@ -21,7 +21,9 @@ _FIELDS = re.compile(r" \{.*\} ")
 def unpack(reference: Path, name: str, where: Path) -> Path:
     """The folder of a reference trace."""
     with tarfile.open(reference / "ltt" / f"{name}.tar.gz") as archive:
-        archive.extractall(where, filter="data")
+        # before CPython 3.11.4 there are no filters; these archives are our own
+        filters = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        archive.extractall(where, **filters)
     (folder,) = [entry for entry in where.iterdir() if entry.is_dir()]
     return folder
 
