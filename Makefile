@@ -112,8 +112,7 @@ unit: $(VENV)/.dev
 SANITIZED := $(CHECKOUT)/build/sanitized/markbridge.so
 SANITIZED_TESTS ?= tests/unit/test_sanitized.py tests/properties/ctf tests/properties/ltt tests/properties/ir tests/unit/ctf \
 	tests/unit/ltt tests/unit/runtime tests/unit/kernel tests/unit/functions tests/differential/test_ltt_expected.py \
-	tests/differential/test_ltt_convert.py tests/differential/test_ltt_damage.py tests/differential/test_babeltrace.py \
-	tests/e2e/test_held.py tests/e2e/test_stacks.py tests/e2e/test_timers.py tests/e2e/test_counts.py
+	tests/differential/test_ltt_convert.py tests/differential/test_ltt_damage.py
 sanitize: $(VENV)/.dev
 	sh tests/c/run.sh
 	sh tests/c/library.sh $(SANITIZED)
