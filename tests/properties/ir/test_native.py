@@ -14,10 +14,11 @@ import pytest
 from tests.support.random_programs import coverage
 from tests.support.random_programs.compare import compiled, difference
 
-SEEDS = int(os.environ.get("MARKBRIDGE_SEEDS", "300"))
+STANDARD = 300
+SEEDS = int(os.environ.get("MARKBRIDGE_SEEDS", STANDARD))
 CHUNK = 10
 ENOUGH = 20_000
-"""So many programs execute every variant; fewer must execute every operation and most."""
+"""So many programs execute every variant; the standard number every operation and most variants; fewer every operation."""
 counts: Counter[str] = Counter()
 pytestmark = pytest.mark.xdist_group("random programs")  # one process counts
 
@@ -36,4 +37,5 @@ def test_every_variant_is_executed() -> None:
     print(coverage.table(counts))
     assert {name.split()[0] for name in counts} >= coverage.operations()
     missing = coverage.missing(counts)
-    assert len(missing) <= (0 if SEEDS >= ENOUGH else len(coverage.expected()) // 3), missing
+    if SEEDS >= STANDARD:
+        assert len(missing) <= (0 if SEEDS >= ENOUGH else len(coverage.expected()) // 3), missing
