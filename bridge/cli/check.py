@@ -19,6 +19,7 @@ from bridge.cli.script import (
 )
 from bridge.diagnostics import Sink, as_json, told
 from bridge.json_text import dumps
+from bridge.progress import doing
 from bridge.source import SourceMap, machine_text
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dump_probe_types or arguments.dump_functions or arguments.dump_aliases:
         print("\n".join(_listed(arguments, sources, sink)))
         return 0
-    text = _checked(arguments, sources, sink)
+    with doing("checking the script"):
+        text = _checked(arguments, sources, sink)
     _tell(sink.items, sources, arguments.format)
     if text is None:
         return EXIT_HOST if any(map(of_the_host, sink.items)) else EXIT_ERROR

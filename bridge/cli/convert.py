@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.cli.terminal import say, say_diagnostics
+from bridge.progress import doing
 from bridge.source import SourceMap
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from bridge.trace.ltt.write import WriteOptions
+    from bridge.trace.model import Reader
 
 TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", "ctf")
 _UNITS = {"k": 1 << 10, "m": 1 << 20}
@@ -55,9 +57,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert; 1 if the input could not be read or the output not hold it."""
     from bridge.trace import convert
-    from bridge.trace.open import open_trace
 
-    with _terminable(), open_trace(arguments.source) as source:
+    with _terminable(), _open(arguments.source) as source:
         if arguments.to == "ctf":
             done = convert.to_ctf(source, arguments.out)
         else:
@@ -70,6 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
         )
     say(f"{done.events} events written to {arguments.out}")
     return 0
+
+
+def _open(path: Path) -> Reader:
+    from bridge.trace.open import open_trace
+
+    with doing(f"opening {path}"):
+        return open_trace(path)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bridge.cli.front import EXIT_HOST
+from bridge.progress import doing
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the findings; 3 if something is missing without which nothing is traced."""
     from bridge.engine.kernel.health import State, examine
 
-    findings = list(examine())
+    with doing("looking at this machine"):
+        findings = list(examine())
     print(as_json(findings) if arguments.format == "json" else as_text(findings))
     missing = any(f.needed and f.state is State.MISSING for f in findings)
     return EXIT_HOST if missing else 0

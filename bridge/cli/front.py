@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import NoReturn
 
@@ -115,7 +116,8 @@ def _run(name: str, words: list[str]) -> int:
     module.configure(parser)
     parsed = parser.parse_intermixed_args(words)
     try:
-        return int(module.run(parsed))
+        with _progress(parsed):
+            return int(module.run(parsed))
     except ToldError as error:
         return error.exit_code
     except HostError as error:
@@ -132,6 +134,15 @@ def _run(name: str, words: list[str]) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         return _quiet_pipe()
+
+
+def _progress(parsed: argparse.Namespace) -> AbstractContextManager[None]:
+    """Long work is told on a terminal, but not beside output that is for tools."""
+    if not sys.stderr.isatty() or getattr(parsed, "format", "") == "json":
+        return nullcontext()
+    from bridge import progress
+
+    return progress.told_on(sys.stderr)
 
 
 def _quiet_pipe() -> int:

@@ -15,6 +15,7 @@ from bridge.cli.terminal import say_diagnostics
 from bridge.diagnostics import Diagnostic, Severity, Sink
 from bridge.markers import Kind, MarkerAttachment, ValueType
 from bridge.probes.processes import LISTED
+from bridge.progress import doing
 from bridge.source import NOWHERE, SourceMap, machine_text
 
 if TYPE_CHECKING:
@@ -45,12 +46,13 @@ def run(arguments: argparse.Namespace, *, with_variables: bool = True) -> int:
 
     sources, sink = SourceMap(), Sink()
     lines: set[str] = set()
-    for derived in _derived(arguments, live_targets(arguments), sources, sink):
-        alias = machine_text(derived.alias)
-        name = alias or derived.expansion.point
-        lines.add(line(derived.expansion, alias) if with_variables else name)
-        for warning in _warnings(derived.expansion):
-            sink.report(warning)
+    with doing(f"looking up {arguments.pattern}"):
+        for derived in _derived(arguments, live_targets(arguments), sources, sink):
+            alias = machine_text(derived.alias)
+            name = alias or derived.expansion.point
+            lines.add(line(derived.expansion, alias) if with_variables else name)
+            for warning in _warnings(derived.expansion):
+                sink.report(warning)
     for text in sorted(lines):
         print(text)
     say_diagnostics(dict.fromkeys(sink.items), sources)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.cli.front import UsageError
 from bridge.cli.terminal import say, say_diagnostics
 from bridge.errors import TraceError
+from bridge.progress import doing
 from bridge.source import SourceMap
 
 if TYPE_CHECKING:
@@ -78,11 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
         _check_channels(reader, arguments.channel or ())
         _check_events(reader, arguments.event or ())
         if arguments.stats:
-            found = _statistics(reader, arguments)
+            with doing(f"counting the events of {arguments.trace}"):
+                found = _statistics(reader, arguments)
             _print_statistics(reader.format, found, as_json=arguments.format == "json")
             count = sum(sum(stream.events.values()) for stream in found.values())
         else:
-            count = _print_lines(_lines(reader, arguments))
+            count = _print_lines(_lines(reader, arguments), str(arguments.trace))
         sys.stdout.flush()
         say_diagnostics(reader.diagnostics, SourceMap())
         _say_nothing(count, arguments)
@@ -161,23 +164,32 @@ def _open(arguments: argparse.Namespace) -> Reader:
         return open_fixed(arguments.layout, arguments.trace)
     from bridge.trace.open import open_trace
 
-    return open_trace(arguments.trace)
+    with doing(f"opening {arguments.trace}"):
+        return open_trace(arguments.trace)
 
 
-def _print_lines(lines: Iterable[str]) -> int:
-    """Print the lines; how many there were."""
-    out = sys.stdout.buffer
-    batch: list[str] = []
+def _print_lines(lines: Iterable[str], name: str) -> int:
+    """Print the lines; how many there were. On a terminal they show that it goes on."""
+    if sys.stdout.isatty():
+        return sum(map(_print_batch, _batches(lines)))
     count = 0
-    for count, line in enumerate(lines, 1):  # noqa: B007 - the last number counts
-        batch.append(line)
-        if len(batch) == LINES:
-            out.write(("\n".join(batch) + "\n").encode("utf-8", "surrogateescape"))
-            batch.clear()
-    if batch:
-        out.write(("\n".join(batch) + "\n").encode("utf-8", "surrogateescape"))
-    out.flush()
+    with doing(f"reading {name}", "events") as activity:
+        for batch in _batches(lines):
+            count += _print_batch(batch)
+            activity.count(count)
     return count
+
+
+def _batches(lines: Iterable[str]) -> Iterator[list[str]]:
+    lines = iter(lines)
+    while batch := list(islice(lines, LINES)):
+        yield batch
+
+
+def _print_batch(batch: list[str]) -> int:
+    sys.stdout.buffer.write(("\n".join(batch) + "\n").encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()
+    return len(batch)
 
 
 # --- what to print ----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bridge.cli.front import EXIT_HOST, ToldError, UsageError
 from bridge.errors import BridgeError
+from bridge.progress import doing
 from bridge.source import SourceMap
 
 if TYPE_CHECKING:
@@ -170,7 +171,10 @@ def compile_source(
     from bridge.pipeline import compile_script
 
     try:
-        return compile_script(main, sources, targets, analyse_options(arguments), record=record)
+        with doing(f"compiling {main.name}"):
+            return compile_script(
+                main, sources, targets, analyse_options(arguments), record=record
+            )
     except CompileError as error:
         from bridge.cli.terminal import say_diagnostics
 

@@ -10,6 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from bridge import progress
 from bridge.diagnostics import Severity, render, told
 
 if TYPE_CHECKING:
@@ -34,17 +35,20 @@ def _coloured(text: str, colour: str) -> str:
 
 def say_error(message: str) -> None:
     """`error: …` on standard error."""
+    progress.clear()
     print(_coloured(f"error: {message}", _RED), file=sys.stderr)
 
 
 def say(message: str) -> None:
     """A message on standard error that is no error."""
+    progress.clear()
     print(message, file=sys.stderr, flush=True)
 
 
 def say_diagnostics(diagnostics: Iterable[Diagnostic], sources: SourceMap) -> None:
     """Diagnostics on standard error, rendered with their places; not too many."""
     shown = told(diagnostics)
+    progress.clear()
     for diagnostic in shown[:MOST_TOLD]:
         colour = _RED if diagnostic.severity is Severity.ERROR else _YELLOW
         print(_coloured(render(diagnostic, sources), colour), file=sys.stderr)

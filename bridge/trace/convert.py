@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bridge._native import lib
 from bridge.errors import TraceError
+from bridge.progress import doing
 from bridge.trace.ltt.cursor import NONE
 from bridge.trace.ltt.reader import LttReader
 from bridge.trace.ltt.write import Route, TraceWriter, WriteOptions
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bridge.trace import model
 
 TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", "ctf")
+TOLD_EACH = 1024
 _OWN_CHANNELS = ("metadata.", "core.", "/control/metadata.", "/control/facilities.")
 _HEARTBEATS = (".heartbeat32", ".heartbeat64")
 
@@ -94,7 +96,8 @@ def _route(source: LttReader, out: TraceWriter) -> tuple[Route, int]:
     """The way of every class, and the number of events that stay behind."""
     classes = [entry.event_class for entry in source.tables.classes]
     cursor, tables = source.select(EVERYTHING)
-    counts, _, _ = cursor.count()
+    with doing("counting the events"):
+        counts, _, _ = cursor.count()
     used = {index for row in counts for index in row if index != NONE}
     wanted = {i for i in used if not is_own(classes[i], source.format)}
     out.declare_all(classes[i] for i in sorted(wanted))
@@ -131,12 +134,15 @@ def _write_all(
     events: Iterable[model.Event], out: model.Writer | TraceWriter, form: str
 ) -> Converted:
     written = own = 0
-    for event in events:
-        if is_own(event.event_class, form):
-            own += 1
-        else:
+    with doing("converting", "events") as activity:
+        for event in events:
+            if is_own(event.event_class, form):
+                own += 1
+                continue
             out.write(event)
             written += 1
+            if not written % TOLD_EACH:
+                activity.count(written)
     return Converted(written, own)
 
 

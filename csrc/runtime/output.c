@@ -40,12 +40,29 @@ static void report(struct mb_session *session, int error)
 	mb_session_stop(session);
 }
 
+/* What is shown on the terminal in passing goes away before anything else comes there. */
+void mb_clear_line(struct mb_session *session)
+{
+	char blank[MB_LINE_COLUMNS + 2];
+	size_t columns;
+
+	if (!session->line || *session->line <= 0)
+		return;
+	columns = *session->line < MB_LINE_COLUMNS ? (size_t)*session->line : MB_LINE_COLUMNS;
+	*session->line = 0;
+	memset(blank, ' ', sizeof(blank));
+	blank[0] = blank[columns + 1] = '\r';
+	write_all(session->messages, blank, columns + 2);
+}
+
 void mb_session_flush(struct mb_session *session)
 {
 	size_t used = session->out.used;
 	int error;
 
 	session->out.used = 0;
+	if ((used && session->line_is_of_output) || session->command_count)
+		mb_clear_line(session);
 	if (used && !session->out.failed) {
 		error = write_all(session->out.fd, session->out.bytes, used);
 		if (error)

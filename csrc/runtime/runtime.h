@@ -17,6 +17,7 @@
 #define MB_MAX_CHAIN 64
 #define MB_POOL_CLASSES 20
 #define MB_OUTPUT_BYTES 65536
+#define MB_LINE_COLUMNS 512	/* most of what is shown in passing (bridge/progress.py) */
 #define MB_PRINT_BYTES 8192	/* the most that one printf gives */
 #define MB_MAX_BUCKETS 128
 #define MB_MAX_GROUPS 128	/* known to bridge/ir/patterns/tree.py, like MB_REGEX_OPS */
@@ -176,6 +177,8 @@ struct mb_session {
 	struct mb_pool pool;
 	struct mb_output out;
 	int messages;			/* file descriptor */
+	int32_t *line;			/* columns in use of a line that goes before anything is written; may be NULL */
+	int line_is_of_output;		/* whether what is printed goes to a terminal, too */
 	char *out_path;			/* the file that `out` is, for switch_file(); may be NULL */
 	uint32_t out_number;		/* files so far after the first one */
 };
@@ -317,6 +320,7 @@ int mb_regex_match(struct mb_regex *regex, const char *text, int32_t *groups);
 /* output.c */
 void mb_session_message(struct mb_session *session, const char *kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void mb_write(struct mb_session *session, const char *bytes, size_t length);
+void mb_clear_line(struct mb_session *session);
 char *mb_output_room(struct mb_session *session, size_t bytes);
 
 #endif

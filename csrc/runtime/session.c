@@ -23,6 +23,7 @@ void mb_session_message(struct mb_session *session, const char *kind, const char
 	int used;
 
 	mb_session_flush(session);
+	mb_clear_line(session);
 	used = snprintf(line, sizeof(line), "%s: ", kind);
 	va_start(arguments, format);
 	used += vsnprintf(line + used, sizeof(line) - (size_t)used - 1, format, arguments);

@@ -60,6 +60,7 @@ void mb_session_hold(struct mb_session *session, uint32_t hook, uint32_t stopped
 int mb_session_know(struct mb_session *session, const char *path);
 int mb_session_add_timer(void *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns);
 void mb_session_outputs(void *session, int out, int messages);
+void mb_session_watch_line(void *session, int32_t *columns);
 int mb_session_set_output_path(void *session, const char *path);
 void mb_session_set_target(void *session, int64_t pid);
 void mb_session_set_offset(void *session, int64_t realtime_offset);

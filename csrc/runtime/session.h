@@ -129,6 +129,7 @@ void mb_session_hold(struct mb_session *session, uint32_t hook, uint32_t stopped
 int mb_session_know(struct mb_session *session, const char *path);	/* a file whose symbols and frames back traces use */
 int mb_session_add_timer(struct mb_session *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns);
 void mb_session_outputs(struct mb_session *session, int out, int messages);
+void mb_session_watch_line(struct mb_session *session, int32_t *columns);
 int mb_session_set_output_path(struct mb_session *session, const char *path);	/* for switch_file() */
 void mb_session_set_target(struct mb_session *session, int64_t pid);
 void mb_session_set_offset(struct mb_session *session, int64_t realtime_offset);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #define FRAME_BYTES (256u << 20)	/* address space for string registers; pages come when touched */
 #define LOG_BUCKETS 128
@@ -369,6 +370,13 @@ void mb_session_outputs(struct mb_session *session, int out, int messages)
 {
 	session->out.fd = out;
 	session->messages = messages;
+}
+
+/* `columns` is how much of the terminal's last line is in use by what is shown there in passing. */
+void mb_session_watch_line(struct mb_session *session, int32_t *columns)
+{
+	session->line = columns;
+	session->line_is_of_output = isatty(session->out.fd);
 }
 
 void mb_session_set_target(struct mb_session *session, int64_t pid)

@@ -267,3 +267,8 @@ class BpfObject:
     """Whether processes are numbered as in another PID namespace than the first."""
     messages: tuple[bytes, ...] = ()
     """Messages of errors in kernel handlers, by number."""
+
+    @property
+    def probes(self) -> int:
+        """How many places its programs are attached to."""
+        return sum(max(1, len(p.sites)) for p in self.programs if p.hook >= 0)

@@ -30,6 +30,7 @@ from bridge.engine.live import open_session
 from bridge.errors import BridgeError, HostError
 from bridge.ir.program import FAULT_ADDRESS
 from bridge.placement import place
+from bridge.progress import doing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,10 +97,12 @@ def _load_programs(
     nested = namespace.is_nested()
     while True:
         try:
-            bpf = generate(
-                placed, ring_bytes, kprobes, has=has, nested=nested, constants=constants
-            )
-            return attach.load(bpf, offset_ns)
+            with doing("translating handlers to BPF"):
+                bpf = generate(
+                    placed, ring_bytes, kprobes, has=has, nested=nested, constants=constants
+                )
+            with doing(f"loading {len(bpf.programs):,} programs into the kernel"):
+                return attach.load(bpf, offset_ns)
         except TrampolineError as refused:
             many = refused.everywhere or len(kprobes) == MANY_REFUSED
             kprobes |= {EVERYWHERE if many else refused.hook}
@@ -223,7 +226,8 @@ class KernelFeed:
             self._loaded.set_word(Control.BEAT, time.monotonic_ns())
         self._prepare_semaphores()
         self._drain.fill()
-        left = attach.attach(self._loaded, _optional(self._session.placed))
+        with doing(f"attaching {self._loaded.object.probes:,} probes"):
+            left = attach.attach(self._loaded, _optional(self._session.placed))
         if left:
             self._session.warn(left_out_text(left))
         self._follow_target()
@@ -262,7 +266,8 @@ class KernelFeed:
         self._processes = Processes(
             self._loaded, maps, self._session.placed, self._outside.target, offset
         )
-        self._processes.prepare()
+        with doing("looking at the processes that run"):
+            self._processes.prepare()
         for path in self._processes.missing:
             self._session.warn(f"there is no program {path}: its processes are not traced")
 
@@ -323,7 +328,8 @@ class KernelFeed:
     # --- pieces -------------------------------------------------------------------------------
 
     def _end_hits(self) -> None:
-        self._loaded.disarm()
+        with doing(f"detaching {self._loaded.object.probes:,} probes"):
+            self._loaded.disarm()
         self._turn.quiet = 1
 
     def _take(self, limit: int, until_ns: int, before_ns: int) -> None:

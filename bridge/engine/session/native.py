@@ -23,6 +23,7 @@ from bridge.engine.base import (
 from bridge.errors import HostError
 from bridge.ir.program import Array, Context, Scalar, Value
 from bridge.markers import Timer
+from bridge.progress import doing, shown_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +55,9 @@ class NativeSession:
     @classmethod
     def open(cls, placed: Placed, options: SessionOptions) -> NativeSession:
         """Compile, and make the session."""
-        return cls(placed, options, compile_native(placed))
+        with doing("translating handlers to machine code"):
+            code = compile_native(placed)
+        return cls(placed, options, code)
 
     # --- building -----------------------------------------------------------------------------
 
@@ -72,6 +75,9 @@ class NativeSession:
         for hook in self.placed.hooks:
             _add_hook(self.handle, hook)
         lib.mb_session_outputs(self.handle, self.options.output, self.options.messages)
+        width = shown_width()
+        if width is not None:
+            lib.mb_session_watch_line(self.handle, ffi.from_buffer("int32_t[]", width))
         if self.options.output_path:
             path = os.fsencode(self.options.output_path)
             if lib.mb_session_set_output_path(self.handle, path) < 0:

@@ -37,6 +37,7 @@ from bridge.ir.program import (
     capture_type,
 )
 from bridge.markers import Kind
+from bridge.progress import doing
 from bridge.trace.ctf.cursor import Cursor
 from bridge.trace.ctf.layout import Known, Scope
 
@@ -46,8 +47,9 @@ if TYPE_CHECKING:
 
     from bridge.artifact import Hook, Placed
     from bridge.probes.recorded import RecordedTargets
+    from bridge.progress import Activity
 
-EVENTS_PER_TURN = 200_000
+EVENTS_PER_TURN = 20_000
 NONE = lib.MB_REPLAY_NONE
 
 CONTEXT_NAMES: dict[str, tuple[str, ...]] = {
@@ -258,9 +260,16 @@ class ReplayFeed:
     """Events of a trace, for one session. Time is the trace's."""
 
     def __init__(
-        self, cursor: Cursor, session: NativeSession, bound: _Bound, start_ns: int
+        self,
+        cursor: Cursor,
+        session: NativeSession,
+        bound: _Bound,
+        start_ns: int,
+        activity: Activity,
     ) -> None:
         self._cursor = cursor
+        self._activity = activity
+        self._events = 0
         self._session = session
         bindings = ffi.new("struct mb_replay_binding[]", bound.bindings or 1)
         steps = ffi.new("struct mb_replay_step[]", [tuple(s) for s in bound.steps] or 1)
@@ -290,7 +299,9 @@ class ReplayFeed:
 
     def turn(self, until_ns: int) -> bool:
         """Deliver some events, with the timers between them; False at the end of the trace."""
+        self._activity.count(self._events)
         more = lib.mb_replay_run(self._replay, EVENTS_PER_TURN)
+        self._events += EVENTS_PER_TURN
         if more < 0:
             raise TraceError("no memory for an event")
         self._now = max(self._now, lib.mb_replay_now(self._replay))
@@ -335,8 +346,11 @@ def run_replay(
     options = replace(options, replay=True, realtime_offset_ns=0, target=target)
     cursor = Cursor(recording.folder, recording.plan)
     try:
-        with NativeSession.open(placed, options) as session:
-            feed = ReplayFeed(cursor, session, bound, recording.entry(START, 0))
+        with (
+            NativeSession.open(placed, options) as session,
+            doing(f"replaying {folder}", "events") as activity,
+        ):
+            feed = ReplayFeed(cursor, session, bound, recording.entry(START, 0), activity)
             try:
                 return run_session(session, feed, stopped)
             finally:

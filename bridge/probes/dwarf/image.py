@@ -20,6 +20,7 @@ from bridge.probes.dwarf.types import DwarfTypes
 from bridge.probes.dwarf.units import Function, Unit
 from bridge.probes.separate import build_id, common_file, debug_file
 from bridge.probes.symbols import read_functions
+from bridge.progress import doing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,8 @@ class Image:
         return load_index(key, self._make_index)
 
     def _make_index(self) -> bytes:
-        return self.debug.make_index()
+        with doing(f"reading the debug information of {self.elf.path}"):
+            return self.debug.make_index()
 
     @cached_property
     def frames(self) -> Frames:

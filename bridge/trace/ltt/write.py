@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
 from bridge.handles import Handle, Opened
+from bridge.progress import doing
 from bridge.trace.ltt import payload
 from bridge.trace.ltt.cursor import NONE, ClassEntry, Cursor, class_tables, layout_struct
 from bridge.trace.output import check_free
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from construct import Struct
@@ -339,7 +340,7 @@ class TraceWriter:
         c_route.writer_count, c_route.stream_count = len(outputs), len(route.files)
         c_route.class_count = len(route.classes)
         written = 0
-        for got in cursor.batches(lib.MB_LTT_WITH_FIELDS):
+        for got in _told(cursor.batches(lib.MB_LTT_WITH_FIELDS)):
             code = lib.mb_ltt_write_batch(
                 c_route,
                 cursor.events,
@@ -356,6 +357,16 @@ class TraceWriter:
             for file in outputs:
                 file.last = max(file.last, last)
         return written
+
+
+def _told(batches: Iterable[int]) -> Iterator[int]:
+    """The sizes of batches of events, while they are converted."""
+    done = 0
+    with doing("converting", "events") as activity:
+        for got in batches:
+            yield got
+            done += got
+            activity.count(done)
 
 
 @dataclass(frozen=True, slots=True)
