@@ -18,7 +18,8 @@ STANDARD = 300
 SEEDS = int(os.environ.get("MARKBRIDGE_SEEDS", STANDARD))
 CHUNK = 10
 ENOUGH = 20_000
-"""So many programs execute every variant; the standard number every operation and most variants; fewer every operation."""
+"""So many programs execute every variant; the standard number every operation and most
+variants; fewer every operation."""
 counts: Counter[str] = Counter()
 pytestmark = pytest.mark.xdist_group("random programs")  # one process counts
 
@@ -38,4 +39,6 @@ def test_every_variant_is_executed() -> None:
     assert {name.split()[0] for name in counts} >= coverage.operations()
     missing = coverage.missing(counts)
     if SEEDS >= STANDARD:
-        assert len(missing) <= (0 if SEEDS >= ENOUGH else len(coverage.expected()) // 3), missing
+        assert len(missing) <= (0 if SEEDS >= ENOUGH else len(coverage.expected()) // 3), (
+            missing
+        )
