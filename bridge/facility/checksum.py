@@ -1,7 +1,8 @@
 """Facility -> the CRC-32 by which a trace names its description.
 
 The variants of the walk: with the `format` attribute (until June 2007), without it, and that of
-the dialect before December 2005. The rule: strings in order of the file, no separators.
+the dialect before December 2005, which wrote the values of labels, too, but for a while in
+autumn 2005. The rule: strings in order of the file, no separators.
 """
 
 from __future__ import annotations
@@ -47,10 +48,13 @@ _OLD_INTEGERS = {
 
 
 class _Walk:
-    def __init__(self, facility: model.Facility, formats: bool, old: bool) -> None:
+    def __init__(
+        self, facility: model.Facility, formats: bool, old: bool, values: bool
+    ) -> None:
         self.facility = facility
         self.formats = formats
         self.old = old
+        self.values = values
 
     def _index(self, size: str) -> int:
         return _OLD_SIZES.index(size) if size in _OLD_SIZES else 2
@@ -100,7 +104,7 @@ class _Walk:
                 yield from self.members(kind.members)
             case model.Enum():
                 for label in kind.labels:
-                    with_value = self.old and label.written
+                    with_value = self.old and self.values and label.written
                     yield f"{label.name}={label.written}" if with_value else label.name
 
     def members(self, members: tuple[model.Member, ...]) -> Iterator[str]:
@@ -118,16 +122,39 @@ class _Walk:
             yield from self.members(event.members)
 
 
-def checksum(facility: model.Facility, formats: bool = True, old: bool = False) -> int:
-    """The checksum in one of its variants."""
-    crc = zlib.crc32(facility.name.encode("latin-1"))
-    for text in _Walk(facility, formats, old).strings():
-        crc = zlib.crc32(text.encode("latin-1"), crc ^ _ALL) ^ _ALL
+def _encoding(text: str) -> str:
+    """Latin-1, which keeps the bytes of a file; UTF-8 for a text that never was one."""
+    return "latin-1" if all(c <= "\xff" for c in text) else "utf-8"
+
+
+def text_bytes(text: str) -> bytes:
+    """A document as it stands in a file."""
+    return text.encode(_encoding(text), "surrogateescape")
+
+
+def checksum(
+    facility: model.Facility, formats: bool = True, old: bool = False, values: bool = True
+) -> int:
+    """The checksum in one of its variants.
+
+    Args:
+        facility: the description.
+        formats: whether the attribute `format` counts (until June 2007).
+        old: the walk of the dialect before December 2005.
+        values: with `old`, whether values of labels count; not so from July to November 2005.
+
+    """
+    strings = list(_Walk(facility, formats, old, values).strings())
+    encoding = _encoding(facility.name + "".join(strings))
+    crc = zlib.crc32(facility.name.encode(encoding, "surrogateescape"))
+    for text in strings:
+        crc = zlib.crc32(text.encode(encoding, "surrogateescape"), crc ^ _ALL) ^ _ALL
     return crc
 
 
 def variants(facility: model.Facility) -> frozenset[int]:
     """All checksums that a tracer may have computed for this description."""
+    ways = ((False, True), (True, True), (True, False))
     return frozenset(
-        checksum(facility, formats, old) for formats in (True, False) for old in (False, True)
+        checksum(facility, formats, *way) for formats in (True, False) for way in ways
     )

@@ -51,6 +51,7 @@ class Label:
     value: int
     written: str = ""
     description: str = ""
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,15 @@ class Compound:
     word: str
     members: tuple[Member, ...]
     format: str | None = None
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A named type."""
+    """A named type, used at a line."""
 
     name: str
+    line: int = field(default=0, compare=False)
 
 
 Type = Scalar | Enum | Array | Sequence | Compound | Ref
@@ -109,6 +112,7 @@ class Member:
     name: str
     type: Type
     description: str = ""
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,7 @@ class Event:
     attributes: tuple[tuple[str, str], ...] = ()
     struct: bool = False
     """Whether the fields stood in a struct, as in the dialect before December 2005."""
+    line: int = field(default=0, compare=False)
 
     def has(self, attribute: str) -> bool:
         """Whether `attribute="…"` was given."""

@@ -13,6 +13,7 @@ from bridge._native import lib
 from bridge.errors import TraceError
 from bridge.facility import checksum
 from bridge.facility import model as fac
+from bridge.facility.writers import xml
 from bridge.formats import ltt
 from bridge.trace import model
 from bridge.trace.ltt import facilities, facility_payload, payload
@@ -21,7 +22,6 @@ from bridge.trace.ltt.files import places
 from bridge.trace.ltt.write import TraceWriter, WriteOptions, split_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from construct import Struct
@@ -72,55 +72,21 @@ def type_of(kind: model.FieldType, options: WriteOptions) -> fac.Type:
             count = kind.count or _COUNT
             return fac.Sequence(_integer(count, options), type_of(kind.element, options))
         case model.Struct():
-            members = tuple(fac.Member(f.name, type_of(f.type, options)) for f in kind.fields)
+            members = tuple(
+                fac.Member(_name(f.name), type_of(f.type, options)) for f in kind.fields
+            )
             return fac.Compound("union" if kind.overlay else "struct", members)
         case model.Variant():
             raise TraceError("facilities know no variants")
     assert_never(kind)
 
 
-# --- XML --------------------------------------------------------------------------------------
+# --- names ---------------------------------------------------------------------------------
 
 
 def _name(name: str) -> str:
     """A name as it may stand in quotes."""
     return "".join("_" if c in '"\\\n\0' else c for c in name) or "_"
-
-
-def _xml(kind: fac.Type) -> str:
-    match kind:
-        case fac.Scalar():
-            size = f' size="{kind.size}"' if kind.size else ""
-            order = ' byte_order="network"' if kind.network else ""
-            return f"<{kind.word}{size}{order}/>"
-        case fac.Enum():
-            labels = "".join(
-                f'<label name="{x.name}" value="{x.written}"/>' for x in kind.labels
-            )
-            return f"<enum>{labels}</enum>"
-        case fac.Array():
-            return f'<array size="{kind.length}">{_xml(kind.element)}</array>'
-        case fac.Sequence():
-            return f"<sequence>{_xml(kind.count)}{_xml(kind.element)}</sequence>"
-        case fac.Compound():
-            return f"<{kind.word}>{_members(kind.members)}</{kind.word}>"
-        case fac.Ref():
-            return f'<typeref name="{kind.name}"/>'
-    assert_never(kind)
-
-
-def _members(members: Iterable[fac.Member]) -> str:
-    return "".join(f'<field name="{_name(m.name)}">{_xml(m.type)}</field>' for m in members)
-
-
-def document(facility: fac.Facility) -> str:
-    """The description as a document of the dialect."""
-    lines = ['<?xml version="1.0"?>', f'<facility name="{facility.name}">']
-    lines += [
-        f'  <event name="{_name(event.name)}">{_members(event.members)}</event>'
-        for event in facility.events
-    ]
-    return "\n".join([*lines, "</facility>", ""])
 
 
 # --- the writer -------------------------------------------------------------------------------
@@ -207,7 +173,7 @@ class FacilityWriter(TraceWriter):
         stem = facility.name
         if stem.endswith("_arch"):
             stem += f"_{ltt.ARCHITECTURES.get(self.options.architecture, 'i386')}"
-        (folder / f"{stem}.xml").write_text(document(facility), "latin-1", "replace")
+        (folder / f"{stem}.xml").write_bytes(checksum.text_bytes(xml.write(facility)))
 
     def describe(self, event_class: model.EventClass) -> ClassEntry:
         channel, name = split_name(event_class)
