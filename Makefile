@@ -9,7 +9,7 @@ CSRC := $(wildcard csrc/*/*.c csrc/*/*.h csrc/include/markbridge/*.h)
 DEBIAN_TOOLS := systemtap systemtap-doc systemtap-sdt-dev bpftrace babeltrace2 binutils \
 	lttng-tools postgresql-15 mawk gawk gdb libc6-dbg dwz clang python3-venv gcc make libc6-dev lz4 zstd lld
 
-.PHONY: help demo test guest fuzz random fuzz-c bench lint types layers pytest unit sanitize wheel docs tools format clean
+.PHONY: help demo test guest fuzz random fuzz-c bench lint types layers pytest unit sanitize declared wheel docs tools format clean
 
 help:
 	@echo "make demo      set up, build the example program, trace it, replay the recording"
@@ -26,7 +26,7 @@ help:
 
 # --- setting up -------------------------------------------------------------------------------
 
-SETUP := pyproject.toml setup.py csrc/build.py $(CSRC)
+SETUP := pyproject.toml setup.py csrc/build.py csrc/number.py $(CSRC)
 INSTALL := -m pip install -q --disable-pip-version-check --config-settings editable_mode=compat
 
 $(VENV)/bin/python:
@@ -85,6 +85,10 @@ fuzz: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench
+
+# What is generated from csrc/*/*.cdef.h: Python's numbers, its typed face, and the compiler's check of both.
+declared:
+	@$(BIN)/python -m tools.declared
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

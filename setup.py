@@ -78,6 +78,7 @@ setup(
             sources=csrc.SOURCES,
             depends=csrc.HEADERS,
             include_dirs=["csrc", "csrc/include"],
+            define_macros=[("MB_DECLARATIONS", str(csrc.NUMBER))],
             libraries=["m"],
             extra_compile_args=[*csrc.FLAGS, *csrc.warnings(develop=DEVELOP)],
             extra_link_args=["-Wl,--strip-all"] if STRIPPED else [],

@@ -11,7 +11,7 @@ CLOCK_MONOTONIC live and nanoseconds since 1970 in a recorded trace. A LONG slot
 STRING slot is u32 offset from the start of the record, u32 length without the NUL; the bytes
 there end in a NUL. A value whose memory could not be read has length FAULT, and offset 0 (for a
 LONG load, too: such captures are stored as two slots, the value and a status which is 0 or
-FAULT). The C view of the same is `csrc/live/record.h`.
+FAULT). The C view of the same is `csrc/live/record.cdef.h`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from bridge.declared import MB_FAULT, MB_MISSED_IT, MB_STOPPED_IT, SIZES
 from bridge.ir.program import Capture, Load, Value, capture_text
 
 if TYPE_CHECKING:
     from bridge.ir.program import Program
     from bridge.markers import MarkerAttachment
 
-HEADER_BYTES = 16
+HEADER_BYTES = SIZES["mb_record"]
 SLOT_BYTES = 8
-FAULT = 0xFFFFFFFF
-STOPPED, MISSED = 1, 2
+FAULT = MB_FAULT
+STOPPED, MISSED = MB_STOPPED_IT, MB_MISSED_IT
 """What the last slot of a record says of its process, as enum mb_hold; 0: it need not stop."""
 
 

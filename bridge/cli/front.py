@@ -111,13 +111,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _run(name: str, words: list[str]) -> int:
-    module = import_module(f"bridge.cli.{name}")
-    parser = _Parser(f"markbridge {name}", description=COMMANDS[name])
-    module.configure(parser)
-    parsed = parser.parse_intermixed_args(words)
     try:
-        with _progress(parsed):
-            return int(module.run(parsed))
+        return _command(name, words)
     except ToldError as error:
         return error.exit_code
     except HostError as error:
@@ -143,6 +138,15 @@ def _progress(parsed: argparse.Namespace) -> AbstractContextManager[None]:
     from bridge import progress
 
     return progress.told_on(sys.stderr)
+
+
+def _command(name: str, words: list[str]) -> int:
+    module = import_module(f"bridge.cli.{name}")
+    parser = _Parser(f"markbridge {name}", description=COMMANDS[name])
+    module.configure(parser)
+    parsed = parser.parse_intermixed_args(words)
+    with _progress(parsed):
+        return int(module.run(parsed))
 
 
 def _quiet_pipe() -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bridge import declared
 from bridge.markers import Begin, End, Error
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ TURN_NS = 100_000_000
 class State(IntEnum):
     """enum mb_session_state."""
 
-    STARTING = 0
-    RUNNING = 1
-    STOPPING = 2
-    FAILED = 3
-    STOPPED = 4
+    STARTING = declared.MB_STARTING
+    RUNNING = declared.MB_RUNNING
+    STOPPING = declared.MB_STOPPING
+    FAILED = declared.MB_FAILED
+    STOPPED = declared.MB_STOPPED
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,34 +4,35 @@ struct mb_bpf_map {
 	uint32_t value_size;
 	uint32_t entries;
 	uint32_t flags;
-	int32_t inner;
+	int32_t inner;		/* template of a map of maps, else 0 */
 	char name[16];
 };
 
 struct mb_uprobes {
 	const char *path;
-	const uint64_t *offsets;
-	const uint64_t *semaphores;
-	const uint64_t *cookies;
+	const uint64_t *offsets;	/* file offsets */
+	const uint64_t *semaphores;	/* file offsets, 0 where there is none; or NULL */
+	const uint64_t *cookies;	/* or NULL */
 	uint32_t count;
 	uint32_t at_return;
-	int32_t pid;
+	int32_t pid;			/* thread group, 0 for all */
 };
 
+/* One site as an event of the PMU `uprobe` (/sys/bus/event_source/devices/uprobe), where links for many are missing. */
 struct mb_uprobe {
 	const char *path;
-	uint64_t offset;
-	uint64_t config;
-	uint32_t type;
-	int32_t pid;
-	int32_t cpu;
+	uint64_t offset;		/* file offset */
+	uint64_t config;		/* bits that ask for a return, and the semaphore's file offset */
+	uint32_t type;			/* the PMU's number */
+	int32_t pid;			/* process, -1 for all */
+	int32_t cpu;			/* one that is there if pid is -1, else -1 */
 };
 
 struct mb_sampling {
-	uint32_t type;
-	uint32_t hertz;
+	uint32_t type;			/* perf_event_open(2) */
+	uint32_t hertz;			/* whether `rate` is a frequency */
 	uint64_t config;
-	uint64_t rate;
+	uint64_t rate;			/* counts to a hit */
 };
 
 int mb_bpf_map_create(const struct mb_bpf_map *map);

@@ -5,6 +5,6 @@
 
 #include <stdint.h>
 
-int64_t mb_btf_member(const void *data, uint64_t size, const char *structure, const char *member);
+#include "btf.cdef.h"
 
 #endif

@@ -21,7 +21,6 @@
 #include "hold.h"
 #include "runtime/system_calls.h"
 
-#define LONGEST_NS 10000000000ull	/* nobody is held for longer */
 #define TICK_MS 250
 #define IDLE_TICKS 2			/* a debugger stops the session for moments, too */
 #define LAST_ROUNDS 40
@@ -171,7 +170,7 @@ static void tick(struct seat *seat)
 {
 	seat->idle = is_idle(seat->session) ? seat->idle + 1 : 0;
 	if (seat->idle < IDLE_TICKS) {
-		mb_hold_release_all(seat->files[MAP], mb_hold_now() - LONGEST_NS);
+		mb_hold_release_all(seat->files[MAP], mb_hold_now() - MB_LONGEST_HELD_NS);
 		return;
 	}
 	__atomic_store_n(&seat->to.control[seat->to.beat], 0, __ATOMIC_RELEASE);	/* nobody takes care, so nobody is stopped */

@@ -14,7 +14,6 @@
 
 #include "bpf.h"
 
-#define MOST_HELD 4096
 #define LOOK_NS 20000			/* between two looks at a process that is about to stop */
 #define PATIENCE_NS 1000000000ull	/* how long that may take */
 #define KERNEL_NS 50000000ull		/* how long a thread that waits in the kernel keeps us waiting */
@@ -125,13 +124,13 @@ int mb_hold_release(int map, int64_t pid)
 	return stood;
 }
 
-/* Keys of the map, at most MOST_HELD; those that come or go meanwhile may be missed. */
+/* Keys of the map, at most MB_MOST_HELD; those that come or go meanwhile may be missed. */
 static uint32_t held_keys(int map, uint64_t *keys)
 {
 	const uint64_t *previous = NULL;
 	uint32_t count = 0;
 
-	while (count < MOST_HELD && mb_bpf_map_next_key(map, previous, &keys[count]) == 0)
+	while (count < MB_MOST_HELD && mb_bpf_map_next_key(map, previous, &keys[count]) == 0)
 		previous = &keys[count++];
 	return count;
 }
@@ -139,7 +138,7 @@ static uint32_t held_keys(int map, uint64_t *keys)
 /* Nothing is allocated: the guards run this in a copy of a process whose locks somebody may have held. */
 int mb_hold_release_all(int map, uint64_t before_ns)
 {
-	uint64_t keys[MOST_HELD];
+	uint64_t keys[MB_MOST_HELD];
 	const uint32_t count = held_keys(map, keys);
 	int released = 0;
 

@@ -12,15 +12,6 @@
 
 #include <stdint.h>
 
-/* The value of the map; its key is the process id in 64 bits. */
-struct mb_held {
-	uint64_t hits;
-	uint64_t since_ns;	/* CLOCK_MONOTONIC, of the last hit */
-};
-
-/* What a record says of its process; 0: no handler wants it to stand still. */
-enum mb_hold { MB_STOPPED_IT = 1, MB_MISSED_IT = 2 };
-
 uint64_t mb_hold_now(void);	/* CLOCK_MONOTONIC */
 
 #include "hold.cdef.h"

@@ -1,17 +1,18 @@
 struct mb_ring;
 
+/* Takes one record; a result other than 0 stops the consumer after this record. */
 typedef int (*mb_record_handler)(void *context, const struct mb_record *record);
 
 struct mb_ring_turn {
-	uint64_t limit;
-	uint64_t until_ns;
-	uint64_t poll_ns;
-	uint64_t before_ns;
-	uint64_t records;
-	uint64_t malformed;
-	int32_t stop;
-	int32_t reached;
-	int32_t quiet;
+	uint64_t limit;		/* at most so many records */
+	uint64_t until_ns;	/* CLOCK_MONOTONIC: wait for records no longer than this */
+	uint64_t poll_ns;	/* how often to look at an empty buffer; 0: every millisecond */
+	uint64_t before_ns;	/* stop in front of the first record that is not older; 0 for none */
+	uint64_t records;	/* out: how many were taken */
+	uint64_t malformed;	/* out: how many were no records */
+	int32_t stop;		/* out: what the handler returned last */
+	int32_t reached;	/* out: whether it stopped because of before_ns */
+	int32_t quiet;		/* no program runs any more: what is there is all */
 	int32_t padding;
 };
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "native.h"
+#include "version.h"
 
-/* The layout of records that this library was built with; Python refuses another. */
-int mb_record_layout(void)
+#ifndef MB_DECLARATIONS
+#error "compile with -DMB_DECLARATIONS=$(python3 csrc/number.py)"
+#endif
+
+uint32_t mb_declarations(void)
 {
-	return 1;
+	return MB_DECLARATIONS;
 }

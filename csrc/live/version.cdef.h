@@ -1,1 +1,1 @@
-int mb_record_layout(void);
+uint32_t mb_declarations(void);

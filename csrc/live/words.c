@@ -4,9 +4,7 @@
 #include <string.h>
 #include <wordexp.h>
 
-#include "native.h"
-
-int64_t mb_words(const char *command, char *out, uint64_t size);
+#include "words.h"
 
 static int64_t failure(int code)
 {

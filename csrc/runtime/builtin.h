@@ -7,9 +7,9 @@
 #define MB_BUILTIN_H
 
 #include "runtime.h"
+#include "builtin.cdef.h"
 
 #define MB_BUILTIN(name) \
-	int32_t mb_do_##name(struct mb_session *session, uint32_t site, void *result, const int64_t *argument); \
 	int32_t mb_do_##name(struct mb_session *session __attribute__((unused)), uint32_t site __attribute__((unused)), \
 			     void *result __attribute__((unused)), const int64_t *argument __attribute__((unused)))
 

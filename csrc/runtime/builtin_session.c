@@ -28,7 +28,7 @@ MB_BUILTIN(abort)
 {
 	leave(session);
 	mb_raise(session, MB_NO_SITE, "");
-	session->raised = MB_ABORTED;
+	session->head.raised = MB_ABORTED;
 	return MB_ABORTED;
 }
 

@@ -19,7 +19,7 @@
 
 static void start_error(struct mb_session *session, uint32_t site)
 {
-	session->raised = MB_RAISED;
+	session->head.raised = MB_RAISED;
 	session->error.site = site;
 	session->error.chain_length = 0;
 	session->error.dropped = 0;
@@ -46,7 +46,7 @@ int32_t mb_raise_format(struct mb_session *session, uint32_t site, const char *f
 /* The error passes a call on its way out. */
 void mb_error_called(struct mb_session *session, uint32_t site)
 {
-	if (session->error.site == MB_NO_SITE && session->raised == MB_RAISED)
+	if (session->error.site == MB_NO_SITE && session->head.raised == MB_RAISED)
 		session->error.site = site;
 	else if (session->error.chain_length < MB_MAX_CHAIN)
 		session->error.chain[session->error.chain_length++] = site;
@@ -58,13 +58,13 @@ void mb_error_called(struct mb_session *session, uint32_t site)
 int32_t mb_raise_actions(struct mb_session *session, uint32_t site)
 {
 	mb_raise(session, site, "MAXACTION exceeded");
-	session->raised = MB_ABORTED;
+	session->head.raised = MB_ABORTED;
 	return MB_ABORTED;
 }
 
 void mb_caught(struct mb_session *session, char *dest)
 {
-	session->raised = MB_OK;
+	session->head.raised = MB_OK;
 	if (dest)
 		mb_string_copy(session, dest, session->error.message);
 }
@@ -87,12 +87,12 @@ char *mb_enter(struct mb_session *session, uint64_t bytes, uint32_t site)
 {
 	char *frame = session->frame_top;
 
-	if (session->nesting >= session->limits.maxnesting || bytes > (uint64_t)(session->frame_end - frame) ||
+	if (session->head.nesting >= session->limits.maxnesting || bytes > (uint64_t)(session->frame_end - frame) ||
 	    (const char *)__builtin_frame_address(0) < session->stack_low) {
 		mb_raise(session, site, "MAXNESTING exceeded");
 		return NULL;
 	}
-	session->nesting++;
+	session->head.nesting++;
 	session->frame_top = frame + bytes;
 	return frame;
 }
@@ -110,7 +110,7 @@ char *mb_enter_handler(struct mb_session *session, uint64_t bytes)
 
 void mb_leave(struct mb_session *session, char *frame)
 {
-	session->nesting--;
+	session->head.nesting--;
 	session->frame_top = frame;
 }
 
@@ -267,7 +267,7 @@ int mb_read_user(const struct mb_session *session, int64_t address, char *dest, 
 
 void mb_clear_global(struct mb_session *session, uint32_t global)
 {
-	int64_t *slot = &session->globals[global];
+	int64_t *slot = &session->head.globals[global];
 
 	switch (session->global[global].kind) {
 	case MB_LONG:

@@ -12,17 +12,13 @@
 
 #include "live/record.h"
 #include "session.h"
+#include "runtime.cdef.h"
 
-#define MB_MAX_KEYS 9
 #define MB_MAX_CHAIN 64
 #define MB_POOL_CLASSES 20
 #define MB_OUTPUT_BYTES 65536
 #define MB_LINE_COLUMNS 512	/* most of what is shown in passing (bridge/progress.py) */
 #define MB_PRINT_BYTES 8192	/* the most that one printf gives */
-#define MB_MAX_BUCKETS 128
-#define MB_MAX_GROUPS 128	/* known to bridge/ir/patterns/tree.py, like MB_REGEX_OPS */
-#define MB_REGEX_OPS 4096
-#define MB_NO_SITE UINT32_MAX
 
 struct mb_pool {
 	void *free[MB_POOL_CLASSES];
@@ -40,13 +36,6 @@ struct mb_stat {
 	int64_t bucket[];
 };
 
-struct mb_entry {
-	uint32_t next, previous;	/* the list in order; entry 0 is its head */
-	uint32_t chain;			/* next with the same bucket; also the list of free entries */
-	uint32_t hash;
-	int64_t slot[];			/* keys, then the value */
-};
-
 struct mb_array {
 	struct mb_array_shape shape;
 	struct mb_stat_shape stat;
@@ -58,14 +47,6 @@ struct mb_array {
 	uint32_t count;
 	uint32_t fresh;			/* entries from here on were never used */
 	uint32_t free;
-};
-
-struct mb_iterator {
-	struct mb_array *array;
-	int64_t remaining;	/* of `limit` */
-	uint32_t at;		/* the entry that was given last, 0 before the first */
-	uint32_t mask;		/* which slices are given */
-	int64_t slices[MB_MAX_KEYS];
 };
 
 struct mb_format {
@@ -118,11 +99,7 @@ struct mb_error {
 };
 
 struct mb_session {
-	/* Known to generated code: see bridge/codegen/native/runtime.py. */
-	int64_t actions;
-	int64_t *globals;		/* a value, or a pointer */
-	int32_t raised;			/* MB_RAISED, MB_ABORTED */
-	uint32_t nesting;
+	struct mb_session_head head;	/* first: compiled handlers look at it */
 
 	struct mb_limits limits;
 	char *frames, *frame_top, *frame_end;
@@ -202,8 +179,6 @@ static inline void mb_text_char(struct mb_text *text, char c)
 
 /* string.c */
 size_t mb_string_length(const struct mb_session *session, const char *text);
-void mb_string_copy(const struct mb_session *session, char *dest, const char *source);
-void mb_string_concat(struct mb_session *session, char *dest, const int64_t *parts, uint32_t count);
 int mb_pool_set(struct mb_pool *pool, int64_t *slot, const char *text);
 void mb_pool_drop(struct mb_pool *pool, int64_t *slot);
 void mb_pool_close(struct mb_pool *pool);
@@ -217,13 +192,6 @@ struct mb_entry *mb_array_make(struct mb_array *array, const int64_t *keys);
 void mb_array_unlink(struct mb_array *array, struct mb_entry *entry);
 void mb_array_link_after(struct mb_array *array, struct mb_entry *entry, struct mb_entry *after);
 int mb_array_matches(const struct mb_array *array, const struct mb_entry *entry, const int64_t *keys, uint32_t mask);
-int64_t mb_array_get_long(const struct mb_array *array, const int64_t *keys);
-const char *mb_array_get_string(const struct mb_array *array, const int64_t *keys);
-int32_t mb_array_set_long(struct mb_session *session, struct mb_array *array, const int64_t *keys, int64_t value, uint32_t site);
-int32_t mb_array_set_string(struct mb_session *session, struct mb_array *array, const int64_t *keys, const char *value, uint32_t site);
-int32_t mb_array_add(struct mb_session *session, struct mb_array *array, const int64_t *keys, int64_t amount, uint32_t site);
-int64_t mb_array_has(const struct mb_array *array, const int64_t *keys, uint32_t mask);
-void mb_array_delete(struct mb_array *array, const int64_t *keys, uint32_t mask);
 void mb_array_clear(struct mb_array *array);
 
 static inline struct mb_entry *mb_array_entry(const struct mb_array *array, uint32_t index)
@@ -247,29 +215,18 @@ static inline struct mb_stat *mb_entry_stat(const struct mb_array *array, struct
 }
 
 /* map_sort.c */
-void mb_array_sort(struct mb_array *array, uint32_t by, uint32_t key, int descending, int has_limit, int64_t limit);
-void mb_iterate(struct mb_iterator *iterator, struct mb_array *array, int has_limit, int64_t limit, uint32_t mask);
-struct mb_entry *mb_iterate_next(struct mb_iterator *iterator);
 
 /* stat.c */
 size_t mb_stat_bytes(const struct mb_stat_shape *shape);
 void mb_stat_add(const struct mb_stat_shape *shape, struct mb_stat *stat, int64_t value);
 void mb_stat_merge(const struct mb_stat_shape *shape, struct mb_stat *stat, const int64_t *values, const int64_t *buckets);
-int32_t mb_stat_add_entry(struct mb_session *session, struct mb_array *array, const int64_t *keys, int64_t value, uint32_t site);
-int32_t mb_stat_get(struct mb_session *session, uint32_t global, const int64_t *keys, uint32_t op, int64_t *result, uint32_t site);
-int32_t mb_stat_add_global(struct mb_session *session, uint32_t global, int64_t value);
 int64_t mb_stat_average(const struct mb_stat *stat);
 const struct mb_stat *mb_stat_find(const struct mb_session *session, uint32_t global, const int64_t *keys, const struct mb_stat_shape **shape);
 
 /* stat_text.c */
-int32_t mb_histogram_get(struct mb_session *session, uint32_t global, const int64_t *keys, int64_t bucket, int64_t *result, uint32_t site);
-int32_t mb_histogram_print(struct mb_session *session, uint32_t global, const int64_t *keys, uint32_t site);
-int32_t mb_histogram_string(struct mb_session *session, uint32_t global, const int64_t *keys, char *dest, uint32_t site);
 void mb_histogram_text(const struct mb_stat_shape *shape, const struct mb_stat *stat, int32_t elision, struct mb_text *text);
 
 /* printf.c */
-int32_t mb_print(struct mb_session *session, uint32_t format, const int64_t *arguments, uint32_t site);
-int32_t mb_sprint(struct mb_session *session, char *dest, uint32_t format, const int64_t *arguments, uint32_t site);
 int32_t mb_format_text(struct mb_session *session, const struct mb_format *format, const int64_t *arguments, struct mb_text *text, int nul,
 		       uint32_t site);
 
@@ -288,22 +245,8 @@ int mb_kernel_symbol(struct mb_session *session, uint64_t address, struct mb_ker
 void mb_stack_free(struct mb_stack *stack);
 
 /* runtime.c */
-int32_t mb_raise(struct mb_session *session, uint32_t site, const char *message);
 int32_t mb_raise_format(struct mb_session *session, uint32_t site, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void mb_error_called(struct mb_session *session, uint32_t site);
-int32_t mb_raise_actions(struct mb_session *session, uint32_t site);
-void mb_caught(struct mb_session *session, char *dest);
-char *mb_enter(struct mb_session *session, uint64_t bytes, uint32_t site);
-char *mb_enter_handler(struct mb_session *session, uint64_t bytes);
-void mb_leave(struct mb_session *session, char *frame);
-const char *mb_capture_string(struct mb_session *session, const struct mb_record *record, uint32_t offset, char *buffer);
 #define MB_FAULT_ADDRESS "%#x"	/* known to bridge/ir/program.py */
-int32_t mb_raise_fault(struct mb_session *session, uint32_t site, const char *what, int64_t address);
-void mb_clear_global(struct mb_session *session, uint32_t global);
-int64_t mb_match(struct mb_session *session, const char *text, uint32_t regex);
-int64_t mb_context_long(struct mb_session *session, uint32_t which);
-void mb_context_string(struct mb_session *session, uint32_t which, char *dest);
-int64_t mb_record_realtime(const struct mb_session *session, const struct mb_record *record);
 uint64_t mb_now_ns(int clock);
 int mb_read_user(const struct mb_session *session, int64_t address, char *dest, size_t bytes);
 

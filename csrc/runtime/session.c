@@ -117,11 +117,11 @@ static void report(struct mb_session *session, const struct mb_handler *handler)
 
 static void take_error(struct mb_session *session, const struct mb_handler *handler)
 {
-	if (session->error.site == MB_NO_SITE && session->raised == MB_ABORTED) {
-		session->raised = MB_OK;
+	if (session->error.site == MB_NO_SITE && session->head.raised == MB_ABORTED) {
+		session->head.raised = MB_OK;
 		return;
 	}
-	session->raised = MB_OK;
+	session->head.raised = MB_OK;
 	session->errors++;
 	if (session->limits.flags & MB_SUPPRESS_ERRORS)
 		return;
@@ -134,9 +134,9 @@ static void take_error(struct mb_session *session, const struct mb_handler *hand
 static void prepare(struct mb_session *session, const struct mb_handler *handler)
 {
 	session->handler = handler;
-	session->actions = handler->actions;
-	session->raised = MB_OK;
-	session->nesting = 0;
+	session->head.actions = handler->actions;
+	session->head.raised = MB_OK;
+	session->head.nesting = 0;
 	session->frame_top = session->frames;
 	session->stack_low = (const char *)__builtin_frame_address(0) - STACK_BYTES;
 }

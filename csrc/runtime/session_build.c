@@ -25,7 +25,7 @@ static int allocate(struct mb_session *session, uint32_t globals)
 {
 	uint32_t capacity = session->limits.maxstringlen;
 
-	session->globals = calloc(globals + 1, sizeof(*session->globals));
+	session->head.globals = calloc(globals + 1, sizeof(*session->head.globals));
 	session->global = calloc(globals + 1, sizeof(*session->global));
 	session->scratch = calloc(2, capacity);
 	session->error.message = calloc(1, capacity);
@@ -35,7 +35,7 @@ static int allocate(struct mb_session *session, uint32_t globals)
 	session->frame_top = session->frames;
 	session->frame_end = session->frames + FRAME_BYTES;
 	session->global_count = globals;
-	return session->globals && session->global && session->scratch && session->error.message &&
+	return session->head.globals && session->global && session->scratch && session->error.message &&
 	       session->matched_text && session->token_text && session->frames ? 0 : -ENOMEM;
 }
 
@@ -65,15 +65,15 @@ struct mb_session *mb_session_new(const struct mb_limits *limits, uint32_t globa
 
 static void free_globals(struct mb_session *session)
 {
-	for (uint32_t i = 0; session->globals && session->global && i < session->global_count; i++) {
-		void *held = (void *)(uintptr_t)session->globals[i];
+	for (uint32_t i = 0; session->head.globals && session->global && i < session->global_count; i++) {
+		void *held = (void *)(uintptr_t)session->head.globals[i];
 
 		if (session->global[i].kind == MB_ARRAY)
 			mb_array_close(held);
 		else if (session->global[i].kind != MB_LONG)
 			free(held);
 	}
-	free(session->globals);
+	free(session->head.globals);
 	free(session->global);
 }
 
@@ -156,7 +156,7 @@ int mb_session_set_long(struct mb_session *session, uint32_t global, int64_t ini
 {
 	if (global >= session->global_count)
 		return -EINVAL;
-	session->globals[global] = initial;
+	session->head.globals[global] = initial;
 	return 0;
 }
 
@@ -165,7 +165,7 @@ static int hold(struct mb_session *session, uint32_t global, int kind, void *hel
 	if (!held)
 		return -ENOMEM;
 	session->global[global].kind = kind;
-	session->globals[global] = (int64_t)(uintptr_t)held;
+	session->head.globals[global] = (int64_t)(uintptr_t)held;
 	return 0;
 }
 

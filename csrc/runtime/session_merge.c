@@ -9,14 +9,14 @@ static struct mb_array *array_of(const struct mb_session *session, uint32_t glob
 {
 	if (global >= session->global_count || session->global[global].kind != MB_ARRAY)
 		return NULL;
-	return (struct mb_array *)(uintptr_t)session->globals[global];
+	return (struct mb_array *)(uintptr_t)session->head.globals[global];
 }
 
 static int settle(struct mb_session *session, int32_t ret, uint32_t handler, uint32_t site)
 {
 	if (!ret)
 		return 0;
-	session->raised = MB_OK;
+	session->head.raised = MB_OK;
 	mb_session_error(session, handler, site, session->error.message);
 	return -1;
 }
@@ -30,7 +30,7 @@ int mb_session_add(struct mb_session *session, uint32_t global, const int64_t *k
 		return settle(session, mb_array_add(session, array, keys, amount, site), handler, site);
 	if (global >= session->global_count || session->global[global].kind != MB_LONG)
 		return -EINVAL;
-	session->globals[global] = (int64_t)((uint64_t)session->globals[global] + (uint64_t)amount);
+	session->head.globals[global] = (int64_t)((uint64_t)session->head.globals[global] + (uint64_t)amount);
 	return 0;
 }
 
@@ -40,7 +40,7 @@ static struct mb_stat *stat_of(struct mb_session *session, uint32_t global, cons
 	struct mb_entry *entry;
 
 	if (!array)
-		return (struct mb_stat *)(uintptr_t)session->globals[global];
+		return (struct mb_stat *)(uintptr_t)session->head.globals[global];
 	entry = mb_array_make(array, keys);
 	return entry ? mb_entry_stat(array, entry) : NULL;
 }
@@ -84,7 +84,7 @@ int mb_session_store(struct mb_session *session, uint32_t global, const int64_t 
 		return array->shape.value == MB_LONG ? -mb_array_set_long(session, array, keys, value, MB_NO_SITE) : -EINVAL;
 	if (global >= session->global_count || session->global[global].kind != MB_LONG)
 		return -EINVAL;
-	session->globals[global] = value;
+	session->head.globals[global] = value;
 	return 0;
 }
 
@@ -96,7 +96,7 @@ int mb_session_store_string(struct mb_session *session, uint32_t global, const i
 		return array->shape.value == MB_STRING ? -mb_array_set_string(session, array, keys, value, MB_NO_SITE) : -EINVAL;
 	if (global >= session->global_count || session->global[global].kind != MB_STRING)
 		return -EINVAL;
-	mb_string_copy(session, (char *)(uintptr_t)session->globals[global], value);
+	mb_string_copy(session, (char *)(uintptr_t)session->head.globals[global], value);
 	return 0;
 }
 

@@ -81,7 +81,7 @@ void mb_stat_add(const struct mb_stat_shape *shape, struct mb_stat *stat, int64_
 
 int32_t mb_stat_add_global(struct mb_session *session, uint32_t global, int64_t value)
 {
-	mb_stat_add(&session->global[global].stat, (struct mb_stat *)(uintptr_t)session->globals[global], value);
+	mb_stat_add(&session->global[global].stat, (struct mb_stat *)(uintptr_t)session->head.globals[global], value);
 	return MB_OK;
 }
 
@@ -135,7 +135,7 @@ static int64_t variance(const struct mb_stat_shape *shape, const struct mb_stat 
 /* The statistic of a global, or of an array's element; NULL if there is no such element. */
 const struct mb_stat *mb_stat_find(const struct mb_session *session, uint32_t global, const int64_t *keys, const struct mb_stat_shape **shape)
 {
-	void *held = (void *)(uintptr_t)session->globals[global];
+	void *held = (void *)(uintptr_t)session->head.globals[global];
 	struct mb_array *array = held;
 	struct mb_entry *entry;
 

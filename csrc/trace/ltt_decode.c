@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Payload bytes -> one 64-bit slot per scalar, by a small program per event class. */
-#include "live/native.h"
 #include "ltt.h"
 
 #define MAX_DEPTH 32

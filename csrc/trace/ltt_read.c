@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "live/native.h"
 #include "ltt.h"
 #include "runtime/system_calls.h"
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "live/native.h"
 #include "ltt.h"
 
 #define MAX_BLOCK (1u << 30)

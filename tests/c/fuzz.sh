@@ -12,7 +12,7 @@ keep=${FUZZ_C:-build/fuzz-c}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 includes="$(find csrc -type d | sed 's/^/-I/' | tr '\n' ' ') -Itests/c"
-flags="-std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all $includes"
+flags="-std=gnu11 -g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all -DMB_DECLARATIONS=$(${PYTHON:-python3} csrc/number.py) $includes"
 exact="-Dmmap=exact_mmap -Dmunmap=exact_munmap -Dmadvise=exact_madvise"
 
 mkdir -p "$keep"

@@ -7,7 +7,7 @@ CC=${CC:-gcc}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 includes="$(find csrc -type d | sed 's/^/-I/' | tr '\n' ' ')"
-flags="-std=gnu11 -g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all $includes -Itests/c"
+flags="-std=gnu11 -g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined -fno-sanitize-recover=all -DMB_DECLARATIONS=$(${PYTHON:-python3} csrc/number.py) $includes -Itests/c"
 exact="-Dmmap=exact_mmap -Dmunmap=exact_munmap -Dmadvise=exact_madvise"
 for source in $(find csrc -name '*.c'); do
 	$CC $flags $exact -fPIC -c "$source" -o "$work/$(basename "$source" .c).o" &

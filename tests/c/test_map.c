@@ -8,7 +8,7 @@ static struct mb_array *array_of(struct mb_session *session, uint32_t keys, uint
 	int ret = mb_session_set_array(session, 0, &shape, NULL);
 
 	CHECK(ret == 0);
-	return (struct mb_array *)(uintptr_t)session->globals[0];
+	return (struct mb_array *)(uintptr_t)session->head.globals[0];
 }
 
 /* "key=value key=value " in order of the list. */

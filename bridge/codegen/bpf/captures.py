@@ -11,8 +11,10 @@ import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
+from bridge.artifact import FAULT
 from bridge.codegen.bpf import text as t
 from bridge.codegen.bpf.object import Control
+from bridge.declared import MB_ARGUMENT_END
 from bridge.ir.program import (
     REGISTERS,
     Argument,
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from bridge.codegen.bpf.text import Text
     from bridge.markers import Operand
 
-FAULT = 0xFFFFFFFF
 COMM_BYTES = 16
 PID_TYPES = {"process": 1, "pgrp": 2, "sid": 3}
 """enum pid_type."""
@@ -54,8 +55,6 @@ LOW = 0xFFFFFFFF
 STACK_BYTES = 8 * 127
 """The most that is kept of a kernel stack: what perf_event_max_stack mostly allows."""
 _LOW_BITS = 0x7F7F7F7F7F7F7F7F
-ARGUMENT_END = 0o37
-"""MB_ARGUMENT_END."""
 TASK_CONTEXTS = frozenset(("ppid", "euid", "egid", "pgrp", "sid", "pexecname", "command"))
 """Contexts that need offsets of struct members."""
 
@@ -555,7 +554,7 @@ class Captures:
         high = text.value(f"or i64 {text.value(f'add i64 {low}, {_LOW_BITS}')}, {word}")
         other = text.value(f"or i64 {high}, {_LOW_BITS}")
         ends = text.value(f"lshr i64 {text.value(f'xor i64 {other}, -1')}, 7")
-        marks = text.value(f"mul i64 {ends}, {ARGUMENT_END}")
+        marks = text.value(f"mul i64 {ends}, {MB_ARGUMENT_END}")
         text.store(text.value(f"or i64 {word}, {marks}"), destination, at)
         following = text.value(f"add i64 {at}, 8")
         text.store(following, counter)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bridge.artifact import Where
 from bridge.codegen.bpf.object import KernelGlobal, MapSpec, MapType
+from bridge.declared import MB_MAX_BUCKETS, MB_NO_SITE
 from bridge.ir import ops
 from bridge.ir.program import Array, Value
 from bridge.markers import MarkerAttachment, Timer
@@ -22,13 +23,12 @@ if TYPE_CHECKING:
     from bridge.artifact import Placed
     from bridge.ir.program import Buckets, Function, Global, Program
 
-NO_SITE = 0xFFFFFFFF
 STRING_BYTES = 64
 """How much a string takes in a kernel key."""
 COUNT, SUM, MIN, MAX, BUCKETS = 8, 16, 24, 32, 40
 """Byte offsets in a statistic's value; a plain number stands at COUNT."""
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
-LOG_BUCKETS = 128
+LOG_BUCKETS = MB_MAX_BUCKETS
 
 
 def bucket_count(buckets: Buckets | None) -> int:
@@ -159,7 +159,7 @@ def _blame(placed: Placed, variable: int) -> tuple[int, int]:
             for op in block.ops:
                 if isinstance(op, ops.ArrayAdd | ops.StatAdd) and op.variable == variable:
                     return number, op.site
-    return 0, NO_SITE
+    return 0, MB_NO_SITE
 
 
 def _used_in_kernel(placed: Placed) -> set[int]:

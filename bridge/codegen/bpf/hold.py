@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 from bridge.artifact import MISSED, STOPPED
 from bridge.codegen.bpf import text as t
 from bridge.codegen.bpf.object import Control
+from bridge.declared import MB_LONGEST_HELD_NS, MB_MOST_HELD, OFFSETS, SIZES
 from bridge.ir.program import Context
 
 if TYPE_CHECKING:
     from bridge.codegen.bpf.captures import Captures
     from bridge.codegen.bpf.text import Text
 
-HELD_KEY_BYTES, HELD_BYTES, HELD_ENTRIES = 8, 16, 4096
+HELD_KEY_BYTES, HELD_BYTES, HELD_ENTRIES = 8, SIZES["mb_held"], MB_MOST_HELD
 """Process id -> struct mb_held."""
 SIGCONT, SIGSTOP = 18, 19
-CARELESS_NS = 10_000_000_000
-"""As LONGEST_NS in csrc/live/guard.c."""
+CARELESS_NS = MB_LONGEST_HELD_NS
 NO_EXIST = 1
 COMM_BYTES = 16
 OWN_NAMES = ("markbridge", "mb-hold")
@@ -112,7 +112,7 @@ class Hold:
         self._make(0, NO_EXIST)
         entry = self._entry(on)
         text.add(entry, 1)
-        text.store(now, entry, 8)
+        text.store(now, entry, OFFSETS["mb_held.since_ns"])
         sent = text.call(t.SEND_SIGNAL_THREAD, f"i32 {SIGSTOP}")
         failed, stopped = text.name("unstopped"), text.name("stopped")
         text.branch(text.value(f"icmp eq i64 {sent}, 0"), stopped, failed)
@@ -162,7 +162,11 @@ class Hold:
     def _make(self, hits: int, flags: int) -> None:
         text = self._text
         text.store(hits, self._fresh)
-        text.store(self._captures.value(Context("monotonic_ns")), self._fresh, 8)
+        text.store(
+            self._captures.value(Context("monotonic_ns")),
+            self._fresh,
+            OFFSETS["mb_held.since_ns"],
+        )
         arguments = (f"ptr {text.map(self._held)}", f"ptr {self._key}", f"ptr {self._fresh}")
         text.call(t.UPDATE, *arguments, f"i64 {flags}")
 

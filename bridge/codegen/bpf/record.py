@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from bridge.artifact import HEADER_BYTES, SLOT_BYTES
 from bridge.codegen.bpf import text as t
-from bridge.codegen.bpf.captures import FAULT, string_room
+from bridge.codegen.bpf.captures import string_room
 from bridge.codegen.bpf.gate import Wanted
 from bridge.codegen.bpf.hold import Hold
 from bridge.codegen.bpf.object import Control
+from bridge.declared import MB_FAULT
 from bridge.ir.program import Capture, Context, Load, Value, capture_type
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class RecordWriter:
         length = text.value(f"sub i64 {written}, 1")
         slot = text.value(f"or i64 {text.value(f'shl i64 {length}, 32')}, {offset}")
         fault = text.value(f"icmp eq i64 {written}, 0")
-        slot = text.value(f"select i1 {fault}, i64 {FAULT << 32}, i64 {slot}")
+        slot = text.value(f"select i1 {fault}, i64 {MB_FAULT << 32}, i64 {slot}")
         text.store(slot, record, self._hook.layout.offset(capture))
 
     def _send_fixed(self) -> None:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.artifact import HEADER_BYTES, SLOT_BYTES
+from bridge.artifact import HEADER_BYTES
 from bridge.codegen.bpf import text as t
 from bridge.codegen.bpf.captures import Captures, Place
 from bridge.codegen.bpf.follow import current_target
 from bridge.codegen.bpf.hold import Hold
 from bridge.codegen.bpf.object import Attach, BpfProgram, Control, StartedFile
 from bridge.codegen.bpf.text import Text
+from bridge.declared import MB_START_HOOK, SIZES
 from bridge.ir.program import Argument, Context, Value
 from bridge.markers import LoadBias, Site
 
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
     from bridge.artifact import Hook
     from bridge.markers import Semaphore
 
-START_HOOK = 0xFFFFFFFF
-"""MB_START_HOOK: what stands in the place of a hook's number."""
-_RECORD_BYTES = HEADER_BYTES + 4 * SLOT_BYTES
-_HEADER = _RECORD_BYTES | START_HOOK - (1 << 32) << 32
+_RECORD_BYTES = HEADER_BYTES + SIZES["mb_start"]
+_HEADER = _RECORD_BYTES | MB_START_HOOK - (1 << 32) << 32
 _BIAS = "#bias"
 
 

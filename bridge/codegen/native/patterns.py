@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, assert_never
 
+from bridge import declared
 from bridge.ir.patterns import tree
 from bridge.ir.patterns.parse import parse_bytes
 from bridge.values import dataclass
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Op(IntEnum):
-    """MB_REGEX_* of csrc/runtime/session.h."""
+    """MB_REGEX_* of csrc/runtime/session.cdef.h."""
 
-    BYTE = 0
-    SPLIT = 1
-    JUMP = 2
-    SAVE = 3
-    START = 4
-    ACCEPT = 5
+    BYTE = declared.MB_REGEX_BYTE
+    SPLIT = declared.MB_REGEX_SPLIT
+    JUMP = declared.MB_REGEX_JUMP
+    SAVE = declared.MB_REGEX_SAVE
+    START = declared.MB_REGEX_START
+    ACCEPT = declared.MB_REGEX_ACCEPT
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,94 +1,83 @@
 """The native run-time operations: every C function that handlers call, with its LLVM type.
 
 Adding a built-in function is one C function `mb_do_NAME` (or `mb_do_NAME_N` for the form with N
-parameters) of `BUILTIN_SIGNATURE`; context functions need nothing. The rule: offsets into the
-session are those of the head of `struct mb_session` in csrc/runtime/runtime.h.
+parameters); it gets the session, the error site, where the result goes (an i64 or a string) and
+the arguments. Context functions need nothing. The rule: types, numbers and offsets are those
+that `csrc/runtime/*.cdef.h` declare.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from bridge.ir.program import CONTEXTS
+from bridge import declared
+from bridge.declared import OFFSETS, SIZES
+from bridge.ir.program import CONTEXTS, REGISTERS
 
 if TYPE_CHECKING:
     from bridge.script.builtins import Builtin
 
-ACTIONS_OFFSET = 0
-GLOBALS_OFFSET = 8
-RAISED_OFFSET = 16
+ACTIONS_OFFSET = OFFSETS["mb_session_head.actions"]
+GLOBALS_OFFSET = OFFSETS["mb_session_head.globals"]
+RAISED_OFFSET = OFFSETS["mb_session_head.raised"]
 
-OK, RAISED, NEXT_OVERLOAD, ABORTED = 0, 1, 2, 3
+OK, RAISED, NEXT_OVERLOAD, ABORTED = (
+    declared.MB_OK,
+    declared.MB_RAISED,
+    declared.MB_NEXT_OVERLOAD,
+    declared.MB_ABORTED,
+)
 """What a compiled function returns (enum mb_status)."""
 
-NO_SITE = 0xFFFFFFFF
+NO_SITE = declared.MB_NO_SITE
 
-SIGNATURES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "mb_raise": ("i32", ("ptr", "i32", "ptr")),
-    "mb_error_called": ("void", ("ptr", "i32")),
-    "mb_raise_actions": ("i32", ("ptr", "i32")),
-    "mb_caught": ("void", ("ptr", "ptr")),
-    "mb_enter": ("ptr", ("ptr", "i64", "i32")),
-    "mb_enter_handler": ("ptr", ("ptr", "i64")),
-    "mb_leave": ("void", ("ptr", "ptr")),
-    "mb_capture_string": ("ptr", ("ptr", "ptr", "i32", "ptr")),
-    "mb_raise_fault": ("i32", ("ptr", "i32", "ptr", "i64")),
-    "mb_clear_global": ("void", ("ptr", "i32")),
-    "mb_match": ("i64", ("ptr", "ptr", "i32")),
-    "mb_context_long": ("i64", ("ptr", "i32")),
-    "mb_context_string": ("void", ("ptr", "i32", "ptr")),
-    "mb_record_realtime": ("i64", ("ptr", "ptr")),
-    "mb_string_copy": ("void", ("ptr", "ptr", "ptr")),
-    "mb_string_concat": ("void", ("ptr", "ptr", "ptr", "i32")),
-    "mb_array_get_long": ("i64", ("ptr", "ptr")),
-    "mb_array_get_string": ("ptr", ("ptr", "ptr")),
-    "mb_array_set_long": ("i32", ("ptr", "ptr", "ptr", "i64", "i32")),
-    "mb_array_set_string": ("i32", ("ptr", "ptr", "ptr", "ptr", "i32")),
-    "mb_array_add": ("i32", ("ptr", "ptr", "ptr", "i64", "i32")),
-    "mb_array_has": ("i64", ("ptr", "ptr", "i32")),
-    "mb_array_delete": ("void", ("ptr", "ptr", "i32")),
-    "mb_array_sort": ("void", ("ptr", "i32", "i32", "i32", "i32", "i64")),
-    "mb_iterate": ("void", ("ptr", "ptr", "i32", "i64", "i32")),
-    "mb_iterate_next": ("ptr", ("ptr",)),
-    "mb_stat_add_entry": ("i32", ("ptr", "ptr", "ptr", "i64", "i32")),
-    "mb_stat_add_global": ("i32", ("ptr", "i32", "i64")),
-    "mb_stat_get": ("i32", ("ptr", "i32", "ptr", "i32", "ptr", "i32")),
-    "mb_histogram_get": ("i32", ("ptr", "i32", "ptr", "i64", "ptr", "i32")),
-    "mb_histogram_print": ("i32", ("ptr", "i32", "ptr", "i32")),
-    "mb_histogram_string": ("i32", ("ptr", "i32", "ptr", "ptr", "i32")),
-    "mb_print": ("i32", ("ptr", "i32", "ptr", "i32")),
-    "mb_sprint": ("i32", ("ptr", "ptr", "i32", "ptr", "i32")),
-}
-"""Result and parameter types of each function of csrc/runtime/runtime.cdef.h."""
-
-BUILTIN_SIGNATURE: tuple[str, tuple[str, ...]] = ("i32", ("ptr", "i32", "ptr", "ptr"))
-"""Session, error site, where the result goes (an i64 or a string), the arguments."""
-
-ENTRY_SLOTS_OFFSET = 16
+ENTRY_SLOTS_OFFSET = OFFSETS["mb_entry.slot"]
 """Of the keys in a `struct mb_entry`."""
 
-ITERATOR_WORDS = 12
-ITERATOR_SLICES_OFFSET = 24
+ITERATOR_WORDS = SIZES["mb_iterator"] // 8
+ITERATOR_SLICES_OFFSET = OFFSETS["mb_iterator.slices"]
 
 ORDERS = {
-    "count": 0,
-    "sum": 1,
-    "min": 2,
-    "max": 3,
-    "avg": 4,
-    "variance": 5,
-    "key": 6,
-    "value": 7,
+    "count": declared.MB_BY_COUNT,
+    "sum": declared.MB_BY_SUM,
+    "min": declared.MB_BY_MIN,
+    "max": declared.MB_BY_MAX,
+    "avg": declared.MB_BY_AVG,
+    "variance": declared.MB_BY_VARIANCE,
+    "key": declared.MB_BY_KEY,
+    "value": declared.MB_BY_VALUE,
 }
 """enum mb_order, by the words of ops.Order."""
 
-CONTEXT_NUMBERS = {name: number for number, name in enumerate(CONTEXTS)}
+
+def _context_number(name: str) -> int:
+    if name in REGISTERS:
+        return declared.MB_REGISTERS + REGISTERS.index(name)
+    return int(getattr(declared, f"MB_{name.removesuffix('_ns').upper()}"))
+
+
+CONTEXT_NUMBERS = {name: _context_number(name) for name in CONTEXTS}
 """enum mb_context."""
 
 
+@cache
 def signature(name: str) -> tuple[str, tuple[str, ...]]:
-    """The LLVM result and parameter types of a run-time function."""
-    return SIGNATURES.get(name, BUILTIN_SIGNATURE)
+    """The LLVM result and parameter types of a run-time function, as csrc declares it."""
+    from bridge._native import ffi, lib
+
+    kind = ffi.typeof(getattr(lib, name))
+    return _llvm_type(kind.result), tuple(_llvm_type(argument) for argument in kind.args)
+
+
+def _llvm_type(kind: Any) -> str:  # noqa: ANN401 - cffi
+    from bridge._native import ffi
+
+    match kind.kind:
+        case "void" | "pointer" as word:
+            return {"void": "void", "pointer": "ptr"}[word]
+        case _:
+            return f"i{8 * ffi.sizeof(kind)}"
 
 
 def declaration(name: str) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi
 from bridge.artifact import FAULT, HEADER_BYTES, SLOT_BYTES
-from bridge.codegen.bpf.captures import ARGUMENT_END, COMM_BYTES
+from bridge.codegen.bpf.captures import COMM_BYTES
+from bridge.declared import MB_ARGUMENT_END
 from bridge.ir.arithmetic import calculate
 from bridge.ir.program import Computed, Context, Literal, Load, Value, capture_type
 
@@ -115,7 +116,7 @@ class Seen:
                 parent = self._stat(1)
                 return _read(PROC / str(parent) / "comm").rstrip(b"\n")[: COMM_BYTES - 1]
             case Context(name="command"):
-                line = self._read("cmdline")[:-1].replace(b"\0", bytes((ARGUMENT_END,)))
+                line = self._read("cmdline")[:-1].replace(b"\0", bytes((MB_ARGUMENT_END,)))
                 return line[: maximum - 1]
             case _:
                 return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.artifact import MISSED, STOPPED, Where
-from bridge.codegen.bpf.semaphores import START_HOOK
+from bridge.declared import MB_START_HOOK
 from bridge.engine.base import RunResult, State, known_modules
 from bridge.engine.session.host import LiveHost, Output, identities, write_all
 from bridge.engine.session.record_decode import hits_of, hold_of, read_record
@@ -148,11 +148,10 @@ class InterpretedSession:
         """A function for `mb_ring_consume`, and its context."""
 
         def consume(_context: object, record: Any) -> int:  # noqa: ANN401 - cffi
-            head = ffi.cast("uint32_t *", record)  # the size, the hook
-            if head[1] == START_HOOK:  # no hit of the script's
+            if record.hook == MB_START_HOOK:  # no hit of the script's
                 return int(lib.mb_live_consume(live, record))
-            data = bytes(ffi.buffer(head, head[0]))
-            self._take(live, self.placed.hooks[head[1]], data)
+            data = bytes(ffi.buffer(record, record.size))
+            self._take(live, self.placed.hooks[record.hook], data)
             return int(self.state is not State.RUNNING)
 
         def crashed(_kind: object, error: BaseException, _trace: object) -> int:

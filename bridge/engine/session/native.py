@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from bridge import declared
 from bridge._native import ffi, lib
 from bridge.codegen.native.compile import NativeCode, compile_native
 from bridge.codegen.native.runtime import CONTEXT_NUMBERS
@@ -32,10 +33,13 @@ if TYPE_CHECKING:
     from bridge.codegen.native.patterns import PatternCode
     from bridge.ir.program import Conversion, Format, Global, Handler, Program, StatShape
 
-_KINDS = {Value.LONG: 0, Value.STRING: 1, None: 2}
-_HISTOGRAMS = {"log": 1, "linear": 2}
+_KINDS = {
+    Value.LONG: declared.MB_LONG,
+    Value.STRING: declared.MB_STRING,
+    None: declared.MB_STATISTIC,
+}
+_HISTOGRAMS = {"log": declared.MB_LOG, "linear": declared.MB_LINEAR}
 _OUT_OF_RANGE = -34
-_NO_SITE = 0xFFFFFFFF
 
 
 class NativeSession:
@@ -152,7 +156,7 @@ class NativeSession:
 
     def blame(self, handler: int, site: int | None, message: bytes) -> None:
         """Count an error that a handler had in the kernel."""
-        place = _NO_SITE if site is None else site
+        place = declared.MB_NO_SITE if site is None else site
         lib.mb_session_error(self.handle, handler, place, message)
 
     def consumer(self, live: Any) -> tuple[Any, Any]:  # noqa: ANN401 - cffi
@@ -174,7 +178,7 @@ class NativeSession:
 
     def deliver(self, record: bytes) -> State:
         """Hand one record over, timers that are due before it first."""
-        data = ffi.from_buffer("char[]", record)
+        data = ffi.from_buffer("struct mb_record *", record)
         lib.mb_session_consume(self.handle, data)
         return self.state
 
@@ -209,7 +213,12 @@ def _latin(text: str) -> bytes:
 
 
 def _limits(program: Program, options: SessionOptions) -> Any:  # noqa: ANN401 - cffi
-    flags = options.quiet | options.repeat_warnings << 1 | options.suppress_errors << 2
+    flags = (
+        declared.MB_QUIET * options.quiet
+        | declared.MB_REPEAT_WARNINGS * options.repeat_warnings
+        | declared.MB_SUPPRESS_ERRORS * options.suppress_errors
+        | declared.MB_TRACE_TIME * options.replay
+    )
     limits = program.limits
     return ffi.new(
         "struct mb_limits *",
@@ -222,7 +231,7 @@ def _limits(program: Program, options: SessionOptions) -> Any:  # noqa: ANN401 -
             "maxskipped": limits.maxskipped,
             "hist_elision": limits.hist_elision,
             "maxbacktrace": limits.maxbacktrace,
-            "flags": flags | options.replay << 3,
+            "flags": flags,
         },
     )
 
@@ -253,7 +262,7 @@ def _stat(shape: StatShape) -> Any:  # noqa: ANN401 - cffi
     return ffi.new(
         "struct mb_stat_shape *",
         {
-            "histogram": _HISTOGRAMS[buckets.kind] if buckets else 0,
+            "histogram": _HISTOGRAMS[buckets.kind] if buckets else declared.MB_NO_HISTOGRAM,
             "variance": "variance" in shape.parts,
             "variance_bits": shape.variance_bits,
             "low": buckets.low if buckets else 0,

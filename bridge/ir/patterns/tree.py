@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from bridge.declared import MB_MAX_GROUPS, MB_REGEX_OPS
 from bridge.values import dataclass
 
-MAX_OPERATIONS = 4096
-MAX_GROUPS = 128
+MAX_OPERATIONS = MB_REGEX_OPS
+MAX_GROUPS = MB_MAX_GROUPS
 MAX_SLOTS = 65536
 """What one pattern may need: operations, groups (the whole is one), operations times groups."""
 
