@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.diagnostics import Diagnostic
 from bridge.ir import ops
+from bridge.ir.passes.captures import LOADED_AT
 from bridge.ir.program import Conversion
 from bridge.ir.reach import all_operations
 from bridge.markers import Kind, MarkerAttachment
@@ -26,6 +27,7 @@ PLACES = frozenset({Kind.USDT, Kind.FUNCTION, Kind.FUNCTION_RETURN})
 """Kinds of markers at which a process can be held: it is in its own code there."""
 
 
+_GLOBAL = "@var"
 NO_STACK = "a trace does not hold the kernel's stack"
 UNWOUND = "x86_64"
 """The machine whose stacks csrc/backtrace/unwind.h reads."""
@@ -58,6 +60,7 @@ def _reads_of(program: Program, op: ops.Op) -> Iterator[_Read]:
             if effect in (Effect.MEMORY, Effect.PROCESS):
                 # the library's functions are made of those with such names
                 called = name.removesuffix("_error").removeprefix("_")
+                called = _GLOBAL if name == LOADED_AT else called
                 of_process = effect is Effect.PROCESS
                 yield _Read(called, site, name.startswith("kernel_"), of_process)
             elif builtin is not None and KERNEL_STACK in builtin.reads:
@@ -125,7 +128,7 @@ def _reason(attachment: MarkerAttachment, read: _Read, *, record: bool) -> str:
     if read.of_stack:
         return NO_STACK if record or kind is Kind.RECORDED else ""
     if read.of_process:
-        return _process_reason(attachment, record=record)
+        return _process_reason(attachment, read, record=record)
     if kind is Kind.RECORDED:
         return "its address is known only while the handler runs, so the trace does not have it"
     if read.is_kernel:
@@ -141,7 +144,7 @@ def _reason(attachment: MarkerAttachment, read: _Read, *, record: bool) -> str:
     return ""
 
 
-def _process_reason(attachment: MarkerAttachment, *, record: bool) -> str:
+def _process_reason(attachment: MarkerAttachment, read: _Read, *, record: bool) -> str:
     kind = attachment.marker.kind
     if kind is Kind.RECORDED:
         return "it looks at the process, which a trace does not hold"
@@ -149,7 +152,7 @@ def _process_reason(attachment: MarkerAttachment, *, record: bool) -> str:
         return "it looks at the process, which cannot be held at a tracepoint"
     if record:
         return "it looks at the process, which a trace cannot hold"
-    if attachment.marker.machine != UNWOUND:
+    if attachment.marker.machine != UNWOUND and read.name != _GLOBAL:
         return f"stacks and symbols are known on {UNWOUND} only"
     return ""
 

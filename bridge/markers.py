@@ -188,6 +188,22 @@ def is_field_only(variable: Variable) -> bool:
     return isinstance(variable.operands[0], Field) and variable.raw is None
 
 
+BIAS = "%bias"
+"""The variable of a place in a program that says where its file is loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Where a way to a global starts that no place has to offer: at an address of a file.
+
+    `path` is that of the file, "" for the kernel. Unless it is `fixed`, the address counts from
+    where the process that was hit has the file in memory.
+    """
+
+    path: str = ""
+    fixed: bool = True
+
+
 Part = str | int | None
 """A part of a path: a member's name, a constant index, or None for a computed index."""
 
@@ -215,7 +231,7 @@ class Access:
     `text` is what is written.
     """
 
-    base: Variable | None
+    base: Variable | Loaded | None
     offsets: tuple[int, ...]
     size: int
     signed: bool
@@ -607,4 +623,17 @@ class Targets(Protocol):
 
     def structure(self, name: str, module: str) -> Structure | NoAccess:
         """What a pointer to a type of a module ("kernel", a path) points to, as `@cast`."""
+        ...
+
+    def static(
+        self,
+        name: str,
+        file: str,
+        module: str,
+        path: Sequence[Part],
+        *,
+        address_of: bool = False,
+        pretty: str = "",
+    ) -> Result:
+        """The way to a global of a module, from a `Loaded`: `@var` where no place has it."""
         ...

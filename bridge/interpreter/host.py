@@ -43,6 +43,10 @@ class Host(Protocol):
         """Whether back traces may use the symbols and call frames of a mapped file."""
         ...
 
+    def is_same(self, pid: int | None, path: str, mapping: str, wanted: bytes) -> bool:
+        """Whether a mapped file is the one that is at the path `wanted` for us."""
+        ...
+
     def symbols(self) -> str:
         """The lines of /proc/kallsyms."""
         ...
@@ -80,6 +84,10 @@ class NoHost:
         return b""
 
     def is_known(self, _pid: int | None, _path: str, _mapping: str) -> bool:
+        """No."""
+        return False
+
+    def is_same(self, _pid: int | None, _path: str, _mapping: str, _wanted: bytes) -> bool:
         """No."""
         return False
 

@@ -6,6 +6,7 @@ The texts are SystemTap's: tapset::ucontext-unwind(3stap), tapset::ucontext-symb
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -114,6 +115,17 @@ class Process:
                 return Place(name, image.low + bias, image.high + bias, shown, bias)
         start, end = self._extent(at)
         return Place(name, start, end, None, 0)
+
+    def bias(self, path: bytes) -> int | None:
+        """How far from its link-time addresses a file is loaded; None if it is not."""
+        host, pid = self.session.host, self.session.pid
+        for mapping in self.mappings:
+            if host.is_same(pid, mapping.path, mapping.extent, path):
+                image = self._image(mapping)
+                with suppress(LookupError):
+                    if image is not None:
+                        return image.bias(mapping.start, mapping.offset)
+        return None
 
     def _extent(self, at: int) -> tuple[int, int]:
         """What is mapped of a file without a gap."""
@@ -278,6 +290,14 @@ def _umodname(machine: Machine, address: int) -> bytes:
     return machine.session.cut(place.path.encode("utf-8", "surrogateescape"))
 
 
+def _loaded_at(machine: Machine, path: bytes, address: int, fixed: int) -> int:
+    session = machine.session
+    if not session.hit or fixed:
+        return address if session.hit else 0
+    bias = Process(session).bias(path)
+    return 0 if bias is None else address + bias
+
+
 FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "print_ubacktrace": _print(_FULL),
     "print_ubacktrace_brief": _print(_BRIEF),
@@ -287,5 +307,6 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "usymname": _name(_SYMBOL),
     "usymdata": _name(_DATA),
     "umodname": _umodname,
+    "_loaded_at": _loaded_at,
 }
 """By name."""

@@ -6,9 +6,11 @@ with a built-in, which a later pass makes a capture if its address turns out to 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from bridge.ir import ops
+from bridge.ir.passes.captures import LOADED_AT
 from bridge.ir.program import (
     Argument,
     Capture,
@@ -20,7 +22,7 @@ from bridge.ir.program import (
     Value,
 )
 from bridge.lower import expr
-from bridge.markers import Access, Enumerator, Pretty, Shown, ValueType, Variable
+from bridge.markers import Access, Enumerator, Loaded, Pretty, Shown, ValueType, Variable
 from bridge.script.analysis.lookup import computed
 from bridge.script.syntax import ast
 
@@ -53,7 +55,7 @@ def lower_target(b: Builder, node: ast.Expr) -> Reg:
             return b.capture(_argument(found))
         case Enumerator(value=value):
             return b.const(value)
-        case Access() if found.base is not None and not found.indices:
+        case Access(base=Variable(), indices=()):
             return b.capture(access_capture(found), b.site(node))
         case Access():
             return _Way(b, node).value(found)
@@ -69,7 +71,7 @@ def _argument(variable: Variable) -> Argument:
 
 def access_capture(access: Access) -> Capture:
     """The loads that follow a path of members."""
-    assert access.base is not None
+    assert isinstance(access.base, Variable)
     value: Capture = _argument(access.base)
     for offset in access.offsets[:-1]:
         value = Load(access.space, Value.LONG, _plus(value, offset), signed=False)
@@ -108,11 +110,10 @@ class _Way:
         b = self._b
         if isinstance(access, Variable):
             return b.capture(_argument(access))
-        if access.base is not None and not access.indices:
+        if isinstance(access.base, Variable) and not access.indices:
             return b.capture(access_capture(access), b.site(self._node))
-        value = self._cast if access.base is None else b.capture(_argument(access.base))
-        assert value is not None
-        for level, offset in enumerate(access.offsets):
+        value, offsets = self._start(access)
+        for level, offset in enumerate(offsets):
             if level:
                 value = self._read(access.space, value, 8, signed=False)
             value = self._add(value, offset)
@@ -123,6 +124,26 @@ class _Way:
         if access.size:
             value = self._read(access.space, value, access.size, signed=access.signed)
         return self._bits(value, access) if access.bits else value
+
+    def _start(self, access: Access) -> tuple[Reg, tuple[int, ...]]:
+        """What a way starts with, and the offsets from there."""
+        match access.base:
+            case None:
+                assert self._cast is not None
+                return self._cast, access.offsets
+            case Loaded(path=""):
+                return self._b.const(0), access.offsets
+            case Loaded() as base:
+                return self._loaded(base, access.offsets[0]), (0, *access.offsets[1:])
+            case base:
+                return self._b.capture(_argument(base)), access.offsets
+
+    def _loaded(self, base: Loaded, address: int) -> Reg:
+        b = self._b
+        dest = b.reg(Value.LONG)
+        words = (b.string(os.fsencode(base.path)), b.const(address), b.const(int(base.fixed)))
+        b.emit(ops.CallBuiltin(dest, LOADED_AT, words, b.site(self._node)))
+        return dest
 
     def _read(self, space: str, address: Reg, size: int, *, signed: bool) -> Reg:
         b = self._b

@@ -15,7 +15,15 @@ from bridge.probes.points import check, is_wild, spellings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.markers import Expansion, NoAccess, PointPart, Structure, Targets
+    from bridge.markers import (
+        Expansion,
+        NoAccess,
+        Part,
+        PointPart,
+        Result,
+        Structure,
+        Targets,
+    )
     from bridge.world import World
 
 
@@ -48,6 +56,21 @@ class LiveTargets:
     def structure(self, name: str, module: str) -> Structure | NoAccess:
         """What a pointer to a type of a module points to."""
         return self._markers().structure(name, module)
+
+    def static(
+        self,
+        name: str,
+        file: str,
+        module: str,
+        path: Sequence[Part],
+        *,
+        address_of: bool = False,
+        pretty: str = "",
+    ) -> Result:
+        """The way to a global of a module."""
+        return self._markers().static(
+            name, file, module, path, address_of=address_of, pretty=pretty
+        )
 
     def _wild(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """What a point with wildcards in its component names stands for."""

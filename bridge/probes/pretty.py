@@ -15,7 +15,7 @@ from bridge.probes.types import COMPOSITES, NoPathError, Shape, Spot, member_spo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.markers import Variable
+    from bridge.markers import Loaded, Variable
     from bridge.probes.types import Member, Walker
 
 MOST_VALUES = 32
@@ -24,7 +24,9 @@ _UNNAMED = {Shape.UNION: "<union>", Shape.STRUCT: "<class>", Shape.CLASS: "<stru
 """What stands for the name of an unnamed member; SystemTap writes it so."""
 
 
-def pretty_print(walker: Walker, base: Variable | None, spot: Spot, *, full: bool) -> Pretty:
+def pretty_print(
+    walker: Walker, base: Variable | Loaded | None, spot: Spot, *, full: bool
+) -> Pretty:
     """The text of the thing at a spot."""
     printer = _Printer(walker, base, full)
     printer.thing(spot, top=True)
@@ -50,7 +52,7 @@ class _Printer:
     """One text under construction."""
 
     walker: Walker
-    base: Variable | None
+    base: Variable | Loaded | None
     full: bool
     pieces: list[str | Shown] = field(default_factory=list)
     count: int = 0

@@ -38,7 +38,7 @@ from bridge.suggest import among, similar
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bridge.markers import Members, PointPart, Structure
+    from bridge.markers import Members, Part, PointPart, Result, Structure
 
 MOST_NAMES = 12
 
@@ -120,6 +120,19 @@ class RecordedTargets:
         return NoAccess(
             f"type definition '{name}' not found in '{module}': this is a recording"
         )
+
+    def static(
+        self,
+        name: str,
+        file: str,
+        module: str,
+        path: Sequence[Part],
+        *,
+        address_of: bool = False,
+        pretty: str = "",
+    ) -> Result:
+        """Memory that nobody captured is not in a trace."""
+        return NoAccess(f"unable to find global '{name}' in {module}: this is a recording")
 
     # --- kernel.trace ---
 

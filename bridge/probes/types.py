@@ -17,7 +17,7 @@ from bridge.suggest import similar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bridge.markers import Part, Result, Variable
+    from bridge.markers import Loaded, Part, Result, Variable
 
 WORD = 8
 READABLE = (1, 2, 4, 8)
@@ -230,7 +230,7 @@ class Walker:
     # --- the end of a path ---
 
     def access(
-        self, base: Variable | None, spot: Spot, text: str, *, address_of: bool
+        self, base: Variable | Loaded | None, spot: Spot, text: str, *, address_of: bool
     ) -> Access:
         """The way to a thing's value or address; NoPathError if it has none."""
         if address_of:
@@ -268,7 +268,7 @@ class Walker:
             structure,
         )
 
-    def _address(self, base: Variable | None, spot: Spot, text: str) -> Access:
+    def _address(self, base: Variable | Loaded | None, spot: Spot, text: str) -> Access:
         if spot.bits:
             raise NoPathError("cannot take the address of a bit field")
         if spot.computed:

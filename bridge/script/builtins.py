@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from bridge.ir.passes.captures import LOADED_AT
 from bridge.ir.program import REGISTERS
 from bridge.script.analysis.types import Type
 
@@ -215,6 +216,14 @@ _TABLE = (
     _name("usymname", "symbol at an address of the process"),
     _name("usymdata", "it with offset, size, module"),
     _name("umodname", "file that is there", can_fail=True),
+    Builtin(
+        LOADED_AT,
+        (STRING, LONG, LONG),
+        LONG,
+        Effect.PROCESS,
+        doc="where an address of a file is: path, address, whether the file is always there",
+        reads=("pid",),
+    ),
     # --- floating point, carried in 64 bits
     Builtin(
         "string_to_fp", (STRING,), LONG, Effect.PURE, can_fail=True, doc="number in a text"
@@ -298,6 +307,7 @@ _TABLE = (
 
 _NAMES = {
     ("print_ubacktrace", 3): "pc sp fp",
+    (LOADED_AT, 3): "path addr fixed",
     ("ctime", 1): "epochsecs",
     ("user_string_n", 2): "addr n",
     ("kernel_string_n", 2): "addr n",

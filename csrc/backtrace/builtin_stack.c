@@ -334,3 +334,16 @@ MB_BUILTIN(umodname)
 	mb_string_copy(session, result, place.module->path);
 	return MB_OK;
 }
+
+/* Where an address of a file is in the process that was hit; 0 if the file is not there, or if no process was hit. */
+MB_BUILTIN(_loaded_at)
+{
+	struct mb_process *process = session->record ? process_of(session) : NULL;
+	uint64_t bias;
+
+	if (process && argument[2])
+		return mb_give(result, argument[1]);
+	if (!process || mb_process_bias(process, mb_text_argument(argument[0]), &bias))
+		return mb_give(result, 0);
+	return mb_give(result, argument[1] + (int64_t)bias);
+}

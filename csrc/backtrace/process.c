@@ -45,16 +45,18 @@ int mb_process_know(struct mb_process *process, const char *path)
 	return 0;
 }
 
-static int is_known(const struct mb_process *process, int file)
+/* Which file a module is, and whether the session was told to know it. */
+static void identify(const struct mb_process *process, struct mb_module *module, int file)
 {
 	struct stat status;
 
 	if (mb_fstat(file, &status))
-		return 0;
+		return;
+	module->device = status.st_dev;
+	module->inode = status.st_ino;
 	for (const struct mb_known *known = process->known; known; known = known->next)
 		if (known->device == status.st_dev && known->inode == status.st_ino)
-			return 1;
-	return 0;
+			module->is_known = 1;
 }
 
 /*
@@ -90,9 +92,9 @@ static struct mb_module *new_module(const struct mb_process *process, const stru
 		free(module);
 		return NULL;
 	}
-	opened = process->known ? open_mapped(process, mapping, path, O_PATH) : -1;
+	opened = open_mapped(process, mapping, path, O_PATH);
 	if (opened >= 0) {
-		module->is_known = is_known(process, opened);
+		identify(process, module, opened);
 		close(opened);
 	}
 	return module;
@@ -287,6 +289,25 @@ void mb_process_place(struct mb_process *process, uint64_t address, struct mb_pl
 		place->start = image->low + place->bias;
 		place->end = image->high + place->bias;
 	}
+}
+
+int mb_process_bias(struct mb_process *process, const char *path, uint64_t *bias)
+{
+	struct stat status;
+
+	if (mb_stat(path, &status))
+		return -ENOENT;
+	for (uint32_t i = 0; i < process->count; i++) {
+		const struct mb_mapping *mapping = &process->mapping[i];
+		struct mb_image *image;
+
+		if (mapping->module->inode != status.st_ino || mapping->module->device != status.st_dev)
+			continue;
+		image = image_at(process, mapping);
+		if (image && !mb_image_bias(image, mapping->start, mapping->offset, bias))
+			return 0;
+	}
+	return -ENOENT;
 }
 
 int mb_process_step(struct mb_process *process, struct mb_frame *frame)

@@ -22,6 +22,8 @@ struct mb_known {
 struct mb_module {
 	char *path;
 	char *file;		/* its device and inode as they stand there */
+	dev_t device;		/* as stat(2) has them; 0 and 0 if it could not be opened */
+	ino_t inode;
 	int is_known;		/* the session was told to know its symbols */
 	int is_tried;
 	struct mb_image *image;	/* NULL if it is not read yet, or cannot be */
@@ -58,6 +60,9 @@ void mb_process_free(struct mb_process *process);
 int mb_process_read(struct mb_process *process, int64_t pid, uint64_t hit);
 
 void mb_process_place(struct mb_process *process, uint64_t address, struct mb_place *place);
+
+/* How far from its link-time addresses the file at a path is loaded, by whatever path the process has it; -ENOENT: it is not. */
+int mb_process_bias(struct mb_process *process, const char *path, uint64_t *bias);
 
 /* Go to the caller: as mb_image_step; -ENXIO if no known file is at the pc. */
 int mb_process_step(struct mb_process *process, struct mb_frame *frame);

@@ -102,6 +102,7 @@ int32_t mb_do__ustack(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_usymname(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_usymdata(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_umodname(struct mb_session *, uint32_t, void *, const int64_t *);
+int32_t mb_do__loaded_at(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_modname(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_backtrace(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_sprint_backtrace(struct mb_session *, uint32_t, void *, const int64_t *);

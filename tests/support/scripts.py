@@ -66,6 +66,10 @@ class DemoTargets:
         """No types are known."""
         return NoAccess(f"type definition '{name}' not found in '{module}'")
 
+    def static(self, name: str, *_: object, **__: object) -> NoAccess:
+        """No globals are known."""
+        return NoAccess(f"unable to find global '{name}'")
+
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """The expansion of one point."""
         if parts[0].name in {"timer", "perf"}:

@@ -31,6 +31,11 @@ class Construct:
 
 
 _NO_TYPES = "at places with debug information; `@cast` of types of the kernel anywhere"
+_STATICS = (
+    'at places with debug information; with a file\'s path (`@var("x", "/file")`) anywhere,'
+    " also in functions: it is read where the process that was hit has the file. At tracepoints"
+    " the file has to be always at the same address"
+)
 _NO_C = "parsed only (with -g); running C code is refused"
 
 CONSTRUCTS = (
@@ -107,7 +112,7 @@ CONSTRUCTS = (
     Construct("$$parms and $$vars", 'probe process("app").mark("hit") { println($$parms) }'),
     Construct("display of unread globals", "global n probe begin { n++ }"),
     Construct("@cast", 'probe begin { p = 1; println(@cast(p, "t")->x) }', _NO_TYPES),
-    Construct("@var", 'probe begin { println(@var("x")) }', _NO_TYPES),
+    Construct("@var", 'probe begin { println(@var("x")) }', _STATICS),
     Construct("autocast", "probe begin { p = 1; println(p->x) }", _NO_TYPES),
     Construct(
         "@entry",

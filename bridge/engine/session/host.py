@@ -135,13 +135,15 @@ class LiveHost:
 
     def is_known(self, pid: int | None, path: str, mapping: str) -> bool:
         """Whether the session was told of it, by whatever path."""
-        for name in _names(pid, path, mapping):
-            try:
-                found = Path(name).stat()
-            except OSError:
-                continue
-            return (found.st_dev, found.st_ino) in self.modules
-        return False
+        return _identity(pid, path, mapping) in self.modules
+
+    def is_same(self, pid: int | None, path: str, mapping: str, wanted: bytes) -> bool:
+        """Whether a mapped file is one of ours."""
+        try:
+            found = Path(os.fsdecode(wanted)).stat()
+        except OSError:
+            return False
+        return _identity(pid, path, mapping) == (found.st_dev, found.st_ino)
 
     def symbols(self) -> str:
         """The running kernel's."""
@@ -150,3 +152,14 @@ class LiveHost:
     def switch_file(self) -> None:
         """Go on to the next output file."""
         self.output.switch()
+
+
+def _identity(pid: int | None, path: str, mapping: str) -> tuple[int, int] | None:
+    """The device and the inode of a mapped file."""
+    for name in _names(pid, path, mapping):
+        try:
+            found = Path(name).stat()
+        except OSError:
+            continue
+        return found.st_dev, found.st_ino
+    return None

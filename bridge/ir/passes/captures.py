@@ -6,12 +6,15 @@ addresses that are known expressions over captures and constants (`user_string($
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.ir import ops
 from bridge.ir.program import (
+    Argument,
     Capture,
+    Computed,
     Context,
     Literal,
     Load,
@@ -20,7 +23,7 @@ from bridge.ir.program import (
     capture_text,
 )
 from bridge.ir.values import analyse
-from bridge.markers import MarkerAttachment
+from bridge.markers import BIAS, MarkerAttachment
 
 if TYPE_CHECKING:
     from bridge.ir.ops import Op
@@ -37,6 +40,9 @@ STRINGS = {
     "kernel_string_n": "kernel",
 }
 """Built-ins that read a string, and where; a second argument is the limit."""
+
+LOADED_AT = "_loaded_at"
+"""Where an address of a file is in the process: path, address, whether it is always there."""
 
 NUMBERS = {
     **{
@@ -112,10 +118,31 @@ class _Forming:
             return [op]
         if op.name in self.contexts and not op.arguments:
             return self._context(op.dest, op)
+        if op.name == LOADED_AT:
+            return self._loaded(op, [state.get(reg) for reg in op.arguments])
         load = self._load(op.name, [state.get(reg) for reg in op.arguments])
         if load is None:
             return [op]
         return [ops.Capture(op.dest, self._index(load), op.site)]
+
+    def _loaded(self, op: ops.CallBuiltin, arguments: list[Known | None]) -> list[Op]:
+        """An address of a file, where no one has to look for the file in memory."""
+        assert op.dest is not None
+        match arguments:
+            case [_, Literal(value=address), Literal(value=fixed)] if fixed:
+                return [ops.Const(op.dest, address)]
+            case [bytes() as path, Literal(value=address), _] if self._is_in(path):
+                place = Computed("+", Argument(BIAS, Value.LONG), Literal(address))
+                return [ops.Capture(op.dest, self._index(place), op.site)]
+        return [op]
+
+    def _is_in(self, path: bytes) -> bool:
+        """Whether the hook is in a file, and knows where that is loaded."""
+        attachment = self.handler.expansion.attachment
+        assert isinstance(attachment, MarkerAttachment)
+        marker = attachment.marker
+        knows = any(variable.name == BIAS for variable in marker.hidden)
+        return knows and all(os.fsencode(site.path) == path for site in marker.sites)
 
     def _context(self, dest: Reg, op: ops.CallBuiltin) -> list[Op]:
         name, scale = self.contexts[op.name]

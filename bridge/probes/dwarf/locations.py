@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bridge.markers import BIAS
 from bridge.probes.dwarf import die as entries
 from bridge.probes.dwarf.debug import BLOCK, LIST, NUMBERED_LIST
 from bridge.probes.dwarf.expression import Operation, operations_of
@@ -26,8 +27,6 @@ REGISTERS = {
 }
 """The registers by their DWARF numbers: System V x86-64 psABI figure 3.36, AADWARF64 4.1."""
 
-BIAS = "%bias"
-"""The base of what lies at a fixed place of the file."""
 _MASK = (1 << 64) - 1
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from bridge.formats import debug_index as layout
 from bridge.markers import (
+    BIAS,
     Access,
     Constant,
     Enumerator,
@@ -27,7 +27,8 @@ from bridge.markers import (
 )
 from bridge.probes.dwarf import die as entries
 from bridge.probes.dwarf.die import FAULTS
-from bridge.probes.dwarf.locations import BIAS, REGISTERS, Located, Locator
+from bridge.probes.dwarf.locations import REGISTERS, Located, Locator
+from bridge.probes.dwarf.statics import global_of, units_with
 from bridge.probes.pretty import pretty_print
 from bridge.probes.types import COMPOSITES, Known, NoPathError, Shape, Spot, Walker, path_text
 from bridge.suggest import similar
@@ -204,7 +205,7 @@ class FunctionScope:
             return self._result()
         die = self._named.get(name)
         if die is None:
-            die = self._global(self._unit, name)
+            die = global_of(self._place.image, self._unit, name)
         if die is None:
             found = self.enumerator(name)
             if isinstance(found, Enumerator):
@@ -283,14 +284,6 @@ class FunctionScope:
 
     # --- globals ---
 
-    def _global(self, unit: Unit, name: str) -> Die | None:
-        """The global of a unit: of several entries, one with a location."""
-        entry = self._place.image.debug.entry
-        found = [entry(record.ref) for record in unit.variables(name)]
-        located = [d for d in found if entries.holder(d, "DW_AT_location") is not None]
-        located += [d for d in found if entries.holder(d, "DW_AT_const_value") is not None]
-        return next(iter(located or found), None)
-
     def static(
         self,
         name: str,
@@ -308,8 +301,8 @@ class FunctionScope:
         try:
             if not file and name in self._named:
                 return self.access(name, path, address_of=address_of, pretty=pretty)
-            for unit in self._candidates(name, file):
-                die = self._global(unit, name)
+            for unit in units_with(image, name, file, self._unit.number):
+                die = global_of(image, unit, name)
                 if die is not None and entries.holder(die, "DW_AT_location") is not None:
                     spot, base = self._located(die, name, unit)
                     return self._finish(name, base, spot, path, address_of, pretty)
@@ -319,15 +312,6 @@ class FunctionScope:
             return NoAccess(f"its debug information cannot be read ({error})")
         where = f", in {file}" if file else ""
         return NoAccess(f"unable to find global '{name}' in {image.elf.path}{where}")
-
-    def _candidates(self, name: str, file: str) -> Iterator[Unit]:
-        """The unit itself, then the others that have the global."""
-        image = self._place.image
-        records = image.index.named(name, layout.NAME_VARIABLE)
-        units = dict.fromkeys((self._unit.number, *(record.unit for record in records)))
-        for unit in map(image.unit, units):
-            if not file or unit.is_called(file):
-                yield unit
 
     # --- types and constants ---
 
@@ -388,7 +372,7 @@ def simple_variables(scope: FunctionScope) -> Iterator[Variable]:
 
 def _simple(listed: Listed, access: Access) -> Iterator[Variable]:
     base = access.base
-    if base is None or access.bits or len(access.offsets) > 1:
+    if not isinstance(base, Variable) or access.bits or len(access.offsets) > 1:
         return
     operand = base.operands[0]
     if not access.offsets:

@@ -19,8 +19,10 @@ from bridge.markers import (
     Expansion,
     KernelPlace,
     Kind,
+    Loaded,
     Marker,
     MarkerAttachment,
+    NoAccess,
     NoMatch,
     RawArgument,
     Register,
@@ -29,7 +31,7 @@ from bridge.markers import (
 )
 from bridge.probes.btf import Kind as TypeKind
 from bridge.probes.kernel import calling
-from bridge.probes.kernel.scope import ZERO, KernelScope
+from bridge.probes.kernel.scope import ZERO, KernelGlobals, KernelScope
 from bridge.probes.kernel.symbols import KALLSYMS, KERNEL, Symbol, Symbols
 from bridge.probes.points import is_wild
 from bridge.suggest import among, similar
@@ -37,7 +39,7 @@ from bridge.suggest import among, similar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from bridge.markers import PointPart
+    from bridge.markers import Part, PointPart, Result
     from bridge.probes.btf import Btf
     from bridge.world import World
 
@@ -64,6 +66,16 @@ class KernelFunctions:
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """All places that a point stands for."""
         return _Query(self, _question(parts)).answer()
+
+    def static(
+        self, name: str, path: Sequence[Part], *, address_of: bool = False, pretty: str = ""
+    ) -> Result:
+        """The way to a global of the kernel, for places that are not in it."""
+        types = self.types("")
+        if types is None:
+            return NoAccess(f"unable to find global '{name}' in kernel: it has no BTF")
+        known = KernelGlobals(types, self.symbols, Loaded())
+        return known.access(name, path, address_of=address_of, pretty=pretty)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from bridge.markers import (
     Constant,
     Enumerator,
     Listed,
+    Loaded,
     NoAccess,
     ValueType,
     Variable,
@@ -167,17 +168,21 @@ class KernelScope:
         pretty: str = "",
     ) -> Result:
         """See `markers.Scope`."""
+        if module and not self._is_own(module):
+            return NoAccess(f"unable to find global '{name}' in {module}")
         if not file and any(p.parameter.name == name for p in self.passed):
             return self.access(name, path, address_of=address_of, pretty=pretty)
-        return kernel_global(
-            self.btf, self.symbols, name, path, address_of=address_of, pretty=pretty
-        )
+        known = KernelGlobals(self.btf, self.symbols)
+        return known.access(name, path, address_of=address_of, pretty=pretty)
 
     def structure(self, name: str, module: str) -> Structure | NoAccess:
         """See `markers.Scope`."""
-        if module and module not in ("kernel", self.function.owner):
+        if module and not self._is_own(module):
             return NoAccess(f"type definition '{name}' not found in '{module}'")
         return kernel_structure(self.btf, name)
+
+    def _is_own(self, module: str) -> bool:
+        return module in ("kernel", self.function.owner)
 
     def enumerator(self, name: str) -> Enumerator | NoAccess:
         """See `markers.Scope`."""
@@ -190,7 +195,7 @@ class KernelScope:
 def _finish(
     walker: Walker,
     written: str,
-    start: tuple[Variable, Spot],
+    start: tuple[Variable | Loaded, Spot],
     path: Sequence[Part],
     address_of: bool,
     pretty: str,
@@ -213,29 +218,32 @@ def global_spot(btf: Btf, symbols: Symbols, name: str) -> Spot | None:
     return Spot(btf.record(number).size_or_type, (address,))
 
 
-def kernel_global(
-    btf: Btf,
-    symbols: Symbols,
-    name: str,
-    path: Sequence[Part],
-    *,
-    address_of: bool = False,
-    pretty: str = "",
-) -> Result:
-    """`@var("name")` of the kernel, `&@var("name")` for any symbol."""
-    spot = global_spot(btf, symbols, name)
-    walker = Walker(btf, "kernel")
-    try:
-        if spot is not None:
-            return _finish(walker, f"@var({name!r})", (ZERO, spot), path, address_of, pretty)
-        address = symbols.variable(name)
-        if address and address_of and not path:
-            return walker.access(ZERO, Spot(0, (address,)), name, address_of=True)
-    except NoPathError as error:
-        return error.answer
-    if address:
-        return NoAccess(
-            f"the type of the global '{name}' is not known: BTF describes per-CPU variables"
-            f' only. Name it, as in @cast(&@var("{name}"), "TYPE", "kernel")'
-        )
-    return NoAccess(f"unable to find global '{name}' in kernel")
+@dataclass(frozen=True)
+class KernelGlobals:
+    """The globals of the kernel, from a place that offers `base`: 0."""
+
+    btf: Btf
+    symbols: Symbols
+    base: Variable | Loaded = ZERO
+
+    def access(
+        self, name: str, path: Sequence[Part], *, address_of: bool = False, pretty: str = ""
+    ) -> Result:
+        """`@var("name")` of the kernel, `&@var("name")` for any symbol."""
+        spot = global_spot(self.btf, self.symbols, name)
+        walker, start = Walker(self.btf, "kernel"), self.base
+        try:
+            if spot is not None:
+                text = f"@var({name!r})"
+                return _finish(walker, text, (start, spot), path, address_of, pretty)
+            address = self.symbols.variable(name)
+            if address and address_of and not path:
+                return walker.access(start, Spot(0, (address,)), name, address_of=True)
+        except NoPathError as error:
+            return error.answer
+        if address:
+            return NoAccess(
+                f"the type of the global '{name}' is not known: BTF describes per-CPU"
+                f' variables only. Name it, as in @cast(&@var("{name}"), "TYPE", "kernel")'
+            )
+        return NoAccess(f"unable to find global '{name}' in kernel")

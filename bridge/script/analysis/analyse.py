@@ -56,7 +56,7 @@ def analyse(
     program = _parse_all(main, sources, sink, options)
     if program is None:
         return None
-    program.structures = targets.structure
+    program.structures, program.statics = targets.structure, targets.static
     deriver = _derive(program, targets)
     _resolve(program, deriver)
     if not program.probes and not sink.failed:

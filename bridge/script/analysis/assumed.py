@@ -14,7 +14,7 @@ from bridge.markers import Expansion, Never, NoMatch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.markers import NoAccess, PointPart, Structure, Targets
+    from bridge.markers import NoAccess, Part, PointPart, Result, Structure, Targets
 
 FAMILIES = frozenset(
     [
@@ -48,6 +48,19 @@ class AssumedTargets:
     def structure(self, name: str, module: str) -> Structure | NoAccess:
         """What is really known of a type."""
         return self._real.structure(name, module)
+
+    def static(
+        self,
+        name: str,
+        file: str,
+        module: str,
+        path: Sequence[Part],
+        *,
+        address_of: bool = False,
+        pretty: str = "",
+    ) -> Result:
+        """What is really known of a global."""
+        return self._real.static(name, file, module, path, address_of=address_of, pretty=pretty)
 
 
 def _text(part: PointPart) -> str:

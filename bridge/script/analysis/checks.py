@@ -291,7 +291,7 @@ def _base(found: Result | str) -> Variable | None:
     match found:
         case Variable():
             return found
-        case Access(base=base):
+        case Access(base=Variable() as base):
             return base
     return None
 

@@ -90,7 +90,8 @@ class _Saver:
             return node
         asked = replace(node, operand=operand)
         program = self.program
-        return Folder(Place(self.entry, program.structures), program.sink.report).fold(asked)
+        place = Place(self.entry, program.structures, statics=program.statics)
+        return Folder(place, program.sink.report).fold(asked)
 
     def _save(self, value: ast.Expr, at: ast.Expr) -> ast.Expr:
         text = expr_text(value)

@@ -26,7 +26,7 @@ from bridge.markers import (
 from bridge.script import errors
 from bridge.script.analysis import embedded
 from bridge.script.analysis.constants import Constants, number
-from bridge.script.analysis.lookup import lookup, target
+from bridge.script.analysis.lookup import lookup, no_statics, target
 from bridge.script.syntax import ast
 from bridge.script.syntax.lex import evaluate, quote
 from bridge.script.syntax.walk import rebuild
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bridge.diagnostics import Diagnostic
     from bridge.markers import Expansion, Listed, Scope
     from bridge.script.analysis.derive import Derived
-    from bridge.script.analysis.lookup import Structures
+    from bridge.script.analysis.lookup import Statics, Structures
     from bridge.script.analysis.program import Program
 
 
@@ -55,19 +55,22 @@ class Place:
     assume: bool = False
     written: str = ""
     shown: str = ""
+    statics: Statics = no_statics
 
 
 def place_of(program: Program, derived: Derived | None) -> Place:
     """The place of a probe of a program, or of its functions."""
     assume = program.options.assume_types
     if derived is None:
-        return Place(None, program.structures, assume)
+        return Place(None, program.structures, assume, statics=program.statics)
     own = script_text(derived.expansion.own_name)
     if not derived.alias and not isinstance(
         derived.expansion.attachment, MarkerAttachment | Never
     ):
         own = derived.written  # SystemTap puts `?` and the condition there, too
-    return Place(derived.expansion, program.structures, assume, derived.written, own)
+    return Place(
+        derived.expansion, program.structures, assume, derived.written, own, program.statics
+    )
 
 
 class Folder(Constants):
@@ -124,7 +127,8 @@ class Folder(Constants):
             case ast.Target():
                 known = self._known(operand)
             case ast.Cast(type=str()) | ast.AtVar():
-                found = lookup(operand, self._expansion, self._place.structures)
+                place = self._place
+                found = lookup(operand, self._expansion, place.structures, place.statics)
                 known = not isinstance(found, NoAccess)
             case ast.AtLiteral(op="enum"):
                 known = isinstance(self._enum(operand), ast.Number)

@@ -14,11 +14,28 @@ from bridge.source import machine_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from bridge.markers import Expansion, Part, Result, Structure, Variable
 
     Structures = Callable[[str, str], Structure | NoAccess]
     """The type of a name in a module, for places that have no types of their own."""
+
+    class Statics(Protocol):
+        """The globals of all modules: `Targets.static`."""
+
+        def __call__(
+            self,
+            name: str,
+            file: str,
+            module: str,
+            path: tuple[Part, ...],
+            *,
+            address_of: bool = False,
+            pretty: str = "",
+        ) -> Result:
+            """The way to one."""
+            ...
 
     Typed = ast.Target | ast.AtVar | ast.Cast
 
@@ -46,13 +63,23 @@ def computed(path: tuple[ast.Component, ...]) -> list[ast.Expr]:
     ]
 
 
-def lookup(node: Typed, expansion: Expansion | None, structures: Structures) -> Result:
+def no_statics(name: str, *_: object, **__: object) -> NoAccess:
+    """What is known of globals where nothing is known."""
+    return NoAccess(f"unable to find global '{name}'")
+
+
+def lookup(
+    node: Typed,
+    expansion: Expansion | None,
+    structures: Structures,
+    statics: Statics = no_statics,
+) -> Result:
     """What a target expression stands for."""
     match node:
         case ast.Target():
             return target(node, expansion)
         case ast.AtVar():
-            return _static(node, expansion)
+            return _static(node, expansion, statics)
         case ast.Cast(type=str(type_)):
             name, module = machine_text(type_), machine_text(node.module or "")
             found = _structure(name, module, expansion, structures)
@@ -109,18 +136,25 @@ def _missing(node: ast.Target, expansion: Expansion, *, known: bool) -> str:
     return _UNRESOLVED
 
 
-def _static(node: ast.AtVar, expansion: Expansion | None) -> Result:
-    if expansion is None or expansion.scope is None:
-        return NoAccess("unresolved @var() expression")
+def _static(node: ast.AtVar, expansion: Expansion | None, statics: Statics) -> Result:
+    """A global: of the place's own file, if it is there, else of the first module with it."""
     name, _, file = machine_text(node.name).partition("@")
-    return expansion.scope.static(
-        name,
-        file,
-        machine_text(node.module or ""),
-        parts(node.path),
-        address_of=node.address_of,
-        pretty=node.pretty,
-    )
+    modules = machine_text(node.module or "")
+    path, pretty = parts(node.path), node.pretty
+    first: Result | None = None
+    if expansion is not None and expansion.scope is not None:
+        first = expansion.scope.static(
+            name, file, modules, path, address_of=node.address_of, pretty=pretty
+        )
+        if not modules or not isinstance(first, NoAccess):
+            return first
+    for module in (modules or "kernel").split(":"):
+        found = statics(name, file, module, path, address_of=node.address_of, pretty=pretty)
+        if not isinstance(found, NoAccess):
+            return found
+        first = first or found
+    assert first is not None
+    return first
 
 
 def _structure(

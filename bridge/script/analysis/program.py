@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bridge.markers import NoAccess
 from bridge.script.analysis import embedded
+from bridge.script.analysis.lookup import no_statics
 from bridge.script.analysis.typed import Facts, FunctionInfo, GlobalVariable, LocalVariable
 from bridge.script.analysis.types import Type
 from bridge.script.c import HELPER
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from bridge.diagnostics import Sink
     from bridge.script.analysis.derive import Derived, ScopedBlock, ScopedCondition
-    from bridge.script.analysis.lookup import Structures
+    from bridge.script.analysis.lookup import Statics, Structures
     from bridge.script.library import Library
     from bridge.script.options import AnalyseOptions
     from bridge.source import Span
@@ -77,6 +78,7 @@ class Program:
     referenced: dict[GlobalVariable, None] = field(default_factory=dict)
     """Globals in the order in which bodies name them first, as SystemTap lists them."""
     structures: Structures = no_structures
+    statics: Statics = no_statics
     suggested: int = 0
     """How many unknown functions were looked up among the known ones."""
     refusals: dict[ast.Function, embedded.Refusal] = field(default_factory=dict)

@@ -340,10 +340,10 @@ class Resolver:
         if isinstance(node, ast.Cast):
             if node.type is None:
                 return  # when types are known (`autocast`)
-        elif derived is None:
+        elif isinstance(node, ast.Target) and derived is None:
             return
         place = derived.expansion if derived is not None else None
-        found = lookup(node, place, self._program.structures)
+        found = lookup(node, place, self._program.structures, self._program.statics)
         if not isinstance(found, NoAccess):
             self._facts.targets[node] = found
         elif not self._program.options.assume_types:

@@ -46,6 +46,10 @@ class SessionTargets:
         """No types are known."""
         return NoAccess(f"type definition '{name}' not found in '{module}'")
 
+    def static(self, name: str, *_: object, **__: object) -> NoAccess:
+        """No globals are known."""
+        return NoAccess(f"unable to find global '{name}'")
+
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         name, argument = parts[0].name, parts[0].argument
         number = argument if isinstance(argument, int) else 0
