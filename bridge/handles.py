@@ -39,7 +39,7 @@ class Handle:
         self._free = free
         self._what = what
         self._error = error
-        self._lock = RLock()
+        self.lock = RLock()
 
     @property
     def closed(self) -> bool:
@@ -54,11 +54,11 @@ class Handle:
         return self._pointer
 
     def __enter__(self) -> Any:  # noqa: ANN401 - of cffi
-        self._lock.acquire()
+        self.lock.acquire()
         try:
             return self.pointer
         except BaseException:
-            self._lock.release()
+            self.lock.release()
             raise
 
     def __exit__(
@@ -67,11 +67,17 @@ class Handle:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._lock.release()
+        self.lock.release()
+
+    def taken(self) -> Any:  # noqa: ANN401 - of cffi
+        """The object, for somebody who frees it; from now on it is closed here."""
+        with self as pointer:
+            self._pointer = None
+            return pointer
 
     def close(self, *arguments: object) -> Any:  # noqa: ANN401 - what `free` gives
         """Free the object; what `free` gave, None if it was closed before."""
-        with self._lock:
+        with self.lock:
             pointer, self._pointer = self._pointer, None
             return None if pointer is None else self._free(pointer, *arguments)
 

@@ -17,6 +17,7 @@ from bridge.markers import Begin, End, Error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from bridge.artifact import Placed
     from bridge.ir.program import Handler
@@ -146,6 +147,11 @@ class LiveSession(Session, Protocol):
     @property
     def handle(self) -> Any:  # noqa: ANN401 - cffi
         """The C session; NULL if there is none, and then the kernel holds no globals."""
+        ...
+
+    @property
+    def lent(self) -> AbstractContextManager[Any]:
+        """The same, for as long as nobody else uses or closes it; BridgeError once closed."""
         ...
 
     def consumer(self, live: Any) -> tuple[Any, Any]:  # noqa: ANN401 - cffi

@@ -22,7 +22,8 @@ from bridge.engine.kernel.functions import TRAMPOLINES, attach_function, load_be
 from bridge.engine.kernel.refusals import ROOT, LeftOut, RefusedError, host_error, refused
 from bridge.engine.kernel.uprobes import attach as attach_uprobes
 from bridge.engine.kernel.uprobes import by_link, hurried, online, remove_event, whom
-from bridge.errors import HostError
+from bridge.errors import BridgeError, HostError
+from bridge.handles import Handle
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -81,19 +82,30 @@ class Loaded:
     """Of tracefs, made for this object."""
     dispatching: bool = False
     """Whether programs in slots are reached through others, rather than attached."""
-    control: Any = None
+    control: Handle = field(default_factory=lambda: control_words(None))
+
+    def map(self, number: int) -> int:
+        """The file descriptor of a map; BridgeError after `close`."""
+        with self.control:
+            return self.maps[number]
 
     def word(self, word: Control) -> int:
-        """A word of the control map."""
-        return int(self.control[word])
+        """A word of the control map; BridgeError after `close`."""
+        with self.control as control:
+            return int(control[word])
 
     def set_word(self, word: Control, value: int) -> None:
-        """Set a word of the control map."""
-        self.control[word] = value
+        """Set a word of the control map; BridgeError after `close`."""
+        with self.control as control:
+            control[word] = value
 
     def disarm(self) -> None:
         """Stop and detach all programs; maps stay."""
-        if self.control is not None:
+        with self.control.lock:
+            self._disarm()
+
+    def _disarm(self) -> None:
+        if not self.control.closed:
             self.set_word(Control.ARMED, 0)
         links, self.links = self.links, []
         with hurried(0 if has("uprobe_multi") else len(links)):
@@ -104,13 +116,21 @@ class Loaded:
 
     def close(self) -> None:
         """Release everything."""
-        self.disarm()
-        if self.control is not None:
-            lib.mb_bpf_unmap_memory(self.control, 8 * CONTROL_WORDS)
-            self.control = None
-        for descriptor in (*self.programs, *self.maps, *self.spare.values()):
-            os.close(descriptor)
-        self.programs, self.maps, self.spare = [], [], {}
+        with self.control.lock:
+            self._disarm()
+            self.control.close()
+            for descriptor in (*self.programs, *self.maps, *self.spare.values()):
+                os.close(descriptor)
+            self.programs, self.maps, self.spare = [], [], {}
+
+
+def control_words(memory: Any) -> Handle:  # noqa: ANN401 - of cffi
+    """The memory of the control map, as an array of 64-bit words."""
+    return Handle(memory, _unmap, "what the session has in the kernel", BridgeError)
+
+
+def _unmap(memory: Any) -> None:  # noqa: ANN401 - of cffi
+    lib.mb_bpf_unmap_memory(memory, 8 * CONTROL_WORDS)
 
 
 def _close_together(links: list[int]) -> None:
@@ -218,7 +238,7 @@ def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
     memory = lib.mb_bpf_map_memory(loaded.maps[loaded.object.control], 8 * CONTROL_WORDS)
     if memory == ffi.NULL:
         raise HostError("cannot map the memory of a BPF map", ROOT)
-    loaded.control = ffi.cast("int64_t *", memory)
+    loaded.control = control_words(ffi.cast("int64_t *", memory))
     loaded.set_word(Control.REALTIME_OFFSET, realtime_offset_ns)
     if loaded.object.targets is not None:
         loaded.set_word(Control.FORK_CHILD, _needed(FORK, "child_pid"))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack, contextmanager
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
@@ -33,7 +35,7 @@ from bridge.placement import place
 from bridge.progress import doing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from bridge.artifact import Placed
@@ -138,7 +140,7 @@ class KernelFeed:
         self._loaded = loaded
         self._session = session
         self._outside = outside
-        self._drain = Drain(loaded, session.handle)
+        self._drain = Drain(loaded, session)
         self._ring: Any = ffi.NULL
         self._live = ffi.new("struct mb_live *")
         self._turn = ffi.new("struct mb_ring_turn *")
@@ -150,11 +152,30 @@ class KernelFeed:
         self._processes: Processes | None = None
         self._guard: Guard | None = None
         self._semaphores: Any = None
+        self._lock = RLock()
+        self._closed = False
+
+    @contextmanager
+    def _lent(self) -> Iterator[None]:
+        """All that C code uses in a turn, for one thread; BridgeError after `close`."""
+        with ExitStack() as held:
+            held.enter_context(self._lock)
+            if self._closed:
+                raise BridgeError("the session is over")
+            held.enter_context(self._loaded.control)
+            held.enter_context(self._session.lent)
+            if self._recorder is not None and self._live.recorder != ffi.NULL:
+                held.enter_context(self._recorder.lent)
+            yield
 
     # --- around the session -------------------------------------------------------------------
 
     def open(self, trace: Path | None) -> None:
         """Get everything ready that needs no attached program."""
+        with self._lent():
+            self._open(trace)
+
+    def _open(self, trace: Path | None) -> None:
         self._live.held_map = -1
         number = self._loaded.object.ring
         if number is not None:
@@ -185,6 +206,12 @@ class KernelFeed:
 
     def close(self) -> None:
         """Release the ring buffer and whom we hold, finish the recording."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._close()
+
+    def _close(self) -> None:
         if self._guard is not None:
             self._end_hits()
             self._guard.close()
@@ -216,13 +243,17 @@ class KernelFeed:
 
     def arm(self) -> int:
         """Attach everything, then let all programs run at once, then let the command run."""
+        with self._lent():
+            return self._arm()
+
+    def _arm(self) -> int:
         held = self._loaded.object.held
         if held is not None:
             self._guard = Guard.start(self._loaded, held)
             self._live.held_map = self._loaded.maps[held]
             if any(hook.held for hook in self._session.placed.hooks):
                 self._turn.poll_ns = POLL_NS
-            self._live.beat = self._loaded.control + int(Control.BEAT)
+            self._live.beat = self._loaded.control.pointer + int(Control.BEAT)
             self._loaded.set_word(Control.BEAT, time.monotonic_ns())
         self._prepare_semaphores()
         self._drain.fill()
@@ -289,6 +320,10 @@ class KernelFeed:
 
     def turn(self, until_ns: int) -> bool:
         """Deliver records up to the next timer; False after a stop from outside."""
+        with self._lent():
+            return self._deliver_records(until_ns)
+
+    def _deliver_records(self, until_ns: int) -> bool:
         self._reached = None
         self._loaded.set_word(Control.BEAT, time.monotonic_ns())
         if self._guard is not None:
@@ -307,10 +342,15 @@ class KernelFeed:
 
     def settle(self) -> None:
         """Move what the kernel holds to where handlers in user space look."""
-        self._drain.drain_armed()
+        with self._lent():
+            self._drain.drain_armed()
 
     def disarm(self) -> None:
         """End the hits, record what was not delivered any more, take over all globals."""
+        with self._lent():
+            self._disarm()
+
+    def _disarm(self) -> None:
         if self._disarmed:
             return
         self._disarmed = True

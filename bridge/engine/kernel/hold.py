@@ -51,7 +51,7 @@ class Guard:
     def _start(self) -> None:
         native = ffi.new("struct mb_guard *")
         native.map, native.alive = self._map, self._alive
-        native.control = self._loaded.control
+        native.control = self._loaded.control.pointer
         native.armed, native.beat = Control.ARMED, Control.BEAT
         native.leaving, native.seats = Control.LEAVING, Control.GUARDS
         self._pid = lib.mb_guard_start(native)

@@ -20,6 +20,7 @@ from bridge.ir.program import Array, Value
 
 if TYPE_CHECKING:
     from bridge.codegen.bpf.object import KernelGlobal
+    from bridge.engine.base import LiveSession
     from bridge.engine.kernel.attach import Loaded
 
 
@@ -28,18 +29,17 @@ class Drain:
     """Moves globals of one loaded object to and from one session."""
 
     loaded: Loaded
-    session: Any
+    session: LiveSession
     _keep: list[Any] = field(default_factory=list)
 
     def fill(self) -> None:
         """Before arming: resident arrays go to the kernel."""
         for kernel_global in self.loaded.object.globals:
             if kernel_global.resident:
-                number = self.loaded.maps[kernel_global.map]
                 first = self.loaded.word(Control.SEQUENCE)
-                after = lib.mb_kernel_map_fill(
-                    self._describe(kernel_global, number), self.session, first
-                )
+                described = self._describe(kernel_global, self._current(kernel_global))
+                with self.session.lent as session:
+                    after = lib.mb_kernel_map_fill(described, session, first)
                 self._check(after, kernel_global)
                 self.loaded.set_word(Control.SEQUENCE, after)
 
@@ -53,14 +53,15 @@ class Drain:
         """After disarming: everything comes over."""
         for kernel_global in self.loaded.object.globals:
             if kernel_global.resident:
-                lib.mb_session_clear(self.session, kernel_global.variable)
+                with self.session.lent as session:
+                    lib.mb_session_clear(session, kernel_global.variable)
             self._move(kernel_global, self._current(kernel_global))
 
     def _current(self, kernel_global: KernelGlobal) -> int:
-        return self.loaded.maps[kernel_global.map]
+        return self.loaded.map(kernel_global.map)
 
     def _exchange(self, kernel_global: KernelGlobal) -> None:
-        full = self.loaded.maps[kernel_global.map]
+        full = self._current(kernel_global)
         fresh = self.loaded.spare[kernel_global.variable]
         switch(self.loaded, kernel_global, fresh)
         self.loaded.maps[kernel_global.map] = fresh
@@ -68,9 +69,9 @@ class Drain:
         self._move(kernel_global, full)
 
     def _move(self, kernel_global: KernelGlobal, map_: int) -> None:
-        moved = lib.mb_kernel_map_drain(
-            self._describe(kernel_global, map_), self.session, kernel_global.resident
-        )
+        described = self._describe(kernel_global, map_)
+        with self.session.lent as session:
+            moved = lib.mb_kernel_map_drain(described, session, kernel_global.resident)
         self._check(moved, kernel_global)
 
     def _check(self, result: int, kernel_global: KernelGlobal) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ class InterpretedSession:
     """A running script; the protocol of `engine.base.LiveSession`."""
 
     handle = ffi.NULL
+    lent = nullcontext(ffi.NULL)
+    """There is no C session."""
 
     def __init__(self, placed: Placed, options: SessionOptions) -> None:
         assert all(placement.where is Where.USER for placement in placed.placements)

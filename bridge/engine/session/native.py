@@ -21,7 +21,8 @@ from bridge.engine.base import (
     known_modules,
     run_session,
 )
-from bridge.errors import HostError
+from bridge.errors import BridgeError, HostError
+from bridge.handles import Handle
 from bridge.ir.program import Array, Context, Scalar, Value
 from bridge.markers import Timer
 from bridge.progress import doing, shown_width
@@ -43,18 +44,25 @@ _OUT_OF_RANGE = -34
 
 
 class NativeSession:
-    """A running script. `handle` is the C session, `code` its handlers."""
+    """A running script. `lent` is the C session, `code` its handlers.
+
+    One thread uses it at a time; after `close` everything is a BridgeError.
+    """
 
     def __init__(self, placed: Placed, options: SessionOptions, code: NativeCode) -> None:
         self.placed = placed
         self.options = options
         self.code = code
-        self._closed = False
         program = placed.program
-        self.handle = lib.mb_session_new(_limits(program, options), len(program.globals))
-        if self.handle == ffi.NULL:
+        handle = lib.mb_session_new(_limits(program, options), len(program.globals))
+        if handle == ffi.NULL:
             raise HostError("no memory for a session", "lower MAXSTRINGLEN")
-        self._build(program)
+        self.lent = Handle(handle, lib.mb_session_free, "the session", BridgeError)
+        try:
+            self._build(program)
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def open(cls, placed: Placed, options: SessionOptions) -> NativeSession:
@@ -108,6 +116,11 @@ class NativeSession:
     # --- the protocol of bridge.engine.base ---------------------------------------------------
 
     @property
+    def handle(self) -> Any:  # noqa: ANN401 - cffi
+        """The C session, for a caller that no other thread can come between."""
+        return self.lent.pointer
+
+    @property
     def handlers(self) -> Sequence[Handler]:
         """The handlers in the order of their numbers."""
         return self.placed.program.handlers
@@ -115,49 +128,60 @@ class NativeSession:
     @property
     def state(self) -> State:
         """Where it is."""
-        return State(lib.mb_session_state(self.handle))
+        with self.lent as handle:
+            return State(lib.mb_session_state(handle))
 
     @state.setter
     def state(self, state: State) -> None:
-        lib.mb_session_set_state(self.handle, int(state))
+        with self.lent as handle:
+            lib.mb_session_set_state(handle, int(state))
 
     def run(self, handler: int) -> State:
         """Run one handler that is not on a marker."""
-        return State(lib.mb_session_run(self.handle, handler))
+        with self.lent as handle:
+            return State(lib.mb_session_run(handle, handler))
 
     def start_timers(self, now_ns: int) -> None:
         """Timers count from now."""
-        lib.mb_session_start(self.handle, now_ns)
+        with self.lent as handle:
+            lib.mb_session_start(handle, now_ns)
 
     def run_timers(self, now_ns: int) -> State:
         """Fire what is due."""
-        return State(lib.mb_session_timers(self.handle, now_ns))
+        with self.lent as handle:
+            return State(lib.mb_session_timers(handle, now_ns))
 
     def next_timer(self) -> int | None:
         """When the next timer is due."""
-        due = int(lib.mb_session_next_timer(self.handle))
+        with self.lent as handle:
+            due = int(lib.mb_session_next_timer(handle))
         return None if due == (1 << 64) - 1 else due
 
     def flush(self) -> None:
         """Write what was printed."""
-        lib.mb_session_flush(self.handle)
+        with self.lent as handle:
+            lib.mb_session_flush(handle)
 
     def stop(self) -> None:
         """End normally, as exit() does."""
-        lib.mb_session_stop(self.handle)
+        with self.lent as handle:
+            lib.mb_session_stop(handle)
 
     def set_clock(self, now_ns: int) -> None:
         """In a replay: the time now, for handlers that run without a record."""
-        lib.mb_session_set_clock(self.handle, now_ns)
+        with self.lent as handle:
+            lib.mb_session_set_clock(handle, now_ns)
 
     def warn(self, message: str) -> None:
         """Print a warning on the messages' file descriptor."""
-        lib.mb_session_warn(self.handle, message.encode())
+        with self.lent as handle:
+            lib.mb_session_warn(handle, message.encode())
 
     def blame(self, handler: int, site: int | None, message: bytes) -> None:
         """Count an error that a handler had in the kernel."""
         place = declared.MB_NO_SITE if site is None else site
-        lib.mb_session_error(self.handle, handler, place, message)
+        with self.lent as handle:
+            lib.mb_session_error(handle, handler, place, message)
 
     def consumer(self, live: Any) -> tuple[Any, Any]:  # noqa: ANN401 - cffi
         """The C consumer of records, and its context."""
@@ -166,12 +190,14 @@ class NativeSession:
 
     def note_lost(self, records: int) -> None:
         """Count records that did not arrive."""
-        lib.mb_session_note_lost(self.handle, records)
+        with self.lent as handle:
+            lib.mb_session_note_lost(handle, records)
 
     def result(self) -> RunResult:
         """Counts and exit code."""
         summary = ffi.new("struct mb_summary *")
-        lib.mb_session_summary(self.handle, summary)
+        with self.lent as handle:
+            lib.mb_session_summary(handle, summary)
         return RunResult(
             int(bool(summary.any_error)), summary.errors, summary.skipped, summary.lost
         )
@@ -179,14 +205,13 @@ class NativeSession:
     def deliver(self, record: bytes) -> State:
         """Hand one record over, timers that are due before it first."""
         data = ffi.from_buffer("struct mb_record *", record)
-        lib.mb_session_consume(self.handle, data)
+        with self.lent as handle:
+            lib.mb_session_consume(handle, data)
         return self.state
 
     def close(self) -> None:
         """Free the C side."""
-        if not self._closed:
-            self._closed = True
-            lib.mb_session_free(self.handle)
+        self.lent.close()
 
     def __enter__(self) -> NativeSession:
         return self

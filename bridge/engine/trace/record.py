@@ -14,10 +14,12 @@ import platform
 import re
 import time
 from dataclasses import dataclass
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
+from bridge.handles import Handle
 from bridge.ir.program import (
     REGISTERS,
     Argument,
@@ -313,16 +315,32 @@ class Recorder:
         self._placed = placed
         self._offset_ns = realtime_offset_ns
         self._target = target
-        self.handle: Any = ffi.NULL
+        self._lock = RLock()
+        self._summary: RecordingSummary | None = None
+        self.lent = self._handle(None)
+
+    def _handle(self, pointer: Any) -> Handle:  # noqa: ANN401 - of cffi
+        return Handle(pointer, lib.mb_recorder_close, f"{self._folder.path}: the recording")
+
+    @property
+    def handle(self) -> Any:  # noqa: ANN401 - of cffi
+        """The C recorder, for a caller that no other thread can come between."""
+        return self.lent.pointer
 
     def start(self, now_ns: int) -> None:
         """Get ready for the first record; timers count from now (CLOCK_MONOTONIC)."""
+        with self._lock:
+            if self._summary is not None or not self.lent.closed:
+                raise TraceError(f"{self._folder.path}: a recording starts once")
+            self._start(now_ns)
+
+    def _start(self, now_ns: int) -> None:
         self._describe(now_ns)
         hooks, fields = self._tables()
         cpus = os.sysconf("SC_NPROCESSORS_CONF")
         for cpu in range(cpus):
             self._folder.add_stream(f"channel0_{cpu}", 0, cpu, cpu)
-        self.handle = lib.mb_recorder_create(
+        handle = lib.mb_recorder_create(
             self._folder.handle,
             ffi.new("struct mb_recorder_hook[]", hooks or 1),
             len(hooks),
@@ -330,8 +348,10 @@ class Recorder:
             len(fields),
             cpus,
         )
-        if self.handle == ffi.NULL:
+        if handle == ffi.NULL:
             raise TraceError(f"{self._folder.path}: these markers cannot be recorded")
+        self._folder.writer.taken()
+        self.lent = self._handle(handle)
 
     # --- description ---
 
@@ -393,20 +413,29 @@ class Recorder:
 
     def lost(self, cpu: int, total: int) -> None:
         """So many hits of this CPU (-1: of some CPU) did not get into the ring so far."""
-        lib.mb_recorder_lost(self.handle, cpu, total)
+        with self.lent as handle:
+            lib.mb_recorder_lost(handle, cpu, total)
 
     def flush(self) -> None:
         """Write out what is there; call it about once a second while nothing comes."""
-        lib.mb_recorder_flush(self.handle)
+        with self.lent as handle:
+            lib.mb_recorder_flush(handle)
 
     def close(self) -> RecordingSummary:
-        """Finish the trace."""
-        if self.handle == ffi.NULL:
-            self.start(time.monotonic_ns())
-        error = lib.mb_recorder_flush(self.handle)
-        written = lib.mb_recorder_written(self.handle)
-        dropped = lib.mb_recorder_dropped(self.handle)
-        code = lib.mb_recorder_close(self.handle, time.monotonic_ns()) or error
+        """Finish the trace; what it holds, also if that was done before."""
+        with self._lock:
+            if self._summary is None:
+                if self.lent.closed:
+                    self._start(time.monotonic_ns())
+                self._summary = self._finish()
+            return self._summary
+
+    def _finish(self) -> RecordingSummary:
+        with self.lent as handle:
+            error = lib.mb_recorder_flush(handle)
+            written = lib.mb_recorder_written(handle)
+            dropped = lib.mb_recorder_dropped(handle)
+            code = self.lent.close(time.monotonic_ns()) or error
         self._folder.close_metadata()
         return RecordingSummary(
             written, dropped, str(self._folder.failure(code)) if code else ""

@@ -8,7 +8,7 @@ hold is an error before anything runs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bridge._native import ffi, lib
 from bridge.diagnostics import Diagnostic
@@ -24,6 +24,7 @@ from bridge.engine.trace.recording import (
     targets_of,
 )
 from bridge.errors import CompileError, TraceError
+from bridge.handles import Handle
 from bridge.ir.program import (
     REGISTERS,
     Argument,
@@ -273,7 +274,7 @@ class ReplayFeed:
         self._session = session
         bindings = ffi.new("struct mb_replay_binding[]", bound.bindings or 1)
         steps = ffi.new("struct mb_replay_step[]", [tuple(s) for s in bound.steps] or 1)
-        self._replay: Any = lib.mb_replay_new(
+        replay = lib.mb_replay_new(
             cursor.handle,
             session.handle,
             bindings,
@@ -281,11 +282,12 @@ class ReplayFeed:
             steps,
             len(bound.steps),
         )
-        if self._replay == ffi.NULL:
+        if replay == ffi.NULL:
             raise TraceError("the events are too wide to be replayed")
+        self._replay = Handle(replay, lib.mb_replay_free, "the replay")
         first = ffi.new("int64_t *")
         self._now = start_ns
-        if lib.mb_replay_first(self._replay, first):
+        if lib.mb_replay_first(replay, first):
             self._now = min(start_ns, first[0]) if start_ns else first[0]
         session.set_clock(self._now)
 
@@ -300,24 +302,26 @@ class ReplayFeed:
     def turn(self, until_ns: int) -> bool:
         """Deliver some events, with the timers between them; False at the end of the trace."""
         self._activity.count(self._events)
-        more = lib.mb_replay_run(self._replay, EVENTS_PER_TURN)
-        self._events += EVENTS_PER_TURN
-        if more < 0:
-            raise TraceError("no memory for an event")
-        self._now = max(self._now, lib.mb_replay_now(self._replay))
-        self._cursor.collect()
-        if more == 0 and self._session.state is State.RUNNING:
-            self._now = max(self._now, lib.mb_ctf_end_ns(self._cursor.handle))
-            self._session.run_timers(self._now)
-        return bool(more)
+        with self._replay as replay, self._session.lent:
+            more = lib.mb_replay_run(replay, EVENTS_PER_TURN)
+            self._events += EVENTS_PER_TURN
+            if more < 0:
+                raise TraceError("no memory for an event")
+            self._now = max(self._now, lib.mb_replay_now(replay))
+            self._cursor.collect()
+            if more == 0 and self._session.state is State.RUNNING:
+                self._now = max(self._now, lib.mb_ctf_end_ns(self._cursor.handle))
+                self._session.run_timers(self._now)
+            return bool(more)
 
     def settle(self) -> None:
         """Nothing is held elsewhere."""
 
     def disarm(self) -> None:
         """The handlers that come see the time of the trace's end."""
-        self._session.set_clock(self._now)
-        self._report_losses()
+        with self._replay:
+            self._session.set_clock(self._now)
+            self._report_losses()
 
     def _report_losses(self) -> None:
         lost = self._cursor.lost()
@@ -329,8 +333,10 @@ class ReplayFeed:
                 self._session.warn(f"{diagnostic.message}: {diagnostic.file}")
 
     def close(self) -> None:
-        """Free the C side."""
-        lib.mb_replay_free(self._replay)
+        """Free the C side, and the trace's."""
+        with self._replay.lock:
+            self._replay.close()
+            self._cursor.close()
 
 
 def run_replay(
