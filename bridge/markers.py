@@ -172,6 +172,8 @@ class Variable:
     """
     field: Field | None = None
     """For a tracepoint argument: the field of its name, for handlers that read other fields."""
+    alias: bool = False
+    """A second name of another variable, which lists of all variables leave out."""
 
     def operand(self, site: int) -> Operand:
         """The operand at the marker's site number `site`."""

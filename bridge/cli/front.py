@@ -40,6 +40,7 @@ COMMANDS = {
     "list": "list probe points and their variables",
     "read": "print a trace",
     "convert": "convert a trace to another format",
+    "dtrace": "make a header or an object from a DTrace provider file, in place of dtrace(1)",
     "doctor": "say what this machine has and lacks, and what to do about it",
 }
 """Every command with its line of help."""
@@ -142,7 +143,8 @@ def _progress(parsed: argparse.Namespace) -> AbstractContextManager[None]:
 
 def _command(name: str, words: list[str]) -> int:
     module = import_module(f"bridge.cli.{name}")
-    parser = _Parser(f"markbridge {name}", description=COMMANDS[name])
+    with_help = getattr(module, "HELP_OPTION", True)
+    parser = _Parser(f"markbridge {name}", description=COMMANDS[name], add_help=with_help)
     module.configure(parser)
     parsed = parser.parse_intermixed_args(words)
     with _progress(parsed):

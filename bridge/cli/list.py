@@ -101,7 +101,7 @@ def line(expansion: Expansion, alias: str = "") -> str:
 
 
 def _type(variable: Variable, *, traced: bool) -> str:
-    if traced and variable.ctype:
+    if (traced or variable.alias) and variable.ctype:
         return variable.ctype
     return "long" if variable.type is ValueType.LONG else "string"
 

@@ -39,7 +39,7 @@ from bridge.probes.functions import function_marker
 from bridge.probes.members import TracepointMembers, kernel_structure, raw_variables
 from bridge.probes.points import check, is_wild, matching_name
 from bridge.probes.safety import SitePolicy
-from bridge.probes.sdt import read_notes
+from bridge.probes.sdt import read_argument_names, read_notes
 from bridge.probes.separate import separate_file
 from bridge.probes.symbols import Function, has_symbols, read_functions
 from bridge.probes.tracepoints import merge_arguments
@@ -389,7 +389,8 @@ class Binder:
         ]
         policy = SitePolicy(self._world.release, self._options.unsafe_nop5)
         symbols = partial(self._separate, elf)
-        markers = read_markers(elf, chosen, policy, sink, symbols)
+        named = read_argument_names(elf, sink) if chosen else {}
+        markers = read_markers(elf, chosen, policy, sink, symbols, named)
         if not notes:
             sink.report(errors.no_markers(program.path))
         reasons += sink.items
@@ -474,7 +475,8 @@ def markers_of(path: str, world: World) -> tuple[Marker, ...]:
         return ()
     policy = SitePolicy(world.release)
     symbols = partial(separate_file, elf, world)
-    return tuple(read_markers(elf, read_notes(elf, sink), policy, sink, symbols))
+    notes, named = read_notes(elf, sink), read_argument_names(elf, sink)
+    return tuple(read_markers(elf, notes, policy, sink, symbols, named))
 
 
 # --- the words --------------------------------------------------------------------------------

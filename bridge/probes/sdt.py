@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.formats import elf_notes as layout
+from bridge.formats import elf_object
 from bridge.probes import errors
 
 if TYPE_CHECKING:
@@ -32,9 +33,13 @@ class Note(NamedTuple):
     """Where the note lies in the file."""
 
 
-def _note_sections(elf: ElfFile) -> Iterator[Section]:
+ArgumentNames = dict[tuple[str, str], tuple[tuple[str, str], ...]]
+"""For provider and name of a probe: name ("" for none) and C type of each argument."""
+
+
+def _note_sections(elf: ElfFile, name: str = layout.SDT_SECTION) -> Iterator[Section]:
     for section in elf.sections:
-        if section.name == layout.SDT_SECTION and section.header.type == layout.SHT_NOTE:
+        if section.name == name and section.header.type == layout.SHT_NOTE:
             yield section
 
 
@@ -52,7 +57,38 @@ def read_notes(elf: ElfFile, sink: Sink) -> list[Note]:
     return notes
 
 
+def read_argument_names(elf: ElfFile, sink: Sink) -> ArgumentNames:
+    """What `markbridge dtrace -G` noted about arguments; a corrupt note is reported."""
+    found: ArgumentNames = {}
+    for section in _note_sections(elf, elf_object.ARGUMENTS_SECTION):
+        for owner, kind, desc, at in _raw_notes(elf, section, sink):
+            if (owner, kind) != (elf_object.ARGUMENTS_OWNER, elf_object.ARGUMENTS_TYPE):
+                continue
+            texts = [text.decode("utf-8", "surrogateescape") for text in desc.split(b"\0")]
+            if len(texts) < 3 or len(texts) % 2 == 0 or len(desc) > LONGEST_TEXT:
+                what = "a note without provider and probe"
+                sink.report(errors.corrupt(elf.path, what, at, section.name))
+                return found
+            pairs = tuple(zip(texts[2:-1:2], texts[3:-1:2], strict=True))
+            found[texts[0], texts[1]] = pairs
+    return found
+
+
 def _read_section(elf: ElfFile, section: Section, sink: Sink) -> Iterator[Note]:
+    for owner, kind, desc, at in _raw_notes(elf, section, sink):
+        if owner == layout.SDT_OWNER and kind == layout.SDT_TYPE:
+            note = _read_note(elf, desc, at)
+            if note is None:
+                what = "a note without provider, name and arguments"
+                sink.report(errors.corrupt(elf.path, what, at, layout.SDT_SECTION))
+            else:
+                yield note
+
+
+def _raw_notes(
+    elf: ElfFile, section: Section, sink: Sink
+) -> Iterator[tuple[bytes, int, bytes, int]]:
+    """Owner, type, content and place in the file of each note of a section."""
     content = elf.content(section)
     start = section.header.offset
     if section.header.flags & layout.SHF_COMPRESSED:
@@ -65,16 +101,10 @@ def _read_section(elf: ElfFile, section: Section, sink: Sink) -> Iterator[Note]:
         desc = at + form.size + (name_size + 3 & ~3)
         if desc + desc_size > len(content):
             what = "a note longer than its section"
-            sink.report(errors.corrupt(elf.path, what, start + at, layout.SDT_SECTION))
+            sink.report(errors.corrupt(elf.path, what, start + at, section.name))
             return
         owner = bytes(content[at + form.size : at + form.size + name_size])
-        if owner == layout.SDT_OWNER and kind == layout.SDT_TYPE:
-            note = _read_note(elf, bytes(content[desc : desc + desc_size]), start + at)
-            if note is None:
-                what = "a note without provider, name and arguments"
-                sink.report(errors.corrupt(elf.path, what, start + at, layout.SDT_SECTION))
-            else:
-                yield note
+        yield owner, kind, bytes(content[desc : desc + desc_size]), start + at
         at = desc + (desc_size + 3 & ~3)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
     from bridge.diagnostics import Sink
     from bridge.probes.elf import ElfFile
-    from bridge.probes.sdt import Note
+    from bridge.probes.sdt import ArgumentNames, Note
 
+_ARGUMENT = re.compile(r"arg[0-9]+")
 _C_TYPES = {1: "char", 2: "short", 4: "int", 8: "long"}
 
 
@@ -40,10 +42,12 @@ def read_markers(
     policy: SitePolicy,
     sink: Sink,
     separate: Callable[[], ElfFile | None] = _no_file,
+    named: ArgumentNames | None = None,
 ) -> list[Marker]:
     """The markers of some notes, in the order of their first notes.
 
-    `separate` gives the file with the symbols of a stripped one, for operands that name any.
+    `separate` gives the file with the symbols of a stripped one, for operands that name any;
+    `named` what the file says about the names of arguments.
     """
     address_of = partial(_address_of, elf, separate)
     groups: dict[tuple[str, str, int], list[_Placed]] = {}
@@ -53,8 +57,26 @@ def read_markers(
             key = (note.provider, note.name, len(placed.operands))
             groups.setdefault(key, []).append(placed)
     return [
-        _marker(elf, provider, name, places) for (provider, name, _), places in groups.items()
+        _named(_marker(elf, provider, name, places), (named or {}).get((provider, name), ()))
+        for (provider, name, _), places in groups.items()
     ]
+
+
+def _named(marker: Marker, names: Sequence[tuple[str, str]]) -> Marker:
+    """The marker with a second variable for each argument whose name the file gives.
+
+    Names that do not fit the marker, or that another variable has, are left out.
+    """
+    arguments = {variable.name: variable for variable in marker.variables}
+    if len(names) != len(arguments) + len(marker.unreadable):
+        return marker
+    second: dict[str, Variable] = {}
+    for number, (name, ctype) in enumerate(names, 1):
+        variable = arguments.get(f"arg{number}")
+        taken = name in second or _ARGUMENT.fullmatch(name)
+        if variable is not None and name and not taken:
+            second[name] = replace(variable, name=name, ctype=ctype, alias=True)
+    return replace(marker, variables=(*marker.variables, *second.values()))
 
 
 def _address_of(elf: ElfFile, separate: Callable[[], ElfFile | None], name: str) -> int | None:

@@ -264,6 +264,7 @@ def _origin(class_: _Class, placed: Placed, *, faults: bool) -> Origin:
         variables=tuple((v.name, v.type.value) for v in marker.variables),
         strings=strings,
         faults=faults,
+        aliases=tuple(v.name for v in marker.variables if v.alias),
     )
 
 

@@ -133,7 +133,9 @@ def _class(number: int, group: Group, plan: Plan) -> RecordedClass:
         origin.provider,
         origin.name,
         tuple(
-            Variable(name, ValueType(kind), (RecordedField(name),))
+            Variable(
+                name, ValueType(kind), (RecordedField(name),), alias=name in origin.aliases
+            )
             for name, kind in origin.variables
         ),
         origin.path,

@@ -313,7 +313,8 @@ def _listing(node: ast.Target, expansion: Expansion) -> ast.Node:
 
 def _listable(variables: Sequence[Variable]) -> Sequence[Variable]:
     """Of a tracepoint its arguments, where they are known; its fields are something else."""
-    return [variable for variable in variables if variable.raw is not None] or variables
+    once = [variable for variable in variables if not variable.alias]
+    return [variable for variable in once if variable.raw is not None] or once
 
 
 def _listed(node: ast.Target, expansion: Expansion, scope: Scope) -> ast.Node:

@@ -40,6 +40,8 @@ class Origin:
     strings: Mapping[str, str] = field(default_factory=dict)
     faults: bool = False
     """Whether this is the class for hits where something could not be read."""
+    aliases: tuple[str, ...] = ()
+    """Those of the variables that are second names, which lists of all leave out."""
 
     def entry(self) -> str:
         """As the text of an environment entry."""
@@ -62,6 +64,7 @@ def parse(text: str) -> Origin | None:
             variables=tuple((str(n), str(t)) for n, t in raw["variables"]),
             strings={str(k): str(v) for k, v in raw["strings"].items()},
             faults=bool(raw["faults"]),
+            aliases=tuple(map(str, raw.get("aliases", ()))),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
