@@ -102,6 +102,8 @@ class Place:
     nested: bool = False
     trampoline: bool = False
     """Whether arguments come from the trampoline of a function of the kernel."""
+    kprobe: bool = False
+    """Whether a kprobe stands at the instruction where the program runs."""
 
 
 class Captures:
@@ -580,12 +582,15 @@ class Captures:
         return self._read_string(t.READ_KERNEL_STR, destination, room, address)
 
     def _kernel_stack(self, destination: str, room: int) -> str:
-        """Return addresses as they are, and a byte behind them."""
+        """Where the probe is, return addresses as they are, and a byte behind them."""
         text = self._text
         most = room - 1 & ~7
         result = text.call(
             t.GET_STACK, "ptr %ctx", f"ptr {destination}", f"i32 {most}", "i64 0"
         )
+        if self._place.kprobe and self._pointer == "rip":
+            # the pointer has passed the breakpoint, or what ftrace does as if there were one
+            text.store(text.value(f"sub i64 {text.load(destination)}, 1"), destination)
         fits = text.value(f"icmp ule i64 {result}, {most}")
         bytes_ = text.value(f"select i1 {fits}, i64 {result}, i64 0")
         return text.value(f"add i64 {bytes_}, 1")

@@ -413,6 +413,7 @@ def _program_text(
         interrupted=program.attach is Attach.SAMPLE,
         nested=plan.nested,
         trampoline=group.trampoline,
+        kprobe=program.attach is Attach.KPROBE,
     )
     captures = Captures(text, place, control)
     _require_armed(text, control)
