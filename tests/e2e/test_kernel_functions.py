@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Runner
 
-pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.needs("kprobes")]
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.bpf,
+    pytest.mark.guest,
+    pytest.mark.needs("kprobes"),
+]
 
 BOTH = pytest.mark.parametrize("without", ["", "fentry"], ids=["trampolines", "kprobes"])
 READS = r"""
