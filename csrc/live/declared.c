@@ -15,6 +15,7 @@
 #include "live/ring.h"
 #include "live/semaphore.h"
 #include "live/version.h"
+#include "live/wake.h"
 #include "live/words.h"
 #include "runtime/builtin.h"
 #include "runtime/runtime.h"
@@ -50,13 +51,13 @@ SIZE(struct mb_debug_row, 24);
 SIZE(struct mb_debug_unit, 112);
 SIZE(struct mb_debug_value, 32);
 SIZE(struct mb_entry, 16);
-SIZE(struct mb_guard, 32);
+SIZE(struct mb_guard, 40);
 SIZE(struct mb_held, 16);
 SIZE(struct mb_iterator, 96);
 SIZE(struct mb_kernel_map, 64);
 SIZE(struct mb_kprobe, 40);
 SIZE(struct mb_limits, 56);
-SIZE(struct mb_live, 96);
+SIZE(struct mb_live, 112);
 SIZE(struct mb_ltt_class, 20);
 SIZE(struct mb_ltt_damage, 32);
 SIZE(struct mb_ltt_event, 56);
@@ -82,6 +83,7 @@ SIZE(struct mb_summary, 40);
 SIZE(struct mb_trampoline, 12);
 SIZE(struct mb_uprobe, 40);
 SIZE(struct mb_uprobes, 48);
+SIZE(struct mb_wake, 3088);
 
 OFFSET(struct mb_array_shape, key_count, 0);
 OFFSET(struct mb_array_shape, string_keys, 4);
@@ -214,11 +216,12 @@ OFFSET(struct mb_entry, hash, 12);
 OFFSET(struct mb_entry, slot, 16);
 OFFSET(struct mb_guard, map, 0);
 OFFSET(struct mb_guard, alive, 4);
-OFFSET(struct mb_guard, control, 8);
-OFFSET(struct mb_guard, armed, 16);
-OFFSET(struct mb_guard, beat, 20);
-OFFSET(struct mb_guard, leaving, 24);
-OFFSET(struct mb_guard, seats, 28);
+OFFSET(struct mb_guard, lease, 8);
+OFFSET(struct mb_guard, control, 16);
+OFFSET(struct mb_guard, armed, 24);
+OFFSET(struct mb_guard, beat, 28);
+OFFSET(struct mb_guard, leaving, 32);
+OFFSET(struct mb_guard, seats, 36);
 OFFSET(struct mb_held, hits, 0);
 OFFSET(struct mb_held, since_ns, 8);
 OFFSET(struct mb_iterator, array, 0);
@@ -264,11 +267,12 @@ OFFSET(struct mb_live, moved, 32);
 OFFSET(struct mb_live, moved_bytes, 40);
 OFFSET(struct mb_live, held_map, 48);
 OFFSET(struct mb_live, beat, 56);
-OFFSET(struct mb_live, unheld, 64);
-OFFSET(struct mb_live, semaphore, 72);
-OFFSET(struct mb_live, semaphore_count, 80);
-OFFSET(struct mb_live, late, 84);
-OFFSET(struct mb_live, uncounted, 88);
+OFFSET(struct mb_live, wake, 64);
+OFFSET(struct mb_live, unheld, 80);
+OFFSET(struct mb_live, semaphore, 88);
+OFFSET(struct mb_live, semaphore_count, 96);
+OFFSET(struct mb_live, late, 100);
+OFFSET(struct mb_live, uncounted, 104);
 OFFSET(struct mb_ltt_class, first, 0);
 OFFSET(struct mb_ltt_class, count, 4);
 OFFSET(struct mb_ltt_class, align, 8);
@@ -438,6 +442,11 @@ OFFSET(struct mb_uprobes, cookies, 24);
 OFFSET(struct mb_uprobes, count, 32);
 OFFSET(struct mb_uprobes, at_return, 36);
 OFFSET(struct mb_uprobes, pid, 40);
+OFFSET(struct mb_wake, writer, 0);
+OFFSET(struct mb_wake, count, 4);
+OFFSET(struct mb_wake, next, 8);
+OFFSET(struct mb_wake, ends, 12);
+OFFSET(struct mb_wake, pids, 1040);
 
 VALUE(MB_DEBUG_INFO, 0);
 VALUE(MB_DEBUG_TYPE_UNITS, 1);

@@ -35,7 +35,7 @@
 #endif
 #define ARGUMENTS_FIELD 48		/* of /proc/PID/stat: arg_start, then arg_end */
 
-enum { MAP, ALIVE, SESSION, FILES };
+enum { MAP, ALIVE, LEASE, SESSION, FILES };
 
 struct seat {
 	struct mb_guard to;
@@ -254,6 +254,7 @@ int mb_guard_start(const struct mb_guard *guard)
 
 	seat.files[MAP] = guard->map;
 	seat.files[ALIVE] = guard->alive;
+	seat.files[LEASE] = guard->lease;
 	seat.files[SESSION] = open_process(seat.session);
 	child = start(&seat, 0, 0);
 	if (seat.files[SESSION] >= 0)

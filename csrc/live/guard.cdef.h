@@ -1,6 +1,7 @@
 struct mb_guard {
 	int32_t map;
 	int32_t alive;
+	int32_t lease;
 	int64_t *control;
 	uint32_t armed;
 	uint32_t beat;

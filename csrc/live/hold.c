@@ -147,6 +147,7 @@ int mb_hold_release_all(int map, uint64_t before_ns)
 
 		if (mb_bpf_map_lookup(map, &keys[i], &held) < 0 || held.since_ns >= before_ns)
 			continue;
+		kill((pid_t)keys[i], SIGCONT);	/* should we die in between, it goes on nevertheless */
 		let_go(map, keys[i]);
 		released++;
 	}

@@ -14,6 +14,7 @@
 #include "recorder.h"
 #include "runtime/runtime.h"
 #include "runtime/session.h"
+#include "wake.h"
 
 #define SEQUENCE_BYTES sizeof(int64_t)
 #define NO_EXIST 1
@@ -81,6 +82,15 @@ static int64_t hold_of(const struct mb_live *live, const struct mb_record *recor
 	return hold;
 }
 
+int mb_live_wait(struct mb_live *live, int64_t pid)
+{
+	for (size_t i = 0; i < sizeof(live->wake) / sizeof(live->wake[0]); i++) {
+		if (live->wake[i])
+			mb_wake_add(live->wake[i], pid);
+	}
+	return mb_hold_wait(live->held_map, pid);
+}
+
 /* The handlers of a hit whose process waits for them. */
 static int consume_held(struct mb_live *live, const struct mb_record *record)
 {
@@ -92,7 +102,7 @@ static int consume_held(struct mb_live *live, const struct mb_record *record)
 	if (live->beat)
 		*live->beat = (int64_t)mb_hold_now();
 	if (!live->only_record) {
-		stood = mb_hold_wait(live->held_map, pid);
+		stood = mb_live_wait(live, pid);
 		stop = mb_session_dispatch(session, record) != MB_RUNNING;
 	}
 	stood &= mb_hold_release(live->held_map, pid);

@@ -9,6 +9,7 @@ struct mb_live {
 	uint64_t moved_bytes;
 	int32_t held_map;	/* of mb_hold; -1: no hook holds */
 	int64_t *beat;		/* where programs see that somebody takes care */
+	struct mb_wake *wake[2];	/* or NULL: who is told when we die, and when the guards do */
 	int32_t unheld;	/* out: hits whose process did not stand still */
 	const struct mb_semaphore *semaphore;	/* that are counted up by us */
 	uint32_t semaphore_count;
@@ -34,6 +35,8 @@ struct mb_kernel_map {
 	const void *initial;	/* what an emptied scalar becomes */
 };
 
+/* Wait until a process that a hit has stopped stands still, as mb_hold_wait; if we die meanwhile, it goes on. */
+int mb_live_wait(struct mb_live *live, int64_t pid);
 int mb_live_consume(void *context, const struct mb_record *record);
 
 /* Release what the consumer allocated; `live` itself is the caller's. */

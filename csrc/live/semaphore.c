@@ -41,7 +41,7 @@ void mb_semaphore_start(struct mb_live *live, const struct mb_record *record)
 		return;		/* of another PID namespace */
 	if (live->beat)
 		*live->beat = (int64_t)mb_hold_now();
-	stands = start.stopped == MB_STOPPED_IT && mb_hold_wait(live->held_map, start.pid);
+	stands = start.stopped == MB_STOPPED_IT && mb_live_wait(live, start.pid);
 	for (uint32_t i = 0; i < live->semaphore_count; i++) {
 		const struct mb_semaphore *one = &live->semaphore[i];
 

@@ -238,17 +238,27 @@ def _children(pid: int) -> list[int]:
     return [child for word in text.split() for child in (int(word), *_children(int(word)))]
 
 
+def _pipes(pid: int | str) -> set[str]:
+    found = set()
+    try:
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            found.add(str(file.readlink()))
+    except OSError:  # of a file that was just closed, or the process is gone
+        pass
+    return {name for name in found if name.startswith("pipe:")}
+
+
 def _guards(session: int) -> list[int]:
-    """The session's guards, the first one first."""
-    found = []
-    for child in _children(session):
+    """The session's living guards, the older one first. One may have lost whom it came from."""
+    found, pipes = [], _pipes(session)
+    for folder in Path("/proc").iterdir():
         try:
-            name = Path(f"/proc/{child}/comm").read_text().strip()
+            is_guard = (folder / "comm").read_text() == "mb-hold\n"
         except OSError:
             continue
-        if name == "mb-hold":
-            found.append(child)
-    return found
+        if is_guard and pipes & _pipes(folder.name):
+            found.append(int(folder.name))
+    return sorted(found)
 
 
 @pytest.fixture
@@ -290,8 +300,20 @@ def _guard_and_session_at_once(session: int, guards: list[int]) -> None:
 
 def _guards_die_and_come_back(session: int, guards: list[int]) -> None:
     _kill(*guards)
-    assert _until(lambda: len(_guards(session)) == 2)
+    assert _until(lambda: len(set(_guards(session)) - set(guards)) == 2)
+    time.sleep(random.uniform(0, 0.1))
     _kill(session)
+
+
+def _all_die_at_once(session: int, guards: list[int]) -> None:
+    order = [session, *guards]
+    random.shuffle(order)
+    _kill(*order)
+
+
+def _guards_die_while_the_session_is_stopped(session: int, guards: list[int]) -> None:
+    os.kill(session, signal.SIGSTOP)
+    _kill(*guards)
 
 
 def _stopped_session_loses_a_guard(session: int, guards: list[int]) -> None:
@@ -304,12 +326,6 @@ def _session_is_only_stopped(session: int, guards: list[int]) -> None:
     os.kill(session, signal.SIGSTOP)
 
 
-NEW_GUARDS = pytest.mark.xfail(
-    strict=False,
-    reason="a session that dies when both guards are new may leave a process stopped",
-)
-
-
 @pytest.mark.parametrize("time_of_death", range(KILLS))
 @pytest.mark.parametrize(
     "death",
@@ -317,7 +333,9 @@ NEW_GUARDS = pytest.mark.xfail(
         _session_dies,
         _a_guard_dies,
         _guard_and_session_at_once,
-        pytest.param(_guards_die_and_come_back, marks=NEW_GUARDS),
+        _guards_die_and_come_back,
+        _all_die_at_once,
+        _guards_die_while_the_session_is_stopped,
         _stopped_session_loses_a_guard,
         _session_is_only_stopped,
     ],

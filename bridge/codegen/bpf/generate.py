@@ -28,7 +28,7 @@ from bridge.codegen.bpf.follow import current_target, follow_programs
 from bridge.codegen.bpf.gate import Wanted, gate
 from bridge.codegen.bpf.globals import GlobalMaps, handler_variables
 from bridge.codegen.bpf.handlers import call_gate, call_handler, gate_text, handler_text
-from bridge.codegen.bpf.hold import HELD_BYTES, HELD_ENTRIES, HELD_KEY_BYTES
+from bridge.codegen.bpf.hold import HELD_BYTES, HELD_ENTRIES, HELD_KEY_BYTES, farewell
 from bridge.codegen.bpf.object import (
     CONTROL_WORDS,
     MAPPABLE,
@@ -214,6 +214,8 @@ def _own_programs(
         for program, text in follow_programs(plan.control, plan.targets, nested=plan.nested):
             yield (life.Rank.LAST,), program, text
     if plan.held is not None:
+        program, text = farewell(plan.control, nested=plan.nested)
+        yield (life.Rank.BEFORE,), program, text
         maps = StartMaps(
             plan.control,
             plan.ring,

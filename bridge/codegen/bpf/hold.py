@@ -3,23 +3,20 @@
 The program counts the hit in a map by process and sends SIGSTOP to its own thread, which stops
 the process before its next instruction. (A signal to the process would be dropped if another
 thread's is still pending, and this thread would go on.) If the record finds no room, both are
-taken back. Nobody is held while user space takes no care of it, and none of markbridge's own
-processes ever is: who else would let it go?
+taken back. Nobody is held while user space takes no care of it, or has no guard, and none of
+markbridge's own processes ever is: who else would let it go? `farewell` sees them die.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bridge.artifact import MISSED, STOPPED
 from bridge.codegen.bpf import text as t
-from bridge.codegen.bpf.object import Control
+from bridge.codegen.bpf.captures import Captures, Place
+from bridge.codegen.bpf.follow import EXIT
+from bridge.codegen.bpf.object import Attach, BpfProgram, Control
+from bridge.codegen.bpf.text import Text
 from bridge.declared import MB_LONGEST_HELD_NS, MB_MOST_HELD, OFFSETS, SIZES
 from bridge.ir.program import Context
-
-if TYPE_CHECKING:
-    from bridge.codegen.bpf.captures import Captures
-    from bridge.codegen.bpf.text import Text
 
 HELD_KEY_BYTES, HELD_BYTES, HELD_ENTRIES = 8, SIZES["mb_held"], MB_MOST_HELD
 """Process id -> struct mb_held."""
@@ -29,7 +26,8 @@ NO_EXIST = 1
 COMM_BYTES = 16
 OWN_NAMES = ("markbridge", "mb-hold")
 """The threads of any session and its guards (NAME in csrc/live/guard.c)."""
-OWN_IDS = (Control.OWN, Control.GUARDS, Control.SECOND_GUARD)
+GUARDS = (Control.GUARDS, Control.SECOND_GUARD)
+OWN_IDS = (Control.OWN, *GUARDS)
 
 
 class Hold:
@@ -106,6 +104,7 @@ class Hold:
         quiet = text.value(f"sub i64 {now}, {text.load(self._control, 8 * Control.BEAT)}")
         recent = text.name("recent")
         cared = text.value(f"icmp slt i64 {quiet}, {CARELESS_NS}")
+        cared = text.value(f"and i1 {cared}, {self._guarded()}")
         text.branch(text.value(f"and i1 {cared}, {self._within()}"), recent, on)
         text.open(recent)
         text.store(self._captures.value(Context("pid")), self._key)
@@ -122,6 +121,12 @@ class Hold:
         text.open(stopped)
         text.store(STOPPED, self._stopped)
         self._count_again(on)
+
+    def _guarded(self) -> str:
+        """Whether a guard lives, as an i1."""
+        text = self._text
+        first, second = (text.load(self._control, 8 * word) for word in GUARDS)
+        return text.value(f"icmp ne i64 {text.value(f'or i64 {first}, {second}')}, 0")
 
     def _count_again(self, on: str) -> None:
         """If the entry was removed before the signal, its SIGCONT was earlier, too."""
@@ -183,3 +188,28 @@ class Hold:
         text.branch(text.value(f"icmp eq ptr {entry}, null"), none, found)
         text.open(found)
         return entry
+
+
+def farewell(control: int, *, nested: bool) -> tuple[BpfProgram, str]:
+    """The program that sees the deaths of the session, which ends all hits, and of its guards.
+
+    It runs before the dead process gives its files back, and before anybody else is told.
+    """
+    text = Text()
+    captures = Captures(text, Place({}, nested=nested), text.map(control, t.MAP_VALUE))
+    words = captures.control
+    process = captures.process()
+    text.require(text.value(f"icmp eq i64 {process}, {captures.thread()}"))
+    for word, cleared in ((Control.OWN, Control.ARMED), *((guard, guard) for guard in GUARDS)):
+        dead, other = text.name("dead"), text.name("other")
+        same = text.value(f"icmp eq i64 {process}, {text.load(words, 8 * word)}")
+        text.branch(same, dead, other)
+        text.open(dead)
+        text.store(0, words, 8 * cleared)
+        text.jump(other)
+        text.open(other)
+    text.jump("out")
+    text.open("out")
+    text.emit("ret i64 0")
+    program = BpfProgram("mb_farewell", -1, Attach.RAW_TRACEPOINT, b"", tracepoint=EXIT)
+    return program, text.function(program.name, captures.entry)

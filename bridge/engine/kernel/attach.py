@@ -40,6 +40,8 @@ ENOTSUPP = 524
 """Of the kernel alone, for an instruction that cannot be executed elsewhere."""
 CLOSERS = 32
 SPARE_FILES = 256
+WAKE_FILES = 520
+"""Two pipes with an end for each held process (csrc/live/wake.h)."""
 SLEEPABLE = 1 << 4
 """BPF_F_SLEEPABLE."""
 PROGRAM_TYPES = {
@@ -149,7 +151,8 @@ def load(bpf: BpfObject, realtime_offset_ns: int) -> Loaded:
     """Create maps and load programs; what is attached already does nothing so far."""
     loaded = Loaded(bpf)
     sites = sum(len(program.sites) for program in bpf.programs)
-    _allow_files(len(bpf.maps) + 2 * len(bpf.programs) + sites + SPARE_FILES)
+    wakes = 0 if bpf.held is None else WAKE_FILES
+    _allow_files(len(bpf.maps) + 2 * len(bpf.programs) + sites + wakes + SPARE_FILES)
     _allow_memory()
     try:
         for spec in bpf.maps:

@@ -23,7 +23,7 @@ from bridge.engine.base import run_session
 from bridge.engine.kernel import attach
 from bridge.engine.kernel.features import has
 from bridge.engine.kernel.functions import TrampolineError, missed
-from bridge.engine.kernel.hold import POLL_NS, Guard
+from bridge.engine.kernel.hold import POLL_NS, Guard, users_of
 from bridge.engine.kernel.map_sync import Drain
 from bridge.engine.kernel.processes import Processes
 from bridge.engine.kernel.refusals import left_out_text
@@ -249,12 +249,7 @@ class KernelFeed:
     def _arm(self) -> int:
         held = self._loaded.object.held
         if held is not None:
-            self._guard = Guard.start(self._loaded, held)
-            self._live.held_map = self._loaded.maps[held]
-            if any(hook.held for hook in self._session.placed.hooks):
-                self._turn.poll_ns = POLL_NS
-            self._live.beat = self._loaded.control.pointer + int(Control.BEAT)
-            self._loaded.set_word(Control.BEAT, time.monotonic_ns())
+            self._prepare_guard(held)
         self._prepare_semaphores()
         self._drain.fill()
         with doing(f"attaching {self._loaded.object.probes:,} probes"):
@@ -274,6 +269,19 @@ class KernelFeed:
         self._loaded.set_word(Control.ARMED, 1)
         self._outside.begin()
         return start
+
+    def _prepare_guard(self, held: int) -> None:
+        self._guard = Guard.start(self._loaded, held)
+        self._live.held_map = self._loaded.maps[held]
+        self._live.wake = [self._guard.own, self._guard.shared]
+        holding = [hook for hook in self._session.placed.hooks if hook.held]
+        if holding:
+            self._turn.poll_ns = POLL_NS
+        self._guard.expect(
+            users_of(site.path for hook in holding for site in hook.attachment.marker.sites)
+        )
+        self._live.beat = self._loaded.control.pointer + int(Control.BEAT)
+        self._loaded.set_word(Control.BEAT, time.monotonic_ns())
 
     def _prepare_semaphores(self) -> None:
         """Which are counted up when a process begins: from the first attached program on."""

@@ -174,7 +174,7 @@ class InterpretedSession:
         pid = values["pid()"]
         assert isinstance(pid, int)
         live.beat[0] = time.monotonic_ns()
-        stood = live.only_record or lib.mb_hold_wait(live.held_map, pid)
+        stood = live.only_record or lib.mb_live_wait(live, pid)
         try:
             self._dispatch(live, hook, values)
         finally:
