@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from bridge.trace.convert import Converted
     from bridge.trace.ltt.write import WriteOptions
     from bridge.trace.model import Reader
 
@@ -69,8 +70,27 @@ def run(arguments: argparse.Namespace) -> int:
             f"warning: {done.moved} events are earlier than the one before them in their"
             " stream; they were written with the time of that one"
         )
+    _say_missing(done, arguments.out, arguments.to)
     say(f"{done.events} events written to {arguments.out}")
     return 0
+
+
+def _say_missing(done: Converted, out: Path, form: str) -> None:
+    """What the source says is missing in it, and whether the output says so, too."""
+    if done.corrupt:
+        say(
+            f"warning: the tracer calls {done.corrupt} sub-buffers corrupt;"
+            " events of theirs may be missing"
+        )
+    if not done.lost:
+        return
+    text = f"warning: {done.lost} events were lost when the trace was recorded"
+    if done.lost_told == done.lost:
+        say(f"{text}; {out} says so, too")
+    elif not done.lost_told:
+        say(f"{text}; {form} has no place for that number here, so {out} does not say so")
+    else:
+        say(f"{text}; {out} says so of {done.lost_told}, the others' streams have no events")
 
 
 def _open(path: Path) -> Reader:

@@ -341,6 +341,7 @@ def _print_statistics(form: str, found: dict[str, StreamStatistics], *, as_json:
                 "events": s.events,
                 "lost": s.lost,
                 "damaged": s.damaged,
+                "corrupt": s.corrupt,
                 "first_ns": s.first_ns,
                 "last_ns": s.last_ns,
             }
@@ -362,6 +363,8 @@ def _print_stream(name: str, statistics: StreamStatistics) -> None:
     line = f"{name}: {total} events, {statistics.lost} lost"
     if statistics.damaged:
         line += f", {statistics.damaged} damaged packets"
+    if statistics.corrupt:
+        line += f", {statistics.corrupt} sub-buffers that the tracer calls corrupt"
     if statistics.first_ns is not None and statistics.last_ns is not None:
         line += f", {_stamp(statistics.first_ns)} to {_stamp(statistics.last_ns)}"
     print(line)

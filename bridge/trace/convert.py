@@ -20,13 +20,16 @@ from bridge.trace.output import whole_folder
 from bridge.trace.selection import EVERYTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bridge.trace import model
+    from bridge.trace.ctf.writer import CtfWriter
 
 TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", "ctf")
 TOLD_EACH = 1024
+_COUNTING = ("ctf-", "ltt-")
+"""Formats that count lost events."""
 _OWN_CHANNELS = ("metadata.", "core.", "/control/metadata.", "/control/facilities.")
 _HEARTBEATS = (".heartbeat32", ".heartbeat64")
 
@@ -36,12 +39,17 @@ class Converted:
     """How many events were written, and how many of the source were its own descriptions.
 
     `moved` events had a time before that of the event in front of them in their stream, and got
-    that one's; in LTT those from before the second in which the trace starts.
+    that one's; in LTT those from before the second in which the trace starts. `lost` events and
+    `corrupt` sub-buffers are missing in the source by its own count; the output says it of
+    `lost_told` lost events.
     """
 
     events: int
     own: int
     moved: int = 0
+    lost: int = 0
+    lost_told: int = 0
+    corrupt: int = 0
 
 
 def is_own(event_class: model.EventClass, form: str) -> bool:
@@ -119,31 +127,60 @@ def _copy(source: LttReader, path: Path, options: WriteOptions) -> Converted:
         route, own = _route(source, out)
         cursor, tables = source.select(EVERYTHING)
         events = out.copy(cursor, route)
-        for at, _ in enumerate(tables.streams):
-            lost = cursor.totals(at).lost
-            names = sorted({name for name in route.files[at] if name})
-            if lost and names:
-                out.lost(names[0], lost)
-    return Converted(events, own)
+        totals = [cursor.totals(at) for at, _ in enumerate(tables.streams)]
+        homes = {}
+        for at, row in enumerate(route.files):
+            if names := sorted({name for name in row if name}):
+                homes[str(at)] = names[0]
+        lost = {str(at): total.lost for at, total in enumerate(totals)}
+        told = _tell_lost(out, homes, lost)
+        corrupt = sum(total.corrupt for total in totals)
+        return Converted(events, own, 0, sum(lost.values()), told, corrupt)
 
 
 # --- any source -------------------------------------------------------------------------------
 
 
 def _write_all(
-    events: Iterable[model.Event], out: model.Writer | TraceWriter, form: str
+    source: model.Reader, out: CtfWriter | TraceWriter, homes: dict[str, model.Event]
 ) -> Converted:
+    """Write the events; `homes` gets the first one of every stream."""
     written = own = 0
+    form = source.format
     with doing("converting", "events") as activity:
-        for event in events:
+        for event in source:
             if is_own(event.event_class, form):
                 own += 1
                 continue
             out.write(event)
+            if event.stream not in homes:
+                homes[event.stream] = event
             written += 1
             if not written % TOLD_EACH:
                 activity.count(written)
     return Converted(written, own)
+
+
+def _losses(source: model.Reader) -> tuple[dict[str, int], int]:
+    """The lost events of each stream by the trace's own count, and all corrupt sub-buffers."""
+    if not source.format.startswith(_COUNTING):
+        return {}, 0
+    streams = source.statistics()
+    lost = {name: stream.lost for name, stream in streams.items() if stream.lost}
+    return lost, sum(stream.corrupt for stream in streams.values())
+
+
+def _tell_lost(out: TraceWriter, homes: Mapping[str, str], lost: Mapping[str, int]) -> int:
+    """Write into the files of streams how many events were lost; how many of them there are."""
+    if not out.counts_lost:
+        return 0
+    sums: dict[str, int] = {}
+    for stream, number in lost.items():
+        if number and stream in homes:
+            sums[homes[stream]] = sums.get(homes[stream], 0) + number
+    for file, number in sums.items():
+        out.lost(file, number)
+    return sum(sums.values())
 
 
 def to_ltt(source: model.Reader, path: Path, options: WriteOptions) -> Converted:
@@ -156,7 +193,16 @@ def to_ltt(source: model.Reader, path: Path, options: WriteOptions) -> Converted
         out.declare_all(
             c for c in source.event_classes.values() if not is_own(c, source.format)
         )
-        return replace(_write_all(source, out, source.format), moved=out.moved)
+        first: dict[str, model.Event] = {}
+        done = _write_all(source, out, first)
+        lost, corrupt = _losses(source)
+        homes = {
+            stream: out.spot(event.event_class, max(event.cpu, 0)).file
+            for stream, event in first.items()
+        }
+        told = _tell_lost(out, homes, lost)
+        lost_all = sum(lost.values())
+        return replace(done, moved=out.moved, lost=lost_all, lost_told=told, corrupt=corrupt)
 
 
 # --- opening, and CTF -------------------------------------------------------------------------
@@ -170,4 +216,13 @@ def to_ctf(source: model.Reader, path: Path) -> Converted:
     environment = {n: value for n, value in environment_of(source).items() if "." not in n}
     entries = {"source_format": source.format, **environment}
     with whole_folder(path) as folder, CtfWriter(folder, entries, move_late=True) as out:
-        return replace(_write_all(source, out, source.format), moved=out.moved)
+        first: dict[str, model.Event] = {}
+        done = _write_all(source, out, first)
+        lost, corrupt = _losses(source)
+        told = 0
+        for stream, event in first.items():
+            if number := lost.get(stream, 0):
+                out.lost(stream, event.cpu, number)
+                told += number
+        lost_all = sum(lost.values())
+        return replace(done, moved=out.moved, lost=lost_all, lost_told=told, corrupt=corrupt)

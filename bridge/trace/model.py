@@ -168,7 +168,8 @@ class Event:
 class StreamStatistics:
     """What a stream holds:
 
-    events by name, lost events, damaged packets, first and last time (ns).
+    events by name, lost events, damaged packets, first and last time (ns), and packets that the
+    tracer calls corrupt itself (LTT: sub-buffers).
     """
 
     events: dict[str, int] = field(default_factory=dict)
@@ -176,6 +177,7 @@ class StreamStatistics:
     damaged: int = 0
     first_ns: int | None = None
     last_ns: int | None = None
+    corrupt: int = 0
 
 
 # --- readers and writers ----------------------------------------------------------------------

@@ -49,6 +49,6 @@ def selected_statistics(reader: Reader, selection: Selection) -> dict[str, Strea
     counted = tally(matching(reader, selection))
     for name, stream in found.items():
         own = counted.get(name, StreamStatistics())
-        own.lost, own.damaged = stream.lost, stream.damaged
+        own.lost, own.damaged, own.corrupt = stream.lost, stream.damaged, stream.corrupt
         counted[name] = own
     return {name: counted[name] for name in found}

@@ -93,6 +93,8 @@ def _shape(member: model.Field) -> tuple[str, object]:
 class M2Writer(TraceWriter):
     """A marker trace 2.6 being written."""
 
+    counts_lost = True
+
     def __init__(self, path: Path, options: WriteOptions) -> None:
         super().__init__(path, options)
         self._ids: dict[str, int] = {}

@@ -239,6 +239,7 @@ class LttReader:
                 total.damaged,
                 total.first_ns if total.events else None,
                 total.last_ns if total.events else None,
+                total.corrupt,
             )
         return result
 

@@ -152,6 +152,9 @@ class OutputFile:
 class TraceWriter:
     """Base of the writers: a folder of output files with one table of event classes."""
 
+    counts_lost = False
+    """Whether the files of this version have a place for the number of lost events."""
+
     def __init__(self, path: Path, options: WriteOptions) -> None:
         if options.arch_size not in (4, 8):
             raise TraceError(f"words of {options.arch_size} bytes are not possible")

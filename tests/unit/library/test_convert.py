@@ -14,8 +14,10 @@ import pytest
 import bridge
 from bridge.cli.front import dispatch
 from bridge.errors import TraceError
+from bridge.formats.ltt import m2_header
 from bridge.trace import convert, model
 from bridge.trace.ctf.writer import CtfWriter
+from bridge.trace.ltt.files import places
 from bridge.trace.ltt.write import WriteOptions
 from bridge.trace.open import open_trace
 from tests.conftest import reference_folder
@@ -318,3 +320,114 @@ def test_an_empty_folder_may_be_there(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="is not empty"):
         _convert(source, out, "ctf")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "t"]
+
+
+# --- what the source has lost -----------------------------------------------------------------
+
+
+def _with_losses(path: Path, form: str) -> Path:
+    """A trace of a stream with 7 lost events, one with 5, one with none; 12 together."""
+    names = {"first_0": 7, "second_0": 5, "third_0": 0}
+    if form == "ctf":
+        with CtfWriter(path) as out:
+            for name in names:
+                out.write(model.Event(NUMBER, 1, 1, 0, name, {"n": 1}))
+            for name, lost in names.items():
+                out.lost(name, 0, lost)
+        return path
+    with convert.writer(path, WriteOptions("2.6")) as ltt:
+        for name, lost in names.items():
+            channel = name.removesuffix("_0")
+            ltt.write(model.Event(_marker(channel), 1, 1, 0, name, {"n": 1}))
+            ltt.lost(name, lost)
+    return path
+
+
+NUMBER = model.EventClass("a:e", 0, model.Struct((model.Field("n", U8),)))
+
+
+def _marker(channel: str) -> model.EventClass:
+    attributes = {"format": "n %u"}
+    field = model.Field("n", model.Integer(32, signed=False))
+    return model.EventClass(f"{channel}.e", 0, model.Struct((field,)), None, attributes)
+
+
+LOST = "12 events were lost when the trace was recorded"
+KEPT = {"2.6": "says so, too", "ctf": "says so, too", "0.8": "no place", "0.7": "no place"}
+
+
+@pytest.mark.parametrize("to", KEPT)
+@pytest.mark.parametrize("form", ["ctf", "2.6"])
+def test_lost_events_are_told_and_carried_over(
+    form: str, to: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = _with_losses(tmp_path / "source", form)
+    target = to if to == "ctf" else f"ltt-{to}"
+
+    assert dispatch(["convert", str(source), str(tmp_path / "out"), "--to", target]) == 0
+
+    err = capfd.readouterr().err
+    assert err.count(LOST) == 1
+    assert KEPT[to] in err
+    with open_trace(tmp_path / "out") as reader:
+        lost = sum(stream.lost for stream in reader.statistics().values())
+    assert lost == (12 if KEPT[to] == "says so, too" else 0)
+
+
+def test_lost_events_of_merged_traces(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in "ab":
+        _with_losses(tmp_path / "both" / name, "ctf")
+
+    command = ["convert", str(tmp_path / "both"), str(tmp_path / "out"), "--to", "ctf"]
+    assert dispatch(command) == 0
+
+    assert "warning: 24 events were lost" in capfd.readouterr().err
+    with open_trace(tmp_path / "out") as reader:
+        lost = [stream.lost for stream in reader.statistics().values()]
+    assert sorted(lost) == [0, 0, 5, 5, 7, 7]
+
+
+def test_lost_events_of_a_stream_without_events(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of a stream that has only descriptions of the trace itself, nothing is written."""
+    with convert.writer(tmp_path / "source", WriteOptions("2.6")) as out:
+        out.write(model.Event(_marker("first"), 1, 1, 0, "first_0", {"n": 1}))
+        out.lost("first_0", 7)
+        out.lost("metadata_0", 5)
+
+    command = ["convert", str(tmp_path / "source"), str(tmp_path / "out"), "--to", "ctf"]
+    assert dispatch(command) == 0
+
+    err = capfd.readouterr().err
+    assert LOST in err
+    assert "says so of 7, the others' streams have no events" in err
+
+
+def test_sub_buffers_that_the_tracer_calls_corrupt(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = _with_losses(tmp_path / "source", "2.6")
+    at = places(m2_header(6, 8, False))["subbuf_corrupt"]
+    data = bytearray((source / "first_0").read_bytes())
+    data[at : at + 4] = (3).to_bytes(4, "little")
+    (source / "first_0").write_bytes(data)
+
+    for number, to in enumerate(("ctf", "ltt-2.6")):
+        assert dispatch(["convert", str(source), str(tmp_path / str(number)), "--to", to]) == 0
+        err = capfd.readouterr().err
+        assert "warning: the tracer calls 3 sub-buffers corrupt" in err
+    assert dispatch(["read", str(source), "--stats"]) == 0
+    assert "7 lost, 3 sub-buffers that the tracer calls corrupt" in capfd.readouterr().out
+
+
+def test_a_whole_trace_tells_of_no_loss(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = write_ctf(tmp_path / "source", [order(1), order(2)])
+
+    assert dispatch(["convert", str(source), str(tmp_path / "o"), "--to", "ltt-2.6"]) == 0
+
+    assert capfd.readouterr().err == f"2 events written to {tmp_path / 'o'}\n"
