@@ -603,6 +603,8 @@ class NoMatch:
 
     part: int
     message: str = "no match"
+    code: str = field(default="no-match", kw_only=True)
+    """That of the message (bridge.codes); of "no match" the reasons say more."""
     similar: tuple[str, ...] = ()
     near: Callable[[], str] | None = field(default=None, compare=False)
     """The end of the message, about near names among very many: a library asks for much that is

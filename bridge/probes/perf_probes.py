@@ -27,7 +27,7 @@ def expand(parts: Sequence[PointPart], machine: str) -> Expansion | NoMatch:
     rate = numbers[3] if len(parts) > 3 else COUNTS
     if rate < 1:
         what = "frequency" if hertz else "sample period"
-        return NoMatch(0, f"invalid perf {what} {rate}")
+        return NoMatch(0, f"invalid perf {what} {rate}", code="invalid-rate")
     marker = Marker(
         Kind.SAMPLE,
         "perf",

@@ -142,7 +142,11 @@ def check(parts: Sequence[PointPart]) -> NoMatch | None:
         path = further
     if path not in SHAPES:
         follow = " ".join(map(_follow, _next(path)))
-        return NoMatch(len(parts) - 1, f"probe point truncated (follow:  {follow})")
+        return NoMatch(
+            len(parts) - 1,
+            f"probe point truncated (follow:  {follow})",
+            code="truncated-probe-point",
+        )
     return None
 
 
@@ -186,8 +190,12 @@ def _mismatch(parts: Sequence[PointPart], index: int, path: str) -> NoMatch:
         # `timer.profile` alone is known by the library
         last = len(parts) if before == "timer" else index + 1
         point = ".".join(part.name for part in parts[:last])
-        return NoMatch(index, f"probe point `{point}` is not supported by markbridge")
+        return NoMatch(
+            index,
+            f"probe point `{point}` is not supported by markbridge",
+            code="unsupported-probe-point",
+        )
     if path in SHAPES:
-        return NoMatch(index, "invalid suffix for probe")
+        return NoMatch(index, "invalid suffix for probe", code="invalid-suffix")
     near = similar(name, {word.split(" ")[0] for word in _next(path)})
-    return NoMatch(index, "probe point mismatch", near)
+    return NoMatch(index, "probe point mismatch", near, code="unknown-probe-point")

@@ -89,7 +89,7 @@ def expand(
             point = f"process({pid})"
             return (_expansion(point, event, world, pid=pid, follow_target=follow_target),)
         case "":
-            return NoMatch(0, "empty module")
+            return NoMatch(0, "empty module", code="no-such-program")
         case name:
             found = programs.program_paths(name, world)
             if not found and is_wild(name):

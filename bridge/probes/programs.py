@@ -61,7 +61,7 @@ def process_path(pid: int, world: World) -> str | None:
 
 def no_process(pid: int) -> NoMatch:
     """What a point says of a process that is not there."""
-    return NoMatch(0, f"cannot probe pid {pid}: No such process")
+    return NoMatch(0, f"cannot probe pid {pid}: No such process", code="no-such-process")
 
 
 def command_program(command: str) -> str:

@@ -307,7 +307,7 @@ class Binder:
         if is_wild(name):
             return NoMatch(0)
         if "/" not in name:
-            return NoMatch(0, f"cannot find executable '{name}'")
+            return NoMatch(0, f"cannot find executable '{name}'", code="no-such-program")
         return NoMatch(0, reasons=(errors.unreadable(name, FileNotFoundError()),))
 
     def _target_gone(self) -> NoMatch | None:
@@ -327,10 +327,10 @@ class Binder:
             name = programs.command_program(command)
             paths = programs.program_paths(name, self._world) if name else []
             if not paths:
-                return NoMatch(0, f"cannot find executable '{name}'")
+                return NoMatch(0, f"cannot find executable '{name}'", code="no-such-program")
             path = paths[0]
         else:
-            return NoMatch(0, NO_TARGET)
+            return NoMatch(0, NO_TARGET, code="no-target")
         return [_Program(path, f'process("{path}")', follow_target=True)]
 
     def _libraries(

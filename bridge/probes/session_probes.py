@@ -57,10 +57,14 @@ def expand_timer(parts: Sequence[PointPart], hz: int) -> Expansion | NoMatch:
     unit_ns = UNITS_NS[unit]
     least, most = max(1, SHORTEST_NS // unit_ns), DAY_SECONDS * SECOND_NS // unit_ns
     if not least <= interval <= most:
-        return NoMatch(0, f"interval value out of range ({least}, {most})")
+        return _invalid(f"interval value out of range ({least}, {most})")
     if not 0 <= spread <= interval:
-        return NoMatch(0, "randomization value out of range")
+        return _invalid("randomization value out of range")
     return Expansion(Timer(interval * unit_ns, spread * unit_ns), point)
+
+
+def _invalid(message: str) -> NoMatch:
+    return NoMatch(0, message, code="invalid-interval")
 
 
 def _number(part: PointPart) -> int:
@@ -69,18 +73,18 @@ def _number(part: PointPart) -> int:
 
 def _hertz(frequency: int, point: str) -> Expansion | NoMatch:
     if frequency <= 0:
-        return NoMatch(0, "frequency must be greater than 0")
+        return _invalid("frequency must be greater than 0")
     period = SECOND_NS // frequency
     most = DAY_SECONDS * SECOND_NS
     if not SHORTEST_NS <= period <= most:
-        return NoMatch(0, f"interval value out of range ({SHORTEST_NS}, {most})")
+        return _invalid(f"interval value out of range ({SHORTEST_NS}, {most})")
     return Expansion(Timer(period), point)
 
 
 def _jiffies(interval: int, spread: int, hz: int, point: str) -> Expansion | NoMatch:
     if not 0 < interval <= MOST_JIFFIES:
-        return NoMatch(0, "invalid interval for jiffies timer")
+        return _invalid("invalid interval for jiffies timer")
     if not 0 <= spread <= interval:
-        return NoMatch(0, "invalid randomize for jiffies timer")
+        return _invalid("invalid randomize for jiffies timer")
     jiffy = SECOND_NS // hz
     return Expansion(Timer(interval * jiffy, spread * jiffy), point)

@@ -186,8 +186,10 @@ class Library:
         for diagnostic in sink.items:
             self._sink.report(replace(diagnostic, severity=Severity.WARNING))
         if script is None or sink.failed:
-            message = f'tapset "{file.name}" has errors, and will be skipped'
-            self._sink.report(replace(errors.warning(message), code="tapset-skipped"))
+            message = errors.Message(
+                "tapset-skipped", f'tapset "{file.name}" has errors, and will be skipped'
+            )
+            self._sink.report(errors.warning(message))
         return script
 
     # --- macros
@@ -216,7 +218,9 @@ class Library:
             self._sink.report(replace(refused.diagnostic, severity=Severity.WARNING))
             return {}
         if stray is not None:
-            message = f"unexpected token in library macro file '{name}'"
+            message = errors.Message(
+                "stray-in-macro-file", f"unexpected token in library macro file '{name}'"
+            )
             self._sink.report(errors.warning(message, stray.span, stray.describe()))
             return {}
         for macro in tokens.macros.values():

@@ -60,7 +60,7 @@ def analyse(
     deriver = _derive(program, targets)
     _resolve(program, deriver)
     if not program.probes and not sink.failed:
-        sink.report(errors.semantic("no probes found"))
+        sink.report(errors.semantic(errors.NO_PROBES))
     if _stopped(sink):
         return None
     drop_unused(program)
@@ -221,7 +221,13 @@ def _typed(program: Program, displays: list[Body]) -> Typed:
             variables.append(variable)
     known = {variable.name for variable in program.globals.values()}
     for name in sorted(program.options.globals_.keys() - known):
-        program.sink.report(errors.warning(f"Ignoring unknown module option '{name}'"))
+        program.sink.report(
+            errors.warning(
+                errors.Message(
+                    "unknown-global-option", f"Ignoring unknown module option '{name}'"
+                )
+            )
+        )
     functions = [body.function for body in program.bodies() if body.function is not None]
     probes = [_probe_info(body) for body in program.probes]
     probes += [replace(_probe_info(body), made=True) for body in displays]
@@ -244,7 +250,9 @@ def _override(program: Program, variable: GlobalVariable) -> None:
         try:
             variable.initial = int(text, 0)
         except ValueError:
-            message = f"-G {variable.name} needs a number, not '{text}'"
+            message = errors.Message(
+                "bad-global-option", f"-G {variable.name} needs a number, not '{text}'"
+            )
             declaration = variable.declaration
             program.sink.report(
                 errors.semantic(message, declaration.token, describe(declaration))

@@ -98,7 +98,9 @@ class _Pass:
 
     def _refused(self, node: ast.Cast, found: NoAccess) -> Diagnostic:
         if found.part == 0 and found.message.startswith("invalid access"):
-            message = "autocast variable '' may not be used as a structure"
+            message = errors.Message(
+                "unresolved-target", "autocast variable '' may not be used as a structure"
+            )
             return errors.semantic(message, node.token, "operator '->'")
         return no_access(node, found)
 

@@ -37,11 +37,14 @@ def check_conditions(program: Program) -> None:
         for condition in body.conditions:
             nodes = walk(condition.expr)
             if any(isinstance(node, ast.Assign | ast.Step) for node in nodes):
-                _refuse(
-                    program, "probe condition must not modify any variables", condition.expr
+                message = errors.Message(
+                    "impure-condition", "probe condition must not modify any variables"
                 )
+                _refuse(program, message, condition.expr)
             elif effects.of(body.facts, condition.expr):
-                message = "probe condition must not include impure embedded-C"
+                message = errors.Message(
+                    "impure-condition", "probe condition must not include impure embedded-C"
+                )
                 _refuse(program, message, condition.expr)
 
 
@@ -114,9 +117,10 @@ def _iterate(
                 for variable in arrays:
                     if function in writers.of(variable):
                         assert isinstance(variable, GlobalVariable)
-                        message = (
+                        message = errors.Message(
+                            "modified-in-foreach",
                             f"function call modifies var '{variable.name}'"
-                            " during 'foreach' iteration"
+                            " during 'foreach' iteration",
                         )
                         _refuse(program, message, node)
     for child in children(node):
@@ -127,11 +131,14 @@ def _modified(
     program: Program, body: Body, index: ast.Index, arrays: tuple[object, ...]
 ) -> None:
     if isinstance(index.base, ast.Name) and body.facts.names.get(index.base) in arrays:
-        message = f"variable '{index.base.id}' modified during 'foreach' iteration"
+        message = errors.Message(
+            "modified-in-foreach",
+            f"variable '{index.base.id}' modified during 'foreach' iteration",
+        )
         _refuse(program, message, index)
 
 
-def _refuse(program: Program, message: str, node: ast.Node) -> None:
+def _refuse(program: Program, message: errors.Message, node: ast.Node) -> None:
     program.sink.report(errors.semantic(message, node.token, describe(node)))
 
 
@@ -143,7 +150,13 @@ def check_patterns(program: Program) -> None:
                 if isinstance(node, ast.Regex):
                     problem = regex_problem(node.pattern.raw)
                     if problem:
-                        _refuse(program, f"regex compilation error{problem}", node.pattern)
+                        _refuse(
+                            program,
+                            errors.Message(
+                                "bad-regular-expression", f"regex compilation error{problem}"
+                            ),
+                            node.pattern,
+                        )
 
 
 def check(program: Program) -> None:
@@ -183,9 +196,10 @@ class _Checker:
         arguments = [variable for _, variable in read if is_argument_only(variable)]
         for node, variable in read:
             if arguments and is_field_only(variable):
-                message = (
+                message = errors.Message(
+                    "field-and-argument",
                     f"the field ${variable.name} of this tracepoint's record cannot be read"
-                    f" where its argument ${arguments[0].name} is"
+                    f" where its argument ${arguments[0].name} is",
                 )
                 self._report(message, node)
 
@@ -193,18 +207,21 @@ class _Checker:
         """SystemTap's C compiler refuses escapes that are no byte."""
         problem = escape_problem(node.raw)
         if problem is not None and not self._program.options.assume_types:
-            self._report(problem, node)
+            self._report(errors.Message("bad-escape", problem), node)
 
     def _embedded(self, function: ast.Function) -> None:
         if not self._program.options.assume_types:
             self._refused(function)
 
     def _refused(self, function: ast.Function) -> None:
-        message = f"function '{function.name}' is embedded C, which is not supported"
+        message = errors.Message(
+            "unsupported-embedded-c",
+            f"function '{function.name}' is embedded C, which is not supported",
+        )
         refusal = self._program.refusals.get(function)
         if refusal is None:
             self._report(message, function)
-        elif (message := f"{message}: {refusal.reason}") not in self._seen:
+        elif (message := message.with_end(f": {refusal.reason}")) not in self._seen:
             self._seen.add(message)
             self._program.sink.report(
                 errors.semantic(message, refusal.span, describe(function))
@@ -213,9 +230,14 @@ class _Checker:
     def _dimensions(self, node: ast.Index) -> None:
         """SystemTap's own limit shows only when its C is compiled."""
         if len(node.keys) > MOST_KEYS and not self._program.options.assume_types:
-            self._report(f"array index has more than {MOST_KEYS} dimensions", node)
+            self._report(
+                errors.Message(
+                    "too-many-keys", f"array index has more than {MOST_KEYS} dimensions"
+                ),
+                node,
+            )
 
-    def _report(self, message: str, node: ast.Node) -> None:
+    def _report(self, message: errors.Message, node: ast.Node) -> None:
         if message not in self._seen:
             self._seen.add(message)
             self._program.sink.report(errors.semantic(message, node.token, describe(node)))
@@ -227,9 +249,13 @@ class _Checker:
     def _node(self, node: ast.Node, loop: bool) -> None:
         match node:
             case ast.Break() if not loop:
-                self._report("cannot 'break' outside loop", node)
+                self._report(
+                    errors.Message("outside-loop", "cannot 'break' outside loop"), node
+                )
             case ast.Continue() if not loop:
-                self._report("cannot 'continue' outside loop", node)
+                self._report(
+                    errors.Message("outside-loop", "cannot 'continue' outside loop"), node
+                )
             case ast.Print():
                 self._print(node)
             case ast.String():
@@ -237,7 +263,10 @@ class _Checker:
             case ast.Index():
                 self._dimensions(node)
             case ast.EmbeddedExpr() if not self._program.options.assume_types:
-                self._report("embedded C is not supported", node)
+                self._report(
+                    errors.Message("unsupported-embedded-c", "embedded C is not supported"),
+                    node,
+                )
             case ast.Assign(target=target) | ast.Step(operand=target):
                 self._left_side(node, target)
         inside = loop or isinstance(node, ast.For | ast.While | ast.Foreach)
@@ -251,7 +280,9 @@ class _Checker:
             if isinstance(argument, ast.Histogram):
                 continue
             if self._type(argument) not in (Type.LONG, Type.STRING):
-                message = "print format actual argument evaluation type unsupported"
+                message = errors.Message(
+                    "unprintable", "print format actual argument evaluation type unsupported"
+                )
                 self._report(message, argument)
 
     def _left_side(self, node: ast.Expr, target: ast.Expr) -> None:
@@ -263,7 +294,12 @@ class _Checker:
             case ast.Index(base=ast.Name()):
                 return
             case ast.Index():
-                self._report("Assignment to read-only histogram bucket", node)
+                self._report(
+                    errors.Message(
+                        "not-assignable", "Assignment to read-only histogram bucket"
+                    ),
+                    node,
+                )
             case _:
                 self._report(errors.NO_LEFT_SIDE, node)
 
@@ -272,9 +308,19 @@ class _Checker:
         if derived is not None and derived.script_point.startswith("procfs"):
             return  # `$value` is what a reader of the file gets
         if not self._program.options.guru:
-            self._report("write to target variable not permitted; need stap -g", node)
+            self._report(
+                errors.Message(
+                    "needs-guru", "write to target variable not permitted; need stap -g"
+                ),
+                node,
+            )
         elif not self._program.options.assume_types:
-            self._report("writing to the traced program is not supported", node)
+            self._report(
+                errors.Message(
+                    "unsupported-write", "writing to the traced program is not supported"
+                ),
+                node,
+            )
 
     def _value(self, parent: ast.Node, child: ast.Node) -> None:
         """A function without a result is no value."""
@@ -283,7 +329,7 @@ class _Checker:
         if isinstance(parent, ast.ExprStmt | ast.For) and child is not _condition(parent):
             return
         if self._type(child) is Type.UNKNOWN:
-            self._report("return value type unsupported", child)
+            self._report(errors.Message("no-value", "return value type unsupported"), child)
 
 
 def _base(found: Result | str) -> Variable | None:

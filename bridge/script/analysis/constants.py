@@ -126,7 +126,7 @@ class Constants:
 
     def _numbers(self, node: ast.Binary, left: int, right: int) -> ast.Expr:
         if node.op == ">>>":
-            message = "unsupported binary operator >>>"
+            message = errors.Message("unsupported-operator", "unsupported binary operator >>>")
             self._report(errors.semantic(message, node.token, "operator '>>>'"))
             return node
         value = _value(node.op, left, right)

@@ -39,6 +39,9 @@ MAX_WORK = 3_000_000
 _PER_POINT, _PER_PLACE = 100, 20
 """What a point and a place cost besides their bodies, in nodes."""
 MAX_COMPONENTS = 8
+_RESOLVING = errors.Message("while-resolving-probe-point", "while resolving probe point")
+_TOO_MANY_PROBES = errors.Message("too-many-probes", "too many probes")
+_MISMATCH = errors.Message("unknown-probe-point", "probe point mismatch")
 """How many parts a point with `**` is tried with."""
 
 
@@ -176,9 +179,7 @@ class Deriver:
                 if point.optional and not isinstance(problem, _TooMany):
                     continue
                 first = point.components[0]
-                outer = errors.semantic(
-                    "while resolving probe point", first.token, f"identifier '{first.name}'"
-                )
+                outer = errors.semantic(_RESOLVING, first.token, f"identifier '{first.name}'")
                 told = (outer, *problem.diagnostics)
                 if problem.placed:
                     told = (*problem.diagnostics, outer)
@@ -192,7 +193,7 @@ class Deriver:
         self, script: ast.Script, point: ast.ProbePoint, handler: _Handler, depth: int
     ) -> list[Derived]:
         if depth > MAX_ALIAS_DEPTH:
-            message = "recursive loop in alias expansion"
+            message = errors.Message("recursive-alias", "recursive loop in alias expansion")
             raise _Unresolved((errors.semantic(message, point.token, _named(point)),))
         if any("**" in c.name for c in point.components):
             return self._any_depth(script, point, handler, depth)
@@ -271,7 +272,9 @@ class Deriver:
         seen = {id(p) for p in handler.chain}
         for owner, alias, name in named:
             if any(id(p) in seen for p in alias.points):
-                message = "recursive loop in alias expansion of"
+                message = errors.Message(
+                    "recursive-alias", "recursive loop in alias expansion of"
+                )
                 raise _Unresolved((errors.semantic(message, point.token, _named(point)),))
             suffix = point.components[len(name.components) :]
             full = str(replace(name, components=(*name.components, *suffix)))
@@ -346,11 +349,11 @@ class Deriver:
 
     def _mismatch(self, point: ast.ProbePoint, problem: NoMatch) -> Diagnostic:
         part = point.components[min(problem.part, len(point.components) - 1)]
-        unknown = problem.message == "probe point mismatch" or is_wild(part)
+        unknown = problem.code == "unknown-probe-point" or is_wild(part)
         if problem.part == 0 and unknown:
             return _no_name(part, self._aliases.first_words())
         near = problem.near() if problem.near is not None else among(problem.similar)
-        message = problem.message + near
+        message = errors.Message(problem.code, problem.message + near)
         return errors.semantic(message, part.token, _described(part))
 
     # --- bounds
@@ -358,7 +361,7 @@ class Deriver:
     def _spend(self, point: ast.ProbePoint, work: int) -> None:
         self._work += work
         if self._work > MAX_WORK:
-            raise _TooMany((errors.semantic("too many probes", point.token, _named(point)),))
+            raise _TooMany((errors.semantic(_TOO_MANY_PROBES, point.token, _named(point)),))
 
     def _size(self, body: ScopedBlock) -> int:
         """How many nodes a body has."""
@@ -396,25 +399,27 @@ def _no_name(component: ast.PointComponent, words: Iterable[str]) -> Diagnostic:
     """A component that nothing has."""
     if is_wild(component):
         return _no_wildcard(component, words)
-    return _unknown("probe point mismatch", component, component.name, words)
+    return _unknown(_MISMATCH, component, component.name, words)
 
 
 def _no_wildcard(component: ast.PointComponent, words: Iterable[str]) -> Diagnostic:
-    message = "probe point mismatch: didn't find any wildcard matches"
+    message = _MISMATCH.with_end(": didn't find any wildcard matches")
     return _unknown(message, component, component.name.partition("*")[0], words)
 
 
 def _truncated(component: ast.PointComponent, words: Iterable[str]) -> Diagnostic:
-    message = f"probe point truncated (follow:  {' '.join(words)})"
+    message = errors.Message(
+        "truncated-probe-point", f"probe point truncated (follow:  {' '.join(words)})"
+    )
     return _unknown(message, component, "", ())
 
 
 def _unknown(
-    message: str, component: ast.PointComponent, name: str, words: Iterable[str]
+    message: errors.Message, component: ast.PointComponent, name: str, words: Iterable[str]
 ) -> Diagnostic:
     """`name` is what the words are compared with."""
     near = among(similar(name, words) if name else ())
-    return errors.semantic(message + near, component.token, _described(component))
+    return errors.semantic(message.with_end(near), component.token, _described(component))
 
 
 def _spellings(point: ast.ProbePoint, at: int) -> Iterator[ast.ProbePoint]:

@@ -69,9 +69,10 @@ class _Saver:
             case ast.AtOperator(op="entry", operand=operand):
                 return self._save(operand, node)
             case ast.Target(name=name) if name not in _OWN and self._is_of_entry(node):
-                message = (
+                message = errors.Message(
+                    "value-of-entry",
                     f"confusing usage, value is captured as @entry({expr_text(node)}) in"
-                    " .return probe [man stapprobes] RETURN PROBES"
+                    " .return probe [man stapprobes] RETURN PROBES",
                 )
                 self.program.sink.report(errors.warning(message, node.token, describe(node)))
                 return self._save(node, node)

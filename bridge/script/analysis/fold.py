@@ -144,7 +144,10 @@ class Folder(Constants):
         if place is None or not place.reasons:
             return
         if node.name[1:] not in {variable.name for variable in place.variables}:
-            message = f"cannot tell whether target variable '{node.name}' is defined"
+            message = errors.Message(
+                "undecided-defined",
+                f"cannot tell whether target variable '{node.name}' is defined",
+            )
             refused = errors.semantic(message, node.token, f"identifier '{node.name}'")
             self._report(errors.chained(refused, place.reasons))
 

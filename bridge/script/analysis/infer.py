@@ -121,7 +121,11 @@ class Inference:
                 return
             self._final = self._final or not new
             open_ = unsettled
-        too_long = errors.semantic("the types of this script take too long to infer")
+        too_long = errors.semantic(
+            errors.Message(
+                "types-too-complex", "the types of this script take too long to infer"
+            )
+        )
         self._report("too-long", too_long)
 
     def look(self) -> None:
@@ -175,7 +179,9 @@ class Inference:
         elif local.type is STAT:
             self._left += 1
             if self._final:
-                message = "stat locals not supported, missing global declaration? "
+                message = errors.Message(
+                    "local-statistic", "stat locals not supported, missing global declaration? "
+                )
                 self._report("stat-local", _at(message, first))
 
     def _globals(self) -> int:
@@ -187,7 +193,9 @@ class Inference:
             if variable.type is UNKNOWN:
                 self._unresolved(variable.declaration)
             if variable.keys is None and variable.wrap:
-                message = "wrapping not supported for scalars"
+                message = errors.Message(
+                    "wrapping-scalar", "wrapping not supported for scalars"
+                )
                 self._report("wrap", _at(message, variable.declaration))
         return self._left
 
@@ -239,20 +247,22 @@ class Inference:
     def _unresolved(self, node: ast.Node) -> None:
         self._left += 1
         if self._final and not self._disagreed:
-            self._report("unresolved", _at("unresolved type ", node))
+            self._report(
+                "unresolved", _at(errors.Message("unresolved-type", "unresolved type "), node)
+            )
 
     def _invalid(self, node: ast.Node, type_: Type) -> None:
         self._left += 1
         if self._final:
             operator = describe(node).startswith("operator")
             message = "invalid operator" if operator else f"invalid type {word(type_)}"
-            self._report("invalid", _at(message, node))
+            self._report("invalid", _at(errors.Message("invalid-type", message), node))
 
     def _sides(self, node: ast.Expr, left: ast.Expr, right: ast.Expr) -> None:
         one, two = self._type(left), self._type(right)
         if UNKNOWN not in (one, two) and one is not two:
             self._left += 1
-            message = (
+            message = _mismatched(
                 f"type mismatch: left and right sides don't agree ({word(one)} vs {word(two)})"
             )
             self._disagree("sides", _at(message, node))
@@ -262,7 +272,7 @@ class Inference:
         message = f"type mismatch: expected {word(wanted)}"
         if found is not UNKNOWN:
             message += f" but found {word(found)}"
-        self._disagree("mismatch", _at(message, node))
+        self._disagree("mismatch", _at(_mismatched(message), node))
 
     def _conflict(
         self, node: ast.Node, type_: Type, declared: Declared, index: int = -1
@@ -274,13 +284,15 @@ class Inference:
         origin = self._origins.get((declared, index))
         inferred = word(declared_type(declared))
         if origin is None:
-            message = f"type mismatch: expected {word(type_)} but found {inferred}"
+            message = _mismatched(f"type mismatch: expected {word(type_)} but found {inferred}")
             self._disagree("conflict-plain", _at(message, node))
             return
         number = f"index {index} " if index >= 0 else ""
         of_index = f" of index {index}" if index >= 0 else ""
-        first = f"type{of_index} was first inferred here ({inferred})"
-        message = f"{number}type mismatch ({word(type_)})"
+        first = errors.Message(
+            "first-here", f"type{of_index} was first inferred here ({inferred})"
+        )
+        message = _mismatched(f"{number}type mismatch ({word(type_)})")
         self._disagree("conflict", errors.chained(_at(message, node), [_at(first, origin)]))
 
     def _unify(
@@ -331,7 +343,12 @@ class Inference:
         if _is_no_structure(node):
             self._left += 1
             if self._final:
-                self._report("unresolved-target", _at("unknown type in dereference", node))
+                self._report(
+                    "unresolved-target",
+                    _at(
+                        errors.Message("unresolved-target", "unknown type in dereference"), node
+                    ),
+                )
         else:
             for component in node.path:
                 if isinstance(component, ast.Element):
@@ -361,8 +378,18 @@ class Inference:
             and node.op == "entry"
             and ".return" not in self._point
         ):
-            inner = _at("internal error: @entry is only valid in .return probes", node)
-            outer = errors.semantic(f"while processing probe {self._point}")
+            inner = _at(
+                errors.Message(
+                    "entry-outside-return",
+                    "internal error: @entry is only valid in .return probes",
+                ),
+                node,
+            )
+            outer = errors.semantic(
+                errors.Message(
+                    "while-processing-probe", f"while processing probe {self._point}"
+                )
+            )
             raise Refused(errors.chained(outer, [inner]))
         if self._program.options.assume_types:
             return self._assumed(node, want)
@@ -380,7 +407,9 @@ class Inference:
                     message = f"unexpected @{op}"
                 case _:
                     message = "unresolved target-symbol expression"
-            self._report("unresolved-target", _at(message, node))
+            self._report(
+                "unresolved-target", _at(errors.Message("unresolved-target", message), node)
+            )
         return None
 
     def _told_once(self, node: ast.Expr, refused: Diagnostic) -> None:
@@ -606,7 +635,9 @@ class Inference:
     def _builtin(self, node: ast.Call, builtin: Builtin, want: Type) -> None:
         result = builtin.result
         if UNKNOWN not in (want, result) and want is not result:
-            message = f"type mismatch: expected {word(want)} but found {word(result)}"
+            message = _mismatched(
+                f"type mismatch: expected {word(want)} but found {word(result)}"
+            )
             self._left += 1
             self._disagree("conflict-plain", _at(message, node))
         if result is not UNKNOWN:
@@ -646,7 +677,7 @@ class Inference:
     def _formatted(self, node: ast.Print, format_: ast.String) -> None:
         wanted = argument_types(parse_format(format_.raw))
         if len(wanted) != len(node.arguments):
-            raise Refused(_at("Wrong number of args to formatted print operator", node))
+            raise Refused(_at(_COUNT_OF_VALUES, node))
         for type_, argument in zip(wanted, node.arguments, strict=True):
             self._exactly(type_, argument)
 
@@ -738,7 +769,12 @@ class Inference:
                 if declared is not None:
                     self._unify(name, declared, UNKNOWN)
             case other:
-                raise Refused(_at("invalid operand of delete expression", other))
+                raise Refused(
+                    _at(
+                        errors.Message("not-deletable", "invalid operand of delete expression"),
+                        other,
+                    )
+                )
 
     def _try(self, node: ast.Try, _want: Type) -> None:
         self._visit(node.body, UNKNOWN)
@@ -768,5 +804,14 @@ def _is_no_structure(node: ast.Expr) -> bool:
     )
 
 
-def _at(message: str, node: ast.Node) -> Diagnostic:
+_COUNT_OF_VALUES = errors.Message(
+    "format-arguments", "Wrong number of args to formatted print operator"
+)
+
+
+def _mismatched(text: str) -> errors.Message:
+    return errors.Message("type-mismatch", text)
+
+
+def _at(message: errors.Message, node: ast.Node) -> Diagnostic:
     return errors.semantic(message, node.token, describe(node))

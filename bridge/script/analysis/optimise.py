@@ -77,7 +77,9 @@ def _statements(
     if began is not None and function is not None and body.blocks:
         (scoped,) = body.blocks
         if not scoped.script.tapset and _empty(scoped.block):
-            message = f"side-effect-free function '{function.name}'"
+            message = errors.Message(
+                "idle-code", f"side-effect-free function '{function.name}'"
+            )
             token = f"identifier '{function.name}'"
             program.sink.report(errors.warning(message, function.declaration.token, token))
     return changed
@@ -180,11 +182,11 @@ def _drop_idle(program: Program) -> None:
             kept.append(body)
             continue
         name = derived.expansion.point.partition("(")[0].partition(".")[0]
-        message = f"Probe '{name}' has been elided"
+        message = errors.Message("idle-probe", f"Probe '{name}' has been elided")
         program.sink.report(errors.warning(message, derived.at, derived.token))
     program.probes = kept
     if not kept:
-        program.sink.report(errors.semantic("no probes found"))
+        program.sink.report(errors.semantic(errors.NO_PROBES))
 
 
 def _always(program: Program, body: Body) -> bool:
@@ -240,7 +242,7 @@ class _Sweep:
             if old in facts.refused:
                 facts.refused[new] = facts.refused[old]
 
-    def _warn(self, message: str, node: ast.Node) -> None:
+    def _warn(self, text: str, node: ast.Node) -> None:
         function = self._body.function
         translated = function is not None and function.declaration.code is not None
         if (
@@ -249,6 +251,7 @@ class _Sweep:
             and not translated
         ):
             sink = self._program.sink
+            message = errors.Message("idle-code", text)
             sink.report(errors.warning(message, node.token, describe(node)))
 
 

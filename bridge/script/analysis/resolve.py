@@ -102,7 +102,9 @@ class Resolver:
         found = self._find(node, 0)
         if found is None:
             if self._condition:
-                message = "probe condition must not reference undeclared global"
+                message = errors.Message(
+                    "impure-condition", "probe condition must not reference undeclared global"
+                )
                 raise self._refused(message, node)
             found = LocalVariable(node.id, Type.UNKNOWN)
             self._facts.locals[node.id] = found
@@ -112,8 +114,9 @@ class Resolver:
     def _array(self, node: ast.Name, count: int, at: ast.Node) -> None:
         found = self._find(node, count)
         if found is None:
-            message = (
-                f"unresolved arity-{count} global array {node.id}, missing global declaration?"
+            message = errors.Message(
+                "unresolved-array",
+                f"unresolved arity-{count} global array {node.id}, missing global declaration?",
             )
             raise self._refused(message, at)
         self._facts.names[node] = found
@@ -152,12 +155,16 @@ class Resolver:
             return
         arity = self._program.arities[variable]
         if count == 0 and variable.size is not None:
-            raise self._refused("inconsistent arity", variable.declaration)
+            raise self._refused(
+                errors.Message("inconsistent-keys", "inconsistent arity"), variable.declaration
+            )
         if arity.count >= 0 and arity.count != count:
-            message = f"inconsistent arity ({arity.count} vs {count})"
+            message = errors.Message(
+                "inconsistent-keys", f"inconsistent arity ({arity.count} vs {count})"
+            )
             chain = []
             if arity.span is not None:
-                first = f"arity {arity.count} first inferred here"
+                first = errors.Message("first-here", f"arity {arity.count} first inferred here")
                 chain.append(errors.semantic(first, arity.span, arity.token))
             raise Refused(errors.semantic(message, node.token, describe(node), chain))
         if arity.count < 0:
@@ -169,9 +176,9 @@ class Resolver:
     ) -> Refused:
         chain = []
         if first is not None:
-            message = f"arity {old} first inferred here"
-            chain.append(errors.semantic(message, first.token, describe(first)))
-        message = f"inconsistent arity ({old} vs {count})"
+            here = errors.Message("first-here", f"arity {old} first inferred here")
+            chain.append(errors.semantic(here, first.token, describe(first)))
+        message = errors.Message("inconsistent-keys", f"inconsistent arity ({old} vs {count})")
         return Refused(errors.semantic(message, node.token, describe(node), chain))
 
     # --- arrays
@@ -181,7 +188,10 @@ class Resolver:
             if key is not None:
                 self._visit(key)
             elif not wildcards:
-                raise self._refused("wildcard not allowed in array index", node)
+                raise self._refused(
+                    errors.Message("wildcard-index", "wildcard not allowed in array index"),
+                    node,
+                )
         if isinstance(node.base, ast.Name):
             self._array(node.base, len(node.keys), node)
         else:
@@ -207,9 +217,10 @@ class Resolver:
             if node.slices and len(node.slices) != len(node.keys):
                 found = self._facts.names[node.array]
                 name = found.label if isinstance(found, GlobalVariable) else found.name
-                message = (
+                message = errors.Message(
+                    "unresolved-array",
                     f"unresolved arity-{len(node.slices)} global array {name},"
-                    " missing global declaration?"
+                    " missing global declaration?",
                 )
                 raise self._refused(message, node.array)
         else:
@@ -225,7 +236,12 @@ class Resolver:
             case ast.Name() as name:
                 found = self._find(name, -1)
                 if found is None:
-                    raise self._refused("unresolved array in delete statement", name)
+                    raise self._refused(
+                        errors.Message(
+                            "unresolved-array", "unresolved array in delete statement"
+                        ),
+                        name,
+                    )
                 self._facts.names[name] = found
             case other:
                 self._visit(other)
@@ -234,7 +250,12 @@ class Resolver:
 
     def _call(self, node: ast.Call) -> None:
         if self._condition:
-            raise self._refused("probe condition must not reference function", node)
+            raise self._refused(
+                errors.Message(
+                    "impure-condition", "probe condition must not reference function"
+                ),
+                node,
+            )
         for argument in node.arguments:
             self._visit(argument)
         if node.name.startswith(BUILT_IN):
@@ -260,10 +281,15 @@ class Resolver:
         arities = [n for name, n in BUILTINS if name == node.name]
         if other is not None or arities:
             takes = len(other.parameters) if other is not None else arities[-1]
-            message = f"arity mismatch found (function '{node.name}' takes {takes} args)"
+            message = errors.Message(
+                "argument-count",
+                f"arity mismatch found (function '{node.name}' takes {takes} args)",
+            )
             raise self._refused(message, node)
         near = among(self._similar(node.name))
-        message = f"unresolved function {node.name}{near}"
+        message = errors.Message(
+            "unresolved-function", f"unresolved function {node.name}{near}"
+        )
         raise self._refused(message, node, self._meant(node.name))
 
     def _is_own(self, found: tuple[ast.Script, ast.Function]) -> bool:
@@ -280,7 +306,10 @@ class Resolver:
 
     def _allowed(self, node: ast.Call, *, guru: bool) -> None:
         if guru and not (self._program.options.guru or self._script.tapset):
-            raise self._refused("function may not be used unless -g is specified", node)
+            raise self._refused(
+                errors.Message("needs-guru", "function may not be used unless -g is specified"),
+                node,
+            )
 
     def _functions(
         self, node: ast.Call
@@ -350,18 +379,19 @@ class Resolver:
             reasons = place.reasons if place is not None else ()
             self._facts.refused[node] = errors.chained(no_access(node, found), reasons)
 
-    def _refused(self, message: str, node: ast.Node, hint: str = "") -> Refused:
+    def _refused(self, message: errors.Message, node: ast.Node, hint: str = "") -> Refused:
         return Refused(errors.semantic(message, node.token, describe(node), hint=hint))
 
 
 def no_access(node: ast.Target | ast.AtVar | ast.Cast, found: NoAccess) -> Diagnostic:
     """That there is no such thing, at the part of the path that is to blame."""
+    message = errors.Message("unresolved-target", found.message)
     part = len(node.path) - 1 if found.part == -2 else found.part
     if part < 0 or part >= len(node.path):
-        return errors.semantic(found.message, node.token, describe(node))
+        return errors.semantic(message, node.token, describe(node))
     blamed = node.path[part]
     sign = "->" if isinstance(blamed, ast.Member) else "["
-    return errors.semantic(found.message, blamed.token, f"operator '{sign}'")
+    return errors.semantic(message, blamed.token, f"operator '{sign}'")
 
 
 def _priority(found: tuple[ast.Script, ast.Function]) -> int:

@@ -61,9 +61,13 @@ class _Shapes:
     def _variance(self, found: _Found, node: ast.StatOp) -> None:
         bits = node.parameters[0] if node.parameters else 0
         if not 0 <= bits <= MAX_BITS:
-            self._refuse(f"bit shift ({bits}) out of range <0..62>", node)
+            self._refuse("bad-bit-shift", f"bit shift ({bits}) out of range <0..62>", node)
         elif found.bits not in (None, 0, bits):
-            self._refuse(f"conflicting bit shifts declared (previously {found.bits})", node)
+            self._refuse(
+                "bad-bit-shift",
+                f"conflicting bit shifts declared (previously {found.bits})",
+                node,
+            )
         else:
             found.bits = bits
 
@@ -74,10 +78,13 @@ class _Shapes:
             name = node.stat.base if isinstance(node.stat, ast.Index) else node.stat
             variable = facts.names.get(name) if isinstance(name, ast.Name) else None
             text = variable.label if isinstance(variable, GlobalVariable) else ""
-            self._refuse(f"multiple histogram types declared on '{text}'", node)
+            self._refuse(
+                "several-histograms", f"multiple histogram types declared on '{text}'", node
+            )
         found.buckets = buckets
 
-    def _refuse(self, message: str, node: ast.Expr) -> None:
+    def _refuse(self, code: str, text: str, node: ast.Expr) -> None:
+        message = errors.Message(code, text)
         self._program.sink.report(errors.semantic(message, node.token, describe(node)))
 
 

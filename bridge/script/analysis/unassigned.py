@@ -28,7 +28,9 @@ def warn_of_unassigned(program: Program) -> None:
             continue
         if variable.initial is None and variable.name not in given:
             near = among(similar(variable.label, globals_))  # itself, too, as in SystemTap
-            message = f"never-assigned global variable '{variable.name}'{near}"
+            message = errors.Message(
+                "never-assigned", f"never-assigned global variable '{variable.name}'{near}"
+            )
             token = f"identifier '{variable.name}'"
             program.sink.report(errors.warning(message, variable.declaration.token, token))
 
@@ -40,7 +42,9 @@ def _warn_of_locals(program: Program, body: Body, globals_: set[str]) -> None:
         if variable in written or variable in parameters:
             continue
         near = among(similar(name, (body.facts.locals.keys() | globals_) - {name}))
-        message = f"never-assigned local variable '{name}'{near}"
+        message = errors.Message(
+            "never-assigned", f"never-assigned local variable '{name}'{near}"
+        )
         at = body.declared[name].token
         program.sink.report(errors.warning(message, at, f"identifier '{name}'"))
 
@@ -52,5 +56,7 @@ def warn_of_unused_arguments(program: Program) -> None:
     used = {number for script in program.scripts for number in script.arguments}
     for number in range(1, len(program.options.arguments) + 1):
         if number not in used:
-            message = f"unused command line option ${number}/@{number}"
+            message = errors.Message(
+                "unused-argument", f"unused command line option ${number}/@{number}"
+            )
             program.sink.report(errors.warning(message))

@@ -285,7 +285,7 @@ class Expressions:
 
     def format(self, c: Children) -> Token:
         if problem := format_problem(c[0].text):
-            raise RefusedAhead(problem)
+            raise RefusedAhead(errors.Message("bad-format", problem))
         return cast("Token", c[0])
 
     def print_format(self, c: Children) -> ast.Expr:

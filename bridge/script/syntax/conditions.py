@@ -86,19 +86,19 @@ def evaluate(left: Token, op: Token, right: Token, options: AnalyseOptions) -> b
     known = options.conditions or host_conditions()
     word = left.text if left.kind == IDENTIFIER else ""
     if word in _VERSIONS:
-        _require(right, STRING, "expected string literal")
+        _require(right, STRING, _TEXT)
         value = options.compatible if word == "systemtap_v" else known.get(word, "")
         return _version(value, op, right)
     if word == "systemtap_privilege":
-        _require(right, STRING, "expected string literal")
+        _require(right, STRING, _TEXT)
         return _equal(op, options.privilege == right.text)
     if word == "guru_mode":
-        _require(right, NUMBER, "expected number")
+        _require(right, NUMBER, errors.unexpected("expected number"))
         if right.text not in {"0", "1"}:
-            raise errors.Refused(errors.parse("expected 0 or 1", op))
+            raise errors.Refused(errors.parse(errors.unexpected("expected 0 or 1"), op))
         return _equal(op, options.guru == (right.text == "1"))
     if word in _WORDS:
-        _require(right, STRING, "expected string literal")
+        _require(right, STRING, _TEXT)
         value = known.get("runtime", "kernel") if word == "runtime" else known.get(word, "")
         return _equal(op, fnmatchcase(value, right.text))
     if word.startswith("CONFIG_"):
@@ -106,20 +106,22 @@ def evaluate(left: Token, op: Token, right: Token, options: AnalyseOptions) -> b
     return _constants(left, op, right)
 
 
-def _require(token: Token, kind: str, message: str) -> None:
+def _require(token: Token, kind: str, message: errors.Message) -> None:
     if token.kind != kind:
         raise errors.Refused(errors.parse(message, token))
 
 
 def _equal(op: Token, same: bool) -> bool:
     if op.kind != OPERATOR or op.text not in {"==", "!="}:
-        raise errors.Refused(errors.parse("expected '==' or '!='", op))
+        raise errors.Refused(errors.parse(errors.unexpected("expected '==' or '!='"), op))
     return same == (op.text == "==")
 
 
 def _order(op: Token, left: object, right: object) -> bool:
     if op.kind != OPERATOR or op.text not in _ORDERS:
-        raise errors.Refused(errors.parse("expected comparison operator", op))
+        raise errors.Refused(
+            errors.parse(errors.unexpected("expected comparison operator"), op)
+        )
     return _ORDERS[op.text](left, right)
 
 
@@ -127,7 +129,9 @@ def _version(value: str, op: Token, right: Token) -> bool:
     if re.search(r"[*?\[]", right.text):
         _order(op, 0, 0)
         if op.text not in {"==", "!="}:
-            message = "wildcard not allowed with order comparison operators"
+            message = errors.Message(
+                "wildcard-in-comparison", "wildcard not allowed with order comparison operators"
+            )
             raise errors.Refused(errors.parse(message, op))
         return _equal(op, fnmatchcase(value, right.text))
     return _order(op, compare_versions(value, right.text), 0)
@@ -156,7 +160,7 @@ def _config(left: Token, op: Token, right: Token, known: Mapping[str, str]) -> b
     number = _integer(value)
     if right.kind == NUMBER:
         if number is None:
-            raise errors.Refused(errors.parse("Config option value not a number", left))
+            raise errors.Refused(errors.parse(_NO_NUMBER, left))
         return _order(op, number, _decimal(right))
     if right.kind == IDENTIFIER and right.text.startswith("CONFIG_"):
         other = known.get(right.text, "")
@@ -164,11 +168,15 @@ def _config(left: Token, op: Token, right: Token, known: Mapping[str, str]) -> b
         if number is not None and second is not None:
             return _order(op, number, second)
         return _order(op, value, other)
-    message = "expected string, number literal or other CONFIG_... as right side operand"
+    message = errors.unexpected(
+        "expected string, number literal or other CONFIG_... as right side operand"
+    )
     raise errors.Refused(errors.parse(message, right))
 
 
-_EXPECTED = (
+_TEXT = errors.unexpected("expected string literal")
+_NO_NUMBER = errors.Message("config-not-a-number", "Config option value not a number")
+_EXPECTED = errors.unexpected(
     "expected 'arch', 'kernel_v', 'kernel_vr', 'systemtap_v',\n"
     "             'runtime', 'systemtap_privilege', 'CONFIG_...', or\n"
     "             comparison between strings or integers"
@@ -182,7 +190,11 @@ def _constants(left: Token, op: Token, right: Token) -> bool:
     if kinds == (NUMBER, NUMBER):
         return _order(op, _decimal(left), _decimal(right))
     if op.kind == OPERATOR and kinds == (STRING, NUMBER):
-        raise errors.Refused(errors.parse("expected string literal as right value", right))
+        raise errors.Refused(
+            errors.parse(errors.unexpected("expected string literal as right value"), right)
+        )
     if op.kind == OPERATOR and kinds == (NUMBER, STRING):
-        raise errors.Refused(errors.parse("expected number literal as right value", right))
+        raise errors.Refused(
+            errors.parse(errors.unexpected("expected number literal as right value"), right)
+        )
     raise errors.Refused(errors.parse(_EXPECTED, left))

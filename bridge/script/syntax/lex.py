@@ -229,7 +229,7 @@ class Lexer:
             self._text, self._shift = self._source, self._base
             self._pasted_until = 0
 
-    def _out_of_range(self) -> str:
+    def _out_of_range(self) -> errors.Message:
         return errors.ARGUMENT_RANGE.format(len(self._arguments))
 
 

@@ -155,7 +155,9 @@ class _Parser:
         if said is not None:
             last = self._last
             shown = last is not None and (said.shows is None or last.type in said.shows)
-            raise errors.Refused(errors.parse(said.at_end, last if shown else self._end))
+            raise errors.Refused(
+                errors.parse(errors.unexpected(said.at_end), last if shown else self._end)
+            )
         assert isinstance(result, list)
         return None if self.errors else result
 
@@ -223,7 +225,7 @@ class _Parser:
         """Refuse a token that does not fit, unless SystemTap passes over it."""
         if said.peeked:
             self._stream.put_back(token)
-        message = said.text
+        message = errors.unexpected(said.text)
         if token.kind == OPERATOR and token.text[0] == "@" and self._feeder.accepts("TARGET"):
             message = errors.UNKNOWN_OPERATOR.format(token.text)
         if message:
@@ -265,9 +267,9 @@ class _Parser:
 
     def _check_context(self, token: Token) -> None:
         """`return`, and what needs -g; refused only where the grammar takes it."""
-        message, again = "", False
+        message, again = None, False
         if token.type == "RETURN":
-            message = "" if self._in_function else errors.NOT_IN_FUNCTION
+            message = None if self._in_function else errors.NOT_IN_FUNCTION
         elif not self._options.guru:
             again = token.type == "EMBEDDED" and self._feeder.fits("TARGET")
             message = errors.OPERATOR_GURU.format(token.text)
@@ -398,7 +400,7 @@ def parse(
     options = options or AnalyseOptions()
 
     def closing(span: Span) -> None:
-        sink.report(errors.warning("possible erroneous closing '}%', use '%}'?", span))
+        sink.report(errors.warning(errors.CLOSED_BACKWARDS, span))
 
     if len(source.text) > MAX_BYTES:
         start = Span(source.base, source.base + 1)

@@ -20,9 +20,18 @@ if TYPE_CHECKING:
     from bridge.script.options import AnalyseOptions
     from bridge.script.syntax.lex import Lexer
 
+_INCOMPLETE = errors.Message("incomplete-macro", "incomplete macro definition - missing '%)'")
 MAX_EXPANSIONS = 50_000
 MAX_ACTIVE = 200
 MAX_EXPANDED_TOKENS = 400_000
+
+
+def _conditional(text: str) -> errors.Message:
+    return errors.Message("bad-conditional", text)
+
+
+def _invocation(text: str) -> errors.Message:
+    return errors.Message("macro-arguments", text)
 
 
 @dataclass(slots=True, eq=False)
@@ -82,9 +91,8 @@ class Preprocessor:
             token = self._skip() if skipping else self._expand()
             if token is None:
                 if self._open:
-                    raise self._refused(
-                        "incomplete conditional at end of file", self._open.pop()[0]
-                    )
+                    message = _conditional("incomplete conditional at end of file")
+                    raise self._refused(message, self._open.pop()[0])
                 return None
             if token.kind != OPERATOR or token.text not in {"%(", "%?", "%:", "%)"}:
                 return token
@@ -100,12 +108,12 @@ class Preprocessor:
             self._condition(token)
             return
         if token.text == "%?" or not self._open:
-            raise self._refused("incomplete conditional - missing '%('", token)
+            raise self._refused(_conditional("incomplete conditional - missing '%('"), token)
         opening, in_else, skipping = self._open.pop()
         if token.text == "%:":
             if in_else:
                 self._open.append((opening, in_else, skipping))
-                raise self._refused("invalid conditional - duplicate '%:'", token)
+                raise self._refused(_conditional("invalid conditional - duplicate '%:'"), token)
             self._open.append((opening, True, not skipping))
 
     def _condition(self, opening: Token) -> None:
@@ -113,7 +121,7 @@ class Preprocessor:
         while True:
             left, op, right = self._expand(), self._expand(), self._expand()
             if left is None or op is None or right is None:
-                raise self._refused("incomplete condition after '%('", opening)
+                raise self._refused(_conditional("incomplete condition after '%('"), opening)
             conjunction &= conditions.evaluate(left, op, right, self._options)
             after = self._expand()
             if after is not None and after.is_operator("&&"):
@@ -123,7 +131,7 @@ class Preprocessor:
             if after is None or not after.is_operator("||"):
                 break
         if after is None or not after.is_operator("%?"):
-            raise self._refused("expected '%?' marker for conditional", opening)
+            raise self._refused(_conditional("expected '%?' marker for conditional"), opening)
         self._open.append((opening, False, not result))
 
     def _skip(self) -> Token | None:
@@ -222,7 +230,7 @@ class Preprocessor:
             message = (
                 f"expected '(' in invocation of macro '{name}' taking {count} parameter{plural}"
             )
-            raise self._refused(message, token)
+            raise self._refused(_invocation(message), token)
         outer = self._stack[-1].arguments if self._stack else {}
         library = bool(self._stack) and self._stack[-1].macro.library
         arguments: dict[str, Macro] = {}
@@ -231,12 +239,12 @@ class Preprocessor:
             arguments[parameter] = argument
             token = self._argument(argument.body)
             if token is None:
-                raise self._refused("could not find end of macro invocation", call)
+                raise self._refused(_invocation("could not find end of macro invocation"), call)
             last = at + 1 == count
             if last != token.is_operator(")"):
                 few = "too many" if last else "too few"
                 message = f"{few} parameters for macro '{name}' (expected {count})"
-                raise self._refused(message, token)
+                raise self._refused(_invocation(message), token)
         return arguments
 
     def _argument(self, body: list[Token]) -> Token | None:
@@ -257,27 +265,37 @@ class Preprocessor:
 
     def _define(self, token: Token) -> None:
         if self._stack:
-            raise self._refused("'@define' forbidden inside macro body", token)
+            raise self._refused(
+                errors.Message("define-inside-macro", "'@define' forbidden inside macro body"),
+                token,
+            )
         name = self._lexer.next()
         if name is None or name.kind != IDENTIFIER:
-            raise self._refused("expected identifier", name)
+            raise self._refused(errors.unexpected("expected identifier"), name)
         if name.text in self.macros:
             raise self._redefined(name, self.macros[name.text].token)
         if name.text == "define":
-            raise self._refused("attempt to redefine '@define'", name)
+            raise self._refused(
+                errors.Message("macro-redefined", "attempt to redefine '@define'"), name
+            )
         if name.text in AT_WORDS:
-            message = f"macro redefines built-in operator '@{name.text}'"
+            message = errors.Message(
+                "macro-hides-operator", f"macro redefines built-in operator '@{name.text}'"
+            )
             self._sink.report(errors.warning(message, name.span, name.describe()))
         macro = self.macros[name.text] = Macro(name)
         opening = self._parameters(macro)
         if opening is None or not opening.is_operator("%("):
-            message = "expected '%('" if macro.parameters else "expected '%(' or '('"
-            raise self._refused(message, opening)
+            expected = "expected '%('" if macro.parameters else "expected '%(' or '('"
+            raise self._refused(errors.unexpected(expected), opening)
         self._body(macro)
 
     def _redefined(self, name: Token, first: Token) -> errors.Refused:
-        message = f"attempt to redefine macro '@{name.text}' in the same file"
-        before = errors.parse(f"macro '@{name.text}' first defined here", first)
+        message = errors.Message(
+            "macro-redefined", f"attempt to redefine macro '@{name.text}' in the same file"
+        )
+        here = errors.Message("first-here", f"macro '@{name.text}' first defined here")
+        before = errors.parse(here, first)
         return errors.Refused(errors.chained(errors.parse(message, name), [before]))
 
     def _parameters(self, macro: Macro) -> Token | None:
@@ -288,13 +306,13 @@ class Preprocessor:
         while True:
             token = self._lexer.next()
             if token is None or token.kind != IDENTIFIER:
-                raise self._refused("expected identifier", token)
+                raise self._refused(errors.unexpected("expected identifier"), token)
             macro.parameters.append(token.text)
             token = self._lexer.next()
             if token is not None and token.is_operator(")"):
                 return self._lexer.next()
             if token is None or not token.is_operator(","):
-                raise self._refused("expected ',' or ')'", token)
+                raise self._refused(errors.unexpected("expected ',' or ')'"), token)
 
     def _body(self, macro: Macro) -> None:
         nesting = 0
@@ -306,9 +324,9 @@ class Preprocessor:
                     return
                 nesting -= 1
             macro.body.append(token)
-        raise self._refused("incomplete macro definition - missing '%)'", macro.token)
+        raise self._refused(_INCOMPLETE, macro.token)
 
-    def _refused(self, message: str, token: Token | None) -> errors.Refused:
+    def _refused(self, message: errors.Message, token: Token | None) -> errors.Refused:
         if token is None:
             return errors.RefusedAhead(message)
         return errors.Refused(errors.parse(message, token))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bridge.script.errors import Message
     from bridge.source import Span
 
 KEYWORDS = frozenset(
@@ -81,7 +82,7 @@ class Token:
     text: str
     span: Span
     glued: bool = False
-    problem: str = ""
+    problem: Message | None = None
     type: str = ""
     call: Token | None = None
 

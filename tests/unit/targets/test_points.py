@@ -107,7 +107,11 @@ def test_points_without_marker(binder: Binder, point: str, attachment: object) -
     ],
 )
 def test_refused_points(binder: Binder, point: str, part: int, message: str) -> None:
-    assert binder.expand(parts(point)) == NoMatch(part, message)
+    found = binder.expand(parts(point))
+
+    assert isinstance(found, NoMatch)
+    assert (found.part, found.message) == (part, message)
+    assert found.code != "no-match"  # the message says why
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,10 @@ def test_a_target_restricts_every_point(
 def test_refused(
     world: RecordedWorld, point: str, options: Options | None, message: str
 ) -> None:
-    assert Binder(world, options).expand(parts(point)) == NoMatch(0, message)
+    found = Binder(world, options).expand(parts(point))
+
+    assert isinstance(found, NoMatch)
+    assert (found.part, found.message) == (0, message)
 
 
 @pytest.mark.parametrize("event", EVENTS)
