@@ -16,6 +16,8 @@ struct mb_bytes {
 
 static inline struct mb_bytes mb_bytes(const uint8_t *data, uint64_t bytes)
 {
+	if (!data)	/* no bytes may be nowhere, to which nothing may be added */
+		data = (const uint8_t *)"";
 	return (struct mb_bytes){ data, data + bytes, 0 };
 }
 

@@ -11,6 +11,7 @@ an input holds the classes that occur in it, and no more than `MOST` bytes of a 
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -20,7 +21,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from bridge._native import ffi
+from bridge.diagnostics import Sink
 from bridge.errors import TraceError
+from bridge.formats.dwarf import SECTIONS
+from bridge.probes.dwarf.debug import DebugFile
+from bridge.probes.dwarf.sections import content as section_content
+from bridge.probes.elf import ElfFile, open_elf
 from bridge.trace import convert
 from bridge.trace.ctf.cursor import Plan, native_description, stream_files
 from bridge.trace.ctf.reader import load_plan
@@ -28,6 +34,7 @@ from bridge.trace.ltt import open_ltt
 from bridge.trace.ltt.cursor import Cursor, StreamFile, Tables, class_tables, layout_struct
 from bridge.trace.ltt.write import WriteOptions
 from bridge.trace.open import open_trace
+from bridge.world import LiveWorld
 from tests.support.ltt import old
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -243,6 +250,89 @@ def programs(where: Path) -> Iterable[Path]:
         yield stripped
 
 
+# --- debug information ------------------------------------------------------------------------
+
+DEBUGGED = """
+struct node { int value : 5; struct node *next; union { long l; char c[8]; } u; };
+typedef struct node node_t;
+enum colour { RED, GREEN = 7 };
+static volatile int sink;
+int table[3][4];
+static inline __attribute__((always_inline)) int twice(int q)
+{ int r = q * 2; return r + sink; }
+__attribute__((noinline)) int middle(node_t *n, enum colour c)
+{ for (int i = 0; i < c; i++) { int k = twice(n->value + i); sink = k; } return twice(sink); }
+int _start(void) { node_t n = { sink, 0, { 4 } }; return middle(&n, GREEN) + table[1][2]; }
+"""
+SPACE = """
+namespace outer
+{ struct thing { static int count; int get(int x) const { return x + y; } int y; }; }
+extern "C" int _start()
+{ outer::thing t{3}; auto f = [&](int x) { return t.get(x); }; return f(2); }
+"""
+DEBUG_FLAGS = {
+    "dwarf2": ["-O1", "-gdwarf-2", "-gstrict-dwarf"],
+    "dwarf3": ["-O2", "-gdwarf-3"],
+    "dwarf4": ["-O2", "-gdwarf-4"],
+    "dwarf5": ["-O2", "-gdwarf-5"],
+    "dwarf5-64": ["-O2", "-gdwarf-5", "-gdwarf64"],
+    "plain4": ["-O0", "-gdwarf-4"],
+    "plain5": ["-O0", "-gdwarf-5"],
+    "types4": ["-O2", "-gdwarf-4", "-fdebug-types-section"],
+    "types5": ["-O2", "-gdwarf-5", "-fdebug-types-section"],
+    "split5": ["-O2", "-gdwarf-5", "-gsplit-dwarf"],
+}
+
+
+def debug_input(path: Path, other: Path | None = None) -> bytes:
+    """The input that makes `fuzz_debug` read a program, and what dwz moved out of it."""
+    files = [_opened(one) for one in (path, other) if one is not None]
+    made = number(len(files) - 1, 1)
+    for file in files:
+        made += b"".join(_section(file, name) for name in SECTIONS)
+    made += _section(files[0], ".debug_frame") + _section(files[0], ".eh_frame")
+    native = DebugFile(files[0], files[1] if other is not None else None)
+    return made + native.make_index()
+
+
+def _opened(path: Path) -> ElfFile:
+    found = open_elf(str(path), LiveWorld(), Sink())
+    assert found is not None
+    return found
+
+
+def _section(file: ElfFile, name: str) -> bytes:
+    data = bytes(section_content(file, name))
+    return number(len(data), 4) + data
+
+
+def debugged(where: Path) -> Iterable[tuple[Path, Path | None]]:
+    """Small programs with debug information of every version, and their common files."""
+    for suffix, text in (("c", DEBUGGED), ("cpp", SPACE)):
+        source = where / f"debug.{suffix}"
+        source.write_text(text)
+        for name, flags in DEBUG_FLAGS.items():
+            path = where / f"{suffix}-{name}"
+            command = [
+                "gcc",
+                "-nostdlib",
+                "-fno-exceptions",
+                *flags,
+                source.name,
+                "-o",
+                path.name,
+            ]
+            subprocess.run(command, cwd=where, check=True)
+            yield path, None
+    if shutil.which("dwz") is not None:
+        for name in ("c-dwarf4", "c-dwarf5"):
+            shutil.copy(where / name, where / f"{name}.2")
+            command = ["dwz", "-m", f"{name}.common", name, f"{name}.2"]
+            subprocess.run(command, cwd=where, check=True)
+            common = where / f"{name}.common"
+            yield where / name, common if common.exists() else None
+
+
 # --- all --------------------------------------------------------------------------------------
 
 
@@ -287,6 +377,11 @@ def main() -> None:
         for name_, content in record_inputs().items():
             (wanted.out / "fuzz_record" / name_).write_bytes(content)
         _write(wanted.out / "fuzz_image", Path.read_bytes, list(programs(where)))
+        debug = wanted.out / "fuzz_debug"
+        debug.mkdir(parents=True, exist_ok=True)
+        for path, other in debugged(where):
+            name_ = f"{path.name}.dwz" if other else path.name
+            (debug / name_).write_bytes(debug_input(path, other))
 
 
 if __name__ == "__main__":
