@@ -38,7 +38,7 @@ FUNCTION = Layout(
             for n in ("unit", "name", "scope", "file", "line", "range", "ranges", "flags")
         ),
         ("outer", "s32"),
-        ("spare", "s32"),
+        ("prologue", "u32"),
     ),
 )
 RANGE = Layout("range", (("low", "u64"), ("high", "u64")))
@@ -61,7 +61,7 @@ ROW = Layout(
 """A row of a line table (`struct mb_debug_row`)."""
 SLOT = Layout("slot", (("text", "u32"),))
 
-VERSION = 1
+VERSION = 2
 """Of the layout and of what is put into it (MB_INDEX_VERSION)."""
 UNIT_OPTIMISED, UNIT_PARTIAL = 1, 2
 FUNCTION_INLINED, FUNCTION_EXTERNAL = 1, 2

@@ -88,6 +88,8 @@ uint8_t *mb_debug_index(struct mb_debug *debug, uint64_t *size)
 	if (!ret)
 		ret = mb_index_resolve(&scan);
 	if (!ret)
+		ret = mb_index_prologues(&scan);
+	if (!ret)
 		index = write_index(&scan, size);
 	if (!index && !debug->reason[0])
 		snprintf(debug->reason, sizeof(debug->reason), "%s", ret == -EINVAL ? "damaged" : "it takes more memory than there is");

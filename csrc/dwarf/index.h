@@ -7,7 +7,7 @@
 #include "texts.h"
 
 #define MB_INDEX_MAGIC "mbdebug"
-#define MB_INDEX_VERSION 1u
+#define MB_INDEX_VERSION 2u
 
 enum { MB_INDEX_OPTIMISED = 1, MB_INDEX_PARTIAL = 2 };				/* flags of units */
 enum { MB_INDEX_INLINED = 1, MB_INDEX_EXTERNAL = 2 };				/* flags of functions */
@@ -27,7 +27,8 @@ struct mb_index_unit {
 struct mb_index_function {
 	uint64_t ref, entry;
 	uint32_t unit, name, scope, file, line, range, ranges, flags;
-	int32_t outer, spare;		/* the function around it, or -1 */
+	int32_t outer;			/* the function around it, or -1 */
+	uint32_t prologue;		/* how far behind its entry a probe on it stands */
 };
 
 struct mb_index_name {
@@ -80,5 +81,11 @@ int mb_index_collect(struct mb_scan *scan);
 
 /* Give functions and variables the names, places and scopes that they inherit, and list names. */
 int mb_index_resolve(struct mb_scan *scan);
+
+/* Read the paths of a unit's files, once. */
+int mb_index_paths(struct mb_scan *scan, uint32_t unit);
+
+/* Find where probes on functions stand; after mb_index_resolve. */
+int mb_index_prologues(struct mb_scan *scan);
 
 #endif

@@ -79,12 +79,15 @@ static int read_paths(struct mb_scan *scan, uint32_t unit)
 	return ret;
 }
 
+int mb_index_paths(struct mb_scan *scan, uint32_t unit)
+{
+	return scan->paths[unit] ? 0 : read_paths(scan, unit);
+}
+
 static int path_of(struct mb_scan *scan, const struct mb_item *item, uint32_t *path)
 {
-	int ret = 0;
+	const int ret = mb_index_paths(scan, item->unit);
 
-	if (!scan->paths[item->unit])
-		ret = read_paths(scan, item->unit);
 	*path = !ret && item->file < scan->path_counts[item->unit] ? scan->paths[item->unit][item->file] : 0;
 	return ret;
 }

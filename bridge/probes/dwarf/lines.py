@@ -1,7 +1,6 @@
 """The line table of a unit: the questions asked of its rows, which are in address order.
 
-Source: DWARF 5, section 6.2. Where functions' prologues end follows SystemTap, so that a probe
-stands where its `$variables` are right in unoptimised code.
+Source: DWARF 5, section 6.2.
 """
 
 from __future__ import annotations
@@ -36,30 +35,3 @@ def rows_in(
     for low, high in sorted(ranges):
         found += rows[bisect_left(addresses, low) : bisect_left(addresses, high)]
     return found
-
-
-def prologue_end(
-    rows: Sequence[Row], names: Sequence[str], low: int, high: int, file: str
-) -> int:
-    """Where the prologue of the function [low, high) ends; `low` if that is not known.
-
-    That is at the first row that is marked so, of another line or file, or the second one of
-    the function. `rows` begin with those at `low`.
-    """
-    first = next((n for n, r in enumerate(rows) if r.address == low and not r.end), None)
-    if first is None:
-        return low
-    start = rows[first].line
-    at = first
-    while at < len(rows):
-        row = rows[at]
-        name = names[row.file] if row.file < len(names) else ""
-        inside = low <= row.address < high
-        if not inside or row.prologue_end or name != file or row.line != start:
-            break
-        if at != first:
-            break
-        at += 1
-    if at < len(rows) and low <= rows[at].address < high:
-        return rows[at].address
-    return rows[at - 1].address if at > first else low

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bridge.formats import debug_index as layout
 from bridge.probes.dwarf import die as entries
 from bridge.probes.dwarf.debug import ADDRESS, LIST, NUMBERED_LIST
-from bridge.probes.dwarf.lines import paths_of, prologue_end, rows_in
+from bridge.probes.dwarf.lines import paths_of, rows_in
 
 if TYPE_CHECKING:
     from bridge.probes.dwarf.debug import Die, Row
@@ -106,12 +106,7 @@ class Function:
     @property
     def start(self) -> int:
         """Where SystemTap puts a probe on it: behind the prologue of unoptimised code."""
-        unit = self.unit
-        if self.inlined or unit.is_optimised:
-            return self.entry
-        end = self.entry + self.room_behind(self.entry)
-        rows = rows_in(unit.rows, unit.addresses, [(self.entry, end)])
-        return prologue_end(rows, unit.names, self.entry, end, self.file)
+        return self.entry + self.record.prologue
 
 
 class Unit:
@@ -132,11 +127,6 @@ class Unit:
     def folder(self) -> str:
         """The folder that relative names count from."""
         return self.image.index.text(self._record.folder)
-
-    @property
-    def is_optimised(self) -> bool:
-        """Whether its locations hold in prologues: some are lists (as gdb decides it)."""
-        return bool(self._record.flags & layout.UNIT_OPTIMISED)
 
     @property
     def functions(self) -> range:
