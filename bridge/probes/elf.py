@@ -86,7 +86,7 @@ class ElfFile:
     segments: tuple[Segment, ...]
     sections: tuple[Section, ...]
 
-    @property
+    @cached_property
     def machine(self) -> str:
         """The architecture: "x86_64", "aarch64", "" for others."""
         return layout.MACHINES.get(self.header.machine, "")
@@ -113,12 +113,19 @@ class ElfFile:
 
     def segment_at(self, address: int) -> Segment | None:
         """The loaded segment with file content at an address."""
-        for segment in self.segments:
-            if segment.type == layout.PT_LOAD and 0 <= address - segment.address < (
-                segment.file_size
-            ):
+        for low, high, segment in self._loads:
+            if low <= address < high:
                 return segment
         return None
+
+    @cached_property
+    def _loads(self) -> list[tuple[int, int, Segment]]:
+        """Where segments with content begin and end, and the segments."""
+        return [
+            (segment.address, segment.address + segment.file_size, segment)
+            for segment in self.segments
+            if segment.type == layout.PT_LOAD
+        ]
 
     def file_offset(self, address: int) -> int | None:
         """Where the byte at a link-time address lies in the file."""

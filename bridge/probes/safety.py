@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bridge.probes.symbols import read_functions
-from bridge.probes.x86 import LONGEST, RSP, Instruction, decode
+from bridge.probes.x86 import INVALID_0F, LONGEST, NOPS_0F, RSP, Instruction, decode
 
 if TYPE_CHECKING:
     from bridge.probes.elf import ElfFile
@@ -38,16 +38,36 @@ _BAD_OPCODES = frozenset(
     b"\x6c\x6d\x6e\x6f\xcc\xcd\xcf\xe4\xe5\xe6\xe7\xec\xed\xee\xef\xf1\xf4\xfa\xfb"
 )
 
-# What an instruction that does nothing may begin with: 0f 1f and its kin, 90, a move or `lea`
-# of a register to itself, a jump to what follows, and prefixes.
-_NOP_STARTS = frozenset(
-    bytes([byte])
-    for byte in (
-        *(0x0F, 0x89, 0x8B, 0x8D, 0x90, 0xE9, 0xEB),
-        *range(0x40, 0x50),
-        *b"\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3\xc4\xc5\x62",
+# Opcodes with which, alone or behind a REX prefix, every instruction is taken: arithmetic of
+# registers and memory, push, pop, conditional jumps, moves of constants, call, ret.
+_PLAIN = frozenset(
+    (
+        *(base + form for base in range(0x00, 0x40, 8) for form in range(6)),
+        *range(0x50, 0x60),
+        *(0x63, 0x68, 0x6A),
+        *range(0x70, 0x80),
+        *(0x80, 0x81, 0x83, 0x84, 0x85),
+        *range(0xB0, 0xC0),
+        *(0xC3, 0xE8),
     )
 )
+_MOVES = frozenset({0x88, 0x89, 0x8A, 0x8B})  # 89 and 8b may be a nop, by their operands
+_SCALARS = frozenset({0x66, 0xF2, 0xF3})
+_NOT_PLAIN_0F = {*INVALID_0F, *NOPS_0F, 0x38, 0x3A, 0x0F, *range(0xA6, 0xA8)}
+_PLAIN_0F = frozenset(range(256)) - _NOT_PLAIN_0F
+
+
+def _modrm_bytes(modrm: int) -> int:
+    """The bytes of an operand from its ModRM byte on; 0 where the next byte tells."""
+    mod, rm = modrm >> 6, modrm & 7
+    if mod == 3:
+        return 1
+    if mod == 0:
+        return {4: 0, 5: 5}.get(rm, 1)
+    return 1 + (rm == 4) + (1 if mod == 1 else 4)
+
+
+_MODRM_BYTES = tuple(map(_modrm_bytes, range(256)))
 
 RED_ZONE = (
     "it is a five-byte nop, which this kernel replaces by a call that overwrites the red zone; "
@@ -70,10 +90,16 @@ class SitePolicy:
 
 def site_fault(elf: ElfFile, address: int, policy: SitePolicy) -> str:
     """Why a uprobe at a marker's site would disturb the program; "" if it would not."""
-    fault = instruction_fault(elf, address)
-    if fault or elf.machine != "x86_64":
+    if elf.machine != "x86_64":
+        return instruction_fault(elf, address)
+    code = elf.bytes_at(address, LONGEST)
+    if _is_plain(code):
+        return ""
+    instruction = decode(code)
+    fault = _refused(instruction)
+    if fault or instruction is None:
         return fault
-    if policy.allow_nop5 or not policy.optimizes_nop5 or not _is_nop5(elf, address):
+    if policy.allow_nop5 or not policy.optimizes_nop5 or not _is_nop5(instruction):
         return ""
     if PAGE_SIZE - address % PAGE_SIZE < NOP5_SIZE:
         return ""  # across a page's end the kernel keeps the breakpoint
@@ -86,7 +112,33 @@ def instruction_fault(elf: ElfFile, address: int) -> str:
     """Why the kernel would not take a uprobe at an instruction; "" if it would."""
     if elf.machine != "x86_64":
         return "" if address % 4 == 0 else "it is not at the start of an instruction"
-    instruction = decode(elf.bytes_at(address, LONGEST))
+    code = elf.bytes_at(address, LONGEST)
+    return "" if _is_plain(code) else _refused(decode(code))
+
+
+def _is_plain(code: bytes) -> bool:
+    """Whether bytes begin with an instruction that is always taken, and is no five-byte nop.
+
+    Most do; thousands of places are then not decoded for nothing.
+    """
+    if len(code) < LONGEST:
+        return False
+    at = 1 if code[0] in _SCALARS else 0
+    prefixed = at
+    if code[at] & 0xF0 == 0x40:
+        at += 1
+    opcode = code[at]
+    if opcode == 0x0F:
+        return code[at + 1] in _PLAIN_0F
+    if prefixed:
+        return False
+    if opcode in _MOVES:
+        size = _MODRM_BYTES[code[at + 1]]
+        return size > 0 and at + 1 + size != NOP5_SIZE
+    return opcode in _PLAIN
+
+
+def _refused(instruction: Instruction | None) -> str:
     if instruction is None:
         return "there is no instruction that is understood"
     for prefix, name in _BAD_PREFIXES.items():
@@ -118,12 +170,8 @@ def _is_emulated(instruction: Instruction) -> bool:
     return 0x50 <= opcode <= 0x57 or opcode in (0x90, 0xE8, 0xE9, 0xEB)
 
 
-def _is_nop5(elf: ElfFile, address: int) -> bool:
-    code = elf.bytes_at(address, LONGEST)
-    if code[:1] not in _NOP_STARTS:
-        return False
-    instruction = decode(code)
-    return instruction is not None and instruction.length == NOP5_SIZE and instruction.is_nop
+def _is_nop5(instruction: Instruction) -> bool:
+    return instruction.length == NOP5_SIZE and instruction.is_nop
 
 
 def _is_guarded(elf: ElfFile, address: int) -> bool:

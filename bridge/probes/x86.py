@@ -41,7 +41,8 @@ _TWO_PLAIN = (
     _ranges(0x04, 0x0B, 0x30, 0x37, 0x80, 0x8F, 0xA8, 0xAA, 0xC8, 0xCF, 0xA0, 0xA2)
     | {0x0E, 0x77}
 ) - {0x04, 0x0A}
-_TWO_INVALID = _ranges(0x24, 0x27) | {0x04, 0x0A, 0x0C, 0x36, 0x39, *range(0x3B, 0x40)}
+INVALID_0F = _ranges(0x24, 0x27) | {0x04, 0x0A, 0x0C, 0x36, 0x39, *range(0x3B, 0x40)}
+NOPS_0F = frozenset((0x0D, *range(0x18, 0x20)))
 _TWO_IMM8 = _ranges(0x70, 0x73, 0xC4, 0xC6) | {0x0F, 0xA4, 0xAC, 0xBA, 0xC2}
 _VECTOR_IMM8 = _ranges(0x70, 0x73, 0xC4, 0xC6) | {0xC2}
 
@@ -90,7 +91,7 @@ class Instruction:
         if self.vector:
             return False
         if self.map == 2:
-            return self.opcode in (0x0D, *range(0x18, 0x20))
+            return self.opcode in NOPS_0F
         if self.opcode == 0xE9:
             return self.target == 0
         return self.opcode in (0x89, 0x8B, 0x8D, 0x90)
@@ -188,7 +189,7 @@ def _escaped(cursor: _Cursor, found: _Opcode) -> _Opcode | None:
         found.opcode = cursor.byte()
         return found
     found.map, found.opcode = 2, second
-    return None if second in _TWO_INVALID else found
+    return None if second in INVALID_0F else found
 
 
 def _vex(cursor: _Cursor, found: _Opcode, first: int) -> _Opcode | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from typing import TYPE_CHECKING
 
@@ -178,11 +179,20 @@ def test_compiled_programs(tmp_path: Path, compiler: str, optimization: str) -> 
         assert faults["registers"] == {""}
 
 
-def test_no_nop_begins_with_a_byte_that_is_not_looked_at() -> None:
-    tails = [bytes([a, b, c]) for a in range(256) for b in (0, 0x24, 0xC0) for c in (0, 0xFF)]
-    for first in range(256):
-        if bytes([first]) in safety._NOP_STARTS:
-            continue
-        for tail in tails:
-            found = decode(bytes([first]) + tail + bytes(11))
-            assert found is None or not found.is_nop
+def test_what_is_not_decoded_is_taken_and_no_nop() -> None:
+    numbers = random.Random(5)
+    passed: set[int] = set()
+    heads = [bytes([first]) for first in range(256)]
+    heads += [bytes([rex, first]) for rex in (0x41, 0x48) for first in range(256)]
+    heads += [bytes([*more, 0x0F, n]) for more in (b"", b"\x48", b"\x66") for n in range(256)]
+    for head in heads:
+        for _ in range(24):
+            code = (head + numbers.randbytes(safety.LONGEST))[: safety.LONGEST]
+            if not safety._is_plain(code):
+                continue
+            passed.add(head[-1])
+            found = decode(code)
+            assert safety._refused(found) == "", code.hex()
+            assert found is not None
+            assert not safety._is_nop5(found), code.hex()
+    assert len(passed) > 150
