@@ -472,7 +472,7 @@ class Marker:
     """The number of the system call that a tracepoint is about, where it is about one."""
     sampling: Sampling | None = None
     """What a sample counts."""
-    hidden: tuple[Variable, ...] = ()
+    hidden: Sequence[Variable] = ()
     """What values are computed from and nobody sees: registers, where the file is loaded."""
     kernel: KernelPlace | None = None
     """Where a function of the kernel is."""

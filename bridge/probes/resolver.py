@@ -6,6 +6,7 @@ wrong with a file is in `NoMatch.reasons`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
@@ -41,7 +42,13 @@ from bridge.probes.points import check, is_wild, matching_name
 from bridge.probes.safety import SitePolicy
 from bridge.probes.sdt import read_argument_names, read_notes
 from bridge.probes.separate import separate_file
-from bridge.probes.symbols import Function, has_symbols, read_functions
+from bridge.probes.symbols import (
+    Function,
+    function_names,
+    functions_like,
+    has_functions,
+    has_symbols,
+)
 from bridge.probes.tracepoints import merge_arguments
 from bridge.probes.usdt import read_markers
 from bridge.suggest import among, similar
@@ -58,6 +65,8 @@ if TYPE_CHECKING:
     from bridge.probes.sdt import Note
     from bridge.world import World
 
+Names = Callable[[], Iterable[str]]
+"""Names to suggest: a missing function may be optional, and nobody asks for them."""
 BTF_FOLDER = "/sys/kernel/btf"
 VMLINUX_BTF = f"{BTF_FOLDER}/vmlinux"
 NO_TARGET = "unspecified process probe is invalid without a -c COMMAND or -x PID"
@@ -263,7 +272,7 @@ class Binder:
             chosen = self._libraries(chosen, _text(rest[0]), reasons)
             rest = rest[1:]
         found: list[Expansion] = []
-        near: set[str] = set()
+        near: list[Names] = []
         several = len(chosen) > 1
         for program in chosen:
             elf, faults = self._open(program.path)
@@ -281,7 +290,7 @@ class Binder:
         elf: ElfFile,
         rest: Sequence[PointPart],
         reasons: list[Diagnostic],
-        near: set[str],
+        near: list[Names],
     ) -> list[Expansion]:
         """The places in one file that the rest of a point names."""
         if rest[0].name in ("function", "statement"):
@@ -374,7 +383,7 @@ class Binder:
         elf: ElfFile,
         rest: Sequence[PointPart],
         reasons: list[Diagnostic],
-        near: set[str],
+        near: list[Names],
     ) -> list[Expansion]:
         sink = Sink()
         if program.path not in self._notes:
@@ -394,7 +403,7 @@ class Binder:
         if not notes:
             sink.report(errors.no_markers(program.path))
         reasons += sink.items
-        near |= {note.name for note in notes}
+        near.append(lambda: {note.name for note in notes})
         return [_mark_expansion(program, marker, by_provider=by_provider) for marker in markers]
 
     # --- process.function, process.statement ---
@@ -416,7 +425,7 @@ class Binder:
         elf: ElfFile,
         rest: Sequence[PointPart],
         reasons: list[Diagnostic],
-        near: set[str],
+        near: list[Names],
     ) -> list[Expansion]:
         """Functions and statements: by debug information where it is there, else by symbol."""
         image = self._image(program.path, elf, reasons)
@@ -442,25 +451,27 @@ class Binder:
         elf: ElfFile,
         rest: Sequence[PointPart],
         reasons: list[Diagnostic],
-        near: set[str],
+        near: list[Names],
         taken: frozenset[int],
     ) -> list[Expansion]:
         """Functions by symbol; `taken` are the addresses of those that are known already."""
-        functions = read_functions(elf, self._separate(elf))
-        if not functions and not taken:
-            reasons.append(errors.no_symbols(program.path))
         pattern = _text(rest[0])
         suffix = rest[1].name if len(rest) > 1 else ""
+        image = self._images[program.path][0]
+        separate = self._separate(elf) if image is None else image.separate
+        if not taken and not has_functions(elf, separate):
+            reasons.append(errors.no_symbols(program.path))
         if "@" in pattern or suffix in ("inline", "label"):
-            if self._images[program.path][0] is None:
+            if image is None:
                 reasons.append(errors.by_source_file(program.path, pattern))
             return []
+        near.append(partial(function_names, elf, separate))
+        functions = functions_like(elf, separate, pattern)
         chosen: dict[str, list[Function]] = {}
         for function in functions:
             name = matching_name(function.names, pattern)
             if name is not None and function.address not in taken:
                 chosen.setdefault(name, []).append(function)
-        near |= {name for function in functions for name in function.names}
         return [
             _symbol_expansion(program, elf, name, places, suffix)
             for name, places in chosen.items()
@@ -546,16 +557,17 @@ def _function_expansion(program: _Program, marker: Marker, suffix: str) -> Expan
     )
 
 
-def _no_match(what: str, near: tuple[str, ...], reasons: tuple[Diagnostic, ...]) -> NoMatch:
-    return NoMatch(0, "no match" + among(near, f"similar {what}"), reasons=reasons)
-
-
 def _none_found(
-    rest: Sequence[PointPart], near: set[str], reasons: tuple[Diagnostic, ...]
+    rest: Sequence[PointPart], near: list[Names], reasons: tuple[Diagnostic, ...]
 ) -> NoMatch:
     wanted = _text(rest[0] if rest[0].name in ("function", "statement") else rest[-1])
     wanted = wanted.partition("@")[0]
-    names = similar(wanted, near) if near and not is_wild(wanted) else ()
-    if rest[0].name == "provider":
-        names = ()
-    return _no_match(f"{rest[0].name}s", names, reasons)
+    what = f"similar {rest[0].name}s"
+    if rest[0].name == "provider" or is_wild(wanted):
+        return NoMatch(0, "no match", reasons=reasons)
+
+    def told() -> str:
+        names = {name for names in near for name in names()}
+        return among(similar(wanted, names) if names else (), what)
+
+    return NoMatch(0, "no match", near=told, reasons=reasons)

@@ -18,8 +18,9 @@ from bridge.probes.dwarf.frame import Frames
 from bridge.probes.dwarf.index import Index, index_key, load_index
 from bridge.probes.dwarf.types import DwarfTypes
 from bridge.probes.dwarf.units import Function, Unit
+from bridge.probes.points import is_wild, matching_name
 from bridge.probes.separate import build_id, common_file, debug_file
-from bridge.probes.symbols import read_functions
+from bridge.probes.symbols import functions_like
 from bridge.progress import doing
 
 if TYPE_CHECKING:
@@ -120,12 +121,20 @@ class Image:
         number = self._entries.get(address)
         return None if number is None else self.function(number)
 
+    @property
+    def separate(self) -> ElfFile | None:
+        """The other file that has its symbols; None if it has them itself."""
+        return self.found if self.found is not self.elf else None
+
     def aliased(self, pattern: str) -> Iterator[Function]:
         """The functions that only a symbol calls so: libc's `malloc` is `__libc_malloc`."""
-        from bridge.probes.points import matching_name
-
-        separate = self.found if self.found is not self.elf else None
-        for symbol in read_functions(self.elf, separate):
+        if not is_wild(pattern):
+            symbols = functions_like(self.elf, self.separate, pattern)
+            numbers = (self.index.entered_at(symbol.address) for symbol in symbols)
+            found = [self.function(number) for number in numbers if number is not None]
+            yield from (function for function in found if function.name != pattern)
+            return
+        for symbol in functions_like(self.elf, self.separate, pattern):
             name = matching_name(symbol.names, pattern)
             function = self.entered_at(symbol.address) if name is not None else None
             if function is not None and name != function.name:

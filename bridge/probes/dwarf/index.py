@@ -33,6 +33,10 @@ ENTRIES = 64
 """How many indexes are kept; the oldest go first."""
 
 
+_ENTRY_OFFSET = 8
+"""Where the entry stands in the record of a function."""
+
+
 class UnitRecord(NamedTuple):
     """A unit: where its header is, and what it has; see `formats.debug_index`."""
 
@@ -59,7 +63,7 @@ class FunctionRecord(NamedTuple):
     ranges: int
     flags: int
     outer: int
-    spare: int
+    prologue: int
 
 
 class NameRecord(NamedTuple):
@@ -125,6 +129,24 @@ class Index:
     def all_functions(self) -> Iterator[tuple[int, ...]]:
         """The records of all functions."""
         return layout.FUNCTION.struct().iter_unpack(self._parts[layout.FUNCTION.name])
+
+    def entered_at(self, address: int) -> int | None:
+        """The number of the function of its own (not inlined) that begins at an address."""
+        form = layout.FUNCTION.struct()
+        data, wanted = self._functions_data, address.to_bytes(8, "little")
+        found, at = None, data.find(wanted)
+        while at >= 0:
+            number, rest = divmod(at, form.size)
+            if rest == _ENTRY_OFFSET:
+                record = self.function(number)
+                if not record.flags & layout.FUNCTION_INLINED:
+                    found = number
+            at = data.find(wanted, at + 1)
+        return found
+
+    @cached_property
+    def _functions_data(self) -> bytes:
+        return bytes(self._parts[layout.FUNCTION.name])
 
     def ranges(self, first: int, count: int) -> tuple[tuple[int, int], ...]:
         """The code of a function."""

@@ -18,15 +18,25 @@ if TYPE_CHECKING:
     from bridge.probes.safety import SitePolicy
 
 
-class _Variables(Sequence["Variable"]):
-    """The variables of a place, read when somebody asks for them."""
+class _Lazy(Sequence["Variable"]):
+    """The variables of a place, read when somebody asks for them.
 
-    def __init__(self, scope: FunctionScope) -> None:
-        self._scope = scope
+    Those of one place are equal, which is known without reading them.
+    """
+
+    _place: At
+
+    def _read(self) -> tuple[Variable, ...]:
+        raise NotImplementedError
 
     @cached_property
     def _found(self) -> tuple[Variable, ...]:
-        return tuple(simple_variables(self._scope))
+        return self._read()
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        at = self._place
+        return type(self), at.image.elf.path, at.function.record.ref, at.address, at.returns
 
     @overload
     def __getitem__(self, index: int) -> Variable: ...
@@ -41,10 +51,34 @@ class _Variables(Sequence["Variable"]):
         return len(self._found)
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, _Lazy) and self._key == other._key:
+            return True
         return isinstance(other, Sequence) and self._found == tuple(other)
 
     def __hash__(self) -> int:
-        return hash(self._found)
+        return hash(self._key)
+
+
+class _Variables(_Lazy):
+    """What a handler can name and read by itself."""
+
+    def __init__(self, place: At, scope: FunctionScope) -> None:
+        self._place, self._scope = place, scope
+
+    def _read(self) -> tuple[Variable, ...]:
+        return tuple(simple_variables(self._scope))
+
+
+class _Hidden(_Lazy):
+    """What the variables of a place start from; thousands of places are never asked for it."""
+
+    def __init__(self, place: At) -> None:
+        self._place = place
+
+    def _read(self) -> tuple[Variable, ...]:
+        place = self._place
+        arguments = register_arguments(place.machine, returns=place.returns)
+        return (*base_variables(place), *arguments)
 
 
 def place_marker(
@@ -62,9 +96,15 @@ def place_marker(
     at = At(image, function, place.address, returns, address)
     scope = FunctionScope(at)
     kind = Kind.FUNCTION_RETURN if returns else Kind.FUNCTION
-    hidden = (*base_variables(at), *register_arguments(elf.machine, returns=returns))
+    hidden = _Hidden(at)
     site = Site(elf.path, offset, address, unsafe=fault)
     marker = Marker(
-        kind, elf.path, function.name, (site,), _Variables(scope), elf.machine, hidden=hidden
+        kind,
+        elf.path,
+        function.name,
+        (site,),
+        _Variables(at, scope),
+        elf.machine,
+        hidden=hidden,
     )
     return marker, scope

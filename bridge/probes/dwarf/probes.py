@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bridge.probes import errors
@@ -12,7 +13,7 @@ from bridge.probes.dwarf.markers import place_marker
 from bridge.probes.dwarf.probe_addresses import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bridge.diagnostics import Diagnostic
     from bridge.markers import Marker, PointPart
@@ -44,18 +45,20 @@ class Query:
     entries: frozenset[int] = frozenset()
     """Addresses of the functions that were found."""
 
-    @property
+    @cached_property
     def _suffix(self) -> str:
         return self.rest[1].name if len(self.rest) > 1 else ""
 
-    def probes(self, reasons: list[Diagnostic], near: set[str]) -> list[Probe]:
+    def probes(
+        self, reasons: list[Diagnostic], near: list[Callable[[], Iterable[str]]]
+    ) -> list[Probe]:
         """All there are; what is wrong, and names to suggest, are added to the lists."""
         path = self.image.elf.path
         try:
             found = list(self._places(reasons))
             self.entries = frozenset(place.function.entry for place in found)
             if not found:
-                near |= self.image.function_names()
+                near.append(self.image.function_names)
             return [probe for place in found if (probe := self._probe(place)) is not None]
         except FAULTS as error:
             reasons.append(errors.bad_debug_information(path, str(error)))

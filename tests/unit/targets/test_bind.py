@@ -249,7 +249,8 @@ def test_bad_files_are_named_with_the_reason(
     ],
 )
 def test_messages(world: RecordedWorld, point: str, message: str) -> None:
-    assert refuse(world, point).message == message
+    found = refuse(world, point)
+    assert found.message + (found.near() if found.near is not None else "") == message
 
 
 def test_the_program_of_the_command(world: RecordedWorld) -> None:

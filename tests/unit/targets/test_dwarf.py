@@ -248,7 +248,9 @@ def test_what_names_no_place(build) -> None:
     (start,) = expand(program, ("statement", "add@prog.c:10"))
     inside = refused(("statement", address(start) + 1))
     assert inside.reasons[0].code == "not-a-statement"
-    assert "similar functions: add" in refused(("function", "ad")).message
+    near = refused(("function", "ad")).near
+    assert near is not None
+    assert "similar functions: add" in near()
     assert refused(("function", "add@nofile.c")).reasons == ()
     assert refused(("statement", "add@prog.c:x")).reasons[0].code == "bad-specification"
 
