@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bridge.diagnostics import Diagnostic
 from bridge.ir import ops
 from bridge.ir.passes.captures import LOADED_AT
-from bridge.ir.program import Conversion
+from bridge.ir.program import Conversion, code_of
 from bridge.ir.reach import all_operations
 from bridge.markers import Kind, MarkerAttachment
 from bridge.script.builtins import BUILTINS, KERNEL_STACK, Effect
@@ -104,11 +104,15 @@ def why_held(program: Program, attachment: MarkerAttachment, handlers: tuple[int
 def refused(program: Program, *, record: bool) -> Iterator[Diagnostic]:
     """The reads that cannot be made."""
     told: set[int] = set()
+    known: dict[tuple[int, int, int], list[_Read]] = {}
     for handler in program.handlers:
         attachment = handler.expansion.attachment
         if not isinstance(attachment, MarkerAttachment):
             continue
-        for read in _reads(program, handler):
+        code = code_of(handler)
+        if code not in known:
+            known[code] = list(_reads(program, handler))
+        for read in known[code]:
             reason = _reason(attachment, read, record=record)
             if reason and read.site not in told:
                 told.add(read.site)

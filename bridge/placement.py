@@ -7,19 +7,21 @@ share a global with it, because the handlers of a script are atomic towards each
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge import deferred_reads as reads
 from bridge.artifact import Hook, Placed, Placement, RecordLayout, Where
 from bridge.ir import ops
 from bridge.ir.kernel import mergeable, obstacle, operations
+from bridge.ir.place_names import at_place
 from bridge.ir.program import (
     Argument,
     Array,
     Context,
     Value,
     capture_text,
+    code_of,
     variables,
 )
 from bridge.ir.reach import all_operations
@@ -66,6 +68,11 @@ def place(program: Program, *, record: bool = False, kernel: bool = True) -> Pla
         decision.user = dict.fromkeys(range(len(program.handlers)), reason)
     decision.run()
     placements = tuple(decision.placement(number) for number in range(len(program.handlers)))
+    kernel_handlers = [
+        at_place(handler) if placement.where is Where.KERNEL else handler
+        for handler, placement in zip(program.handlers, placements, strict=True)
+    ]
+    program = replace(program, handlers=kernel_handlers)
     return Placed(
         program,
         placements,
@@ -103,11 +110,15 @@ class _Decision:
 
     def run(self) -> None:
         """Find the largest set of handlers that may run in the kernel."""
+        touched: dict[tuple[int, int, int], list[tuple[int, Op]]] = {}
         for number, handler in enumerate(self.program.handlers):
             reason = _user_reason(self.program, handler)
             if reason:
                 self.user.setdefault(number, reason)
-            for variable, op in _on_globals(all_operations(self.program, handler)):
+            code = code_of(handler)
+            if code not in touched:
+                touched[code] = list(_on_globals(all_operations(self.program, handler)))
+            for variable, op in touched[code]:
                 self.uses.setdefault(variable, {}).setdefault(number, []).append(op)
         self._stop_together()
         changed = True
@@ -219,7 +230,7 @@ def _user_reason(program: Program, handler: Handler) -> str:
         ):
             return "what runs already is told in user space"
         case MarkerAttachment():
-            return obstacle(program, handler)
+            return obstacle(program, at_place(handler))
         case attachment:
             return f"{type(attachment).__name__.lower()} probes run in user space"
 

@@ -327,6 +327,19 @@ class Handler:
     """Whether the session goes on where this place cannot be attached to."""
 
 
+def code_of(handler: Handler) -> tuple[int, int, int]:
+    """What is equal for handlers that share their code, as those of one probe mostly do."""
+    return id(handler.body), id(handler.captures), id(handler.condition)
+
+
+def by_code(handlers: Iterable[Handler]) -> dict[tuple[int, int, int], Handler]:
+    """The first handler of every code, in their order."""
+    found: dict[tuple[int, int, int], Handler] = {}
+    for handler in handlers:
+        found.setdefault(code_of(handler), handler)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """One `%` conversion (spec section 8).

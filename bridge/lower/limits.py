@@ -58,7 +58,7 @@ def _nesting(typed: Typed) -> int:
     depths: dict[FunctionInfo, int] = {}
     recursive = False
     deepest = 0
-    for probe in typed.probes:
+    for probe in {id(probe.facts): probe for probe in typed.probes}.values():
         for function in _callees(probe.facts, probe.bodies):
             depth, loops = _depth(function, calls, depths)
             deepest, recursive = max(deepest, depth), recursive or loops

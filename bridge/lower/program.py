@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.ir import ops
@@ -14,6 +15,8 @@ from bridge.markers import Begin, End, Error, MarkerAttachment
 from bridge.script.analysis.types import Type
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from bridge.ir.program import Global
     from bridge.script.analysis.typed import FunctionInfo, GlobalVariable, ProbeInfo, Typed
     from bridge.script.syntax import ast
@@ -33,9 +36,7 @@ def lower(typed: Typed, sources: SourceMap) -> Program:
         {function: number for number, function in enumerate(typed.functions)},
     )
     program.functions = [_function(shared, function) for function in typed.functions]
-    program.handlers = [
-        _handler(shared, probe, number) for number, probe in enumerate(typed.probes)
-    ]
+    program.handlers = list(_handlers(shared, typed.probes))
     return program
 
 
@@ -86,6 +87,24 @@ def _body(b: Builder, blocks: tuple[ast.Block, ...]) -> None:
     for block in blocks:
         lower_stmt(b, block)
     b.tick(0, blocks[-1], update=True)
+
+
+def _handlers(shared: Shared, probes: Sequence[ProbeInfo]) -> Iterator[Handler]:
+    """The handlers; probes that share their facts share the code, too."""
+    known: dict[int, Handler] = {}
+    for number, probe in enumerate(probes):
+        made = known.get(id(probe.facts))
+        if made is None:
+            made = known[id(probe.facts)] = _handler(shared, probe, number)
+            yield made
+            continue
+        yield replace(
+            made,
+            point=probe.point,
+            script_point=probe.script_point,
+            expansion=probe.expansion,
+            optional=probe.optional,
+        )
 
 
 def _handler(shared: Shared, probe: ProbeInfo, number: int) -> Handler:

@@ -303,7 +303,9 @@ def _may_sleep(plan: _Plan, hook: Hook, globals_: GlobalMaps) -> bool:
 def _groups(placed: Placed, hook: Hook, kprobes: frozenset[int]) -> Iterator[_Group]:
     marker = hook.attachment.marker
     wanted = variables(_captures(placed, hook))
-    used = [variable for variable in marker.readable if variable.name in wanted]
+    # a place has its variables read from debug information when it is asked for them
+    readable = marker.readable if wanted else ()
+    used = [variable for variable in readable if variable.name in wanted]
     if marker.kind is Kind.PROCESS:
         plain = {variable.name: variable.operand(0) for variable in used}
         for moment in life.moments(hook.attachment):

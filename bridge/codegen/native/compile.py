@@ -98,10 +98,15 @@ def compile_native(what: Placed | Program, level: int | None = None) -> NativeCo
     program = what.program if isinstance(what, Placed) else what
     unit = _Unit(program)
     handlers = list(_user_handlers(what))
+    bodies: dict[object, str] = {}
+    names = {}
     for number, layout in handlers:
         handler = program.handlers[number]
-        name = f"handler_{number}"
-        unit.add(name, Role.HANDLER, handler.body, handler.captures, layout)
+        code = id(handler.body), id(handler.captures), layout
+        if code not in bodies:
+            bodies[code] = f"handler_{number}"
+            unit.add(bodies[code], Role.HANDLER, handler.body, handler.captures, layout)
+        names[number] = bodies[code]
     conditions = {n: h.condition for n, h in enumerate(program.handlers) if h.condition}
     for number, condition in conditions.items():
         unit.add(f"condition_{number}", Role.CONDITION, condition)
@@ -112,7 +117,7 @@ def compile_native(what: Placed | Program, level: int | None = None) -> NativeCo
         level = 2 if len(unit.parts) <= _INLINED else 1
     engine = _compile(text, unit.used, level)
     return NativeCode(
-        {n: engine.get_function_address(f"handler_{n}") for n, _ in handlers},
+        {n: engine.get_function_address(name) for n, name in names.items()},
         {n: engine.get_function_address(f"condition_{n}") for n in conditions},
         unit.pattern_code(),
         engine,

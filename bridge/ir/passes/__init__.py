@@ -1,10 +1,15 @@
-"""Passes over the IR: verify -> run -> verify, one file per pass."""
+"""Passes over the IR: verify -> run -> verify, one file per pass.
+
+Handlers that share their code share the result: a wildcard of thousands of places is one body.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.ir.passes import captures, constants, dead, fold, inline, shape
+from bridge.ir.program import Handler, by_code, code_of
 from bridge.ir.verify import verify
 
 if TYPE_CHECKING:
@@ -32,8 +37,28 @@ def optimise(program: Program, contexts: Contexts) -> Program:
 
 def run(program: Program, passes: Sequence[Callable[[Program], Program]]) -> Program:
     """Run passes one after another and check the program after each."""
+    handlers = program.handlers
+    program = replace(program, handlers=list(by_code(handlers).values()))
     verify(program)
+    at = {code: number for number, code in enumerate(by_code(handlers))}
     for step in passes:
         program = step(program)
         verify(program)
-    return program
+    made = [program.handlers[at[code_of(handler)]] for handler in handlers]
+    return replace(program, handlers=list(map(_with_code, handlers, made)))
+
+
+def _with_code(handler: Handler, made: Handler) -> Handler:
+    """A handler with the code of another one."""
+    if handler.expansion is made.expansion:
+        return made
+    return Handler(
+        handler.point,
+        handler.script_point,
+        handler.expansion,
+        made.captures,
+        made.body,
+        made.condition,
+        handler.interruptible,
+        handler.optional,
+    )

@@ -21,12 +21,13 @@ from bridge.script.analysis.checks import (
 )
 from bridge.script.analysis.derive import Derived, Deriver, ScopedBlock, ScopedCondition
 from bridge.script.analysis.entry import save_entries
-from bridge.script.analysis.fold import Folder, place_of
+from bridge.script.analysis.fold import ASKING, Folder, place_of
 from bridge.script.analysis.infer import Inference
 from bridge.script.analysis.optimise import drop_unused, optimise, reduce
 from bridge.script.analysis.program import Body, Program
 from bridge.script.analysis.resolve import Resolver
 from bridge.script.analysis.shapes import set_shapes
+from bridge.script.analysis.shared import group
 from bridge.script.analysis.typed import GlobalVariable, ProbeInfo, Typed
 from bridge.script.analysis.types import Type
 from bridge.script.analysis.unassigned import warn_of_unassigned, warn_of_unused_arguments
@@ -39,6 +40,8 @@ from bridge.script.syntax.parse import parse
 from bridge.source import script_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from bridge.diagnostics import Sink
     from bridge.markers import Expansion, Targets
     from bridge.source import Source, SourceMap
@@ -122,12 +125,23 @@ def _derive(program: Program, targets: Targets) -> Deriver:
 def _derive_script(program: Program, deriver: Deriver, script: ast.Script) -> None:
     for definition in script.definitions:
         if isinstance(definition, ast.Probe):
-            for derived in deriver.probe(script, definition):
-                for owner in {id(b.script): b.script for b in derived.bodies}.values():
-                    program.choose(owner)
-                for one in save_entries(program, derived):
-                    body = _add_probe(program, one)
-                    Resolver(program, body).run()
+            found = deriver.probe(script, definition)
+            for number, derived in enumerate(found, program.derived):
+                derived.number = number
+            program.derived += len(found)
+            for places in group(found, ASKING):
+                _derive_places(program, places)
+
+
+def _derive_places(program: Program, places: Sequence[Derived]) -> None:
+    """The bodies of a probe that are the same at some places."""
+    first = places[0]
+    for owner in {id(b.script): b.script for b in first.bodies}.values():
+        program.choose(owner)
+    for derived in [first] if first.shared else save_entries(program, first):
+        body = _add_probe(program, derived)
+        body.places = places if first.shared else [derived]
+        Resolver(program, body).run()
 
 
 def _add_probe(program: Program, derived: Derived) -> Body:
@@ -201,7 +215,7 @@ def _display_body(
     block = ScopedBlock(owner, autoprint.display(variable))
     at = variable.declaration.token
     derived = Derived(place, "end", at, at, "keyword", (block,), (), origins=("end",))
-    body = Body((block,), derived=derived)
+    body = Body((block,), derived=derived, places=(derived,))
     Resolver(program, body).run()
     Inference(program).run([body])
     return body
@@ -229,8 +243,8 @@ def _typed(program: Program, displays: list[Body]) -> Typed:
             )
         )
     functions = [body.function for body in program.bodies() if body.function is not None]
-    probes = [_probe_info(body) for body in program.probes]
-    probes += [replace(_probe_info(body), made=True) for body in displays]
+    probes = _in_order(program.probes)
+    probes += [replace(probe, made=True) for probe in _in_order(displays)]
     embedded = (d for script in program.scripts for d in script.definitions)
     return Typed(
         tuple(variables),
@@ -271,24 +285,33 @@ def _limits(options: AnalyseOptions) -> dict[str, int]:
     return limits
 
 
-def _probe_info(body: Body) -> ProbeInfo:
-    derived = body.derived
-    assert derived is not None
+def _in_order(bodies: Sequence[Body]) -> list[ProbeInfo]:
+    """All that bodies are run at, in the order of the script."""
+    found = [(place.number, probe) for body in bodies for place, probe in _probe_infos(body)]
+    return [probe for _, probe in sorted(found, key=lambda one: one[0])]
+
+
+def _probe_infos(body: Body) -> Iterator[tuple[Derived, ProbeInfo]]:
     condition: ast.Expr | None = None
     for scoped in body.conditions:
         condition = scoped.expr if condition is None else _both(body, scoped.expr, condition)
-    return ProbeInfo(
-        derived.expansion,
-        script_text(derived.expansion.own_name),
-        derived.script_point,
-        derived.span,
-        tuple(block.block for block in body.blocks),
-        condition,
-        body.facts,
-        _listed(derived),
-        derived.origins,
-        derived.optional,
-    )
+    blocks = tuple(block.block for block in body.blocks)
+    for derived in body.places:
+        yield (
+            derived,
+            ProbeInfo(
+                derived.expansion,
+                script_text(derived.expansion.own_name),
+                derived.script_point,
+                derived.span,
+                blocks,
+                condition,
+                body.facts,
+                _listed(derived),
+                derived.origins,
+                derived.optional,
+            ),
+        )
 
 
 def _listed(derived: Derived) -> str:

@@ -86,6 +86,10 @@ class Derived:
     """The aliases that led here, innermost first, and the points of the probe."""
     optional: bool = False
     """Whether a wildcard found the place, or a point with `?` or `!`."""
+    shared: bool = False
+    """Whether its handler is that of other places, too (`analysis.shared`)."""
+    number: int = 0
+    """Its place in the order of the script."""
 
 
 class _Unresolved(Exception):

@@ -7,10 +7,10 @@ Elsewhere that waits until names are resolved and types looked at, as in SystemT
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.ir.place_names import function_of
 from bridge.markers import (
     REGISTER,
     RESULT_REGISTERS,
@@ -47,7 +47,7 @@ class Place:
     """Where a body runs (`expansion` None: a function, which has no variables of its own).
 
     `assume`: what cannot be looked up is taken as there. `written` and `shown`: what pn() and
-    pp() give.
+    pp() give. `shared`: the body runs at other places, too, which are called otherwise.
     """
 
     expansion: Expansion | None
@@ -56,6 +56,7 @@ class Place:
     written: str = ""
     shown: str = ""
     statics: Statics = no_statics
+    shared: bool = False
 
 
 def place_of(program: Program, derived: Derived | None) -> Place:
@@ -69,7 +70,13 @@ def place_of(program: Program, derived: Derived | None) -> Place:
     ):
         own = derived.written  # SystemTap puts `?` and the condition there, too
     return Place(
-        derived.expansion, program.structures, assume, derived.written, own, program.statics
+        derived.expansion,
+        program.structures,
+        assume,
+        derived.written,
+        own,
+        program.statics,
+        derived.shared,
     )
 
 
@@ -171,7 +178,8 @@ class Folder(Constants):
         """Calls that the place itself answers."""
         if self._expansion is None:
             return node
-        if not node.arguments and node.name in (*_POINT_NAMES, "pn"):
+        names = ("pn",) if self._place.shared else (*_POINT_NAMES, "pn")
+        if not node.arguments and node.name in names:
             own = self._place.written if node.name == "pn" else self._place.shown
             text = quote(_POINT_NAMES.get(node.name, str)(own))[1:-1]
             return ast.String(evaluate(text), text, span=node.span, token=node.token)
@@ -226,7 +234,6 @@ class Folder(Constants):
         return node
 
 
-_FUNCTION = re.compile(r'(?:function|statement)\("([^"@]*)')
 _READERS = frozenset({"kernel_string", "user_string", "kernel_string_n", "user_string_n"})
 _REGISTERS = {"register": True, "u_register": False}
 """Whether the function extends the sign of half a register."""
@@ -248,15 +255,14 @@ _ARGUMENTS = {
 }
 
 
-def _function_of(point: str) -> str:
-    found = _FUNCTION.search(point)
-    return found.group(1) if found else ""
+ASKING = frozenset({"returnval", *_REGISTERS, *_ARGUMENTS})
+"""The functions that a place answers, besides those that give its names."""
 
 
 _POINT_NAMES: dict[str, Callable[[str], str]] = {
     "pp": lambda point: point,
-    "ppfunc": _function_of,
-    "probefunc": _function_of,
+    "ppfunc": function_of,
+    "probefunc": function_of,
 }
 
 

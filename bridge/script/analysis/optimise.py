@@ -181,9 +181,10 @@ def _drop_idle(program: Program) -> None:
         if derived is None or not own or not idle:
             kept.append(body)
             continue
-        name = derived.expansion.point.partition("(")[0].partition(".")[0]
-        message = errors.Message("idle-probe", f"Probe '{name}' has been elided")
-        program.sink.report(errors.warning(message, derived.at, derived.token))
+        for place in body.places:
+            name = place.expansion.point.partition("(")[0].partition(".")[0]
+            message = errors.Message("idle-probe", f"Probe '{name}' has been elided")
+            program.sink.report(errors.warning(message, place.at, place.token))
     program.probes = kept
     if not kept:
         program.sink.report(errors.semantic(errors.NO_PROBES))

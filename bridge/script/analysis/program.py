@@ -48,6 +48,8 @@ class Body:
     facts: Facts = field(default_factory=Facts)
     function: FunctionInfo | None = None
     derived: Derived | None = None
+    places: Sequence[Derived] = ()
+    """All that the body of a probe is run at; `derived` is the first of them."""
     declared: dict[str, ast.Name] = field(default_factory=dict)
     """Where each local was first seen."""
 
@@ -75,6 +77,8 @@ class Program:
     called: list[Body] = field(default_factory=list)
     """Functions that are called and whose own names are still to be resolved, by full name."""
     probes: list[Body] = field(default_factory=list)
+    derived: int = 0
+    """How many probes were derived so far."""
     referenced: dict[GlobalVariable, None] = field(default_factory=dict)
     """Globals in the order in which bodies name them first, as SystemTap lists them."""
     structures: Structures = no_structures
