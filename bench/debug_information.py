@@ -6,6 +6,7 @@ libc6-dbg and python3.11-dbg; what is not installed is left out.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
@@ -86,4 +87,6 @@ def _rows(ours: str, stap: list[str], what: str, path: str, name: str) -> Iterat
     yield Row(f"{what}: one function, again", "ms", again, by_stap, "stap -l", 2, AGAIN_MOST_MS)
     listed = _repeated([*stap, "-l", everything], {})
     found = _repeated([ours, *whole], {})
+    named = _repeated(["gdb", "-nx", "-batch", "-ex", "info functions", path], {})
     yield Row(f"{what}: all functions", "ms", found, listed, "stap -l", 2, ALL_MOST_MS)
+    yield Row(f"{what}: all functions", "ms", found, named, "gdb", math.inf)

@@ -104,6 +104,15 @@ def unmapped(path: str, what: str, address: int, byte: int) -> Diagnostic:
     return _fault("elf-unmapped", path, message, byte)
 
 
+def split_debug_information(path: str, file: str) -> Diagnostic:
+    """What it was compiled with left its debug information in files of its own."""
+    message = (
+        f"its debug information is in other files ({file}), which are not read: compile it"
+        " without -gsplit-dwarf"
+    )
+    return _fault("split-debug-information", path, message, 0)
+
+
 def bad_debug_information(path: str, why: str) -> Diagnostic:
     """Its debug information contradicts the format."""
     message = f"its debug information cannot be read ({why or 'damaged'})"

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from bridge.diagnostics import Sink
+from bridge.diagnostics import Severity, Sink
 from bridge.markers import (
     OWN_NAME,
     Expansion,
@@ -439,6 +439,8 @@ class Binder:
             taken = query.entries
         else:
             taken = frozenset()
+        if image is not None and image.split and not taken:
+            reasons.append(errors.split_debug_information(program.path, image.split))
         if rest[0].name == "function" and isinstance(rest[0].argument, str):
             found += self._symbols(program, elf, rest, reasons, near, taken)
         elif image is None:
@@ -472,10 +474,18 @@ class Binder:
             name = matching_name(function.names, pattern)
             if name is not None and function.address not in taken:
                 chosen.setdefault(name, []).append(function)
-        return [
+        found = [
             _symbol_expansion(program, elf, name, places, suffix)
             for name, places in chosen.items()
         ]
+        if image is None or not image.split:
+            return found
+        hidden = errors.split_debug_information(program.path, image.split)
+        found = [replace(expansion, reasons=(hidden,)) for expansion in found]
+        if found and is_wild(pattern) and not suffix:  # inlined copies are left out
+            note = replace(hidden, severity=Severity.WARNING)
+            found[0] = replace(found[0], notes=(note,))
+        return found
 
 
 def markers_of(path: str, world: World) -> tuple[Marker, ...]:

@@ -99,8 +99,14 @@ static void take(struct mb_facts *facts, const struct mb_debug_value *value)
 
 	switch (value->name) {
 	case AT_NAME:
-		if (value->kind == MB_DEBUG_TEXT && value->size <= LONGEST_NAME)
+		if (value->kind == MB_DEBUG_TEXT && value->size <= LONGEST_NAME && !(facts->has & IS_SPLIT))
 			facts->text = (struct mb_debug_bytes){ value->data, value->size };
+		break;
+	case AT_DWO_NAME: case AT_GNU_DWO_NAME:	/* such a unit has no other name, and its entries are in that file */
+		if (value->kind == MB_DEBUG_TEXT && value->size <= LONGEST_NAME) {
+			facts->text = (struct mb_debug_bytes){ value->data, value->size };
+			facts->has |= IS_SPLIT;
+		}
 		break;
 	case AT_COMP_DIR:
 		if (value->kind == MB_DEBUG_TEXT && value->size <= LONGEST_NAME)
@@ -274,7 +280,9 @@ static int enter_unit(struct walk *walk, uint32_t tag, const struct mb_facts *fa
 
 	unit->name = mb_texts_number(&walk->scan->pool, facts->text.data, facts->text.size);
 	unit->folder = mb_texts_number(&walk->scan->pool, facts->folder.data, facts->folder.size);
-	if (tag != TAG_COMPILE_UNIT)
+	if (facts->has & IS_SPLIT)
+		unit->flags |= MB_INDEX_SPLIT;
+	else if (tag != TAG_COMPILE_UNIT)
 		unit->flags |= MB_INDEX_PARTIAL;
 	return 0;
 }

@@ -9,7 +9,7 @@
 #define MB_INDEX_MAGIC "mbdebug"
 #define MB_INDEX_VERSION 2u
 
-enum { MB_INDEX_OPTIMISED = 1, MB_INDEX_PARTIAL = 2 };				/* flags of units */
+enum { MB_INDEX_OPTIMISED = 1, MB_INDEX_PARTIAL = 2, MB_INDEX_SPLIT = 4 };	/* flags of units; split: its name is that of a file */
 enum { MB_INDEX_INLINED = 1, MB_INDEX_EXTERNAL = 2 };				/* flags of functions */
 enum { MB_INDEX_FUNCTION = 1, MB_INDEX_VARIABLE = 2, MB_INDEX_TYPE = 3 };	/* kinds of names */
 
@@ -43,7 +43,7 @@ struct mb_index_import {
 
 /* What one entry says; `has` tells which. */
 enum { HAS_LOW = 1, HAS_HIGH = 2, HAS_HIGH_SIZE = 4, HAS_RANGES = 8, HAS_ENTRY = 16, HAS_ENTRY_SIZE = 32, HAS_FILE = 64, HAS_LINE = 128,
-       IS_EXTERNAL = 256, IS_DECLARATION = 512 };
+       IS_EXTERNAL = 256, IS_DECLARATION = 512, IS_SPLIT = 1024 };
 
 struct mb_facts {
 	uint64_t low, high, ranges, entry, origin, sibling, import;

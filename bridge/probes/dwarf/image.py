@@ -85,6 +85,19 @@ class Image:
         """The unit that an entry is in."""
         return self.unit(die.unit)
 
+    @cached_property
+    def split(self) -> str:
+        """A file that holds the debug information of a unit (gcc -gsplit-dwarf); "" if none.
+
+        The first of several; what is in such files is not read.
+        """
+        for number in range(self.index.units):
+            record = self.index.unit(number)
+            if record.flags & layout.UNIT_SPLIT:
+                folder, name = map(self.index.text, (record.folder, record.name))
+                return posixpath.join(folder, name)
+        return ""
+
     # --- functions ---
 
     def function(self, number: int) -> Function:

@@ -98,7 +98,7 @@ class Query:
         elif self.rest[0].name == "statement":
             nearest = self._suffix == "nearest"
             found = places.statement_places(self.image, spec, nearest=nearest)
-            if not found and spec.lines:
+            if not found and spec.lines and not self.image.split:
                 where = f"{spec.file}{spec.lines}"
                 reasons.append(errors.no_line(self.image.elf.path, where))
             yield from found

@@ -57,7 +57,7 @@ def _kind(derived: Derived) -> Hashable | None:
     expansion = derived.expansion
     match expansion.attachment:
         case MarkerAttachment(marker=marker) if marker.sampling is None:
-            if expansion.reasons or expansion.members_list:
+            if expansion.members_list:
                 return None
             return marker.kind, marker.machine, bool(marker.sites), derived.written
     return None

@@ -343,3 +343,32 @@ def test_claims_that_are_too_large(build: Build) -> None:
     image, sink = image_of(program)
     assert image is None
     assert "claims to have 1152921504606846976 bytes" in sink.items[0].message
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_split_debug_information_is_refused(build: Build, version: int) -> None:
+    program = build("-gsplit-dwarf", f"-gdwarf-{version}")
+    first = PointPart("process", str(program))
+    for part in (
+        ("function", "twice"),
+        ("function", "main@prog.c"),
+        ("statement", "*@prog.c:5"),
+    ):
+        refused = Binder(LiveWorld()).expand([first, PointPart(*part)])
+        assert isinstance(refused, NoMatch)
+        (reason,) = refused.reasons
+        assert reason.code == "split-debug-information"
+        assert ".dwo), which are not read: compile it without -gsplit-dwarf" in reason.message
+        assert str(program.parent) in reason.message
+    (by_symbol,) = expand(program, ("function", "main"))
+    assert [reason.code for reason in by_symbol.reasons] == ["split-debug-information"]
+    all_ = expand(program, ("function", "*"))
+    assert [note.severity.value for note in all_[0].notes] == ["warning"]
+
+
+def test_what_is_split_may_be_asked_for_by_the_file_alone(build: Build) -> None:
+    whole, split = build(), build("-gsplit-dwarf", name="split")
+
+    assert [e.reasons for e in expand(whole, ("function", "main"))] == [()]
+    calls = expand(split, ("function", "*"), ("call", None))
+    assert {note for expansion in calls for note in expansion.notes} == set()
