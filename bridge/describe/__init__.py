@@ -1,0 +1,1 @@
+"""Descriptions of events from every source, and into the forms that need the trace model."""
