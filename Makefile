@@ -114,13 +114,13 @@ unit: $(VENV)/.dev
 # The C side under AddressSanitizer and UndefinedBehaviorSanitizer: its own tests, then those of Python that give it bytes to read,
 # to write and to run on.
 SANITIZED := $(CHECKOUT)/build/sanitized/markbridge.so
-SANITIZED_TESTS ?= tests/unit/test_sanitized.py tests/properties/ctf tests/properties/ltt tests/properties/ir tests/unit/ctf \
-	tests/unit/ltt tests/unit/runtime tests/unit/kernel tests/unit/functions tests/differential/test_ltt_expected.py \
-	tests/differential/test_ltt_convert.py tests/differential/test_ltt_damage.py
+SANITIZED_TESTS ?= tests/unit/test_sanitized.py tests/properties/ctf tests/properties/ltt tests/properties/ir/test_native.py \
+	tests/properties/ir/test_patterns.py tests/unit/ctf tests/unit/ltt tests/unit/runtime tests/unit/kernel tests/unit/functions/test_cases.py \
+	tests/differential/test_ltt_expected.py tests/differential/test_ltt_convert.py tests/differential/test_ltt_damage.py
 sanitize: $(VENV)/.dev
 	sh tests/c/run.sh
 	sh tests/c/library.sh $(SANITIZED)
-	MARKBRIDGE_SEEDS=150 sh tests/c/under.sh $(SANITIZED) $(BIN)/python -m pytest --capture=sys -n $(WORKERS) --dist loadgroup $(SANITIZED_TESTS)
+	MARKBRIDGE_SEEDS=60 sh tests/c/under.sh $(SANITIZED) $(BIN)/python -m pytest --capture=sys -n $(WORKERS) --dist loadgroup $(SANITIZED_TESTS)
 
 # The wheel is made from the sdist and tried in another folder and another environment.
 wheel: $(VENV)/.dev
