@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,7 +32,12 @@ def similar(name: str, known: Iterable[str], most: int = MOST) -> tuple[str, ...
     """The nearest names; equally near ones by alphabet."""
     if len(name) > LONGEST:
         return ()
-    short = {other for other in known if len(other) <= LONGEST}
+    return _nearest(name, frozenset(other for other in known if len(other) <= LONGEST), most)
+
+
+@lru_cache(maxsize=256)
+def _nearest(name: str, short: frozenset[str], most: int) -> tuple[str, ...]:
+    """Kept, since an optional probe point may be missing in a thousand places."""
     letters = Counter(name.lower())
     nearest: list[tuple[int, str]] = []
     for least, other in sorted((_least(letters, other), other) for other in short):

@@ -116,10 +116,12 @@ def _word(part: PointPart) -> str:
             return f"{part.name} S"
 
 
+@cache
 def _is_prefix(path: str) -> bool:
     return any(shape == path or shape.startswith(f"{path}/") for shape in SHAPES)
 
 
+@cache
 def _next(path: str) -> list[str]:
     """The words that may follow a path."""
     start = f"{path}/" if path else ""
