@@ -1,8 +1,9 @@
 """Marker format strings and `Module.markers` -> facilities.
 
-A line of `Module.markers` is `name module format` (kernels 2.6.24 to 2.6.31), with a channel
-before the name in LTTng's patches. The rule: fields are those that `bridge.trace` reads out of
-traces, so a description and a recorded trace agree.
+A line of `Module.markers` is `name module format` (kernels 2.6.24 to 2.6.31). With LTTng's
+patches it is `channel module name`: there the channel stands before the name in the kernel's
+strings, kbuild was not changed, and formats are not in the file. The rule: fields are those
+that `bridge.trace` reads out of traces, so a description and a recorded trace agree.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LINE = re.compile(r"(?P<name>\S+)[ \t]+(?P<module>\S+)(?:[ \t](?P<format>.*))?")
+_NAME = re.compile(r"[^\s%#]+")
 _WORDS = {
     ("", "d"): "int",
     ("", "i"): "int",
@@ -83,15 +85,37 @@ def _lines(text: str, path: str) -> Iterable[tuple[int, re.Match[str]]]:
         yield number, match
 
 
-def facilities(text: str, path: str) -> list[model.Facility]:
-    """One facility per module of a `Module.markers` file, in its order.
+def _has_channels(lines: list[tuple[int, re.Match[str]]]) -> bool:
+    """Whether all that stands for formats are names."""
+    return bool(lines) and all(_NAME.fullmatch(match["format"] or " ") for _, match in lines)
+
+
+def _of_channels(lines: list[tuple[int, re.Match[str]]]) -> list[model.Facility]:
+    channels: dict[str, dict[str, model.Event]] = {}
+    for number, match in lines:
+        name = match["format"]
+        found = model.Event(name, line=number)
+        channels.setdefault(match["name"], {}).setdefault(name, found)
+    return [
+        model.Facility(channel, tuple(events.values())) for channel, events in channels.items()
+    ]
+
+
+def facilities(text: str, path: str) -> tuple[list[model.Facility], tuple[str, ...]]:
+    """The markers of a `Module.markers` file, and notes: one facility per module, in its order.
+
+    With LTTng's patches it is one per channel, and its events have no fields.
 
     Raises:
         TraceError: a line is none; the message names it. Or one marker has two formats.
 
     """
+    lines = list(_lines(text, path))
+    if _has_channels(lines):
+        note = f"{path}: a list of LTTng's patches, which has no formats: no fields are known"
+        return _of_channels(lines), (note,)
     modules: dict[str, dict[str, model.Event]] = {}
-    for number, match in _lines(text, path):
+    for number, match in lines:
         events = modules.setdefault(match["module"], {})
         found = event(match["name"], match["format"] or " ", number)
         # a marker stands in many places of a module; its format is one
@@ -100,10 +124,11 @@ def facilities(text: str, path: str) -> list[model.Facility]:
             raise TraceError(
                 f"{path}:{number}: {found.name} has another format than in line {first}"
             )
-    return [
+    found_in = [
         model.Facility(module.rpartition("/")[2], tuple(events.values()))
         for module, events in modules.items()
     ]
+    return found_in, ()
 
 
 __all__ = ["event", "facilities"]

@@ -56,7 +56,7 @@ def read(path: Path, *, strict: bool = False) -> tuple[list[Facility], tuple[str
     if _MARKERS.match(text):
         from bridge.describe import marker_formats
 
-        return marker_formats.facilities(text, name), ()
+        return marker_formats.facilities(text, name)
     raise TraceError(
         f"{path}: no facility file, provider file, format file of tracefs or Module.markers"
     )

@@ -248,3 +248,17 @@ def test_two_formats_of_one_marker(tmp_path: Path) -> None:
     path.write_text("a vmlinux x %d\na vmlinux x %d\na vmlinux x %ld\n")
     with pytest.raises(TraceError, match=":3: a has another format than in line 1"):
         read(path)
+
+
+def test_markers_of_a_kernel_with_channels(tmp_path: Path) -> None:
+    """Where the channel stands before the name, kbuild wrote it for the name, and no format."""
+    path = tmp_path / "Module.markers"
+    path.write_text(
+        "fs\tvmlinux\texec\nfs\tvmlinux\topen\nfs\text4\topen\nkernel\tvmlinux\tirq_entry\n"
+    )
+    found, notes = read(path)
+    assert [(f.name, [e.name for e in f.events]) for f in found] == [
+        ("fs", ["exec", "open"]),
+        ("kernel", ["irq_entry"]),
+    ]
+    assert "no fields are known" in notes[0]
