@@ -1,7 +1,8 @@
 """The compiler from a script's text to a placed program: read this first.
 
 text -> checked tree (`script.analyse`) -> IR (`lower`) -> better IR (`ir.passes`) -> where each
-handler runs (`placement`). Code generation and engines take it from there.
+handler runs (`placement`) -> what cannot be attached (`attachable`). Code generation and
+engines take it from there. The rule: what is wrong with a script is said here, as diagnostics.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bridge.deferred_reads import refused
+from bridge import attachable, deferred_reads
 from bridge.diagnostics import Sink
 from bridge.errors import CompileError
 from bridge.ir.passes import optimise
@@ -22,7 +23,6 @@ from bridge.script.options import AnalyseOptions
 if TYPE_CHECKING:
     from bridge.artifact import Placed
     from bridge.diagnostics import Diagnostic
-    from bridge.ir.program import Program
     from bridge.markers import Targets
     from bridge.script.analysis.typed import Typed
     from bridge.source import Source, SourceMap
@@ -55,15 +55,20 @@ def compile_script(
     typed = analyse(main, sources, targets, sink, options)
     if typed is None or sink.failed:
         raise CompileError(sink.items, "script", sources)
-    program, wrong = lowered(typed, sources, record=record)
-    if wrong:
+    placed, wrong = placed_of(typed, sources, record=record)
+    if placed is None:
         raise CompileError(wrong, "script", sources)
-    return Compiled(typed, place(program, record=record), sources, tuple(sink.warnings))
+    return Compiled(typed, placed, sources, tuple(sink.warnings))
 
 
-def lowered(
+def placed_of(
     typed: Typed, sources: SourceMap, *, record: bool = False
-) -> tuple[Program, tuple[Diagnostic, ...]]:
-    """The program, and what it reads that cannot be read where it does."""
+) -> tuple[Placed | None, tuple[Diagnostic, ...]]:
+    """Where each handler runs; or None, and what cannot be read or attached where it is."""
     program = optimise(lower(typed, sources), CONTEXTS)
-    return program, tuple(refused(program, record=record))
+    wrong = tuple(deferred_reads.refused(program, record=record))
+    if wrong:
+        return None, wrong
+    placed = place(program, record=record)
+    wrong = tuple(attachable.refused(placed))
+    return (None if wrong else placed), wrong

@@ -118,9 +118,9 @@ def _refused(
     """
     if arguments.assume_types:
         return False
-    from bridge.pipeline import lowered
+    from bridge.pipeline import placed_of
 
-    _, wrong = lowered(typed, sources)
+    _, wrong = placed_of(typed, sources)
     for diagnostic in wrong:
         sink.report(diagnostic)
     return bool(wrong)

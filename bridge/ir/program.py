@@ -325,6 +325,8 @@ class Handler:
     """Whether the ten times larger MAXACTION applies (begin, end, error)."""
     optional: bool = False
     """Whether the session goes on where this place cannot be attached to."""
+    span: Span = field(default=NOWHERE, compare=False)
+    """Its probe point in the script."""
 
 
 def code_of(handler: Handler) -> tuple[int, int, int]:

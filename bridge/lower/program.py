@@ -123,6 +123,7 @@ def _handler(shared: Shared, probe: ProbeInfo, number: int) -> Handler:
         _condition(shared, probe, number),
         isinstance(probe.expansion.attachment, Begin | End | Error),
         probe.optional,
+        probe.span,
     )
 
 

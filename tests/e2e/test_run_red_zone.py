@@ -62,12 +62,16 @@ def test_a_bare_five_byte_nop_in_a_red_zone_is_refused(
 ) -> None:
     victim = compile_c("victim", VICTIM)
 
-    done = run("run", "-e", SCRIPT % victim, "-c", victim)
+    commands = ("check",), ("explain",), ("run", "-c", victim)
+    said = [run(*command, "-e", SCRIPT % victim) for command in commands]
 
-    assert done.code == 1
-    assert done.out == ""
-    assert "red zone" in done.err
-    assert "--unsafe-nop5" in done.err
+    assert [done.code for done in said] == [1, 1, 1]
+    assert {done.out for done in said} == {""}
+    assert said[0].err == said[1].err == said[2].err
+    assert "error[unsafe-site]: " in said[0].err
+    assert "\n --> " in said[0].err
+    assert "red zone" in said[0].err
+    assert "--unsafe-nop5" in said[0].err
 
 
 def test_unsafe_nop5_attaches_all_the_same(run: Runner, compile_c: Compiler) -> None:

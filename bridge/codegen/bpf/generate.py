@@ -52,7 +52,7 @@ from bridge.codegen.bpf.semaphores import StartMaps, start_programs, started_fil
 from bridge.codegen.bpf.syscalls import Dispatchers
 from bridge.codegen.bpf.text import Text
 from bridge.deferred_reads import needs_hold
-from bridge.errors import BridgeError, HostError
+from bridge.errors import HostError
 from bridge.ir.program import REGISTERS, variables
 from bridge.markers import Constant, Kind, LoadBias, RawArgument, is_argument_only
 from bridge.script.builtins import KERNEL_STACK
@@ -316,7 +316,7 @@ def _groups(placed: Placed, hook: Hook, kprobes: frozenset[int]) -> Iterator[_Gr
         yield _kernel_group(placed, hook, used, kprobes)
         return
     if not marker.sites:
-        yield _Group((), _tracepoint_operands(f"{marker.provider}:{marker.name}", used))
+        yield _Group((), _tracepoint_operands(used))
         return
     groups: dict[tuple[str, tuple[Operand, ...]], list[Site]] = {}
     for number, site in enumerate(marker.sites):
@@ -347,18 +347,13 @@ def _kernel_group(
     return _Group((), operands, trampoline=True)
 
 
-def _tracepoint_operands(name: str, used: list[Variable]) -> dict[str, Operand]:
+def _tracepoint_operands(used: list[Variable]) -> dict[str, Operand]:
     """All as raw arguments if one is an argument, unless another is only a field."""
     arguments = [v for v in used if isinstance(v.operand(0), RawArgument)]
     fields = [v for v in used if v.raw is None]
     if arguments and not fields:
         return {v.name: v.raw for v in used if v.raw is not None}
-    without = [v for v in arguments if is_argument_only(v)]
-    if without:  # in several handlers, as the front end refuses it in one
-        raise BridgeError(
-            f"tracepoint {name}: one handler reads the field ${fields[0].name} of its record,"
-            f" another one its argument ${without[0].name}; use the arguments or the fields"
-        )
+    assert not any(map(is_argument_only, arguments)), "refused by attachable"
     return {v.name: v.field if v.field is not None else v.operand(0) for v in used}
 
 

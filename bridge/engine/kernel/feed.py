@@ -55,7 +55,6 @@ _U64 = (1 << 64) - 1
 
 def run_kernel(placed: Placed, session_options: SessionOptions, outside: Outside) -> RunResult:
     """Run a program that has markers."""
-    _refuse_unsafe(placed)
     namespace.check()
     loaded, placed = _load(placed, outside, session_options.realtime_offset_ns)
     try:
@@ -108,21 +107,6 @@ def _load_programs(
         except TrampolineError as refused:
             many = refused.everywhere or len(kprobes) == MANY_REFUSED
             kprobes |= {EVERYWHERE if many else refused.hook}
-
-
-def _refuse_unsafe(placed: Placed) -> None:
-    """Sites where a uprobe would disturb the program are left out, or an error."""
-    optional = _optional(placed)
-    for hook in placed.hooks:
-        if hook.id in optional:
-            continue
-        marker = hook.attachment.marker
-        for site in marker.sites:
-            if site.unsafe:
-                raise BridgeError(
-                    f"marker {marker.provider}:{marker.name} at {site.address:#x} in"
-                    f" {site.path} cannot be traced: {site.unsafe}"
-                )
 
 
 def _optional(placed: Placed) -> frozenset[int]:
