@@ -382,6 +382,11 @@ _PROGRAMS = {
     ),
     "not-elf": Code(ERROR, "not an ELF file", "name a program or a library"),
     "not-probed": Code(ERROR, "this function of the kernel cannot be probed", "see the reason"),
+    "split-debug-information": Code(
+        ERROR,
+        "debug information is in other files (gcc -gsplit-dwarf), which are not read",
+        "compile without -gsplit-dwarf",
+    ),
     "tracefs-format": Code(
         ERROR, "the description of a tracepoint is not understood", "report this as a bug"
     ),
