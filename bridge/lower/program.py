@@ -15,7 +15,7 @@ from bridge.markers import Begin, End, Error, MarkerAttachment
 from bridge.script.analysis.types import Type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     from bridge.ir.program import Global
     from bridge.script.analysis.typed import FunctionInfo, GlobalVariable, ProbeInfo, Typed
@@ -90,14 +90,19 @@ def _body(b: Builder, blocks: tuple[ast.Block, ...]) -> None:
 
 
 def _handlers(shared: Shared, probes: Sequence[ProbeInfo]) -> Iterator[Handler]:
-    """The handlers; probes that share their facts share the code, too."""
+    """The handlers; probes that share their facts share the code, and so do equal ones."""
     known: dict[int, Handler] = {}
+    equal: dict[Hashable, Handler] = {}
     for number, probe in enumerate(probes):
         made = known.get(id(probe.facts))
         if made is None:
-            made = known[id(probe.facts)] = _handler(shared, probe, number)
-            yield made
-            continue
+            made = _handler(shared, probe, number)
+            first = equal.setdefault(_code(made), made)
+            known[id(probe.facts)] = first
+            if first is made:
+                yield made
+                continue
+            made = first
         yield replace(
             made,
             point=probe.point,
@@ -105,6 +110,18 @@ def _handlers(shared: Shared, probes: Sequence[ProbeInfo]) -> Iterator[Handler]:
             expansion=probe.expansion,
             optional=probe.optional,
         )
+
+
+def _code(handler: Handler) -> Hashable:
+    """What handlers have in common that do the same: at a wildcard's places, many do."""
+    marker = isinstance(handler.expansion.attachment, MarkerAttachment)
+    functions = tuple(f and _text(f) for f in (handler.body, handler.condition))
+    return marker, handler.interruptible, handler.captures, functions
+
+
+def _text(function: Function) -> Hashable:
+    blocks = tuple((tuple(b.ops), b.terminator, b.on_error) for b in function.blocks)
+    return blocks, tuple(function.registers), tuple(function.names.items())
 
 
 def _handler(shared: Shared, probe: ProbeInfo, number: int) -> Handler:

@@ -104,6 +104,8 @@ class FunctionScope:
         self._place = place
         self._unit: Unit = place.function.unit
         self._types = place.image.types
+        self._whole: dict[tuple[str, bool, str], Result] = {}
+        """What was found of variables without a path: they are asked for again and again."""
 
     @cached_property
     def _walker(self) -> Walker:
@@ -190,6 +192,15 @@ class FunctionScope:
         pretty: str = "",
     ) -> Result:
         """See `markers.Members`."""
+        if path:
+            return self._access(name, path, address_of, pretty)
+        key = name, address_of, pretty
+        found = self._whole.get(key)
+        if found is None:
+            found = self._whole[key] = self._access(name, path, address_of, pretty)
+        return found
+
+    def _access(self, name: str, path: Sequence[Part], address_of: bool, pretty: str) -> Result:
         try:
             spot, base = self._start(name)
             if isinstance(spot, Enumerator):

@@ -63,6 +63,9 @@ class DwarfTypes:
     def __init__(self, image: Image) -> None:
         self._image = image
         self._definitions: dict[tuple[str, str], int] = {}
+        self._stripped: dict[int, int] = {}
+        self._shapes: dict[int, Shape] = {}
+        self._names: dict[int, str] = {}
 
     # --- entries ---
 
@@ -82,6 +85,12 @@ class DwarfTypes:
 
     def strip(self, number: int) -> int:
         """The type below typedefs and qualifiers, defined if it is anywhere."""
+        found = self._stripped.get(number)
+        if found is None:
+            found = self._stripped[number] = self._strip(number)
+        return found
+
+    def _strip(self, number: int) -> int:
         for _ in range(entries.MOST_LINKS * 4):
             if number == 0:
                 return 0
@@ -114,6 +123,12 @@ class DwarfTypes:
 
     def shape(self, number: int) -> Shape:
         """What it is."""
+        found = self._shapes.get(number)
+        if found is None:
+            found = self._shapes[number] = self._shape(number)
+        return found
+
+    def _shape(self, number: int) -> Shape:
         number = self.strip(number)
         if number == 0:
             return Shape.VOID
