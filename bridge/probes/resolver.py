@@ -26,7 +26,6 @@ from bridge.probes import (
     processes,
     programs,
     syscalls,
-    tracepoints,
 )
 from bridge.probes import (
     perf_probes as samples,
@@ -34,10 +33,8 @@ from bridge.probes import (
 from bridge.probes import (
     session_probes as sessions,
 )
-from bridge.probes.btf import Btf, BtfError, merged
 from bridge.probes.elf import open_elf
 from bridge.probes.functions import function_marker
-from bridge.probes.members import TracepointMembers, kernel_structure, raw_variables
 from bridge.probes.points import check, is_wild, matching_name
 from bridge.probes.safety import SitePolicy
 from bridge.probes.sdt import read_argument_names, read_notes
@@ -49,8 +46,6 @@ from bridge.probes.symbols import (
     has_functions,
     has_symbols,
 )
-from bridge.probes.tracepoints import merge_arguments
-from bridge.probes.usdt import read_markers
 from bridge.suggest import among, similar
 
 if TYPE_CHECKING:
@@ -58,6 +53,7 @@ if TYPE_CHECKING:
 
     from bridge.diagnostics import Diagnostic
     from bridge.markers import Part, PointPart, Result, Structure
+    from bridge.probes.btf import Btf
     from bridge.probes.dwarf.image import Image
     from bridge.probes.dwarf.probes import Probe
     from bridge.probes.elf import ElfFile
@@ -153,6 +149,8 @@ class Binder:
     # --- kernel.trace ---
 
     def _expand_trace(self, pattern: str) -> tuple[Expansion, ...] | NoMatch:
+        from bridge.probes import tracepoints
+
         sink = Sink()
         markers = tracepoints.find(pattern, self._world, sink)
         types = self._kernel_types()
@@ -171,11 +169,15 @@ class Binder:
 
     def _like_event(self, wanted: str) -> str:
         """The events that are most like one, as a message has them."""
+        from bridge.probes import tracepoints
+
         names = [name for _, name in tracepoints.event_names(self._world)]
         return among(similar(wanted.rpartition(":")[2], names), "similar tracepoints")
 
     def _call_of(self, place: Expansion) -> Expansion | None:
         """Where a system call begins, for the place where it returns: for `@entry`."""
+        from bridge.probes import tracepoints
+
         attachment = place.attachment
         assert isinstance(attachment, MarkerAttachment)
         call = syscalls.enter_event(attachment.marker.provider, attachment.marker.name)
@@ -194,6 +196,8 @@ class Binder:
         return self._btf[0]
 
     def _read_types(self, module: str = "") -> Btf | None:
+        from bridge.probes.btf import Btf, BtfError, merged
+
         try:
             data = self._world.read_file(VMLINUX_BTF)
             if module:
@@ -208,6 +212,8 @@ class Binder:
 
     def structure(self, name: str, module: str) -> Structure | NoAccess:
         """What a pointer to a type points to: of the kernel, or of a program or library."""
+        from bridge.probes.members import kernel_structure
+
         if module == "kernel" or module.startswith("kernel<"):
             types = self._kernel_types()
             if types is None:
@@ -385,6 +391,8 @@ class Binder:
         reasons: list[Diagnostic],
         near: list[Names],
     ) -> list[Expansion]:
+        from bridge.probes.usdt import read_markers
+
         sink = Sink()
         if program.path not in self._notes:
             self._notes[program.path] = read_notes(elf, sink)
@@ -490,6 +498,8 @@ class Binder:
 
 def markers_of(path: str, world: World) -> tuple[Marker, ...]:
     """The USDT markers of a file; none if it is no ELF file or has none."""
+    from bridge.probes.usdt import read_markers
+
     sink = Sink()
     elf = open_elf(world.real_path(path), world, sink)
     if elf is None or not elf.machine:
@@ -511,6 +521,9 @@ def _trace_expansion(
     marker: Marker, types: Btf | None, unseen: tuple[Diagnostic, ...]
 ) -> Expansion:
     """A tracepoint with its fields and, where the kernel's types are known, its arguments."""
+    from bridge.probes.members import TracepointMembers, raw_variables
+    from bridge.probes.tracepoints import merge_arguments
+
     name = f"{marker.provider}:{marker.name}" if marker.provider else marker.name
     arguments = raw_variables(types, marker.name) if types is not None else ()
     members = TracepointMembers(types, marker.name) if types and arguments else None

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, cast
 from bridge.diagnostics import Sink
 from bridge.script.builtins import BUILTINS
 from bridge.script.c import HELPER
-from bridge.script.c.tree import Unsupported
 from bridge.script.options import AnalyseOptions
 from bridge.script.syntax import ast, conditions
 from bridge.script.syntax.parse import parse
@@ -75,6 +74,8 @@ class EmbeddedC:
 
     def body(self, declaration: ast.Function) -> ast.Block | Refusal:
         """The body of a function in the language; its places are the function's."""
+        from bridge.script.c.tree import Unsupported
+
         assert declaration.code is not None
         base = declaration.span.end - _BRACKET - len(declaration.code)
         if (refused := self.unit.refused) is not None:
@@ -93,6 +94,8 @@ class EmbeddedC:
 
     def helper(self, name: str) -> tuple[ast.Function, Refusal | None] | None:
         """A helper function of the file level in the language; without body if refused."""
+        from bridge.script.c.tree import Unsupported
+
         found = self.unit.functions.get(name)
         if found is None:
             return None
@@ -117,6 +120,8 @@ class EmbeddedC:
 
 def expression(code: str, node: ast.Expr) -> ast.Expr | None:
     """An embedded expression that is understood, in the place of `node`."""
+    from bridge.script.c.tree import Unsupported
+
     try:
         text, _ = EmbeddedC().unit.expression(code)
     except Unsupported:
