@@ -192,11 +192,11 @@ _TABLE = (
         "errno_p", (LONG,), LONG, Effect.PURE, doc="the number of an error, 0 if it is none"
     ),
     # --- where we are
-    Builtin("pp", (), STRING, Effect.STATE, doc="probe point that is running"),
-    Builtin("pn", (), STRING, Effect.STATE, doc="its name in the script"),
-    Builtin("ppfunc", (), STRING, Effect.STATE, doc="function of the probe point"),
-    Builtin("probefunc", (), STRING, Effect.STATE, doc="function that was hit"),
-    Builtin("is_return", (), LONG, Effect.STATE, doc="whether the probe point is a return"),
+    Builtin("pp", (), STRING, Effect.PURE, doc="probe point that is running"),
+    Builtin("pn", (), STRING, Effect.PURE, doc="its name in the script"),
+    Builtin("ppfunc", (), STRING, Effect.PURE, doc="function of the probe point"),
+    Builtin("probefunc", (), STRING, Effect.PURE, doc="function that was hit"),
+    Builtin("is_return", (), LONG, Effect.PURE, doc="whether the probe point is a return"),
     Builtin("symname", (LONG,), STRING, Effect.STATE, doc="kernel symbol at an address"),
     Builtin("symdata", (LONG,), STRING, Effect.STATE, doc="it with offset, size, module"),
     Builtin("modname", (LONG,), STRING, Effect.STATE, can_fail=True, doc="its module"),
