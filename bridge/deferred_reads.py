@@ -94,7 +94,7 @@ def why_held(program: Program, attachment: MarkerAttachment, handlers: tuple[int
         for read in _reads(program, program.handlers[number]):
             if not read.is_kernel:
                 place = program.sites[read.site].text.partition(" at ")[2].partition(" ")[0]
-                what = "reads what only the handler knows"
+                what = "reads a computed address"
                 if read.of_process:
                     what = "looks at the process"
                 return f"{read.name}() at {place} {what}"

@@ -322,7 +322,7 @@ class Listed:
 
 
 class Scope(Members, Protocol):
-    """The variables that debug information tells of at a place."""
+    """The variables that debug information describes at a place."""
 
     def result(self) -> Sequence[Listed]:
         """`$return`, where a function that has a result returns."""
@@ -568,7 +568,7 @@ class Expansion:
     strings: Mapping[str, str] = field(default_factory=dict)
     members: Members | None = field(default=None, compare=False)
     scope: Scope | None = field(default=None, compare=False)
-    """What debug information tells of the place; it is `members`, too."""
+    """What debug information describes at the place; it is `members`, too."""
     entry: Expansion | None = field(default=None, compare=False)
     """For the return of a function: the same function where it is entered."""
     reasons: tuple[Diagnostic, ...] = field(default=(), compare=False)
@@ -608,7 +608,7 @@ class NoMatch:
     similar: tuple[str, ...] = ()
     near: Callable[[], str] | None = field(default=None, compare=False)
     """The end of the message, about near names among very many: a library asks for much that is
-    not there, and nobody is told of it."""
+    not there, and the message is never shown."""
     reasons: tuple[Diagnostic, ...] = ()
 
 

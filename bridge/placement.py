@@ -228,7 +228,7 @@ def _user_reason(program: Program, handler: Handler) -> str:
         case MarkerAttachment(marker=marker) if marker.kind is Kind.PROCESS and (
             "begin" in marker.name
         ):
-            return "what runs already is told in user space"
+            return "existing processes are reported from user space"
         case MarkerAttachment():
             return obstacle(program, at_place(handler))
         case attachment:

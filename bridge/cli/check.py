@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--assume-types",
         action="store_true",
-        help="take what cannot be looked up for there: kernel functions, $variables, @cast",
+        help="assume that what cannot be looked up exists: kernel functions, $variables, @cast",
     )
     add("--dump-functions", action="store_true", help="list the functions of the library")
     add("--dump-aliases", action="store_true", help="list its probe aliases")

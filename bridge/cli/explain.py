@@ -48,8 +48,8 @@ def explain(placed: Placed) -> Iterator[str]:
         yield from _handler(placed, number)
     names = [declaration.name for declaration in placed.program.globals]
     for title, variables in (
-        ("added to in the kernel, merged before anybody looks", placed.accumulators),
-        ("kept in the kernel while the script runs, by thread", placed.resident),
+        ("accumulated in the kernel, merged before each read", placed.accumulators),
+        ("in the kernel while the script runs, per thread", placed.resident),
     ):
         if variables:
             yield f"{', '.join(names[at] for at in sorted(variables))}: {title}"
@@ -70,7 +70,7 @@ def _handler(placed: Placed, number: int) -> Iterator[str]:
         yield f"  captures: {', '.join(map(capture_text, handler.captures))}"
     for hook in placed.hooks:
         if number in hook.user and hook.held:
-            yield f"  holds the process at the hit: {hook.held}"
+            yield f"  stops the process at the hit (SIGSTOP): {hook.held}"
         if number in hook.handlers and (placed.recorded or number in hook.user):
             fields = ", ".join(map(capture_text, hook.layout.captures))
             yield f"  record: {fields or 'no fields'}"

@@ -307,13 +307,13 @@ def _moment(text: str | None, day: _Day, default: int) -> int:
         return seconds * NS_PER_S + (-ns if text.startswith("-") else ns)
     match = _CLOCK.match(text)
     if match is None:
-        raise UsageError(f"`{text}` is no time; write 1700000000.5 or 2023-11-14 22:13:20.5")
+        raise UsageError(f"invalid time `{text}`; write 1700000000.5 or 2023-11-14 22:13:20.5")
     clock = match[2] if match[2].count(":") == 2 else f"{match[2]}:00"
     try:
         broken = time.strptime(f"{match[1] or day.date()} {clock}", "%Y-%m-%d %H:%M:%S")
         seconds = int(time.mktime(broken))
     except (ValueError, OverflowError):
-        raise UsageError(f"`{text}` is no time") from None
+        raise UsageError(f"invalid time `{text}`") from None
     return seconds * NS_PER_S + int((match[3] or "").ljust(9, "0"))
 
 

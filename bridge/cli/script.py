@@ -40,11 +40,23 @@ def configure_script(parser: argparse.ArgumentParser) -> None:
     )
     add("-D", dest="defines", metavar="N=V", action="append", default=[], help="set a limit")
     add("-G", dest="globals_", metavar="G=V", action="append", default=[], help="set a global")
-    add("-g", dest="guru", action="store_true", help="guru mode, as far as it means anything")
+    add(
+        "-g",
+        dest="guru",
+        action="store_true",
+        help="guru mode: allow embedded C and privileged functions",
+    )
     add("-u", dest="unoptimized", action="store_true", help="keep code that does nothing")
     add("--compatible", default="5.6", metavar="VERSION", help="be like an older SystemTap")
     add("-c", dest="command", default="", metavar="CMD", help="run CMD, and end when it ends")
-    add("-x", dest="pid", type=int, default=0, metavar="PID", help="what target() is")
+    add(
+        "-x",
+        dest="pid",
+        type=int,
+        default=0,
+        metavar="PID",
+        help="target process: target() is PID",
+    )
     add(
         "--unsafe-nop5",
         action="store_true",

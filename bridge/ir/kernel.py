@@ -80,7 +80,7 @@ def obstacle(program: Program, handler: Handler) -> str:
     """Why the body cannot run in the kernel; "" if nothing stands against it."""
     function = handler.body
     if handler.condition is not None:
-        return "has a condition, which user space watches"
+        return "has a condition, which is evaluated in user space"
     for op in operations(function):
         if type(op) not in OPERATIONS:
             return _word(op)

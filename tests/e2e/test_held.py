@@ -103,7 +103,7 @@ def test_every_hit_reads_the_memory_of_its_moment(
 def test_explain_says_who_is_held_and_why(run: Runner, walker: Path) -> None:
     done = run("explain", "-e", SCRIPT % (walker, 1))
 
-    assert "holds the process at the hit: user_" in done.out
+    assert "stops the process at the hit (SIGSTOP): user_" in done.out
     assert "() reads what" not in done.out  # it says where
 
 

@@ -183,7 +183,7 @@ def test_a_process_of_another_namespace_is_not_stopped(run: Runner, ticks: Path)
         state = Path(f"/proc/{outside.pid}/stat").read_text().rpartition(") ")[2][0]
         outside.kill()
     assert done.out.count("hit\n") == 3, done.err
-    assert "3 hits could not hold their process" in done.err
+    assert "3 hits: the process could not be stopped" in done.err
     assert state in "RSD"
 
 

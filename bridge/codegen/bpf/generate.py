@@ -74,7 +74,7 @@ TARGETS_ENTRIES = 65536
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The sites of a hook, or the moment in the lives of processes, that one program serves."""
+    """The sites of a hook, or the moment in a process's life, that one program serves."""
 
     sites: tuple[Site, ...]
     operands: dict[str, Operand]
@@ -128,7 +128,7 @@ def generate(
     """Compile everything that runs in the kernel.
 
     `ring_bytes` is a power of two. The hooks in `kprobes` are put on kprobes even if their
-    functions could have trampolines. `has` tells of a feature by its name (docs/kernels.md)
+    functions could have trampolines. `has` says whether there is a feature (docs/kernels.md)
     whether the kernel that is meant has it. HostError, if something needs one that it has not.
     `nested`: processes have the numbers of the PID namespace of the session, which is not the
     first one. `constants` are results of built-ins that stay the same for the session. With

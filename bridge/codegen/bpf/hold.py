@@ -31,7 +31,7 @@ OWN_IDS = (Control.OWN, *GUARDS)
 
 
 class Hold:
-    """The code that holds the process of one hit."""
+    """The code that stops the process of one hit."""
 
     def __init__(
         self, text: Text, captures: Captures, held: int, control: str, *, atomics: bool = True

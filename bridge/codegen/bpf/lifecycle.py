@@ -1,4 +1,4 @@
-"""Programs for the lives of processes: begin, end, system calls, and who is meant.
+"""Process lifecycle probes (begin, end, system calls) and their filters.
 
 A hook on processes has a program at each *moment* at which it can happen. Which program a
 process runs cannot be asked any more when it has ended or runs another one, so it is kept: the

@@ -283,7 +283,7 @@ def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # 
     size = len(program.code)
     relocated = lib.mb_bpf_relocate(code, size, descriptors, count)
     if relocated < 0:
-        raise host_error("place maps in a BPF program", relocated)
+        raise host_error("relocate the map references of a BPF program", relocated)
     if program.attach in TRAMPOLINES:
         return load_behind_trampoline(program, bytes(ffi.buffer(code, size)))
     kind, attach = PROGRAM_TYPES[program.attach]

@@ -406,8 +406,8 @@ class KernelFeed:
             self._session.warn(f"{unreadable} arguments could not be read and counted as 0")
         if self._live.unheld:
             self._session.warn(
-                f"{self._live.unheld} hits could not hold their process; what was read there is"
-                " of a later moment"
+                f"{self._live.unheld} hits: the process could not be stopped; what was read"
+                " there may be of a later moment"
             )
         own = self._loaded.word(Control.OWN_HITS)
         if own:
@@ -417,7 +417,7 @@ class KernelFeed:
         self._report_semaphores()
         unkept = self._loaded.word(Control.UNKEPT)
         if unkept:
-            self._session.warn(f"{unkept} threads were too many to tell what they run")
+            self._session.warn(f"lost track of {unkept} threads: the map of processes is full")
         skipped = missed(self._loaded.object.programs, self._loaded.programs)
         if skipped:
             self._session.warn(

@@ -2,7 +2,7 @@
 
 Comes in: the loaded programs and the target. Goes out: entries of the maps `life`, `images` and
 `programs`, and one record for each process and thread that runs when the session starts, as the
-kernel's programs would have sent it. One rule: each process is told of once, whether it began
+kernel's programs would have sent it. One rule: each process is reported once, whether it began
 before or after the programs were armed.
 """
 

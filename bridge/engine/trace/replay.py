@@ -283,7 +283,7 @@ class ReplayFeed:
             len(bound.steps),
         )
         if replay == ffi.NULL:
-            raise TraceError("the events are too wide to be replayed")
+            raise TraceError("an event record is too large to be replayed")
         self._replay = Handle(replay, lib.mb_replay_free, "the replay")
         first = ffi.new("int64_t *")
         self._now = start_ns

@@ -42,7 +42,7 @@ def number(value: int, node: ast.Expr) -> ast.Number:
 class Constants:
     """Folds what is constant; `changed` says whether there was anything.
 
-    `idle` tells of an expression whether evaluating it does nothing else; without it, names
+    `idle` says whether evaluating an expression does nothing else; without it, names
     are not known yet, and only what is computed from constants alone is folded. `moved` is told
     what stands for what.
     """

@@ -71,7 +71,7 @@ def optimise(program: Program) -> None:
 def _statements(
     program: Program, body: Body, began: Beginnings | None, effects: Effects
 ) -> bool:
-    """Drop idle statements; a function that has no others is told of."""
+    """Drop idle statements; a function that has no others is reported."""
     changed = _Statements(program, body, began, effects).run()
     function = body.function
     if began is not None and function is not None and body.blocks:

@@ -2,7 +2,7 @@
 
 Rule: after an error the parser goes on at the next definition, as SystemTap does, so one run
 reports several. The parser's state decides what a word is (a keyword may be part of a probe
-point or a member name), and what is said against a token (`expectations`).
+point or a member name), and the error message for an unexpected token (`expectations`).
 """
 
 from __future__ import annotations

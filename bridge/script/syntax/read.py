@@ -57,4 +57,4 @@ def _read(descriptor: int) -> bytes:
     while waiting.poll(PATIENCE_S * 1000):
         with suppress(BlockingIOError):
             return os.read(descriptor, _PIECE)
-    raise TimeoutError(errno.ETIMEDOUT, "nobody writes to it")
+    raise TimeoutError(errno.ETIMEDOUT, "timed out waiting for input")

@@ -180,7 +180,7 @@ def open_k(paths: list[Path]) -> LttReader:
         values, minor, big = header
         if not _LEAST_BLOCK <= values["buffer_size"] < 1 << 31:
             raise TraceError(
-                f"{path}: buffers of {values['buffer_size']} bytes are not possible"
+                f"{path}: buffers of {values['buffer_size']} bytes are not supported"
             )
         base = len(classes)
         classes += _entries(values, minor, big)

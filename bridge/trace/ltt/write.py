@@ -157,7 +157,7 @@ class TraceWriter:
 
     def __init__(self, path: Path, options: WriteOptions) -> None:
         if options.arch_size not in (4, 8):
-            raise TraceError(f"words of {options.arch_size} bytes are not possible")
+            raise TraceError(f"unsupported word size: {options.arch_size} bytes")
         self.path = path
         self.options = options
         self.entries: list[ClassEntry] = []

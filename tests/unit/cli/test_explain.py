@@ -28,8 +28,8 @@ def test_each_handler_is_explained() -> None:
         "  record: $pid, $comm",
     ]
     assert lines[-2:] == [
-        "n, s: added to in the kernel, merged before anybody looks",
-        "t: kept in the kernel while the script runs, by thread",
+        "n, s: accumulated in the kernel, merged before each read",
+        "t: in the kernel while the script runs, per thread",
     ]
 
 

@@ -82,8 +82,8 @@ def test_what_is_no_trace(tmp_path: Path, what: str, capfd: pytest.CaptureFixtur
 
 
 USAGE = {
-    "--begin soon": "`soon` is no time",
-    "--end 25:00": "`25:00` is no time",
+    "--begin soon": "invalid time `soon`",
+    "--end 25:00": "invalid time `25:00`",
     "--format lttv": "--format lttv is for LTT traces; this one is ctf-1.8",
     "--channel kernel": "no channel `kernel`; there are: channel0",
     "--layout nowhere.toml": "nowhere.toml: there is no such layout file",
