@@ -28,6 +28,7 @@ FORMS = {
     "tapset": "bridge.facility.writers.tapset",
     "c-header": "bridge.facility.writers.c_header",
     "tsdl": "bridge.describe.tsdl",
+    "ctf2": "bridge.describe.ctf2",
     "lttng-ust": "bridge.facility.writers.lttng_ust",
     "barectf": "bridge.facility.writers.barectf",
 }
@@ -49,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=(4, 8),
         default=8,
-        help="bytes of a pointer (tsdl, barectf)",
+        help="bytes of a pointer (tsdl, ctf2, barectf)",
     )
 
 
@@ -101,7 +102,7 @@ def _writer(arguments: argparse.Namespace) -> Callable[[Facility], str]:
             return partial(write, program=arguments.program)
         case "lttng-ust":
             return partial(write, file=f"./{arguments.out.name}" if arguments.out else "")
-        case "tsdl" | "barectf":
+        case "tsdl" | "ctf2" | "barectf":
             return partial(write, word_size=arguments.word_size)
         case _:
             return write

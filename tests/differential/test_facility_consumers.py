@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 import bridge
 from bridge import CtfWriter
 from bridge.cli.front import dispatch
-from bridge.describe import tsdl
+from bridge.describe import ctf2, tsdl
 from bridge.facility import model as fac
 from bridge.facility.parse import parse
 from bridge.facility.writers import barectf, c_header, lttng_ust, tapset
@@ -143,35 +145,80 @@ VALUES: dict[str, dict[str, object]] = {
     "lists": {"items": [7, 8, 9], "four": [1, -2, 3, -4]},
     "fixed": {"a": -1, "c": -2, "d": 1 << 63, "o": 5},
     "reals": {"f": 1.5, "d": -2.25},
+    "nested": {"parts": [{"n": 1, "l": [5]}, {"n": 2, "l": [6, 7]}]},
 }
 
 
-def test_tsdl_is_metadata_of_real_traces(tmp_path: Path) -> None:
-    """Events that our writer wrote, read by babeltrace2 over the facility's own metadata."""
-    facility = only(EVERY_TYPE)
+NESTED = """<event name="nested"><field name="parts"><array size="2"><struct>
+  <field name="n"><uint/></field>
+  <field name="l"><sequence><uchar/><short/></sequence></field>
+</struct></array></field></event></facility>"""
+SHOWN = [
+    "fixed: { cpu_id = 0 }, { a = -1, c = -2, d = 9223372036854775808, o = 5 }",
+    'texts: { cpu_id = 0 }, { text = "two words", class = 0x1234 }',
+    'modes: { cpu_id = 0 }, { mode = ( "WRITE" : container = 2 ),'
+    ' own = ( "A" : container = 0 ) }',
+    "lists: { cpu_id = 0 }, { items_length = 3, items = [ [0] = 7, [1] = 8, [2] = 9 ],"
+    " four = [ [0] = 1, [1] = -2, [2] = 3, [3] = -4 ] }",
+    "reals: { cpu_id = 0 }, { f = 1.5, d = -2.25 }",
+    "nested: { cpu_id = 0 }, { parts = [ [0] = { n = 1, l_length = 1, l = [ [0] = 5 ] },"
+    " [1] = { n = 2, l_length = 2, l = [ [0] = 6, [1] = 7 ] } ] }",
+]
+
+
+def trace_of(folder: Path) -> tuple[fac.Facility, UUID]:
+    """A trace by our writer; the facility that its events are of, the trace's UUID."""
+    facility = only(EVERY_TYPE.replace("</facility>", NESTED))
     kept = tuple(event for event in facility.events if event.name in VALUES)
     facility = fac.Facility(facility.name, kept, facility.types)
     sizes = tsdl.sizes(facility, 8)
-    with CtfWriter(tmp_path / "trace") as out:
+    with CtfWriter(folder / "trace") as out:
         for number, event in enumerate(kept):
             name = f"{facility.name}:{event.name}"
             class_ = EventClass(name, number, event_payload(facility, event, sizes))
             out.write(Event(class_, 1000 + number, 0, 0, "channel_0", VALUES[event.name]))
-    metadata = tmp_path / "trace" / "metadata"
-    uuid = re.search(r'uuid = "([^"]*)"', metadata.read_text())
+    uuid = re.search(r'uuid = "([^"]*)"', (folder / "trace" / "metadata").read_text())
     assert uuid is not None
-    text = tsdl.write(facility).replace(str(tsdl.uuid(facility)), uuid[1])
-    metadata.write_text(text)
-    shown = succeeds("babeltrace2", "trace", folder=tmp_path).splitlines()
-    assert [line.partition("user_all:")[2] for line in shown] == [
-        "fixed: { cpu_id = 0 }, { a = -1, c = -2, d = 9223372036854775808, o = 5 }",
-        'texts: { cpu_id = 0 }, { text = "two words", class = 0x1234 }',
-        'modes: { cpu_id = 0 }, { mode = ( "WRITE" : container = 2 ),'
-        ' own = ( "A" : container = 0 ) }',
-        "lists: { cpu_id = 0 }, { items_length = 3, items = [ [0] = 7, [1] = 8, [2] = 9 ],"
-        " four = [ [0] = 1, [1] = -2, [2] = 3, [3] = -4 ] }",
-        "reals: { cpu_id = 0 }, { f = 1.5, d = -2.25 }",
-    ]
+    return facility, UUID(uuid[1])
+
+
+def events_shown(folder: Path) -> list[str]:
+    shown = succeeds("babeltrace2", "trace", folder=folder).splitlines()
+    return [line.partition("user_all:")[2] for line in shown]
+
+
+def test_tsdl_is_metadata_of_real_traces(tmp_path: Path) -> None:
+    """Events that our writer wrote, read by babeltrace2 over the facility's own metadata."""
+    facility, uuid = trace_of(tmp_path)
+    text = tsdl.write(facility).replace(str(tsdl.uuid(facility)), str(uuid))
+    (tmp_path / "trace" / "metadata").write_text(text)
+    assert events_shown(tmp_path) == SHOWN
+
+
+def _reads_ctf2() -> bool:
+    if shutil.which("babeltrace2") is None:
+        return False
+    shown = subprocess.run(["babeltrace2", "--version"], capture_output=True, check=False)
+    version = re.search(rb"Babeltrace (\d+)\.(\d+)", shown.stdout)
+    return version is not None and (int(version[1]), int(version[2])) >= (2, 1)
+
+
+@pytest.mark.skipif(not _reads_ctf2(), reason="needs babeltrace2 2.1, the first to read CTF 2")
+def test_ctf2_is_metadata_of_real_traces(tmp_path: Path) -> None:
+    facility, uuid = trace_of(tmp_path)
+    preamble, *rest = ctf2.fragments(facility)
+    fragments = [preamble | {"uuid": list(uuid.bytes)}, *rest]
+    text = "".join(f"{ctf2.SEPARATOR}{json.dumps(fragment)}\n" for fragment in fragments)
+    (tmp_path / "trace" / "metadata").write_text(text)
+    assert events_shown(tmp_path) == SHOWN
+
+
+def test_ctf2_is_a_sequence_of_json_texts() -> None:
+    texts = ctf2.write(only(EVERY_TYPE)).split(ctf2.SEPARATOR)
+    assert texts[0] == ""
+    kinds = [json.loads(text)["type"] for text in texts[1:]]
+    assert kinds[:4] == ["preamble", "clock-class", "trace-class", "data-stream-class"]
+    assert kinds[4:] == ["event-record-class"] * 7
 
 
 @pytest.mark.shared
