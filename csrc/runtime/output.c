@@ -91,8 +91,3 @@ void mb_write(struct mb_session *session, const char *bytes, size_t length)
 		length -= part;
 	}
 }
-
-void mb_session_print(struct mb_session *session, const char *bytes, uint64_t length)
-{
-	mb_write(session, bytes, length);
-}

@@ -198,15 +198,6 @@ int mb_session_consume(void *context, const struct mb_record *record)
 	return mb_session_dispatch(session, record) != MB_RUNNING;
 }
 
-/* Whether a handler is switched on: 1, or 0; an error in the condition counts as one of the handler. */
-int mb_session_condition(struct mb_session *session, uint32_t handler)
-{
-	if (handler >= session->handler_count)
-		return 0;
-	prepare(session, session->handlers[handler]);
-	return holds(session, session->handlers[handler]);
-}
-
 void mb_session_error(struct mb_session *session, uint32_t handler, uint32_t site, const char *message)
 {
 	if (handler >= session->handler_count)

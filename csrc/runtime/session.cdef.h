@@ -129,9 +129,6 @@ int mb_session_consume(void *context, const struct mb_record *record);
 /* Run one handler (begin, end, error, timer) if its condition holds. Returns the state. */
 int mb_session_run(struct mb_session *session, uint32_t handler);
 
-/* Whether a handler is switched on by its condition, for handlers that run elsewhere. */
-int mb_session_condition(struct mb_session *session, uint32_t handler);
-
 /* Timers count from now_ns on. The clock is CLOCK_MONOTONIC live, and the trace's time in a replay. */
 void mb_session_start(struct mb_session *session, uint64_t now_ns);
 
@@ -148,7 +145,6 @@ void mb_session_stop(struct mb_session *session);
 int mb_session_state(const struct mb_session *session);
 void mb_session_set_state(struct mb_session *session, int state);
 void mb_session_flush(struct mb_session *session);
-void mb_session_print(struct mb_session *session, const char *bytes, uint64_t length);
 void mb_session_warn(struct mb_session *session, const char *message);
 void mb_session_note_lost(struct mb_session *session, int64_t records);
 void mb_session_summary(const struct mb_session *session, struct mb_summary *summary);

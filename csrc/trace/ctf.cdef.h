@@ -129,18 +129,12 @@ int mb_ctf_writer_add_stream(struct mb_ctf_writer *writer, const char *name, uin
 			     int32_t cpu);
 int mb_ctf_write(struct mb_ctf_writer *writer, uint32_t stream, uint32_t event_class, uint64_t clock,
 		 const int64_t *slots, uint32_t slot_count);
-int64_t mb_ctf_write_batch(struct mb_ctf_writer *writer, const uint32_t *streams, uint32_t stream_count,
-			   const struct mb_ctf_event *events, uint32_t event_count, const int64_t *slots,
-			   uint32_t slot_count);
 void mb_ctf_writer_lost(struct mb_ctf_writer *writer, uint32_t stream, uint64_t total);
 int mb_ctf_writer_mark(struct mb_ctf_writer *writer, uint32_t stream, uint64_t clock);
 int mb_ctf_writer_flush(struct mb_ctf_writer *writer, uint64_t clock);
 int mb_ctf_writer_close(struct mb_ctf_writer *writer, uint64_t clock);
 uint64_t mb_ctf_writer_written(const struct mb_ctf_writer *writer);
 uint64_t mb_ctf_writer_dropped(const struct mb_ctf_writer *writer);
-int mb_ctf_encode(const struct mb_ctf_op *ops, uint32_t count, const struct mb_ctf_range *ranges, uint32_t range_count,
-		  int64_t *variables, uint32_t variable_count, const int64_t *slots, uint32_t slot_count,
-		  uint8_t *bytes, uint64_t capacity, uint64_t *bit);
 
 /* --- reading: one cursor over all streams of a trace, in order of time --- */
 

@@ -264,22 +264,6 @@ static int put(struct encoder *e, const struct mb_ctf_op *ops, uint32_t count)
 	return 0;
 }
 
-/* Slots into bits. 0, -ENOSPC if they do not fit, -EINVAL if the slots are not those of the ops. */
-int mb_ctf_encode(const struct mb_ctf_op *ops, uint32_t count, const struct mb_ctf_range *ranges, uint32_t range_count,
-		  int64_t *variables, uint32_t variable_count, const int64_t *slots, uint32_t slot_count,
-		  uint8_t *bytes, uint64_t capacity, uint64_t *bit)
-{
-	struct encoder e = { ranges, variables, slots, slots + slot_count, bytes, capacity << 3, *bit };
-	int ret = mb_ctf_check_ops(ops, count, range_count, variable_count);
-
-	if (!ret)
-		ret = put(&e, ops, count);
-	if (!ret && e.slot != e.end)
-		ret = -EINVAL;
-	*bit = e.bit;
-	return ret;
-}
-
 /* --- packets --- */
 
 static uint32_t content_start(const struct stream *s)
@@ -478,24 +462,6 @@ int mb_ctf_write(struct mb_ctf_writer *w, uint32_t stream, uint32_t event_class,
 	ret = w->told ? 0 : w->failed;
 	w->told = 1;
 	return ret;
-}
-
-/* Events of a cursor; `streams` maps its streams to ours. The events' classes must have been added in the same order. */
-int64_t mb_ctf_write_batch(struct mb_ctf_writer *w, const uint32_t *streams, uint32_t stream_count,
-			   const struct mb_ctf_event *events, uint32_t event_count, const int64_t *slots,
-			   uint32_t slot_count)
-{
-	for (uint32_t i = 0; i < event_count; i++) {
-		const struct mb_ctf_event *event = events + i;
-		int ret = -EINVAL;
-
-		if (event->stream < stream_count && event->slots <= slot_count && event->slot <= slot_count - event->slots)
-			ret = mb_ctf_write(w, streams[event->stream], event->event_class, event->clock,
-					   slots + event->slot, event->slots);
-		if (ret)
-			return ret;
-	}
-	return event_count;
 }
 
 void mb_ctf_writer_lost(struct mb_ctf_writer *w, uint32_t stream, uint64_t total)
