@@ -41,6 +41,9 @@ MB_LONGEST_HELD_NS = 10000000000
 MB_STOPPED_IT = 1
 MB_MISSED_IT = 2
 
+# live/kernel_reader.cdef.h
+MB_KERNEL_PART = 2048
+
 # live/record.cdef.h
 MB_FAULT = 4294967295
 
@@ -391,6 +394,10 @@ OFFSETS: dict[str, int] = {
     "mb_kernel_map.handler": 44,
     "mb_kernel_map.site": 48,
     "mb_kernel_map.initial": 56,
+    "mb_kernel_read.result": 0,
+    "mb_kernel_read.bytes": 8,
+    "mb_kernel_reader.program": 0,
+    "mb_kernel_reader.shared": 8,
     "mb_kprobe.symbol": 0,
     "mb_kprobe.address": 8,
     "mb_kprobe.offset": 16,
@@ -622,6 +629,8 @@ SIZES: dict[str, int] = {
     "mb_held": 16,
     "mb_iterator": 96,
     "mb_kernel_map": 64,
+    "mb_kernel_read": 4104,
+    "mb_kernel_reader": 16,
     "mb_kprobe": 40,
     "mb_limits": 56,
     "mb_live": 112,

@@ -3,7 +3,9 @@
 That is memory at computed addresses, the stack, the files in memory. Such a read cannot be made
 at the hit. At a place in a program the process is held until the handler is done (`why_held`,
 csrc/live/hold.h); everywhere else, and where a hit has to be repeated from a recording, it is
-refused (`refused`). One rule: nothing is read at a later moment than the hit without saying so.
+refused (`refused`). Handlers without a hit read the kernel's memory as it is
+(`first_kernel_read`, engine/kernel/memory.py). One rule: nothing is read at a later moment than
+the hit without saying so.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from bridge.script.builtins import BUILTINS, KERNEL_STACK, Effect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.ir.program import Format, Handler, Program
+    from bridge.ir.program import ErrorSite, Format, Handler, Program
 
 PLACES = frozenset({Kind.USDT, Kind.FUNCTION, Kind.FUNCTION_RETURN})
 """Kinds of markers at which a process can be held: it is in its own code there."""
@@ -117,6 +119,17 @@ def refused(program: Program, *, record: bool) -> Iterator[Diagnostic]:
             if reason and read.site not in told:
                 told.add(read.site)
                 yield _diagnostic(program, read, reason)
+
+
+def first_kernel_read(program: Program) -> tuple[str, ErrorSite] | None:
+    """The first read of the kernel's memory in a handler without a hit, and where it stands."""
+    for handler in program.handlers:
+        if isinstance(handler.expansion.attachment, MarkerAttachment):
+            continue
+        for read in _reads(program, handler):
+            if read.is_kernel and not read.of_stack:
+                return read.name, program.sites[read.site]
+    return None
 
 
 def looks_at_processes(program: Program) -> bool:

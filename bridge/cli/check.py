@@ -24,8 +24,9 @@ from bridge.source import SourceMap, machine_text
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from bridge.artifact import Placed
     from bridge.diagnostics import Diagnostic
     from bridge.script.analysis.typed import Typed
 
@@ -120,10 +121,23 @@ def _refused(
         return False
     from bridge.pipeline import placed_of
 
-    _, wrong = placed_of(typed, sources)
-    for diagnostic in wrong:
+    placed, wrong = placed_of(typed, sources)
+    for diagnostic in (*wrong, *_of_kernel(placed)):
         sink.report(diagnostic)
-    return bool(wrong)
+    return sink.failed
+
+
+def _of_kernel(placed: Placed | None) -> Iterator[Diagnostic]:
+    """What this kernel cannot do."""
+    from bridge.deferred_reads import first_kernel_read
+
+    if placed is None or first_kernel_read(placed.program) is None:
+        return
+    from bridge.engine.kernel.memory import missing
+
+    refused = missing(placed.program)
+    if refused is not None:
+        yield refused
 
 
 def _tell(diagnostics: Iterable[Diagnostic], sources: SourceMap, form: str) -> None:

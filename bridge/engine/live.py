@@ -1,6 +1,7 @@
 """Live sessions: what ends them from outside, and the choice of what delivers their hits.
 
-One rule: a script without markers loads nothing into the kernel, and needs no right to.
+One rule: a script without markers loads nothing into the kernel, and needs no right to, unless
+it reads the kernel's memory.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bridge._native import ffi, lib
+from bridge.deferred_reads import first_kernel_read
 from bridge.engine.base import run_session
 from bridge.engine.session.native import NativeSession
 from bridge.placement import place
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from bridge.artifact import Placed
     from bridge.engine.base import LiveSession, RunResult, SessionOptions
+    from bridge.engine.kernel.memory import KernelMemory
     from bridge.engine.session.interpreted import InterpretedSession
     from bridge.engine.target import Target
 
@@ -72,11 +75,25 @@ def open_session(
     placed: Placed, options: SessionOptions, *, interpret: bool
 ) -> NativeSession | InterpretedSession:
     """What runs the handlers."""
-    if interpret:
-        from bridge.engine.session.interpreted import InterpretedSession
+    memory = _kernel_memory(placed)
+    try:
+        if interpret:
+            from bridge.engine.session.interpreted import InterpretedSession
 
-        return InterpretedSession(placed, options)
-    return NativeSession.open(placed, options)
+            return InterpretedSession(placed, options, memory)
+        return NativeSession.open(placed, options, memory)
+    except BaseException:
+        if memory is not None:
+            memory.close()
+        raise
+
+
+def _kernel_memory(placed: Placed) -> KernelMemory | None:
+    if first_kernel_read(placed.program) is None:
+        return None
+    from bridge.engine.kernel.memory import kernel_memory
+
+    return kernel_memory(placed.program)
 
 
 class Outside:

@@ -16,6 +16,10 @@ class Host(Protocol):
         """The bytes at an address; fewer where what can be read ends."""
         ...
 
+    def kernel_memory(self, address: int, size: int) -> bytes:
+        """The same, of the kernel's memory."""
+        ...
+
     def environment(self, pid: int) -> bytes:
         """The environment of a process, `NAME=VALUE` with a NUL behind each."""
         ...
@@ -60,6 +64,10 @@ class NoHost:
     """Nothing can be read: the processes are long gone, if there were any."""
 
     def memory(self, _pid: int | None, _address: int, _size: int) -> bytes:
+        """Nothing."""
+        return b""
+
+    def kernel_memory(self, _address: int, _size: int) -> bytes:
         """Nothing."""
         return b""
 

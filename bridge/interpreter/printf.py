@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bridge.ir.program import Format
 
-    Read = Callable[[int, int], bytes]
+    Read = Callable[[int, int, bool], bytes]
 
 Item = int | bytes
 PRINT_BYTES = 8192
@@ -49,7 +49,8 @@ def format_bytes(
 ) -> bytes:
     """The text, cut to `capacity`. Widths and precisions are at most the room that is left.
 
-    With `nul` that includes the one which ends a string. `read` gives memory at an address.
+    With `nul` that includes the one which ends a string. `read` gives memory at an address, of
+    the kernel or of the process.
     """
     left = iter(arguments)
     text = b""
@@ -105,10 +106,10 @@ def _integer(how: _How, value: int) -> bytes:
 
 
 def _memory(how: _How, address: int, read: Read) -> bytes:
-    """User memory with `#`; the kernel's is never read here."""
+    """User memory with `#`, else the kernel's."""
     size = max(how.precision, 1)
     wanted = min(size, PRINT_BYTES)
-    data = read(address, wanted) if how.flag == "#" else b""
+    data = read(address, wanted, how.flag != "#")
     if len(data) < wanted:
         fault = f"read fault [man error::fault] at {address + len(data) & MASK:#x}"
         raise ScriptError(fault)

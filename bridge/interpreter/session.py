@@ -154,8 +154,14 @@ class Session:
         assert isinstance(tid, int)
         return tid
 
-    def read(self, address: int, size: int) -> bytes:
-        """Memory of the process that was hit, or our own; fewer bytes where it ends."""
+    def read(self, address: int, size: int, of_kernel: bool = False) -> bytes:
+        """Memory of the process that was hit, or our own; fewer bytes where it ends.
+
+        Of the kernel's memory a hit brings what is read of it, so there is only what a handler
+        without a hit reads.
+        """
+        if of_kernel:
+            return b"" if self.hit else self.host.kernel_memory(address & MASK, size)
         return self.host.memory(self.pid, address & MASK, size)
 
     def context(self, builtin: str) -> Item:

@@ -8,6 +8,7 @@
 #include "live/guard.h"
 #include "live/hold.h"
 #include "live/interrupt.h"
+#include "live/kernel_reader.h"
 #include "live/kfunction.h"
 #include "live/live.h"
 #include "live/record.h"
@@ -55,6 +56,8 @@ SIZE(struct mb_guard, 40);
 SIZE(struct mb_held, 16);
 SIZE(struct mb_iterator, 96);
 SIZE(struct mb_kernel_map, 64);
+SIZE(struct mb_kernel_read, 4104);
+SIZE(struct mb_kernel_reader, 16);
 SIZE(struct mb_kprobe, 40);
 SIZE(struct mb_limits, 56);
 SIZE(struct mb_live, 112);
@@ -243,6 +246,10 @@ OFFSET(struct mb_kernel_map, entries, 40);
 OFFSET(struct mb_kernel_map, handler, 44);
 OFFSET(struct mb_kernel_map, site, 48);
 OFFSET(struct mb_kernel_map, initial, 56);
+OFFSET(struct mb_kernel_read, result, 0);
+OFFSET(struct mb_kernel_read, bytes, 8);
+OFFSET(struct mb_kernel_reader, program, 0);
+OFFSET(struct mb_kernel_reader, shared, 8);
 OFFSET(struct mb_kprobe, symbol, 0);
 OFFSET(struct mb_kprobe, address, 8);
 OFFSET(struct mb_kprobe, offset, 16);
@@ -479,6 +486,7 @@ VALUE(MB_MOST_HELD, 4096);
 VALUE(MB_LONGEST_HELD_NS, 10000000000);
 VALUE(MB_STOPPED_IT, 1);
 VALUE(MB_MISSED_IT, 2);
+VALUE(MB_KERNEL_PART, 2048);
 VALUE(MB_FAULT, 4294967295);
 VALUE(MB_RECORDER_LONG, 1);
 VALUE(MB_RECORDER_CHECKED, 2);

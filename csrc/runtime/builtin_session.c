@@ -60,10 +60,30 @@ MB_BUILTIN(target)
 /* --- memory --- */
 
 #define PAGE 4096
-#define USER_FAULT "user string copy fault -14 at " MB_FAULT_ADDRESS " [man error::fault]"
+
+/* Whose memory is read, and what is said when it is not there. */
+struct space {
+	int (*read)(const struct mb_session *session, int64_t address, char *dest, size_t bytes);
+	const char *fault;
+	const char *wide_fault;
+	int64_t spare;		/* how much less than MAXSTRINGLEN a string has */
+};
+
+static const struct space user = {
+	mb_read_user,
+	"user string copy fault -14 at " MB_FAULT_ADDRESS " [man error::fault]",
+	"user string copy fault at " MB_FAULT_ADDRESS " [man error::fault]",
+	2,
+};
+static const struct space kernel = {
+	mb_read_kernel,
+	"kernel string copy fault at " MB_FAULT_ADDRESS " [man error::fault]",
+	"kernel string copy fault at " MB_FAULT_ADDRESS " [man error::fault]",
+	1,
+};
 
 /* As many bytes as there are up to a NUL, page by page, because the next page may not be there. */
-static int read_text(const struct mb_session *session, int64_t address, char *dest, size_t most)
+static int read_text(const struct mb_session *session, const struct space *space, int64_t address, char *dest, size_t most)
 {
 	size_t done = 0;
 
@@ -73,7 +93,7 @@ static int read_text(const struct mb_session *session, int64_t address, char *de
 
 		if (part > most - done)
 			part = most - done;
-		ret = mb_read_user(session, address + (int64_t)done, dest + done, part);
+		ret = space->read(session, address + (int64_t)done, dest + done, part);
 		if (ret)
 			return ret;
 		if (memchr(dest + done, '\0', part))
@@ -84,45 +104,54 @@ static int read_text(const struct mb_session *session, int64_t address, char *de
 	return 0;
 }
 
-/* At most `most` bytes, and one less than fits into a string, as in SystemTap. */
-static int32_t user_text(struct mb_session *session, uint32_t site, char *dest, int64_t address, int64_t most)
+/* At most `most` bytes, of user memory one less than fits into a string, as in SystemTap. */
+static int32_t text_at(struct mb_session *session, uint32_t site, const struct space *space, char *dest, int64_t address,
+		       int64_t most)
 {
-	int64_t room = session->limits.maxstringlen - 2;
+	int64_t room = session->limits.maxstringlen - space->spare;
 
 	*dest = '\0';
 	if (most <= 0 || most == INT64_MAX)	/* which overflows with a NUL */
 		return MB_OK;
-	if (read_text(session, address, dest, (size_t)(most < room ? most : room)))
-		return mb_raise_fault(session, site, USER_FAULT, address);
+	if (read_text(session, space, address, dest, (size_t)(most < room ? most : room)))
+		return mb_raise_fault(session, site, space->fault, address);
 	return MB_OK;
 }
 
 MB_BUILTIN(user_string_1)
 {
-	return user_text(session, site, result, argument[0], session->limits.maxstringlen);
+	return text_at(session, site, &user, result, argument[0], session->limits.maxstringlen);
 }
 
 MB_BUILTIN(user_string_n_2)
 {
-	return user_text(session, site, result, argument[0], argument[1]);
+	return text_at(session, site, &user, result, argument[0], argument[1]);
 }
 
-/* In kernel memory only the kernel reads, at the hit. */
-#define MB_KERNEL(name, words) \
+MB_BUILTIN(kernel_string_1)
+{
+	return text_at(session, site, &kernel, result, argument[0], session->limits.maxstringlen);
+}
+
+MB_BUILTIN(kernel_string_n)
+{
+	return text_at(session, site, &kernel, result, argument[0], argument[1]);
+}
+
+#define MB_KERNEL(name, type, words) \
 	MB_BUILTIN(kernel_##name) \
 	{ \
-		return mb_raise_fault(session, site, "kernel " words " copy fault at " MB_FAULT_ADDRESS " [man error::fault]", argument[0]); \
+		type value; \
+		if (mb_read_kernel(session, argument[0], (char *)&value, sizeof(value))) \
+			return mb_raise_fault(session, site, "kernel " words " copy fault at " MB_FAULT_ADDRESS " [man error::fault]", argument[0]); \
+		return mb_give(result, (int64_t)value); \
 	}
 
-MB_KERNEL(string_1, "string")
-MB_KERNEL(string_n, "string")
-MB_KERNEL(string_utf16_1, "string")
-MB_KERNEL(string_utf32_1, "string")
-MB_KERNEL(char, "char")
-MB_KERNEL(short, "short")
-MB_KERNEL(int, "int")
-MB_KERNEL(long, "long")
-MB_KERNEL(pointer, "pointer")
+MB_KERNEL(char, int8_t, "char")
+MB_KERNEL(short, int16_t, "short")
+MB_KERNEL(int, int32_t, "int")
+MB_KERNEL(long, int64_t, "long")
+MB_KERNEL(pointer, uint64_t, "pointer")
 
 #define MB_NUMBER(name, type, words) \
 	MB_BUILTIN(user_##name##_error) \
@@ -132,7 +161,7 @@ MB_KERNEL(pointer, "pointer")
 			return mb_raise_fault(session, site, "read fault [man error::fault] at " MB_FAULT_ADDRESS, argument[0]); \
 		return mb_give(result, (int64_t)value); \
 	} \
-	MB_KERNEL(name, words)
+	MB_KERNEL(name, type, words)
 
 MB_NUMBER(int8, int8_t, "char")
 MB_NUMBER(uint8, uint8_t, "char")
@@ -174,6 +203,7 @@ static size_t encode(uint32_t code, char *bytes)
 
 struct wide {
 	const struct mb_session *session;
+	const struct space *space;
 	int64_t address;
 	size_t unit;		/* 2 or 4 bytes */
 };
@@ -181,7 +211,7 @@ struct wide {
 static int next_unit(struct wide *wide, uint32_t *code)
 {
 	*code = 0;
-	if (mb_read_user(wide->session, wide->address, (char *)code, wide->unit))
+	if (wide->space->read(wide->session, wide->address, (char *)code, wide->unit))
 		return -1;
 	return 0;
 }
@@ -205,9 +235,10 @@ static int next_character(struct wide *wide, uint32_t *code)
 	return 0;
 }
 
-static int32_t wide_text(struct mb_session *session, uint32_t site, char *dest, int64_t address, size_t unit)
+static int32_t wide_text(struct mb_session *session, uint32_t site, const struct space *space, char *dest, int64_t address,
+			 size_t unit)
 {
-	struct wide wide = { session, address, unit };
+	struct wide wide = { session, space, address, unit };
 	char *end = dest + session->limits.maxstringlen - 1;
 	uint32_t code;
 	char bytes[4];
@@ -215,8 +246,7 @@ static int32_t wide_text(struct mb_session *session, uint32_t site, char *dest, 
 
 	for (; dest < end; wide.address += (int64_t)unit, dest += length) {
 		if (next_character(&wide, &code))
-			return mb_raise_fault(session, site, "user string copy fault at " MB_FAULT_ADDRESS " [man error::fault]",
-					      wide.address);
+			return mb_raise_fault(session, site, space->wide_fault, wide.address);
 		if (!code)
 			break;
 		length = encode(code, bytes);
@@ -233,23 +263,33 @@ static int32_t wide_text(struct mb_session *session, uint32_t site, char *dest, 
 
 MB_BUILTIN(user_string_utf16_1)
 {
-	return wide_text(session, site, result, argument[0], 2);
+	return wide_text(session, site, &user, result, argument[0], 2);
+}
+
+MB_BUILTIN(kernel_string_utf16_1)
+{
+	return wide_text(session, site, &kernel, result, argument[0], 2);
+}
+
+MB_BUILTIN(kernel_string_utf32_1)
+{
+	return wide_text(session, site, &kernel, result, argument[0], 4);
 }
 
 MB_BUILTIN(user_string_utf32_1)
 {
-	return wide_text(session, site, result, argument[0], 4);
+	return wide_text(session, site, &user, result, argument[0], 4);
 }
 
 /* --- buffers, quoted --- */
 
 /* As many bytes as can show: each takes one at least. -1 if they cannot be read. */
-static int quoted_buffer(struct mb_session *session, const int64_t *argument, char *dest)
+static int quoted_buffer(struct mb_session *session, const struct space *space, const int64_t *argument, char *dest)
 {
 	int64_t longest = session->limits.maxstringlen - 1;
 	int64_t size = argument[1] > 0 && argument[1] < longest ? argument[1] : longest;
 
-	if (mb_read_user(session, argument[0], session->scratch, (size_t)size))
+	if (space->read(session, argument[0], session->scratch, (size_t)size))
 		return -1;
 	mb_put_escaped(session, dest, session->scratch, size, argument[2], 1, 1);
 	return 0;
@@ -261,7 +301,7 @@ MB_BUILTIN(user_buffer_quoted)
 	char text[32];
 
 	*(char *)result = '\0';
-	if (most <= 0 || quoted_buffer(session, argument, result) == 0)
+	if (most <= 0 || quoted_buffer(session, &user, argument, result) == 0)
 		return MB_OK;
 	snprintf(text, sizeof(text), "0x%" PRIx64, (uint64_t)argument[0]);
 	if ((size_t)most <= strlen(text))
@@ -272,13 +312,15 @@ MB_BUILTIN(user_buffer_quoted)
 
 MB_BUILTIN(user_buffer_quoted_error)
 {
-	if ((int32_t)argument[2] > 0 && quoted_buffer(session, argument, result) == 0)
+	if ((int32_t)argument[2] > 0 && quoted_buffer(session, &user, argument, result) == 0)
 		return MB_OK;
 	return mb_raise_format(session, site, "Unable to access user space data at 0x%" PRIx64, (uint64_t)argument[0]);
 }
 
 MB_BUILTIN(kernel_buffer_quoted_error)
 {
+	if ((int32_t)argument[2] > 0 && quoted_buffer(session, &kernel, argument, result) == 0)
+		return MB_OK;
 	return mb_raise_format(session, site, "Unable to access kernel space data at 0x%" PRIx64, (uint64_t)argument[0]);
 }
 

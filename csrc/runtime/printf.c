@@ -163,17 +163,23 @@ static void put_binary(struct mb_text *text, const struct conversion *how, int64
 
 #define PAGE 4096
 
+/* With `#` that of the process, else the kernel's. */
+static int read_memory(const struct mb_session *session, const struct conversion *how, int64_t address, char *dest, size_t bytes)
+{
+	return how->special ? mb_read_user(session, address, dest, bytes) : mb_read_kernel(session, address, dest, bytes);
+}
+
 /* The first byte of unreadable memory. */
-static int64_t faulty_address(const struct mb_session *session, int64_t address)
+static int64_t faulty_address(const struct mb_session *session, const struct conversion *how, int64_t address)
 {
 	char byte;
 
-	while (!mb_read_user(session, address, &byte, 1))
+	while (!read_memory(session, how, address, &byte, 1))
 		address = (int64_t)(((uint64_t)address & ~(uint64_t)(PAGE - 1)) + PAGE);
 	return address;
 }
 
-/* Memory of the traced process; what cannot be read is an error. The kernel's is never read here. */
+/* What cannot be read is an error. */
 static int32_t put_memory(struct mb_session *session, struct mb_text *text, const struct conversion *how, int64_t address, uint32_t site)
 {
 	int64_t length = how->precision > 0 ? how->precision : 1, shown = how->letter == 'M' ? 2 * length : length;
@@ -181,9 +187,9 @@ static int32_t put_memory(struct mb_session *session, struct mb_text *text, cons
 
 	if (length > (int64_t)sizeof(bytes))
 		length = (int64_t)sizeof(bytes);
-	if (!how->special || mb_read_user(session, address, bytes, (size_t)length))
+	if (read_memory(session, how, address, bytes, (size_t)length))
 		return mb_raise_format(session, site, "read fault [man error::fault] at 0x%" PRIx64,
-				       (uint64_t)(how->special ? faulty_address(session, address) : address));
+				       (uint64_t)faulty_address(session, how, address));
 	if (!how->left)
 		pad(text, ' ', how->width - shown);
 	for (int64_t i = 0; i < length; i++) {

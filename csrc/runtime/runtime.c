@@ -263,6 +263,14 @@ int mb_read_user(const struct mb_session *session, int64_t address, char *dest, 
 	return (size_t)ret == bytes ? 0 : -EFAULT;
 }
 
+/* At a hit only the kernel reads, as a capture; a recorded kernel is long gone. 0 or a negative errno. */
+int mb_read_kernel(const struct mb_session *session, int64_t address, char *dest, size_t bytes)
+{
+	if (!session->kernel_reader || session->record || session->limits.flags & MB_TRACE_TIME)
+		return -EFAULT;
+	return session->kernel_reader(session->kernel, address, dest, bytes);
+}
+
 /* --- globals --- */
 
 void mb_clear_global(struct mb_session *session, uint32_t global)

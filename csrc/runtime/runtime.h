@@ -150,6 +150,8 @@ struct mb_session {
 	struct mb_symbols *symbols;	/* the kernel's, once asked for */
 	struct mb_stack *stack;		/* the last back trace, once asked for */
 	uint64_t hit;			/* how many there were */
+	mb_memory_reader kernel_reader;	/* or NULL; `kernel` is its context */
+	void *kernel;
 
 	struct mb_pool pool;
 	struct mb_output out;
@@ -249,6 +251,7 @@ int32_t mb_raise_format(struct mb_session *session, uint32_t site, const char *f
 #define MB_FAULT_ADDRESS "%#x"	/* known to bridge/ir/program.py */
 uint64_t mb_now_ns(int clock);
 int mb_read_user(const struct mb_session *session, int64_t address, char *dest, size_t bytes);
+int mb_read_kernel(const struct mb_session *session, int64_t address, char *dest, size_t bytes);
 
 /* builtin_output.c */
 void mb_run_commands(struct mb_session *session);

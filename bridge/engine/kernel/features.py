@@ -30,7 +30,7 @@ TRACING = Path("/sys/kernel/tracing")
 
 ARRAY, RINGBUF = 2, 27
 MMAPABLE = 1 << 10
-SOCKET_FILTER, KPROBE = 1, 2
+SOCKET_FILTER, KPROBE, RAW_TRACEPOINT = 1, 2, 17
 SLEEPABLE, UPROBE_MULTI = 1 << 4, 48
 REFUSED = frozenset({-errno.EPERM, -errno.EACCES})
 """What says nothing of the kernel: the right is missing. Then the attempt itself tells."""
@@ -120,6 +120,16 @@ def _takes_trampolines() -> bool:
     place.function = 1  # of the types the first one, a number
     got = lib.mb_bpf_trampoline_load(place, b"mb_probe", _EXIT, len(_EXIT), ffi.NULL, 0)
     return bool(got == -errno.EINVAL)
+
+
+def _runs_programs() -> bool:
+    """Whether user space can run a program that is attached nowhere."""
+    program = _load(_EXIT, type_=RAW_TRACEPOINT)
+    if program < 0:
+        return program in REFUSED
+    code = lib.mb_bpf_program_run(program, ffi.NULL, 0)
+    os.close(program)
+    return bool(code >= 0)
 
 
 def _has_member(structure: bytes, member: bytes) -> bool:
@@ -218,6 +228,14 @@ FEATURES = (
         "the verifier takes a call of bpf_task_pt_regs",
         "handlers that want them there are refused",
         lambda: _accepts(_REGISTERS),
+    ),
+    Feature(
+        "program_run",
+        "5.10",
+        "reading the kernel's memory in `begin`, `end`, `error` and timers",
+        "a program of a raw tracepoint runs by BPF_PROG_TEST_RUN",
+        "such reads are refused",
+        _runs_programs,
     ),
     Feature(
         "send_signal",

@@ -14,6 +14,8 @@ from bridge.proc_paths import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bridge.engine.kernel.memory import KernelMemory
+
 PROC = Path("/proc")
 BUFFER_BYTES = 1 << 16
 _MODE = 0o644
@@ -85,6 +87,8 @@ class LiveHost:
     output: Output
     modules: frozenset[tuple[int, int]] = frozenset()
     """Files whose symbols are known, by device and inode."""
+    kernel: KernelMemory | None = None
+    """What handlers without a hit read the kernel's memory by."""
 
     def memory(self, pid: int | None, address: int, size: int) -> bytes:
         """The bytes at an address; fewer where what can be read ends."""
@@ -95,6 +99,10 @@ class LiveHost:
                 return os.pread(file.fileno(), size, address)
         except (OSError, OverflowError):
             return b""
+
+    def kernel_memory(self, address: int, size: int) -> bytes:
+        """The same, of the kernel's."""
+        return b"" if self.kernel is None else self.kernel.read(address, size)
 
     def environment(self, pid: int) -> bytes:
         """The environment of a process."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from bridge.artifact import Hook, Placed
     from bridge.engine.base import SessionOptions
+    from bridge.engine.kernel.memory import KernelMemory
     from bridge.engine.session.record_decode import Values
     from bridge.ir.program import Handler
 
@@ -47,7 +48,10 @@ class InterpretedSession:
     lent = nullcontext(ffi.NULL)
     """There is no C session."""
 
-    def __init__(self, placed: Placed, options: SessionOptions) -> None:
+    def __init__(
+        self, placed: Placed, options: SessionOptions, memory: KernelMemory | None = None
+    ) -> None:
+        self._memory = memory
         assert all(placement.where is Where.USER for placement in placed.placements)
         self.placed = placed
         self.options = options
@@ -58,7 +62,7 @@ class InterpretedSession:
             self._output.write,
             self._message,
             options.target,
-            LiveHost(self._output, identities(known_modules(placed, options))),
+            LiveHost(self._output, identities(known_modules(placed, options)), memory),
             reference.Manner(options.quiet, options.repeat_warnings, options.suppress_errors),
         )
         self._started = False
@@ -193,6 +197,8 @@ class InterpretedSession:
 
     def __exit__(self, *_: object) -> None:
         """Nothing of it lives on."""
+        if self._memory is not None:
+            self._memory.close()
 
 
 @dataclass(slots=True)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from bridge.artifact import Hook, Placed
     from bridge.codegen.native.patterns import PatternCode
+    from bridge.engine.kernel.memory import KernelMemory
     from bridge.ir.program import Conversion, Format, Global, Handler, Program, StatShape
 
 _KINDS = {
@@ -53,6 +54,7 @@ class NativeSession:
         self.placed = placed
         self.options = options
         self.code = code
+        self._memory: KernelMemory | None = None
         program = placed.program
         handle = lib.mb_session_new(_limits(program, options), len(program.globals))
         if handle == ffi.NULL:
@@ -65,11 +67,18 @@ class NativeSession:
             raise
 
     @classmethod
-    def open(cls, placed: Placed, options: SessionOptions) -> NativeSession:
-        """Compile, and make the session."""
+    def open(
+        cls, placed: Placed, options: SessionOptions, memory: KernelMemory | None = None
+    ) -> NativeSession:
+        """Compile, and make the session. It closes `memory`, the kernel's, at its end."""
         with doing("translating handlers to machine code"):
             code = compile_native(placed)
-        return cls(placed, options, code)
+        session = cls(placed, options, code)
+        if memory is not None:
+            session._memory = memory
+            reader = ffi.addressof(lib, "mb_kernel_read")
+            lib.mb_session_read_kernel_by(session.handle, reader, memory.native)
+        return session
 
     # --- building -----------------------------------------------------------------------------
 
@@ -212,6 +221,9 @@ class NativeSession:
     def close(self) -> None:
         """Free the C side."""
         self.lent.close()
+        if self._memory is not None:
+            self._memory.close()
+            self._memory = None
 
     def __enter__(self) -> NativeSession:
         return self
