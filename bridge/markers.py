@@ -478,6 +478,11 @@ class Marker:
     """Where a function of the kernel is."""
 
     @property
+    def begins(self) -> bool:
+        """Whether it is where processes or threads begin: what exists already hits it, too."""
+        return self.kind is Kind.PROCESS and self.name in ("begin", "thread.begin")
+
+    @property
     def readable(self) -> tuple[Variable, ...]:
         """The variables and what is hidden, each name once."""
         names = {variable.name for variable in self.variables}

@@ -225,9 +225,7 @@ def _user_reason(program: Program, handler: Handler) -> str:
     match handler.expansion.attachment:
         case MarkerAttachment(marker=marker) if marker.kind is Kind.RECORDED:
             return "its hits come from a trace"
-        case MarkerAttachment(marker=marker) if marker.kind is Kind.PROCESS and (
-            "begin" in marker.name
-        ):
+        case MarkerAttachment(marker=marker) if marker.begins:
             return "existing processes are reported from user space"
         case MarkerAttachment():
             return obstacle(program, at_place(handler))

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bridge.artifact import Hook
-    from bridge.markers import Marker, MarkerAttachment, Operand
+    from bridge.markers import MarkerAttachment, Operand
 
 ENTER, LEAVE = "sys_enter", "sys_exit"
 ENTRIES = 65536
@@ -93,12 +93,7 @@ _MOMENTS = {
 def moments(attachment: MarkerAttachment) -> tuple[Moment, ...]:
     """When a hook runs. A process that is meant by number has begun before the session has."""
     found = _MOMENTS[attachment.marker.name]
-    return () if attachment.pid and "begin" in attachment.marker.name else found
-
-
-def begins(marker: Marker) -> bool:
-    """Whether what runs when the session starts has to be told as well."""
-    return marker.name in ("begin", "thread.begin")
+    return () if attachment.pid and attachment.marker.begins else found
 
 
 def hidden_operands(moment: Moment, machine: str) -> dict[str, Operand]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
-from bridge.codegen.bpf.lifecycle import WATCHED, begins
+from bridge.codegen.bpf.lifecycle import WATCHED
 from bridge.codegen.bpf.object import Control
 from bridge.engine.kernel import attach
 from bridge.engine.kernel.existing_tasks import Seen, record, running, tasks
@@ -109,7 +109,7 @@ class Processes:
 
         What began since the programs were armed has been told of by them.
         """
-        hooks = [hook for hook in self._hooks() if begins(hook.attachment.marker)]
+        hooks = [hook for hook in self._hooks() if hook.attachment.marker.begins]
         hooks = [hook for hook in hooks if hook.user or self.placed.recorded]
         hooks.sort(key=lambda h: (not h.attachment.marker.provider, h.attachment.pid, h.id))
         if not hooks:
