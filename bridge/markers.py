@@ -558,6 +558,10 @@ OWN_NAME = "own name"
 """Among the strings of a place: what pp() calls it, where that is not its full name."""
 
 
+SYSTEM_CALL_FUNCTIONS = {"x86_64": "__x64_sys_", "aarch64": "__arm64_sys_"}
+"""What the kernel puts before the name of the function of a system call."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expansion:
     """One result of expanding a probe point: where it attaches, and its full name.
@@ -580,6 +584,8 @@ class Expansion:
     """Why it may have more variables than are known here."""
     members_list: bool = field(default=False, compare=False)
     """Whether `$$parms` and so on are asked of `members`, too."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Other names of its variables: `$return` where a system call's event has `$ret`."""
     notes: tuple[Diagnostic, ...] = field(default=(), compare=False)
     """Warnings about how the point was expanded; the first of its expansions has them."""
 

@@ -19,6 +19,7 @@ from bridge.interpreter import floats, memory, stacks, symbols
 from bridge.interpreter.faults import AbortedError, ScriptError
 from bridge.interpreter.text import buffer_quoted, escaped, int32
 from bridge.ir.arithmetic import MASK, wrap
+from bridge.ir.place_names import function_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +62,7 @@ def _discard(machine: Machine, number: int) -> None:
 
 def _function(machine: Machine) -> bytes:
     """The function in the name of the probe point."""
-    found = re.search(rb'(?:function|statement)\("([^"@]*)', machine.point)
-    return found[1] if found else b""
+    return function_of(machine.point.decode("latin-1")).encode("latin-1")
 
 
 # --- strings ----------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from platform import machine
 from typing import TYPE_CHECKING
 
 from bridge.ir import ops
+from bridge.markers import SYSTEM_CALL_FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +21,16 @@ if TYPE_CHECKING:
     from bridge.ir.program import Handler
 
 _FUNCTION = re.compile(r'(?:function|statement)\("([^"@]*)')
+_CALL = re.compile(r'trace\("syscalls:sys_(?:enter|exit)_(\w+)')
 
 
 def function_of(point: str) -> str:
-    """The name of the function in a probe point."""
+    """The name of the function in a probe point; at a system call's event, the kernel's of it."""
     found = _FUNCTION.search(point)
-    return found.group(1) if found else ""
+    if found is not None:
+        return found[1]
+    call = _CALL.search(point)
+    return SYSTEM_CALL_FUNCTIONS.get(machine(), "sys_") + call[1] if call is not None else ""
 
 
 _NAMES: dict[str, Callable[[str], str]] = {

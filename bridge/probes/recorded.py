@@ -160,11 +160,13 @@ class RecordedTargets:
         return self._trace_expansion(entered[0]) if entered else None
 
     def _trace_expansion(self, found: RecordedClass) -> Expansion:
+        marker = _marker(found)
         return Expansion(
-            MarkerAttachment(_marker(found)),
+            MarkerAttachment(marker),
             f'kernel.trace("{found.full_name}")',
             found.strings or {"name": found.name, "system": found.provider},
             self.members(found.name) if found.kind is Kind.TRACEPOINT else None,
+            renamed=syscalls.other_names(marker),
         )
 
     # --- perf ---

@@ -534,6 +534,7 @@ def _trace_expansion(
         {"name": marker.name, "system": marker.provider},
         members,
         reasons=unseen,
+        renamed=syscalls.other_names(merged),
     )
 
 

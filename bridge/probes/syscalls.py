@@ -10,6 +10,10 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.markers import Marker
 
 SUBSYSTEM = "syscalls"
 ENTER, EXIT = "sys_enter_", "sys_exit_"
@@ -53,3 +57,16 @@ def number(subsystem: str, event: str, machine: str) -> int | None:
             name = event.removeprefix(prefix)
             return _numbers(machine).get(_OTHER_NAMES.get(name, name))
     return None
+
+
+def other_names(marker: Marker) -> dict[str, str]:
+    """What the kernel's function of a system call has, under the names of its events.
+
+    That is `$return`, and `$arg1` and so on for int_arg(1).
+    """
+    if marker.provider != SUBSYSTEM:
+        return {}
+    if marker.name.startswith(EXIT):
+        return {"return": "ret"}
+    names = [v.name for v in marker.variables if v.name != "__syscall_nr"]
+    return {f"arg{number}": name for number, name in enumerate(names, 1)}

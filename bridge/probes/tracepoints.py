@@ -12,7 +12,15 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Diagnostic, FileOffset
-from bridge.markers import Field, Kind, Marker, RawArgument, ValueType, Variable
+from bridge.markers import (
+    SYSTEM_CALL_FUNCTIONS,
+    Field,
+    Kind,
+    Marker,
+    RawArgument,
+    ValueType,
+    Variable,
+)
 from bridge.probes import syscall_arguments, syscalls
 from bridge.probes.btf import Kind as BtfKind
 from bridge.probes.points import is_wild
@@ -26,8 +34,6 @@ if TYPE_CHECKING:
     from bridge.world import World
 
 NUMBERS = (1, 2, 4, 8)
-_WRAPPERS = {"x86_64": "__x64_sys_", "aarch64": "__arm64_sys_"}
-"""What the kernel puts before the name of the function of a system call."""
 # `ftrace` holds the record types of tracers, which nothing can be attached to.
 NOT_EVENTS = ("ftrace",)
 # A kernel has thousands of these files, all alike; `signed` is younger than the rest.
@@ -218,7 +224,7 @@ def find_system_calls(pattern: str, world: World, types: Btf | None) -> list[Mar
     subsystem, _, wanted = pattern.rpartition(":")
     if not fnmatchcase(syscalls.SUBSYSTEM, subsystem or "*"):
         return []
-    prefix = _WRAPPERS.get(world.machine, "")
+    prefix = SYSTEM_CALL_FUNCTIONS.get(world.machine, "")
     markers = []
     for name, arguments in sorted(syscall_arguments.calls().items()):
         # of those without arguments, all of them old, the types have not every function

@@ -175,17 +175,40 @@ MB_BUILTIN(pn)
 	return MB_OK;
 }
 
-/* The name of the function in the probe point: function("NAME@file:line"). */
+#if defined(__x86_64__)
+#define SYSTEM_CALL_FUNCTION "__x64_sys_"
+#elif defined(__aarch64__)
+#define SYSTEM_CALL_FUNCTION "__arm64_sys_"
+#else
+#define SYSTEM_CALL_FUNCTION "sys_"
+#endif
+
+/* What stands behind one of the words in a text; NULL if it has none. */
+static const char *behind(const char *text, const char *const *words)
+{
+	for (; *words; words++) {
+		const char *found = strstr(text, *words);
+
+		if (found)
+			return found + strlen(*words);
+	}
+	return NULL;
+}
+
+/* The name of the function in the probe point: function("NAME@file:line"); at a system call's event, the kernel's function of it. */
 static void put_function(const struct mb_session *session, char *dest)
 {
+	static const char *const named[] = { "function(\"", "statement(\"", NULL };
+	static const char *const call[] = { "trace(\"syscalls:sys_enter_", "trace(\"syscalls:sys_exit_", NULL };
 	const char *point = session->handler ? session->handler->point : "";
-	const char *start = strstr(point, "function(\"");
+	const char *start = behind(point, named);
 	struct mb_text text = { dest, dest + session->limits.maxstringlen - 1 };
 
-	if (!start)
-		start = strstr(point, "statement(\"");
-	if (start)
-		start = strchr(start, '"') + 1;
+	if (!start) {
+		start = behind(point, call);
+		for (const char *word = SYSTEM_CALL_FUNCTION; start && *word; word++)
+			mb_text_char(&text, *word);
+	}
 	for (; start && *start && *start != '"' && *start != '@'; start++)
 		mb_text_char(&text, *start);
 	*text.at = '\0';

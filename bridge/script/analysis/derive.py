@@ -441,6 +441,12 @@ def _spellings(point: ast.ProbePoint, at: int) -> Iterator[ast.ProbePoint]:
 
 
 def _extended(point: ast.ProbePoint, suffix: Sequence[ast.PointComponent]) -> ast.ProbePoint:
+    """A point of an alias with what a script wrote behind the alias's name.
+
+    At the event of a system call there is no kprobe that the suffix could be about.
+    """
+    if _is_system_call(point):
+        suffix = [c for c in suffix if c.name not in _OF_KPROBES]
     if not suffix:
         return point
     return ast.ProbePoint(
@@ -451,6 +457,18 @@ def _extended(point: ast.ProbePoint, suffix: Sequence[ast.PointComponent]) -> as
         span=point.span,
         token=point.token,
     )
+
+
+_OF_KPROBES = frozenset({"call", "maxactive"})
+
+
+def _is_system_call(point: ast.ProbePoint) -> bool:
+    match point.components:
+        case [ast.PointComponent("kernel"), ast.PointComponent("trace", str(event))]:
+            return event.startswith("syscalls:")
+        case [ast.PointComponent("never")]:
+            return True
+    return False
 
 
 def _written(script: ast.Script, point: ast.ProbePoint, *, direct: bool) -> str:

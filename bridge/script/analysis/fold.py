@@ -209,6 +209,8 @@ class Folder(Constants):
                 return self._register(node, RESULT_REGISTERS[marker.machine], (64, True))
             case MarkerAttachment(marker=marker) if marker.kind is Kind.KERNEL_RETURN:
                 return self._register(node, "result", (64, True))
+            case MarkerAttachment() if "return" in self._expansion.renamed:
+                return ast.Target("$return", span=node.span, token=node.token)
             case _:
                 return node
 

@@ -97,6 +97,7 @@ def target(node: ast.Target, expansion: Expansion | None) -> Result:
     if expansion is None:
         return NoAccess(_UNRESOLVED)
     name, path = machine_text(node.name[1:]), parts(node.path)
+    name = expansion.renamed.get(name, name)
     variable = None
     if expansion.scope is None or name.startswith(_BY_CONVENTION):
         known = (*expansion.variables, *_registers(expansion))
