@@ -61,6 +61,7 @@ setup(
             "*.pyi",
             "tapset/*.stp",
             "tapset/*.stpm",
+            "tapset/*.toml",
             "tapset/**/*.stp",
             "include/markbridge/*.h",
             "examples/*.stp",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bridge.diagnostics import Diagnostic, Sink
 from bridge.engine.base import SessionOptions
 from bridge.engine.child import start
+from bridge.engine.kernel.features import reaches_functions
 from bridge.engine.live import LiveOptions, run_live
 from bridge.engine.target import Target
 from bridge.errors import BridgeError, CompileError, ProgramError
@@ -93,7 +94,8 @@ class Program:
         BridgeError, if there is no process `pid`.
         """
         words = command if isinstance(command, str) else shlex.join(command)
-        placed = self._place(LiveTargets(LiveWorld(), words, pid), record=trace is not None)
+        targets = LiveTargets(LiveWorld(), words, pid, reached=reaches_functions)
+        placed = self._place(targets, record=trace is not None)
         target = Target.of_process(pid) if pid and not words else Target()
         return Session(placed, words or target, None if trace is None else Path(trace), seconds)
 

@@ -244,6 +244,8 @@ class Access:
     indices: tuple[Index, ...] = ()
     structure: Structure | None = field(default=None, compare=False)
     """What further paths from its value are resolved with."""
+    moved: tuple[str, ...] = field(default=(), compare=False)
+    """Which names of the path are others today, to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -585,7 +587,11 @@ class Expansion:
     members_list: bool = field(default=False, compare=False)
     """Whether `$$parms` and so on are asked of `members`, too."""
     renamed: Mapping[str, str] = field(default_factory=dict)
-    """Other names of its variables: `$return` where a system call's event has `$ret`."""
+    """Other names of its variables: `$return` where a system call's event has `$ret`.
+
+    What stands for a name may be a way: `bio->bi_bdev`."""
+    absent: Mapping[str, str] = field(default_factory=dict)
+    """Why a variable is not there, by its name; "*": any other."""
     notes: tuple[Diagnostic, ...] = field(default=(), compare=False)
     """Warnings about how the point was expanded; the first of its expansions has them."""
 

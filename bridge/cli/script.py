@@ -62,6 +62,11 @@ def configure_script(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="attach to five-byte nops even where that overwrites the program's red zone",
     )
+    add(
+        "--strict-names",
+        action="store_true",
+        help="do not look for the kernel's functions and members under the names of today",
+    )
 
 
 def read_script(arguments: argparse.Namespace, sources: SourceMap) -> Source:
@@ -153,11 +158,17 @@ def _pairs(items: list[str], option: str, default: str | None) -> dict[str, str]
 
 def live_targets(arguments: argparse.Namespace) -> Targets:
     """What there is to probe on this machine."""
+    from bridge.engine.kernel.features import reaches_functions
     from bridge.probes.live import LiveTargets
     from bridge.world import LiveWorld
 
     return LiveTargets(
-        LiveWorld(), arguments.command, arguments.pid, unsafe_nop5=arguments.unsafe_nop5
+        LiveWorld(),
+        arguments.command,
+        arguments.pid,
+        unsafe_nop5=arguments.unsafe_nop5,
+        strict_names=arguments.strict_names,
+        reached=reaches_functions,
     )
 
 

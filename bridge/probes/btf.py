@@ -18,7 +18,7 @@ from bridge.formats import btf as layout
 from bridge.probes.types import Member, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from struct import Struct
 
 
@@ -92,6 +92,8 @@ class Btf:
         self._types_end = self._types_at + header.type_len
         self._strings_at = header.hdr_len + header.str_off
         self._strings_end = self._strings_at + header.str_len
+        self.moved: Mapping[str, Mapping[str, Sequence[tuple[str, ...]]]] = {}
+        """Other names of members, by the structure: where they are today."""
         if max(self._types_end, self._strings_end) > len(data):
             raise BtfError("not BTF: the header describes more bytes than there are")
 
@@ -213,6 +215,10 @@ class Btf:
         if record.kind is Kind.INT and record.size_or_type == 1 and "char" in record.name:
             return Shape.CHAR
         return _SHAPES.get(record.kind, Shape.OTHER)
+
+    def elsewhere(self, number: int, member: str) -> Sequence[tuple[str, ...]]:
+        """Where a member of a structure may be today, as paths; the last may be a reason."""
+        return self.moved.get(self.record(self.strip(number)).name, {}).get(member, ())
 
     def place(self, _number: int) -> str:
         """Where a type was declared: BTF does not tell."""

@@ -6,14 +6,15 @@ tracepoints; those are `bind.Binder`'s, which is made when the first marker is a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from bridge.markers import NoMatch
 from bridge.probes import session_probes as sessions
 from bridge.probes.points import check, is_wild, spellings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Unpack
 
     from bridge.markers import (
         Expansion,
@@ -27,14 +28,23 @@ if TYPE_CHECKING:
     from bridge.world import World
 
 
+class Choices(TypedDict, total=False):
+    """What else `resolver.Options` has."""
+
+    unsafe_nop5: bool
+    strict_names: bool
+    reached: Callable[[], bool]
+
+
 class LiveTargets:
-    """Expands probe points; `command`, `pid` and `unsafe_nop5` as in `bind.Options`."""
+    """Expands probe points; the options are those of `resolver.Options`, by name."""
 
     def __init__(
-        self, world: World, command: str = "", pid: int = 0, *, unsafe_nop5: bool = False
+        self, world: World, command: str = "", pid: int = 0, **options: Unpack[Choices]
     ) -> None:
         self._world = world
-        self._options = (command, pid, unsafe_nop5)
+        self._options = (command, pid)
+        self._choices = options
         self._binder: Targets | None = None
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
@@ -92,5 +102,5 @@ class LiveTargets:
         if self._binder is None:
             from bridge.probes.resolver import Binder, Options
 
-            self._binder = Binder(self._world, Options(*self._options))
+            self._binder = Binder(self._world, Options(*self._options, **self._choices))
         return self._binder

@@ -49,7 +49,7 @@ from bridge.probes.symbols import (
 from bridge.suggest import among, similar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bridge.diagnostics import Diagnostic
     from bridge.markers import Part, PointPart, Result, Structure
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from bridge.probes.dwarf.image import Image
     from bridge.probes.dwarf.probes import Probe
     from bridge.probes.elf import ElfFile
+    from bridge.probes.kernel.elsewhere import Elsewhere
     from bridge.probes.kernel.functions import KernelFunctions
     from bridge.probes.sdt import Note
     from bridge.world import World
@@ -65,6 +66,12 @@ Names = Callable[[], Iterable[str]]
 """Names to suggest: a missing function may be optional, and nobody asks for them."""
 BTF_FOLDER = "/sys/kernel/btf"
 VMLINUX_BTF = f"{BTF_FOLDER}/vmlinux"
+
+
+def _always() -> bool:
+    return True
+
+
 NO_TARGET = "unspecified process probe is invalid without a -c COMMAND or -x PID"
 
 
@@ -79,6 +86,10 @@ class Options:
     command: str = ""
     pid: int = 0
     unsafe_nop5: bool = False
+    strict_names: bool = False
+    """Whether names that the kernel has changed are not looked for under the new ones."""
+    reached: Callable[[], bool] = _always
+    """Whether functions of the kernel can be probed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +136,7 @@ class Binder:
             case "kernel" if parts[1].name == "trace":
                 return self._expand_trace(_text(parts[1]))
             case "kernel" | "module" | "kprobe":
-                return self._kernel_functions.expand(parts)
+                return self._expand_functions(parts)
             case _:
                 return (sessions.expand_session(parts),)
 
@@ -138,6 +149,17 @@ class Binder:
 
         return KernelFunctions(self._world, Symbols(self._world), self._module_types)
 
+    def _expand_functions(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        found = self._elsewhere.expand(parts) if parts[0].name == "kernel" else None
+        return found or self._kernel_functions.expand(parts)
+
+    @cached_property
+    def _elsewhere(self) -> Elsewhere:
+        from bridge.probes.kernel.elsewhere import Elsewhere
+
+        functions, options = self._kernel_functions, self._options
+        return Elsewhere(functions, self._tracepoints, options.reached, options.strict_names)
+
     def _module_types(self, module: str) -> Btf | None:
         """The types of the kernel and of a module ("": of the kernel alone)."""
         if not module:
@@ -149,6 +171,14 @@ class Binder:
     # --- kernel.trace ---
 
     def _expand_trace(self, pattern: str) -> tuple[Expansion, ...] | NoMatch:
+        found = self._tracepoints(pattern)
+        if isinstance(found, NoMatch) and not is_wild(pattern):
+            found = self._elsewhere.tracepoint(pattern) or found
+        if isinstance(found, NoMatch) or self._options.strict_names:
+            return found
+        return tuple(map(self._elsewhere.with_arguments, found))
+
+    def _tracepoints(self, pattern: str) -> tuple[Expansion, ...] | NoMatch:
         from bridge.probes import tracepoints
 
         sink = Sink()
@@ -197,12 +227,14 @@ class Binder:
 
     def _read_types(self, module: str = "") -> Btf | None:
         from bridge.probes.btf import Btf, BtfError, merged
+        from bridge.probes.kernel import names
 
         try:
             data = self._world.read_file(VMLINUX_BTF)
             if module:
                 data = merged(data, self._world.read_file(f"{BTF_FOLDER}/{module}"))
             types = Btf(data)
+            types.moved = {} if self._options.strict_names else names.members()
             types.tracepoint("")  # reads all records once, so what is wrong is seen here
         except (OSError, BtfError):
             return None

@@ -93,6 +93,10 @@ class Types(Protocol):
         """Its C name."""
         ...
 
+    def elsewhere(self, number: int, member: str) -> Sequence[tuple[str, ...]]:
+        """Paths to what a member has become; one of a single text with a blank is a reason."""
+        ...
+
     def place(self, number: int) -> str:
         """Where it was declared, as ` (file:line)`; "" where that is not known."""
         ...
@@ -124,22 +128,24 @@ class Spot:
     indices: tuple[Index, ...] = ()
     computed: bool = False
     """Whether the offsets lead to the value itself and not to its address."""
+    moved: tuple[str, ...] = ()
+    """What was found under another name than the script's, to be told."""
 
     def at(self, offset: int, type_: int, shift: int = 0, bits: int = 0) -> Spot:
         """What lies `offset` bytes further."""
         offsets = (*self.offsets[:-1], self.offsets[-1] + offset)
-        return Spot(type_, offsets, shift, bits, self.indices)
+        return Spot(type_, offsets, shift, bits, self.indices, moved=self.moved)
 
     def through(self, type_: int) -> Spot:
         """What it points to."""
         if self.computed:
             return replace(self, type=type_, computed=False)
-        return Spot(type_, (*self.offsets, 0), indices=self.indices)
+        return Spot(type_, (*self.offsets, 0), indices=self.indices, moved=self.moved)
 
     def indexed(self, number: int, scale: int, type_: int) -> Spot:
         """The element of an index that is computed."""
         index = Index(len(self.offsets) - 1, number, scale)
-        return Spot(type_, self.offsets, indices=(*self.indices, index))
+        return Spot(type_, self.offsets, indices=(*self.indices, index), moved=self.moved)
 
 
 @dataclass(frozen=True)
@@ -174,8 +180,25 @@ class Walker:
             raise NoPathError("cannot access members of an object in a register", at)
         member = find_member(self.types, spot.type, name)
         if member is None:
-            raise NoPathError(self._no_member(spot.type, name), at)
+            return self._moved(spot, name, at)
         return member_spot(self.types, spot, member)
+
+    def _moved(self, spot: Spot, name: str, at: int) -> Spot:
+        """A member of another name, or elsewhere, by now; NoPathError if there is none."""
+        what = self.types.name(self.types.strip(spot.type))
+        reason = ""
+        for path in self.types.elsewhere(spot.type, name):
+            if " " in path[0]:
+                reason = f"; {path[0]}"
+                continue
+            if find_member(self.types, spot.type, path[0]) is None:
+                continue
+            found = spot
+            for part in path:
+                found = self._member(found, part, at)
+            note = f"`{name}` of {what} is `{'->'.join(path)}` in this kernel"
+            return replace(found, moved=(*spot.moved, note))
+        raise NoPathError(self._no_member(spot.type, name) + reason, at)
 
     def _target(self, spot: Spot, written: str, at: int) -> Spot:
         """Through the pointers before a member."""
@@ -266,6 +289,7 @@ class Walker:
             bits,
             spot.indices,
             structure,
+            spot.moved,
         )
 
     def _address(self, base: Variable | Loaded | None, spot: Spot, text: str) -> Access:
@@ -285,6 +309,7 @@ class Walker:
             text,
             indices=spot.indices,
             structure=structure,
+            moved=spot.moved,
         )
 
     def _composite(self, type_: int) -> str:

@@ -332,3 +332,8 @@ def has(name: str) -> bool:
     if name in taken_away() or not BY_NAME[name].probe():
         return False
     return name not in STANDS_ON or has(STANDS_ON[name])
+
+
+def reaches_functions() -> bool:
+    """Whether functions of the kernel can be probed."""
+    return has("kprobes") or has("fentry")

@@ -14,7 +14,7 @@ from bridge.probes.dwarf import die as entries
 from bridge.probes.types import WORD, Member, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bridge.probes.dwarf.debug import Die
     from bridge.probes.dwarf.image import Image
@@ -219,6 +219,10 @@ class DwarfTypes:
             if child.tag == "DW_TAG_formal_parameter"
         )
         return f"{self.name(self.of(die), depth + 1)} (*)({parameters})"
+
+    def elsewhere(self, _number: int, _member: str) -> Sequence[tuple[str, ...]]:
+        """Where a member may be today: a program's types are those that it was made with."""
+        return ()
 
     def place(self, number: int) -> str:
         """Where it was declared."""

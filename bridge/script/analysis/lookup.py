@@ -6,6 +6,7 @@ exist is a `NoAccess`, which the caller reports or answers `@defined` with.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.markers import REGISTER, MarkerAttachment, NoAccess
@@ -97,7 +98,19 @@ def target(node: ast.Target, expansion: Expansion | None) -> Result:
     if expansion is None:
         return NoAccess(_UNRESOLVED)
     name, path = machine_text(node.name[1:]), parts(node.path)
-    name = expansion.renamed.get(name, name)
+    name, *inner = expansion.renamed.get(name, name).split("->")
+    path = (*inner, *path)
+    found = _of_place(node, expansion, name, path)
+    if isinstance(found, NoAccess):
+        why = expansion.absent.get(node.name[1:], expansion.absent.get("*", ""))
+        return replace(found, message=f"{found.message}; {why}") if why else found
+    return found
+
+
+def _of_place(
+    node: ast.Target, expansion: Expansion, name: str, path: tuple[Part, ...]
+) -> Result:
+    """What a variable of a place and a path from there stand for."""
     variable = None
     if expansion.scope is None or name.startswith(_BY_CONVENTION):
         known = (*expansion.variables, *_registers(expansion))

@@ -10,18 +10,21 @@ from bisect import bisect_right, insort
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bridge.markers import NoAccess
+from bridge.markers import Access, NoAccess
+from bridge.script import errors
 from bridge.script.analysis import embedded
 from bridge.script.analysis.lookup import no_statics
 from bridge.script.analysis.typed import Facts, FunctionInfo, GlobalVariable, LocalVariable
 from bridge.script.analysis.types import Type
 from bridge.script.c import HELPER
+from bridge.script.printing.describe import describe
 from bridge.script.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.diagnostics import Sink
+    from bridge.markers import Result
     from bridge.script.analysis.derive import Derived, ScopedBlock, ScopedCondition
     from bridge.script.analysis.lookup import Statics, Structures
     from bridge.script.library import Library
@@ -93,6 +96,14 @@ class Program:
     _last_called: str = ""
     _named: dict[str, list[Named]] = field(default_factory=dict)
     _indexed: int = 0
+    _told: set[str] = field(default_factory=set)
+
+    def tell_moved(self, found: Result, node: ast.Node) -> None:
+        """Warn, once each, of names that are others in the running kernel."""
+        for note in found.moved if isinstance(found, Access) else ():
+            if note not in self._told:
+                self._told.add(note)
+                self.sink.report(errors.warning(note, node.token, describe(node)))
 
     def declare(self, script: ast.Script, declaration: ast.Global) -> GlobalVariable:
         """The variable of a declaration; private ones are known in their file only."""

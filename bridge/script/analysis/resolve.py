@@ -375,6 +375,7 @@ class Resolver:
         found = lookup(node, place, self._program.structures, self._program.statics)
         if not isinstance(found, NoAccess):
             self._facts.targets[node] = found
+            self._program.tell_moved(found, node)
         elif not self._program.options.assume_types:
             reasons = place.reasons if place is not None else ()
             self._facts.refused[node] = errors.chained(no_access(node, found), reasons)

@@ -1,0 +1,209 @@
+"""Functions of the kernel that are called otherwise by now, or are served by tracepoints.
+
+Comes in: a point on a function of the kernel. Goes out: its places, or None where nothing is to
+be done about it. One rule: what is used instead is told in one note, and never taken where the
+function itself is there and can be probed.
+Source: tapset/moved.toml, tapset/tracepoints.toml.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bridge.diagnostics import Diagnostic, Severity
+from bridge.markers import NoMatch, PointPart
+from bridge.probes.kernel import names
+from bridge.probes.points import is_wild
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bridge.markers import Expansion
+    from bridge.probes.kernel.functions import KernelFunctions
+    from bridge.probes.kernel.names import Place
+
+    Trace = Callable[[str], tuple[Expansion, ...] | NoMatch]
+    """What a tracepoint's name stands for."""
+    _Found = tuple[Expansion, ...] | NoMatch | None
+
+_PLAIN = frozenset({"call", "exported", "maxactive", "return"})
+"""Suffixes that mean as much at a tracepoint as at a function."""
+_CALL = re.compile(r"(?:(?:__)?(?:x64|arm64|ia32|se|do)_sys|ksys|SyS|sys)_(?P<call>\w+)$")
+"""`sys_open` and what the kernel called it later."""
+
+
+@dataclass
+class Elsewhere:
+    """Where functions are found on one machine; `reached`: whether any can be probed."""
+
+    functions: KernelFunctions
+    trace: Trace
+    reached: Callable[[], bool]
+    strict: bool
+    _told: set[str] = field(default_factory=set)
+
+    def expand(self, parts: Sequence[PointPart]) -> _Found:
+        """The places of a point on a function."""
+        name = _function(parts)
+        if not name or not self.functions.symbols.known:
+            return None
+        if self.functions.symbols.named(name, ""):
+            return None if self.reached() else self._at_tracepoints(name, parts)
+        return None if self.strict else self._moved(name, parts)
+
+    # --- tracepoints ---
+
+    def _at_tracepoints(
+        self, name: str, parts: Sequence[PointPart]
+    ) -> tuple[Expansion, ...] | None:
+        place = names.places().get(name) or _system_call(name)
+        if place is None:
+            return None
+        events = place.returned if _returns(parts) else place.entered
+        found = [
+            _stand_in(expansion, name, parts, place)
+            for event in events
+            if not isinstance(expansions := self.trace(event), NoMatch)
+            for expansion in expansions
+        ]
+        if not found:
+            return None
+        used = " and ".join(f'kernel.trace("{_event(one)}")' for one in found)
+        but = f"; {place.but}" if place.but else ""
+        what = f'kernel.function("{name}"){".return" if _returns(parts) else ""}'
+        return self._with_note(found, f"{what} is served by {used}{but}")
+
+    def _moved(self, name: str, parts: Sequence[PointPart]) -> _Found:
+        """A function that the kernel does not have under this name."""
+        call = _system_call(name)
+        if call is not None:
+            return self._at_tracepoints(name, parts)
+        for other in names.functions(name):
+            if self.functions.symbols.named(other, ""):
+                return self._called(name, other, parts)
+        if name in names.places():
+            return self._at_tracepoints(name, parts)
+        instead = names.gone(name)
+        if instead:
+            return NoMatch(1, f"the kernel has no function {name} any more: {instead}")
+        return None
+
+    def _called(self, name: str, other: str, parts: Sequence[PointPart]) -> _Found:
+        part = replace(parts[1], argument=other)
+        moved = (parts[0], part, *parts[2:])
+        if not self.reached():
+            found = self._at_tracepoints(name, parts) or self._at_tracepoints(other, moved)
+            if found is not None:
+                return found
+        places = self.functions.expand(moved)
+        if isinstance(places, NoMatch):
+            return places
+        return self._with_note(list(places), f"the function {name} is {other} in this kernel")
+
+    # --- tracepoints of other names, and their arguments ---
+
+    def tracepoint(self, pattern: str) -> tuple[Expansion, ...] | None:
+        """A tracepoint that is called otherwise by now."""
+        event = pattern.rpartition(":")[2]
+        other = "" if self.strict else names.tracepoint(event)
+        if not other:
+            return None
+        found = self.trace(other)
+        if isinstance(found, NoMatch):
+            return None
+        what = f"the tracepoint {event} is {_event(found[0])} in this kernel"
+        return self._with_note(list(found), what)
+
+    def with_arguments(self, place: Expansion) -> Expansion:
+        """A tracepoint with its former arguments, which ways from those of today lead to."""
+        event = _event(place).rpartition(":")[2]
+        known = {variable.name for variable in place.variables}
+        ways = {
+            name: way
+            for name, way in names.arguments(event).items()
+            if name not in known and way.partition("->")[0] in known
+        }
+        gone = {
+            name: f"this kernel's tracepoint has it no more: {instead}"
+            for name, instead in names.gone_arguments(event).items()
+            if name not in known
+        }
+        if not ways and not gone:
+            return place
+        return replace(
+            place, renamed={**place.renamed, **ways}, absent={**place.absent, **gone}
+        )
+
+    # --- notes ---
+
+    def _with_note(self, found: list[Expansion], message: str) -> tuple[Expansion, ...]:
+        if message not in self._told:
+            self._told.add(message)
+            note = Diagnostic("used-instead", message, severity=Severity.WARNING)
+            found[0] = replace(found[0], notes=(*found[0].notes, note))
+        return tuple(found)
+
+
+def _function(parts: Sequence[PointPart]) -> str:
+    """The one function that a point is about; "" if it is about anything else."""
+    if len(parts) < 2 or parts[1].name != "function":
+        return ""
+    if any(part.name not in _PLAIN for part in parts[2:]):
+        return ""
+    name = parts[1].argument
+    if not isinstance(name, str) or is_wild(name):
+        return ""
+    return name.partition("@")[0]
+
+
+def _returns(parts: Sequence[PointPart]) -> bool:
+    return any(part.name == "return" for part in parts[2:])
+
+
+def _event(place: Expansion) -> str:
+    """The tracepoint of a place."""
+    return (
+        f"{place.strings.get('system', '')}:{place.strings.get('event', place.strings['name'])}"
+    )
+
+
+def _system_call(name: str) -> Place | None:
+    """The events of the system call that a function is for."""
+    found = _CALL.match(name)
+    if found is None:
+        return None
+    call = found["call"]
+    return names.Place((name,), (f"syscalls:sys_enter_{call}",), (f"syscalls:sys_exit_{call}",))
+
+
+def _stand_in(
+    event: Expansion, name: str, parts: Sequence[PointPart], place: Place
+) -> Expansion:
+    """A tracepoint as the place of a function."""
+    suffix = ".return" if _returns(parts) else ""
+    ways = _ways(event, place.variables)
+    absent = f'kernel.trace("{_event(event)}"), which serves {name} here, does not have it'
+    entry = event.entry
+    if entry is not None and suffix:
+        entry = _stand_in(entry, name, parts[:2], place)
+    strings = {**event.strings, "event": event.strings["name"], "name": name}
+    return replace(
+        event,
+        point=f'kernel.function("{name}"){suffix}',
+        strings=strings,
+        renamed={**event.renamed, **ways},
+        absent={**event.absent, "*": absent},
+        entry=entry,
+    )
+
+
+def _ways(event: Expansion, variables: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that have another name at the tracepoint, as far as that has them."""
+    known = {variable.name for variable in event.variables}
+    return {
+        name: way
+        for name, way in variables.items()
+        if name not in known and way.partition("->")[0] in known
+    }

@@ -1,0 +1,84 @@
+"""The tables of names: tapset/moved.toml and tapset/tracepoints.toml -> lookups.
+
+One rule: the tables say what may be there; whether it is there is asked of the running kernel.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_TAPSET = Path(__file__).resolve().parents[2] / "tapset"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Tracepoints at the places of some functions; the fields are those of tracepoints.toml."""
+
+    functions: tuple[str, ...]
+    entered: tuple[str, ...] = ()
+    returned: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    but: str = ""
+
+
+@cache
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads((_TAPSET / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+@cache
+def places() -> Mapping[str, Place]:
+    """The tracepoints at functions, by the function's name."""
+    found: dict[str, Place] = {}
+    for row in _table("tracepoints")["place"]:
+        lists = {key: tuple(row.get(key, ())) for key in ("functions", "entered", "returned")}
+        place = Place(**lists, variables=row.get("variables", {}), but=row.get("but", ""))
+        found.update(dict.fromkeys(place.functions, place))
+    return found
+
+
+def functions(name: str) -> Sequence[str]:
+    """What a function of the kernel is called by now, the likeliest first."""
+    return tuple(_table("moved")["functions"].get(name, ()))
+
+
+def gone(name: str) -> str:
+    """What there is instead of a function that nothing took the place of."""
+    return str(_table("moved")["gone"].get(name, ""))
+
+
+@cache
+def members() -> Mapping[str, Mapping[str, Sequence[tuple[str, ...]]]]:
+    """Where members of structures are by now, as paths; what is gone has a reason in words."""
+    table = _table("moved")
+    found = {
+        structure: {name: [tuple(p.split("->")) for p in paths] for name, paths in rows.items()}
+        for structure, rows in table["members"].items()
+    }
+    for structure, rows in table["gone_members"].items():
+        known = found.setdefault(structure, {})
+        for name, reason in rows.items():
+            known.setdefault(name, []).append((reason,))
+    return found
+
+
+def tracepoint(event: str) -> str:
+    """What a tracepoint is called by now; "" if it is not in the table."""
+    return str(_table("moved")["tracepoints"].get(event, ""))
+
+
+def arguments(event: str) -> Mapping[str, str]:
+    """Ways to former arguments of a tracepoint."""
+    return dict(_table("moved")["arguments"].get(event, {}))
+
+
+def gone_arguments(event: str) -> Mapping[str, str]:
+    """What there is instead of former arguments of a tracepoint."""
+    return dict(_table("moved")["gone_arguments"].get(event, {}))
