@@ -38,6 +38,21 @@ _NEEDED = """
 |---|---|---|---|"""
 
 _LINE = """
+## Functions without kprobes
+
+Where neither kprobes nor trampolines are there, `kernel.function("NAME")` and the aliases that
+stand on it (`vfs.read`, `vfs.write` and their returns among them) are served by the tracepoint
+at the same place, if `bridge/tapset/tracepoints.toml` has one: `__netif_receive_skb` by
+net:netif_receive_skb, `do_fork` by sched:sched_process_fork, `sys_open` by
+syscalls:sys_enter_open. Parameters are read from the tracepoint's arguments; what those do not
+have is refused at its use. A warning says what is used instead.
+
+## Names of other years
+
+Functions, members and tracepoints that the kernel has renamed are found by
+`bridge/tapset/moved.toml` (`do_fork`, `bio->bi_size`, `task_struct->state`), with a warning for
+each; what the running kernel has decides, not its version. `--strict-names` takes none of them.
+
 ## Where the line is
 
 Linux 5.8 with CONFIG_BPF_SYSCALL, CONFIG_BPF_JIT, CONFIG_UPROBE_EVENTS and CONFIG_FTRACE is

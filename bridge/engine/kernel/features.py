@@ -266,7 +266,7 @@ FEATURES = (
         "4.17",
         "functions of the kernel by perf_event_open(2): registers, any instruction",
         "/sys/bus/event_source/devices/kprobe is there (CONFIG_KPROBE_EVENTS)",
-        "trampolines only; without them functions of the kernel are refused",
+        "trampolines only; without them tracepoints at the same places, else no functions",
         KPROBE_PMU.exists,
     ),
     Feature(
