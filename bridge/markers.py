@@ -590,6 +590,8 @@ class Expansion:
     """Other names of its variables: `$return` where a system call's event has `$ret`.
 
     What stands for a name may be a way: `bio->bi_bdev`."""
+    only: tuple[str, int] | None = None
+    """A way from a variable (`sk->sk_protocol`) and the value there that a hit must have."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Why a variable is not there, by its name; "*": any other."""
     notes: tuple[Diagnostic, ...] = field(default=(), compare=False)

@@ -27,7 +27,7 @@ REFUSED = (
     'probe kernel.function("tcp_v4_connect") { println($addr_len) }',
     'probe kernel.function("tcp_v4_connect").return { println($return) }',
     'probe kprobe.function("vfs_write") { println(int_arg(1)) }',
-    "probe udp.sendmsg { println(size) }",
+    "probe udp.disconnect { println(flags) }",
 )
 FIRED = """
 global seen
@@ -51,6 +51,10 @@ probe kernel.function("do_page_fault") { if (@own && $address) seen[ppfunc()]++ 
 probe kernel.function("__netif_receive_skb") { if ($skb->len > 0) seen[ppfunc()]++ }
 probe vfs.read.return { if (@own && ino == INODE) seen["file " . sprint(bytes_read)]++ }
 probe vfs.write { if (@own && bytes_to_write == 5 && file) seen[name]++ }
+probe tcp.sendmsg, udp.recvmsg { if (@own) seen[sprintf("%s %d", name, size)]++ }
+probe tcp.recvmsg.return, udp.sendmsg.return {
+  if (@own) seen[sprintf("%s of %d from %s", name, size, saddr)]++
+}
 probe end { foreach (name+ in seen) println(name) }
 """
 PROGRAM = """
@@ -64,13 +68,19 @@ if not os.fork():
 os.wait()
 left, right = socket.socket(type=socket.SOCK_DGRAM), socket.socket(type=socket.SOCK_DGRAM)
 right.bind(("127.0.0.1", 0))
-left.sendto(b"x", right.getsockname())
-right.recv(1)
+left.sendto(b"x" * 7, right.getsockname())
+right.recv(9)
+listening = socket.create_server(("127.0.0.1", 0))
+calling = socket.create_connection(listening.getsockname())
+called, _ = listening.accept()
+calling.send(b"y" * 1234)
+called.recv(9000)
 """
 HIT = {
     *("vfs_read", "vfs_write", "do_exit", "do_fork", "wake_up_new_task", "try_to_wake_up"),
     *("schedule", "sys_openat", "kfree", "process_one_work", "do_munmap", "do_page_fault"),
-    *("__netif_receive_skb", "file 5", "vfs.write"),
+    *("__netif_receive_skb", "file 5", "vfs.write", "tcp.sendmsg 1234", "udp.recvmsg 7"),
+    *("tcp.recvmsg of 1234 from 127.0.0.1", "udp.sendmsg of 7 from 0.0.0.0"),
 }
 
 
@@ -91,7 +101,7 @@ def test_the_remedy_is_told_when_it_runs(run: Runner, script: str) -> None:
 
 
 def test_functions_are_hit_at_tracepoints(run: Runner, tmp_path: Path) -> None:
-    """Fifteen functions and aliases, and one note for each that says what serves it."""
+    """Nineteen functions and aliases, and one note for each that says what serves it."""
     data, program = tmp_path / "data", tmp_path / "program.py"
     data.write_bytes(b"12345")
     program.write_text(PROGRAM)

@@ -186,8 +186,8 @@ def _stand_in(
     ways = _ways(event, place.variables)
     absent = f'kernel.trace("{_event(event)}"), which serves {name} here, does not have it'
     entry = event.entry
-    if entry is not None and suffix:
-        entry = _stand_in(entry, name, parts[:2], place)
+    if suffix:  # what has no entry of its own saves there what it knows at the return
+        entry = _stand_in(entry or event, name, parts[:2], place)
     strings = {**event.strings, "event": event.strings["name"], "name": name}
     return replace(
         event,
@@ -196,6 +196,7 @@ def _stand_in(
         renamed={**event.renamed, **ways},
         absent={**event.absent, "*": absent},
         entry=entry,
+        only=place.only,
     )
 
 

@@ -26,6 +26,8 @@ class Place:
     returned: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     but: str = ""
+    only: tuple[str, int] | None = None
+    """A way from a variable of the tracepoint, and what must be there."""
 
 
 @cache
@@ -39,7 +41,13 @@ def places() -> Mapping[str, Place]:
     found: dict[str, Place] = {}
     for row in _table("tracepoints")["place"]:
         lists = {key: tuple(row.get(key, ())) for key in ("functions", "entered", "returned")}
-        place = Place(**lists, variables=row.get("variables", {}), but=row.get("but", ""))
+        only = row.get("only")
+        place = Place(
+            **lists,
+            variables=row.get("variables", {}),
+            but=row.get("but", ""),
+            only=(only["way"], only["value"]) if only else None,
+        )
         found.update(dict.fromkeys(place.functions, place))
     return found
 

@@ -342,7 +342,7 @@ class Deriver:
             point.span,
             handler.at,
             handler.token,
-            handler.bodies,
+            _chosen(place, handler.bodies),
             handler.conditions,
             handler.alias or written,
             handler.alias,
@@ -373,6 +373,22 @@ class Deriver:
         if known is None:
             known = self._sizes[body.block] = sum(1 for _ in walk(body.block))
         return known
+
+
+def _chosen(place: Expansion, bodies: tuple[ScopedBlock, ...]) -> tuple[ScopedBlock, ...]:
+    """The bodies, behind `if ($way != value) next` where not all hits of a place count."""
+    if place.only is None:
+        return bodies
+    (name, *path), wanted = place.only[0].split("->"), place.only[1]
+    at = bodies[0].block
+    where = {"span": at.span, "token": at.token}
+    members = tuple(ast.Member(part, **where) for part in path)
+    way: ast.Expr = ast.Target(f"${name}", members, span=at.span, token=at.token)
+    if place.entry is not None:
+        way = ast.AtOperator("entry", way, span=at.span, token=at.token)
+    other = ast.Binary("!=", way, ast.Number(wanted, **where), **where)
+    leave = ast.If(other, ast.Next(**where), None, **where)
+    return (ScopedBlock(bodies[0].script, ast.Block((leave,), **where)), *bodies)
 
 
 def _argument(argument: str | int | None) -> str | int | None:
