@@ -350,6 +350,21 @@ _PROGRAMS = {
         "some functions of the kernel cannot be probed, and are left out",
         "see the list",
     ),
+    "moved-name": Code(
+        WARNING,
+        "the kernel has a member or a function under another name by now",
+        "nothing, or write the new name; --strict-names takes none",
+    ),
+    "gone-function": Code(
+        ERROR,
+        "the kernel has no such function any more, and none took its place",
+        "use what the message names",
+    ),
+    "used-instead": Code(
+        WARNING,
+        "no function of the kernel can be probed, so a tracepoint stands for one",
+        "see what the tracepoint does not have",
+    ),
     "module-not-loaded": Code(ERROR, "a kernel module is not loaded", "load it by modprobe"),
     "needs-debug-information": Code(
         ERROR,

@@ -25,7 +25,7 @@ _CALL = re.compile(r'trace\("syscalls:sys_(?:enter|exit)_(\w+)')
 
 
 def function_of(point: str) -> str:
-    """The name of the function in a probe point; at a system call's event, the kernel's of it."""
+    """The function that a probe point names, or whose system call its event is about."""
     found = _FUNCTION.search(point)
     if found is not None:
         return found[1]

@@ -49,7 +49,7 @@ from bridge.probes.symbols import (
 from bridge.suggest import among, similar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from bridge.diagnostics import Diagnostic
     from bridge.markers import Part, PointPart, Result, Structure

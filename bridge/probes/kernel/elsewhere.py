@@ -73,7 +73,7 @@ class Elsewhere:
         used = " and ".join(f'kernel.trace("{_event(one)}")' for one in found)
         but = f"; {place.but}" if place.but else ""
         what = f'kernel.function("{name}"){".return" if _returns(parts) else ""}'
-        return self._with_note(found, f"{what} is served by {used}{but}")
+        return self._with_note(found, f"{what} is served by {used}{but}", "used-instead")
 
     def _moved(self, name: str, parts: Sequence[PointPart]) -> _Found:
         """A function that the kernel does not have under this name."""
@@ -87,7 +87,8 @@ class Elsewhere:
             return self._at_tracepoints(name, parts)
         instead = names.gone(name)
         if instead:
-            return NoMatch(1, f"the kernel has no function {name} any more: {instead}")
+            message = f"the kernel has no function {name} any more: {instead}"
+            return NoMatch(1, message, code="gone-function")
         return None
 
     def _called(self, name: str, other: str, parts: Sequence[PointPart]) -> _Found:
@@ -138,10 +139,12 @@ class Elsewhere:
 
     # --- notes ---
 
-    def _with_note(self, found: list[Expansion], message: str) -> tuple[Expansion, ...]:
+    def _with_note(
+        self, found: list[Expansion], message: str, code: str = "moved-name"
+    ) -> tuple[Expansion, ...]:
         if message not in self._told:
             self._told.add(message)
-            note = Diagnostic("used-instead", message, severity=Severity.WARNING)
+            note = Diagnostic(code, message, severity=Severity.WARNING)
             found[0] = replace(found[0], notes=(*found[0].notes, note))
         return tuple(found)
 

@@ -103,7 +103,8 @@ class Program:
         for note in found.moved if isinstance(found, Access) else ():
             if note not in self._told:
                 self._told.add(note)
-                self.sink.report(errors.warning(note, node.token, describe(node)))
+                message = errors.Message("moved-name", note)
+                self.sink.report(errors.warning(message, node.token, describe(node)))
 
     def declare(self, script: ast.Script, declaration: ast.Global) -> GlobalVariable:
         """The variable of a declaration; private ones are known in their file only."""
