@@ -73,7 +73,8 @@ class Elsewhere:
         used = " and ".join(f'kernel.trace("{_event(one)}")' for one in found)
         but = f"; {place.but}" if place.but else ""
         what = f'kernel.function("{name}"){".return" if _returns(parts) else ""}'
-        return self._with_note(found, f"{what} is served by {used}{but}", "used-instead")
+        note = Diagnostic("used-instead", f"{what} is served by {used}{but}")
+        return self._with_note(found, note)
 
     def _moved(self, name: str, parts: Sequence[PointPart]) -> _Found:
         """A function that the kernel does not have under this name."""
@@ -101,7 +102,8 @@ class Elsewhere:
         places = self.functions.expand(moved)
         if isinstance(places, NoMatch):
             return places
-        return self._with_note(list(places), f"the function {name} is {other} in this kernel")
+        note = Diagnostic("moved-name", f"the function {name} is {other} in this kernel")
+        return self._with_note(list(places), note)
 
     # --- tracepoints of other names, and their arguments ---
 
@@ -115,7 +117,7 @@ class Elsewhere:
         if isinstance(found, NoMatch):
             return None
         what = f"the tracepoint {event} is {_event(found[0])} in this kernel"
-        return self._with_note(list(found), what)
+        return self._with_note(list(found), Diagnostic("moved-name", what))
 
     def with_arguments(self, place: Expansion) -> Expansion:
         """A tracepoint with its former arguments, which ways from those of today lead to."""
@@ -139,13 +141,12 @@ class Elsewhere:
 
     # --- notes ---
 
-    def _with_note(
-        self, found: list[Expansion], message: str, code: str = "moved-name"
-    ) -> tuple[Expansion, ...]:
-        if message not in self._told:
-            self._told.add(message)
-            note = Diagnostic(code, message, severity=Severity.WARNING)
-            found[0] = replace(found[0], notes=(*found[0].notes, note))
+    def _with_note(self, found: list[Expansion], note: Diagnostic) -> tuple[Expansion, ...]:
+        """The places, the first of them with what is to be told, unless that has been."""
+        if note.message not in self._told:
+            self._told.add(note.message)
+            warning = replace(note, severity=Severity.WARNING)
+            found[0] = replace(found[0], notes=(*found[0].notes, warning))
         return tuple(found)
 
 
