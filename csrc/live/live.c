@@ -91,6 +91,13 @@ int mb_live_wait(struct mb_live *live, int64_t pid)
 	return mb_hold_wait(live->held_map, pid);
 }
 
+/* Whether the guards are dead: then nobody is stopped until the session has started others. */
+static int is_unguarded(const struct mb_live *live)
+{
+	return live->seats && !live->only_record && !__atomic_load_n(&live->seats[0], __ATOMIC_RELAXED) &&
+	       !__atomic_load_n(&live->seats[1], __ATOMIC_RELAXED);
+}
+
 /* The handlers of a hit whose process waits for them. */
 static int consume_held(struct mb_live *live, const struct mb_record *record)
 {
@@ -107,13 +114,14 @@ static int consume_held(struct mb_live *live, const struct mb_record *record)
 	}
 	stood &= mb_hold_release(live->held_map, pid);
 	live->unheld += !live->only_record && !stood;
-	return stop;
+	return stop || is_unguarded(live);
 }
 
 int mb_live_consume(void *context, const struct mb_record *record)
 {
 	struct mb_live *live = context;
 	int64_t hold;
+	int stop;
 
 	if (record->hook == MB_START_HOOK) {
 		mb_semaphore_start(live, record);
@@ -134,7 +142,8 @@ int mb_live_consume(void *context, const struct mb_record *record)
 	if (live->only_record)
 		return 0;
 	live->unheld += hold == MB_MISSED_IT;
-	return mb_session_dispatch(live->session, record) != MB_RUNNING;
+	stop = mb_session_dispatch(live->session, record) != MB_RUNNING;
+	return stop || is_unguarded(live);
 }
 
 /* --- kernel to session --- */

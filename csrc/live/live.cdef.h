@@ -9,6 +9,7 @@ struct mb_live {
 	uint64_t moved_bytes;
 	int32_t held_map;	/* of mb_hold; -1: no hook holds */
 	int64_t *beat;		/* where programs see that somebody takes care */
+	const int64_t *seats;	/* or NULL: the two guards' process ids; without any the consumer comes back */
 	struct mb_wake *wake[2];	/* or NULL: who is told when we die, and when the guards do */
 	int32_t unheld;	/* out: hits whose process did not stand still */
 	const struct mb_semaphore *semaphore;	/* that are counted up by us */

@@ -257,6 +257,7 @@ class KernelFeed:
     def _prepare_guard(self, held: int) -> None:
         self._guard = Guard.start(self._loaded, held)
         self._live.held_map = self._loaded.maps[held]
+        self._live.seats = self._loaded.control.pointer + int(Control.GUARDS)
         self._live.wake = [self._guard.own, self._guard.shared]
         holding = [hook for hook in self._session.placed.hooks if hook.held]
         if holding:

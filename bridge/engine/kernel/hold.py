@@ -84,12 +84,12 @@ class Guard:
     def watch(self) -> None:
         """Start guards again if all are gone; each starts the other one itself."""
         now = time.monotonic_ns()
-        if now - self._looked_ns < LOOK_NS:
+        seats = (Control.GUARDS, Control.SECOND_GUARD)
+        if now - self._looked_ns < LOOK_NS and any(map(self._loaded.word, seats)):
             return
         self._looked_ns = now
         if self._pid and os.waitpid(self._pid, os.WNOHANG)[0]:
             self._pid = 0
-        seats = (Control.GUARDS, Control.SECOND_GUARD)
         if not any(_lives(self._loaded.word(seat)) for seat in seats):
             self._start()
 
