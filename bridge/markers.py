@@ -584,6 +584,8 @@ class Expansion:
     """For the return of a function: the same function where it is entered."""
     reasons: tuple[Diagnostic, ...] = field(default=(), compare=False)
     """Why it may have more variables than are known here."""
+    lacking: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    """What the machine lacks for more variables; `@defined` does not see them."""
     members_list: bool = field(default=False, compare=False)
     """Whether `$$parms` and so on are asked of `members`, too."""
     renamed: Mapping[str, str] = field(default_factory=dict)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 BTF_FOLDER = "/sys/kernel/btf"
+VMLINUX_BTF = f"{BTF_FOLDER}/vmlinux"
 WITHOUT = "MARKBRIDGE_WITHOUT"
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

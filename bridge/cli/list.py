@@ -114,6 +114,8 @@ def _warnings(expansion: Expansion) -> Iterator[Diagnostic]:
     for fault in expansion.reasons:
         message = f"{fault.message}; only arguments are listed"
         yield replace(fault, message=message, severity=Severity.WARNING)
+    for lack in expansion.lacking:
+        yield replace(lack, severity=Severity.WARNING)
     for site in marker.sites:
         if site.unsafe:
             message = (

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bridge.script.options import AnalyseOptions
     from bridge.source import Source
 
-HOST_CODES = frozenset({"no-tracefs"})
+HOST_CODES = frozenset({"no-tracefs", "no-btf", "no-kallsyms"})
 """Diagnostics that are about the host, not about the script."""
 
 

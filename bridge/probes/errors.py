@@ -22,6 +22,15 @@ def unreadable(path: str, error: OSError) -> Diagnostic:
             return _fault("unreadable", path, error.strerror or str(error), 0)
 
 
+def no_btf(path: str) -> Diagnostic:
+    """The kernel has no types, so what it traces has few variables or none."""
+    message = (
+        "cannot be read, so the kernel's types are not known; boot a kernel with"
+        " CONFIG_DEBUG_INFO_BTF"
+    )
+    return _fault("no-btf", path, message, 0)
+
+
 def not_elf(path: str) -> Diagnostic:
     """It is no ELF file at all."""
     return _fault("not-elf", path, "not an ELF file", 0)

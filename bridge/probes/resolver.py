@@ -47,6 +47,7 @@ from bridge.probes.symbols import (
     has_symbols,
 )
 from bridge.suggest import among, similar
+from bridge.world import BTF_FOLDER, VMLINUX_BTF
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +65,6 @@ if TYPE_CHECKING:
 
 Names = Callable[[], Iterable[str]]
 """Names to suggest: a missing function may be optional, and nobody asks for them."""
-BTF_FOLDER = "/sys/kernel/btf"
-VMLINUX_BTF = f"{BTF_FOLDER}/vmlinux"
 
 
 def _always() -> bool:
@@ -195,7 +194,10 @@ class Binder:
             return NoMatch(0, near=near, reasons=tuple(sink.items))
         found = [_trace_expansion(marker, types, unseen) for marker in markers]
         found += [_trace_expansion(marker, None, ()) for marker in calls]
-        return tuple(replace(place, entry=self._call_of(place)) for place in found)
+        return tuple(
+            replace(place, entry=self._call_of(place), lacking=_lacking(place, types))
+            for place in found
+        )
 
     def _like_event(self, wanted: str) -> str:
         """The events that are most like one, as a message has them."""
@@ -568,6 +570,14 @@ def _trace_expansion(
         reasons=unseen,
         renamed=syscalls.other_names(merged),
     )
+
+
+def _lacking(place: Expansion, types: Btf | None) -> tuple[Diagnostic, ...]:
+    """That there are no types, for a tracepoint that would have arguments by them."""
+    assert isinstance(place.attachment, MarkerAttachment)
+    if types is not None or place.attachment.marker.provider == syscalls.SUBSYSTEM:
+        return ()
+    return (errors.no_btf(VMLINUX_BTF),)
 
 
 def _mark_expansion(program: _Program, marker: Marker, *, by_provider: bool) -> Expansion:

@@ -272,9 +272,21 @@ def _lockdown(machine: Machine) -> Finding:
 # --- rights -----------------------------------------------------------------------------------
 
 
+MOUNT_PROC = "mount -t proc proc /proc"
+
+
 def _capabilities(machine: Machine) -> Finding:
     mask = 0
-    for line in machine.text("/proc/self/status").splitlines():
+    status = machine.text("/proc/self/status")
+    if not status:
+        return Finding(
+            "capabilities",
+            State.LIMITED,
+            "not known: /proc is not mounted",
+            "what processes run, their libraries and stacks, functions of the kernel",
+            MOUNT_PROC,
+        )
+    for line in status.splitlines():
         name, _, value = line.partition(":")
         if name == "CapEff":
             mask = int(value, 16)
@@ -312,6 +324,14 @@ def _addresses(machine: Machine) -> Finding:
     )
     if shown:
         return Finding("symbols", State.OK, "addresses in /proc/kallsyms")
+    if not machine.text("/proc/kallsyms"):
+        return Finding(
+            "symbols",
+            State.LIMITED,
+            "/proc/kallsyms cannot be read",
+            "kernel addresses are not told by name; functions of the kernel are not known",
+            MOUNT_PROC,
+        )
     return Finding(
         "symbols",
         State.LIMITED,

@@ -166,8 +166,7 @@ class _KernelTypes:
 
     def _types(self) -> Btf | None:
         from bridge.probes.btf import Btf, BtfError
-        from bridge.probes.resolver import VMLINUX_BTF
-        from bridge.world import LiveWorld
+        from bridge.world import VMLINUX_BTF, LiveWorld
 
         if not self._known:
             self._known.append(None)

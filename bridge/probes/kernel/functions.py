@@ -29,12 +29,14 @@ from bridge.markers import (
     ValueType,
     Variable,
 )
+from bridge.probes import errors
 from bridge.probes.btf import Kind as TypeKind
 from bridge.probes.kernel import calling
 from bridge.probes.kernel.scope import ZERO, KernelGlobals, KernelScope
 from bridge.probes.kernel.symbols import KALLSYMS, KERNEL, Symbol, Symbols
 from bridge.probes.points import is_wild
 from bridge.suggest import among, similar
+from bridge.world import VMLINUX_BTF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -233,7 +235,11 @@ class _Query:
             {"name": symbol.name, "module": symbol.owner},
             visible,
             scope=visible,
+            lacking=() if question.bare else self._lacking(),
         )
+
+    def _lacking(self) -> tuple[Diagnostic, ...]:
+        return () if self.kernel.types("") is not None else (errors.no_btf(VMLINUX_BTF),)
 
     def _scope(self, symbol: Symbol, *, returns: bool) -> KernelScope | None:
         btf = self.kernel.types(symbol.module)
@@ -316,7 +322,10 @@ def _hidden(
 
 
 def _unreadable() -> Diagnostic:
-    message = f"{KALLSYMS}: cannot be read, so the kernel's functions are not known"
+    message = (
+        f"{KALLSYMS}: cannot be read, so the kernel's functions are not known; is /proc"
+        " mounted (`mount -t proc proc /proc`)?"
+    )
     return Diagnostic("no-kallsyms", message, file=FileOffset(KALLSYMS, 0))
 
 

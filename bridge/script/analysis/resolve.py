@@ -377,7 +377,7 @@ class Resolver:
             self._facts.targets[node] = found
             self._program.tell_moved(found, node)
         elif not self._program.options.assume_types:
-            reasons = place.reasons if place is not None else ()
+            reasons = (*place.reasons, *place.lacking) if place is not None else ()
             self._facts.refused[node] = errors.chained(no_access(node, found), reasons)
 
     def _refused(self, message: errors.Message, node: ast.Node, hint: str = "") -> Refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,17 @@ def test_capabilities(machine: Path, mask: int, state: State, without: str) -> N
 
     assert found.state is state
     assert without in found.found
+
+
+def test_without_proc_nothing_is_said_of_rights(machine: Path) -> None:
+    shutil.rmtree(machine / "proc")
+
+    findings = {f.name: f for f in examine(Machine(machine))}
+
+    for name in ("capabilities", "symbols"):
+        assert findings[name].state is State.LIMITED
+        assert findings[name].remedy == "mount -t proc proc /proc"
+    assert not findings["capabilities"].needed
 
 
 def test_hidden_addresses(machine: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.cli.script import of_the_host
 from bridge.codegen.bpf.generate import EVERYWHERE, generate
 from bridge.codegen.bpf.object import Attach
 from bridge.markers import (
@@ -229,6 +230,8 @@ def test_without_symbols_the_host_is_to_blame(tmp_path: Path) -> None:
     found = LiveTargets(RecordedWorld(tmp_path)).expand(parts('kernel.function("f")'))
     assert isinstance(found, NoMatch)
     assert [told.code for told in found.reasons] == ["no-kallsyms"]
+    assert "mount -t proc" in found.reasons[0].message
+    assert of_the_host(found.reasons[0])
 
 
 # --- variables --------------------------------------------------------------------------------
