@@ -371,6 +371,11 @@ _PROGRAMS = {
         "lines, local variables and inlined functions need debug information",
         "compile with -g, or install the package with it",
     ),
+    "no-btf": Code(
+        ERROR,
+        "the kernel's types (/sys/kernel/btf/vmlinux) cannot be read",
+        "boot a kernel with CONFIG_DEBUG_INFO_BTF",
+    ),
     "no-kallsyms": Code(
         ERROR, "/proc/kallsyms cannot be read", "run as root; see `markbridge doctor`"
     ),

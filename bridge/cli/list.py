@@ -38,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-I", dest="include", metavar="DIR", action="append", default=[], help="a tapset folder"
     )
     add("--unsafe-nop5", action="store_true", help="say nothing about the red zone")
+    add("--strict-names", action="store_true", help="only names that this kernel has itself")
 
 
 def run(arguments: argparse.Namespace, *, with_variables: bool = True) -> int:
