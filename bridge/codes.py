@@ -350,6 +350,11 @@ _PROGRAMS = {
         "some functions of the kernel cannot be probed, and are left out",
         "see the list",
     ),
+    "optional-left-out": Code(
+        WARNING,
+        "no place of an optional probe is there: its handler never runs",
+        "probe what the kernel has; `markbridge list` shows it",
+    ),
     "moved-name": Code(
         WARNING,
         "the kernel has a member or a function under another name by now",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.engine.kernel.feed import features
+from bridge.engine.kernel import features
 from bridge.errors import CompileError
 from bridge.markers import MarkerAttachment
 from bridge.pipeline import compile_script
@@ -96,8 +96,32 @@ def test_the_remedy_is_told_when_it_runs(run: Runner, script: str) -> None:
     done = run("run", "-e", script)
 
     assert done.code == 3
-    assert "cannot probe the kernel's function `" in done.err
-    assert "it has no kprobes" in done.err
+    assert "cannot attach to the kernel's function `" in done.err
+    assert "this kernel has no kprobes" in done.err
+
+
+OPTIONAL = """
+probe kernel.function("do_filp_open")? { println("opened") }
+probe kprobe.function("d_path")? { println("path") }
+probe kernel.function("no_such_function")?, module("no_module").function("f")? { println("no") }
+probe kernel.function("no_such_*")? { println("no") }
+probe kernel.function("another_missing_one")!, timer.ms(300) { println("tick") exit() }
+"""
+
+
+def test_optional_functions_do_not_vanish_without_a_word(run: Runner) -> None:
+    """What cannot be attached to is told, and a probe of which nothing is left; no others."""
+    done = run("run", "-e", OPTIONAL)
+
+    assert (done.code, done.out) == (0, "tick\n"), done.err
+    assert (
+        "WARNING: 2 places, optional or found by wildcards, cannot be attached to:" in done.err
+    )
+    assert done.err.count("this kernel has no kprobes") == 1
+    for missing in ("no_such_function", 'module("no_module").function("f")', "no_such_*"):
+        assert done.err.count(f"{missing}") >= 1
+    assert done.err.count("warning[optional-left-out]") == 3
+    assert "another_missing_one" not in done.err.replace(OPTIONAL, "")
 
 
 def test_functions_are_hit_at_tracepoints(run: Runner, tmp_path: Path) -> None:

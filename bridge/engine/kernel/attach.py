@@ -310,11 +310,14 @@ def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # 
 # --- attaching --------------------------------------------------------------------------------
 
 
-def attach(loaded: Loaded, optional: Container[int] = ()) -> list[LeftOut]:
+def attach(
+    loaded: Loaded, optional: Container[int] = (), *, go_on: bool = False
+) -> list[LeftOut]:
     """Attach all programs. They do nothing before ARMED is set.
 
-    What cannot be attached of the hooks in `optional` is left out and given back; if nothing is
-    left of all hooks, and for any other hook, that is an error with the kernel's reason.
+    What cannot be attached of the hooks in `optional` is left out and given back. It is an
+    error with the kernel's reason for any other hook, and if nothing is left of all hooks,
+    unless the session can `go_on` without them.
     """
     left: list[LeftOut] = []
     problem: RefusedError | None = None
@@ -332,7 +335,7 @@ def attach(loaded: Loaded, optional: Container[int] = ()) -> list[LeftOut]:
                 raise
             problem = problem or error
             left.append(LeftOut(error.place, error.reason))
-    if problem is not None and hooks and not attached:
+    if problem is not None and hooks and not attached and not go_on:
         raise problem
     return left
 

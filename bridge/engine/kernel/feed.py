@@ -31,6 +31,7 @@ from bridge.engine.kernel.uprobes import online
 from bridge.engine.live import open_session
 from bridge.errors import BridgeError, HostError
 from bridge.ir.program import FAULT_ADDRESS
+from bridge.markers import Timer
 from bridge.placement import place
 from bridge.progress import doing
 
@@ -115,6 +116,10 @@ def _optional(placed: Placed) -> frozenset[int]:
     return frozenset(
         hook.id for hook in placed.hooks if all(handlers[h].optional for h in hook.handlers)
     )
+
+
+def _has_timers(placed: Placed) -> bool:
+    return any(isinstance(h.expansion.attachment, Timer) for h in placed.program.handlers)
 
 
 class KernelFeed:
@@ -237,7 +242,11 @@ class KernelFeed:
         self._prepare_semaphores()
         self._drain.fill()
         with doing(f"attaching {self._loaded.object.probes:,} probes"):
-            left = attach.attach(self._loaded, _optional(self._session.placed))
+            left = attach.attach(
+                self._loaded,
+                _optional(self._session.placed),
+                go_on=_has_timers(self._session.placed),
+            )
         if left:
             self._session.warn(left_out_text(left))
         self._follow_target()

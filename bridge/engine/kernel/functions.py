@@ -14,21 +14,21 @@ from bridge._native import ffi, lib
 from bridge.codegen.bpf.object import Attach
 from bridge.engine.kernel.features import KPROBE_PMU as PMU
 from bridge.engine.kernel.features import has
-from bridge.engine.kernel.refusals import refused
-from bridge.errors import HostError
+from bridge.engine.kernel.refusals import RefusedError, refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.codegen.bpf.object import BpfProgram
+    from bridge.errors import HostError
 
 TRAMPOLINES = frozenset({Attach.FENTRY, Attach.FEXIT})
 KPROBES = frozenset({Attach.KPROBE, Attach.KPROBE_RETURN})
 LOG_BYTES = 1 << 20
-_NONE = (
-    "this kernel can attach to no function of the kernel: it has no kprobes"
-    " (CONFIG_KPROBE_EVENTS) and refuses fentry. Boot one that has them, as distributions'"
-    " kernels do; tracepoints (kernel.trace) and system calls (syscall.*) work here"
+_NO_KPROBES = "this kernel has no kprobes (CONFIG_KPROBE_EVENTS) and refuses fentry"
+_OTHER_KERNEL = (
+    "boot a kernel that has them, as distributions' kernels do; tracepoints (kernel.trace) and"
+    " system calls (syscall.*) work here"
 )
 _REASONS = {
     -errno.ENOENT: "there is no such function any more",
@@ -91,7 +91,7 @@ def _attach_kprobe(program: BpfProgram, descriptor: int) -> int:
     place = program.kernel
     assert place is not None
     if not has("kprobes"):
-        raise HostError(f"cannot probe the kernel's function `{place.symbol}`", _NONE)
+        raise RefusedError(_name(place.symbol), _NO_KPROBES, _OTHER_KERNEL)
     probe = ffi.new("struct mb_kprobe *")
     symbol = ffi.new("char[]", place.symbol.encode())
     probe.symbol, probe.address, probe.offset = symbol, place.address, place.offset
@@ -110,8 +110,11 @@ def _return_bit() -> int:
 
 
 def _refused(symbol: str, code: int) -> HostError:
-    place = f"the kernel's function `{symbol}`"
-    return refused(place, code, _REASONS.get(code, ""))
+    return refused(_name(symbol), code, _REASONS.get(code, ""))
+
+
+def _name(symbol: str) -> str:
+    return f"the kernel's function `{symbol}`"
 
 
 def missed(programs: Sequence[BpfProgram], descriptors: Sequence[int]) -> int:

@@ -60,7 +60,7 @@ def refused(place: str, code: int, remedy: str = "") -> HostError:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A place that a wildcard found, and that cannot be attached to."""
+    """A place that is optional, or that a wildcard found, and that cannot be attached to."""
 
     place: str
     reason: str
@@ -76,4 +76,6 @@ def left_out_text(left: Sequence[LeftOut]) -> str:
         more = f" and {len(places) - MOST_NAMED} more" if len(places) > MOST_NAMED else ""
         reasons.append(f"{', '.join(places[:MOST_NAMED])}{more} ({reason})")
     count = f"{len(left)} place" + ("s" if len(left) > 1 else "")
-    return f"{count} found by wildcards cannot be attached to: {'; '.join(reasons)}"
+    return (
+        f"{count}, optional or found by wildcards, cannot be attached to: {'; '.join(reasons)}"
+    )

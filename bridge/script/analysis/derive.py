@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from bridge.diagnostics import Diagnostic, Severity
 from bridge.markers import MarkerAttachment, Never, NoMatch, PointPart
 from bridge.script import errors
 from bridge.script.analysis.aliases import Aliases, is_wild
@@ -27,7 +28,7 @@ from bridge.suggest import among, similar
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from bridge.diagnostics import Diagnostic, Sink
+    from bridge.diagnostics import Sink
     from bridge.markers import Expansion, Targets
     from bridge.script.analysis.aliases import NamedAlias
     from bridge.script.library import Library
@@ -39,10 +40,12 @@ MAX_WORK = 3_000_000
 _PER_POINT, _PER_PLACE = 100, 20
 """What a point and a place cost besides their bodies, in nodes."""
 MAX_COMPONENTS = 8
+"""How many parts a point with `**` is tried with."""
 _RESOLVING = errors.Message("while-resolving-probe-point", "while resolving probe point")
 _TOO_MANY_PROBES = errors.Message("too-many-probes", "too many probes")
+KERNEL_FAMILIES = frozenset({"kernel", "module", "kprobe"})
+"""Where scripts find other things on other kernels, and so are told (SystemTap is silent)."""
 _MISMATCH = errors.Message("unknown-probe-point", "probe point mismatch")
-"""How many parts a point with `**` is tried with."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,6 +159,8 @@ class Deriver:
             first, *rest = problem.diagnostics
             self._sink.report(errors.chained(first, rest))
             return []
+        if not found and not script.tapset:
+            self._tell_missing(probe)
         direct = {derived.span for derived in found if not derived.origins}
         points = (
             _written(script, point, direct=point.span in direct) for point in probe.points
@@ -164,6 +169,20 @@ class Deriver:
         for derived in found:
             derived.origins = (*derived.origins, origin)
         return found
+
+    def _tell_missing(self, probe: ast.Probe) -> None:
+        """A warning for optional functions of the kernel of which not one is there."""
+        for point in probe.points:
+            places = None
+            if point.components[0].name in KERNEL_FAMILIES:
+                places = self._targets.expand(_parts(point))
+            if isinstance(places, NoMatch):
+                why = self._mismatch(point, places)
+                text = f"the probe does nothing, {point} is not there: {why.message}"
+                message = errors.Message("optional-left-out", text)
+                self._sink.report(errors.warning(message, point.span))
+                for reason in places.reasons:
+                    self._sink.report(replace(reason, severity=Severity.WARNING))
 
     def _points(
         self,
@@ -317,8 +336,7 @@ class Deriver:
     def _places(
         self, point: ast.ProbePoint, handler: _Handler, optional: bool
     ) -> list[Derived]:
-        parts = [PointPart(c.name, _argument(c.argument), c.token) for c in point.components]
-        places = self._targets.expand(parts)
+        places = self._targets.expand(_parts(point))
         if isinstance(places, NoMatch):
             if optional:
                 return []
@@ -389,6 +407,10 @@ def _chosen(place: Expansion, bodies: tuple[ScopedBlock, ...]) -> tuple[ScopedBl
     other = ast.Binary("!=", way, ast.Number(wanted, **where), **where)
     leave = ast.If(other, ast.Next(**where), None, **where)
     return (ScopedBlock(bodies[0].script, ast.Block((leave,), **where)), *bodies)
+
+
+def _parts(point: ast.ProbePoint) -> list[PointPart]:
+    return [PointPart(c.name, _argument(c.argument), c.token) for c in point.components]
 
 
 def _argument(argument: str | int | None) -> str | int | None:

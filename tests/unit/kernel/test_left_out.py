@@ -74,8 +74,9 @@ class TestAttach:
         ]
         assert len(one.links) == 2
         assert left_out_text(left) == (
-            "2 places found by wildcards cannot be attached to: the tracepoint `event7`"
-            " (Operation not permitted); the tracepoint `odd` (Invalid argument)"
+            "2 places, optional or found by wildcards, cannot be attached to:"
+            " the tracepoint `event7` (Operation not permitted);"
+            " the tracepoint `odd` (Invalid argument)"
         )
 
     def test_a_single_one_is_an_error_with_the_reason(self) -> None:
@@ -98,6 +99,10 @@ class TestAttach:
         with pytest.raises(HostError, match="red zone"):
             attach.attach(loaded(uprobe(0, 99), tracepoint(1, 7)), {0, 1})
 
+    def test_nothing_left_is_none_where_timers_go_on(self) -> None:
+        left = attach.attach(loaded(uprobe(0, 99)), {0}, go_on=True)
+        assert [p.reason for p in left] == ["in a red zone"]
+
     def test_want_of_files_is_no_property_of_a_place(self) -> None:
         with pytest.raises(HostError, match="Too many open files"):
             attach.attach(loaded(tracepoint(0, 1), tracepoint(1, 9)), {0, 1})
@@ -105,7 +110,8 @@ class TestAttach:
     def test_many_are_counted(self) -> None:
         left = [LeftOut(f"p{n}", "no") for n in range(9)]
         assert left_out_text(left) == (
-            "9 places found by wildcards cannot be attached to: p0, p1, p2 and 6 more (no)"
+            "9 places, optional or found by wildcards, cannot be attached to:"
+            " p0, p1, p2 and 6 more (no)"
         )
 
 
