@@ -23,10 +23,8 @@ os.environ.pop("LD_PRELOAD", None)
 sys.executable = "$folder/python"
 END
 export PYTHONPATH="$folder/site${PYTHONPATH:+:$PYTHONPATH}"
-# Python keeps memory until it ends; handlers in machine code have no frames to walk.
+# Small buffers of Python have bounds with PYTHONMALLOC=malloc only. Python keeps memory until it ends; handlers in machine code have no frames to walk.
 export ASAN_OPTIONS="detect_leaks=0:allocator_may_return_null=1:abort_on_error=1:detect_stack_use_after_return=0:$ASAN_OPTIONS"
 export UBSAN_OPTIONS="print_stacktrace=1:abort_on_error=1:$UBSAN_OPTIONS"
-# Memory of Python through malloc, so that its small buffers have bounds, too.
-export PYTHONMALLOC=malloc
 export MARKBRIDGE_LIBRARY="$library"
 exec "$folder/python" "$@"

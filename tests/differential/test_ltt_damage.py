@@ -1,11 +1,12 @@
 """Damaged traces: nothing crashes or hangs, and undamaged blocks are delivered whole.
 
-Each generation has 2,000 mutations: bit flips, overwritten ranges and truncation of one file
-of a small trace, each from its own seed.
+Each generation has 2,000 mutations (MARKBRIDGE_MUTATIONS): bit flips, overwritten ranges and
+truncation of one file of a small trace, each from its own seed.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -24,7 +25,7 @@ from bridge.trace.ltt.write import WriteOptions
 from tests.support.ltt import old
 from tests.support.reference_traces import unpack
 
-MUTATIONS = 2000
+MUTATIONS = int(os.environ.get("MARKBRIDGE_MUTATIONS", "2000"))
 SECONDS = 300
 """Much longer than any trace takes, however busy the machine is: only a hang lasts longer."""
 MEGABYTES = 150
