@@ -164,7 +164,8 @@ def test_messages_are_those_of_stap(build_tree: Path, tmp_path: Path) -> None:
     for point in points:
         problem = binder.expand(parts(point))
         assert isinstance(problem, NoMatch), point
-        found.append(problem.message + among(problem.similar))
+        near = problem.near() if problem.near is not None else among(problem.similar)
+        found.append(problem.message + near)
 
     # stap suppresses errors that are similar to earlier ones. Which names it finds similar
     # depends on its version; the nearest mark does not.
