@@ -564,6 +564,11 @@ SYSTEM_CALL_FUNCTIONS = {"x86_64": "__x64_sys_", "aarch64": "__arm64_sys_"}
 """What the kernel puts before the name of the function of a system call."""
 
 
+def ordinal(number: int) -> str:
+    """What `renamed` calls an argument by its number, from 1: no script can write it."""
+    return f"argument {number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Expansion:
     """One result of expanding a probe point: where it attaches, and its full name.

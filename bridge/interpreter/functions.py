@@ -203,6 +203,10 @@ def _env_var(machine: Machine, name: bytes) -> bytes:
     return b""
 
 
+def _pid2execname(machine: Machine, pid: int) -> bytes:
+    return machine.session.host.name(pid)
+
+
 def _load(_: Machine, index: int) -> int:
     if not 0 <= index <= 2:
         raise ScriptError(f"Invalid loadavg index {index} specified.")
@@ -272,6 +276,7 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "matched": _matched,
     "ngroups": _ngroups,
     "env_var": _env_var,
+    "pid2execname": _pid2execname,
     "get_loadavg_index": _load,
     "sprint_loadavg": lambda _: b"%.2f %.2f %.2f\n" % os.getloadavg(),
     "printk": _printk,

@@ -24,6 +24,10 @@ class Host(Protocol):
         """The environment of a process, `NAME=VALUE` with a NUL behind each."""
         ...
 
+    def name(self, pid: int) -> bytes:
+        """The name of a process, empty if there is none."""
+        ...
+
     def signal(self, pid: int, tid: int, number: int) -> None:
         """Send a signal to a thread, or raise OSError."""
         ...
@@ -72,6 +76,10 @@ class NoHost:
         return b""
 
     def environment(self, _pid: int) -> bytes:
+        """Nothing."""
+        return b""
+
+    def name(self, _pid: int) -> bytes:
         """Nothing."""
         return b""
 

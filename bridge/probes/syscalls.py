@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.markers import ordinal
+
 if TYPE_CHECKING:
     from bridge.markers import Marker
 
@@ -62,11 +64,11 @@ def number(subsystem: str, event: str, machine: str) -> int | None:
 def other_names(marker: Marker) -> dict[str, str]:
     """What the kernel's function of a system call has, under the names of its events.
 
-    That is `$return`, and `$arg1` and so on for int_arg(1).
+    That is `$return`, and arguments by their number. `$arg1` may be a field, as sysfs(2) has.
     """
     if marker.provider != SUBSYSTEM:
         return {}
     if marker.name.startswith(EXIT):
         return {"return": "ret"}
     names = [v.name for v in marker.variables if v.name != "__syscall_nr"]
-    return {f"arg{number}": name for number, name in enumerate(names, 1)}
+    return {ordinal(number): name for number, name in enumerate(names, 1)}

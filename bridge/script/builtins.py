@@ -276,6 +276,7 @@ _TABLE = (
         doc="variable of the process's environment",
         reads=("pid",),
     ),
+    Builtin("pid2execname", (LONG,), STRING, Effect.STATE, doc="name of a process, or empty"),
     Builtin(
         "get_loadavg_index",
         (LONG,),
@@ -350,6 +351,7 @@ _NAMES = {
     ("discard", 1): "id",
     ("commit", 1): "id",
     ("env_var", 1): "name",
+    ("pid2execname", 1): "pid",
     ("get_loadavg_index", 1): "indx",
     ("printk", 2): "level msg",
     ("ftrace", 1): "msg",

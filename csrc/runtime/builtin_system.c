@@ -72,6 +72,23 @@ MB_BUILTIN(env_var)
 	return MB_OK;
 }
 
+MB_BUILTIN(pid2execname)
+{
+	char path[64];
+	char *name = result;
+	ssize_t length = 0;
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/%" PRId64 "/comm", argument[0]);
+	file = is_replay(session) || argument[0] <= 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+	if (file >= 0) {
+		length = read(file, name, session->limits.maxstringlen);
+		close(file);
+	}
+	name[length > 0 ? length - 1 : 0] = '\0';	/* a newline ends it */
+	return MB_OK;
+}
+
 /* --- load --- */
 
 static void load(double *averages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from subprocess import Popen
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,6 +113,16 @@ def test_what_is_of_the_process_and_of_the_session(run: Runner, victim: Path) ->
     assert "ERROR: one near" in done.err
     assert "WARNING: Number of errors: 1, skipped probes: 0\n" in done.err
     assert done.code == 1
+
+
+def test_names_of_processes(run: Runner) -> None:
+    with Popen(["sleep", "600"]) as other:
+        calls = f"pid2execname({other.pid}), pid2execname(1), pid2execname(-1)"
+        try:
+            done = _both(run, "-e", f"probe begin {{ println({calls}) exit() }}")
+        finally:
+            other.kill()
+    assert done.out == f"sleep{Path('/proc/1/comm').read_text()}"
 
 
 def test_the_kernel_s_symbols(run: Runner) -> None:

@@ -111,6 +111,13 @@ class LiveHost:
         except OSError:
             return b""
 
+    def name(self, pid: int) -> bytes:
+        """The name of a process, as its first thread has it now."""
+        try:
+            return (PROC / str(pid) / "comm").read_bytes()[:-1]
+        except OSError:
+            return b""
+
     def signal(self, pid: int, tid: int, number: int) -> None:
         """Send a signal to a thread."""
         library = ctypes.CDLL(None, use_errno=True)

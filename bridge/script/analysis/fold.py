@@ -22,6 +22,7 @@ from bridge.markers import (
     ValueType,
     Variable,
     full_register,
+    ordinal,
 )
 from bridge.script import errors
 from bridge.script.analysis import embedded
@@ -190,7 +191,12 @@ class Folder(Constants):
                 full, bits = full_register(name)
                 return self._register(node, full, (bits, _REGISTERS[node.name]))
             case (ast.Number(value=index),) if node.name in _ARGUMENTS:
-                argument = ast.Target(f"$arg{index}", span=node.span, token=node.token)
+                name = (
+                    ordinal(index)
+                    if ordinal(index) in self._expansion.renamed
+                    else f"arg{index}"
+                )
+                argument = ast.Target(f"${name}", span=node.span, token=node.token)
                 if isinstance(target(argument, self._expansion), NoAccess):
                     return node
                 return _narrowed(argument, _ARGUMENTS[node.name])
