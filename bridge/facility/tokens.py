@@ -15,8 +15,8 @@ from bridge.errors import TraceError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# possessive: no text makes the search go back
-_BETWEEN = r"(?:[ \t\n\v\f\r]++|/\*(?>.*?\*/)|//[^\n]*+)*+"
+# atomic: no text makes the search go back
+_BETWEEN = r"(?>(?:[ \t\n\v\f\r]+|/\*(?>.*?\*/)|//[^\n]*)*)"
 _SPACE = re.compile(_BETWEEN, re.DOTALL)
 _TOKEN = re.compile(
     r"(?P<PROLOG><" + _BETWEEN + r"\?[^>]*>)"

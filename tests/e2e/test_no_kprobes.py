@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.engine.kernel.feed import features
+from bridge.engine.kernel import features
 from bridge.errors import CompileError
 from bridge.markers import MarkerAttachment
 from bridge.pipeline import compile_script

@@ -136,7 +136,7 @@ def test_what_runs_already_begins_with_the_session(ticks: Path) -> None:
         $mb run -e "
           probe process.begin {{ println(\\"begin \\", pid() == $pid) }}
           probe process.end {{ println(\\"end \\", pid() == $pid) exit() }}
-          probe begin {{ system(\\"kill $pid\\") }}
+          probe timer.ms(50) {{ system(\\"kill $pid\\") }}
           probe timer.s(50) {{ exit() }}" -x $pid
     """)
     assert (done.code, done.out) == (0, "begin 1\nbegin 1\nend 1\n"), done.err

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TOKEN = re.compile(
-    r"(?P<space>(?:[ \t\r\n\f\v]++|//[^\n]*+|/\*(?>.*?\*/)|\\\r?\n)++)"
+    r"(?P<space>(?>(?:[ \t\r\n\f\v]+|//[^\n]*|/\*(?>.*?\*/)|\\\r?\n)+))"
     r"|(?P<directive>\#(?:\\\r?\n|[^\n])*)"
     r"|(?P<NAME>[A-Za-z_$][A-Za-z0-9_$]*)"
     r"|(?P<NUMBER>[0-9][A-Za-z0-9_$.]*)"
