@@ -84,6 +84,7 @@ CONDITIONS = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what cannot run here; keep what looks at the running kernel in one process."""
     for item in items:

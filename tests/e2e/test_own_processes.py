@@ -59,7 +59,7 @@ int main(int count, char **words)
 	return 0;
 }
 """
-KILLS = int(os.environ.get("MARKBRIDGE_KILLS", "3"))
+KILLS = int(os.environ.get("MARKBRIDGE_KILLS", "1"))
 """How often each order of deaths is tried; `MARKBRIDGE_KILLS=40` for a long look."""
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
+
+import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
 RERUN = {"tests.e2e.test_pid_namespaces"}
@@ -29,3 +32,11 @@ def test_no_test_imports_another() -> None:
     }
 
     assert found == set()
+
+
+@pytest.mark.xdist_group("house")
+def test_groups_of_tests_stay_together(request: pytest.FixtureRequest) -> None:
+    """What looks at the running kernel must run in one process; pytest-xdist may forget it."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("the tests run in one process")
+    assert request.node.nodeid.endswith("@house")
