@@ -62,6 +62,9 @@ LIBRARY = r"""
 probe vfs.read.return {
   if (pid() == target() && bytes_to_read == 7) printf("%s %d %d\n", name, bytes_read, ino)
 }
+probe scheduler.cpu_on { if (pid() == target() && task_prev < 0 && !idle) on++ }
+global on
+probe end { println(on > 0) }
 """
 
 
@@ -114,4 +117,4 @@ def test_files_by_the_library(run: Runner, pieces: tuple[Path, str]) -> None:
     done = run("run", "-e", LIBRARY, "-c", pieces[1])
 
     assert done.code == 0, done.err
-    assert done.out == f"vfs.read 7 {pieces[0].stat().st_ino}\n" * 3
+    assert done.out == f"vfs.read 7 {pieces[0].stat().st_ino}\n" * 3 + "1\n"
