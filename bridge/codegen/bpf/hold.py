@@ -120,7 +120,22 @@ class Hold:
         text.jump(on)
         text.open(stopped)
         text.store(STOPPED, self._stopped)
+        self._look_again()
         self._count_again(on)
+
+    def _look_again(self) -> None:
+        """Go on if the last guard died meanwhile: what let everybody go then came too early.
+
+        This program may be preempted anywhere, also between the look at the guards and the
+        signal. The seat of a guard is cleared before its end of the pipe is closed.
+        """
+        text = self._text
+        alone, guarded = text.name("alone"), text.name("guarded")
+        text.branch(self._guarded(), guarded, alone)
+        text.open(alone)
+        text.call(t.SEND_SIGNAL_THREAD, f"i32 {SIGCONT}")
+        text.jump(guarded)
+        text.open(guarded)
 
     def _guarded(self) -> str:
         """Whether a guard lives, as an i1."""
