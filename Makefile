@@ -108,8 +108,9 @@ pytest: $(VENV)/.dev
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(TESTS)
 
 # The fast part of it, for another Python: make unit PYTHON=/usr/bin/python3 VENV=.venv-debian
+# Scripts that are made to break a compiler take minutes to do so, with any Python.
 unit: $(VENV)/.dev
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q tests/unit tests/properties/script
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q tests/unit tests/properties/script --ignore=tests/unit/script/test_limits.py
 
 # The C side under AddressSanitizer and UndefinedBehaviorSanitizer: its own tests, then those of Python that give it bytes to read,
 # to write and to run on. Where bytes of Python itself are read, Python takes all its memory from malloc, which is slow but has bounds.
