@@ -285,6 +285,26 @@ Result = Variable | Access | Pretty | Enumerator | NoAccess
 """What a target expression stands for."""
 
 
+@dataclass(frozen=True, slots=True)
+class GlobalAccess:
+    """`@var("name@file", "module")` and the path behind it.
+
+    `file` is a source file, "" for any; `module` is "kernel" or the path of a program or
+    library, "" for the place's own. `pretty` is "", "$" or "$$" for a text of the whole thing.
+    """
+
+    name: str
+    file: str = ""
+    module: str = ""
+    path: tuple[Part, ...] = ()
+    address_of: bool = False
+    pretty: str = ""
+
+    def missing(self, where: str = "") -> NoAccess:
+        """The answer if `where`, else its module, has no such global."""
+        return NoAccess(f"unable to find global '{self.name}' in {where or self.module}")
+
+
 class Structure(Protocol):
     """What is known of the type of a value."""
 
@@ -334,17 +354,8 @@ class Scope(Members, Protocol):
         """What `$$vars` shows, in its order."""
         ...
 
-    def static(
-        self,
-        name: str,
-        file: str,
-        module: str,
-        path: Sequence[Part],
-        *,
-        address_of: bool = False,
-        pretty: str = "",
-    ) -> Result:
-        """The way to the global `name` (of the source file `file`, "": any), as `@var`."""
+    def static(self, wanted: GlobalAccess) -> Result:
+        """The way to a global, as `@var`."""
         ...
 
     def structure(self, name: str, module: str) -> Structure | NoAccess:
@@ -655,15 +666,6 @@ class Targets(Protocol):
         """What a pointer to a type of a module ("kernel", a path) points to, as `@cast`."""
         ...
 
-    def static(
-        self,
-        name: str,
-        file: str,
-        module: str,
-        path: Sequence[Part],
-        *,
-        address_of: bool = False,
-        pretty: str = "",
-    ) -> Result:
+    def static(self, wanted: GlobalAccess) -> Result:
         """The way to a global of a module, from a `Loaded`: `@var` where no place has it."""
         ...

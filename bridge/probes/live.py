@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from bridge.markers import (
         Expansion,
+        GlobalAccess,
         NoAccess,
-        Part,
         PointPart,
         Result,
         Structure,
@@ -67,20 +67,9 @@ class LiveTargets:
         """What a pointer to a type of a module points to."""
         return self._markers().structure(name, module)
 
-    def static(
-        self,
-        name: str,
-        file: str,
-        module: str,
-        path: Sequence[Part],
-        *,
-        address_of: bool = False,
-        pretty: str = "",
-    ) -> Result:
+    def static(self, wanted: GlobalAccess) -> Result:
         """The way to a global of a module."""
-        return self._markers().static(
-            name, file, module, path, address_of=address_of, pretty=pretty
-        )
+        return self._markers().static(wanted)
 
     def _wild(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """What a point with wildcards in its component names stands for."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from bridge.markers import NoAccess, RawArgument, ValueType, Variable
 from bridge.probes.btf import Kind
-from bridge.probes.pretty import pretty_print
-from bridge.probes.types import Known, NoPathError, Spot, Walker, path_text
+from bridge.probes.pretty import way
+from bridge.probes.types import Known, NoPathError, Spot, Walker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,11 +65,13 @@ class TracepointMembers:
             return NoAccess(f"unable to find tracepoint variable '${name}'")
         walker = Walker(self.btf, "kernel")
         try:
-            spot = walker.follow(Spot(types[name]), path)
-            if pretty:
-                return pretty_print(walker, found, spot, full=pretty == "$$")
-            return walker.access(
-                found, spot, path_text(f"${name}", path), address_of=address_of
+            return way(
+                walker,
+                (found, Spot(types[name])),
+                f"${name}",
+                path,
+                address_of=address_of,
+                pretty=pretty,
             )
         except NoPathError as error:
             return error.answer

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.markers import Pretty, Shown
-from bridge.probes.types import COMPOSITES, NoPathError, Shape, Spot, member_spot
+from bridge.probes.types import COMPOSITES, NoPathError, Shape, Spot, member_spot, path_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from bridge.markers import Loaded, Variable
+    from bridge.markers import Access, Loaded, Part, Variable
     from bridge.probes.types import Member, Walker
 
 MOST_VALUES = 32
@@ -31,6 +31,28 @@ def pretty_print(
     printer = _Printer(walker, base, full)
     printer.thing(spot, top=True)
     return Pretty(tuple(_joined(printer.pieces)))
+
+
+def way(
+    walker: Walker,
+    start: tuple[Variable | Loaded, Spot],
+    written: str,
+    path: Sequence[Part],
+    *,
+    address_of: bool = False,
+    pretty: str = "",
+) -> Access | Pretty:
+    """From a thing (its base, its spot) along a path: the way, or the text of what is there.
+
+    `written` is what stands before the path in the script, for messages.
+    """
+    base, spot = start
+    found = walker.follow(spot, path)
+    if not pretty:
+        return walker.access(base, found, path_text(written, path), address_of=address_of)
+    if address_of:
+        raise NoPathError("cannot take address of pretty-printed variable")
+    return pretty_print(walker, base, found, full=pretty == "$$")
 
 
 def _joined(pieces: list[str | Shown]) -> Iterator[str | Shown]:

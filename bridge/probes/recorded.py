@@ -38,7 +38,7 @@ from bridge.suggest import among, similar
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bridge.markers import Members, Part, PointPart, Result, Structure
+    from bridge.markers import GlobalAccess, Members, PointPart, Result, Structure
 
 MOST_NAMES = 12
 
@@ -121,18 +121,9 @@ class RecordedTargets:
             f"type definition '{name}' not found in '{module}': this is a recording"
         )
 
-    def static(
-        self,
-        name: str,
-        file: str,
-        module: str,
-        path: Sequence[Part],
-        *,
-        address_of: bool = False,
-        pretty: str = "",
-    ) -> Result:
+    def static(self, wanted: GlobalAccess) -> Result:
         """Memory that nobody captured is not in a trace."""
-        return NoAccess(f"unable to find global '{name}' in {module}: this is a recording")
+        return wanted.missing(f"{wanted.module}: this is a recording")
 
     # --- kernel.trace ---
 

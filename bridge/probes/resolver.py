@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.diagnostics import Diagnostic
-    from bridge.markers import Part, PointPart, Result, Structure
+    from bridge.markers import GlobalAccess, PointPart, Result, Structure
     from bridge.probes.btf import Btf
     from bridge.probes.dwarf.image import Image
     from bridge.probes.dwarf.probes import Probe
@@ -267,31 +267,18 @@ class Binder:
                 return image_structure(image, name)
         return NoAccess(f"type definition '{name}' not found in '{module}'")
 
-    def static(
-        self,
-        name: str,
-        file: str,
-        module: str,
-        path: Sequence[Part],
-        *,
-        address_of: bool = False,
-        pretty: str = "",
-    ) -> Result:
+    def static(self, wanted: GlobalAccess) -> Result:
         """The way to a global: of the kernel, or of a program or library."""
-        if module == "kernel" or module.startswith("kernel<"):
-            return self._kernel_functions.static(
-                name, path, address_of=address_of, pretty=pretty
-            )
-        for program in programs.program_paths(module, self._world):
+        if wanted.module == "kernel" or wanted.module.startswith("kernel<"):
+            return self._kernel_functions.static(wanted)
+        for program in programs.program_paths(wanted.module, self._world):
             elf, _ = self._open(program)
             image = self._image(program, elf, []) if elf is not None else None
             if image is not None:
                 from bridge.probes.dwarf.statics import image_static
 
-                return image_static(
-                    image, name, file, path, address_of=address_of, pretty=pretty
-                )
-        return NoAccess(f"unable to find global '{name}' in {module}")
+                return image_static(image, wanted)
+        return wanted.missing()
 
     def _types_of_module(self, module: str) -> Btf | None:
         """The types of a module that a cast names; None where it names none that is loaded."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bridge.markers import (
     Expansion,
     Field,
+    GlobalAccess,
     Kind,
     Marker,
     MarkerAttachment,
@@ -66,9 +67,9 @@ class DemoTargets:
         """No types are known."""
         return NoAccess(f"type definition '{name}' not found in '{module}'")
 
-    def static(self, name: str, *_: object, **__: object) -> NoAccess:
+    def static(self, wanted: GlobalAccess) -> NoAccess:
         """No globals are known."""
-        return NoAccess(f"unable to find global '{name}'")
+        return NoAccess(f"unable to find global '{wanted.name}'")
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """The expansion of one point."""

@@ -28,15 +28,15 @@ from bridge.markers import (
 from bridge.probes.dwarf import die as entries
 from bridge.probes.dwarf.die import FAULTS
 from bridge.probes.dwarf.locations import REGISTERS, Located, Locator
-from bridge.probes.dwarf.statics import global_of, units_with
-from bridge.probes.pretty import pretty_print
-from bridge.probes.types import COMPOSITES, Known, NoPathError, Shape, Spot, Walker, path_text
+from bridge.probes.dwarf.statics import global_of, image_static
+from bridge.probes.pretty import way
+from bridge.probes.types import COMPOSITES, Known, NoPathError, Shape, Spot, Walker
 from bridge.suggest import similar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bridge.markers import Operand, Part, Result, Structure
+    from bridge.markers import GlobalAccess, Operand, Part, Result, Structure
     from bridge.probes.dwarf.debug import Die
     from bridge.probes.dwarf.image import Image
     from bridge.probes.dwarf.units import Function, Unit
@@ -205,7 +205,14 @@ class FunctionScope:
             spot, base = self._start(name)
             if isinstance(spot, Enumerator):
                 return spot
-            return self._finish(name, base, spot, path, address_of, pretty)
+            return way(
+                self._walker,
+                (base, spot),
+                f"${name}",
+                path,
+                address_of=address_of,
+                pretty=pretty,
+            )
         except NoPathError as error:
             return error.answer
         except FAULTS as error:
@@ -262,23 +269,6 @@ class FunctionScope:
             )
         return Spot(type_), self._narrow("return", RESULTS[self._place.machine], type_)
 
-    def _finish(
-        self,
-        name: str,
-        base: Variable,
-        spot: Spot,
-        path: Sequence[Part],
-        address_of: bool,
-        pretty: str,
-    ) -> Result:
-        found = self._walker.follow(spot, path)
-        if pretty:
-            if address_of:
-                raise NoPathError("cannot take address of pretty-printed variable")
-            return pretty_print(self._walker, base, found, full=pretty == "$$")
-        text = path_text(f"${name}", path)
-        return self._walker.access(base, found, text, address_of=address_of)
-
     def _unknown(self, name: str) -> str:
         inner = {die.offset for die in entries.children(self._scopes[0])}
         names = {f"${n}" for n, die in self._data if die.offset in inner}
@@ -295,34 +285,20 @@ class FunctionScope:
 
     # --- globals ---
 
-    def static(
-        self,
-        name: str,
-        file: str,
-        module: str,
-        path: Sequence[Part],
-        *,
-        address_of: bool = False,
-        pretty: str = "",
-    ) -> Result:
+    def static(self, wanted: GlobalAccess) -> Result:
         """See `markers.Scope`."""
         image = self._place.image
-        if module and not image.is_called(module):
-            return NoAccess(f"unable to find global '{name}' in {module}")
-        try:
-            if not file and name in self._named:
-                return self.access(name, path, address_of=address_of, pretty=pretty)
-            for unit in units_with(image, name, file, self._unit.number):
-                die = global_of(image, unit, name)
-                if die is not None and entries.holder(die, "DW_AT_location") is not None:
-                    spot, base = self._located(die, name, unit)
-                    return self._finish(name, base, spot, path, address_of, pretty)
-        except NoPathError as error:
-            return error.answer
-        except FAULTS as error:
-            return NoAccess(f"its debug information cannot be read ({error})")
-        where = f", in {file}" if file else ""
-        return NoAccess(f"unable to find global '{name}' in {image.elf.path}{where}")
+        if wanted.module and not image.is_called(wanted.module):
+            return wanted.missing()
+        if not wanted.file and wanted.name in self._named:
+            return self.access(
+                wanted.name, wanted.path, address_of=wanted.address_of, pretty=wanted.pretty
+            )
+        return image_static(image, wanted, self._global, first=self._unit.number)
+
+    def _global(self, die: Die, unit: Unit, name: str) -> tuple[Variable, Spot]:
+        spot, base = self._located(die, name, unit)
+        return base, spot
 
     # --- types and constants ---
 

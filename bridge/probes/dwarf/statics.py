@@ -7,6 +7,7 @@ Source: stapprobes(3stap), "context variables"; DWARF 5, section 4.1.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.formats import debug_index as layout
@@ -14,40 +15,46 @@ from bridge.markers import BIAS, Loaded, NoAccess
 from bridge.probes.dwarf import die as entries
 from bridge.probes.dwarf.die import FAULTS
 from bridge.probes.dwarf.locations import Locator
-from bridge.probes.pretty import pretty_print
-from bridge.probes.types import NoPathError, Spot, Walker, path_text
+from bridge.probes.pretty import way
+from bridge.probes.types import NoPathError, Spot, Walker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from bridge.markers import Part, Result
+    from bridge.markers import GlobalAccess, Result, Variable
     from bridge.probes.dwarf.debug import Die
     from bridge.probes.dwarf.image import Image
     from bridge.probes.dwarf.units import Unit
 
+    Start = Callable[[Die, Unit, str], tuple[Variable | Loaded, Spot]]
+
 
 def image_static(
-    image: Image,
-    name: str,
-    file: str,
-    path: Sequence[Part],
-    *,
-    address_of: bool = False,
-    pretty: str = "",
+    image: Image, wanted: GlobalAccess, start: Start | None = None, first: int | None = None
 ) -> Result:
-    """The way to the global `name` of a file (of the source file `file`, "": any)."""
+    """The way to a global of a file, in the unit number `first` if that has it.
+
+    `start` says where it begins, seen from a place; without one, from anywhere.
+    """
+    start = start or partial(_start, image)
     try:
-        for unit in units_with(image, name, file):
-            die = global_of(image, unit, name)
+        for unit in units_with(image, wanted.name, wanted.file, first):
+            die = global_of(image, unit, wanted.name)
             if die is not None and entries.holder(die, "DW_AT_location") is not None:
-                start = _start(image, unit, die, name)
-                return _finish(image, name, start, path, address_of, pretty)
+                return way(
+                    Walker(image.types, "user"),
+                    start(die, unit, wanted.name),
+                    f'@var("{wanted.name}")',
+                    wanted.path,
+                    address_of=wanted.address_of,
+                    pretty=wanted.pretty,
+                )
     except NoPathError as error:
         return error.answer
     except FAULTS as error:
         return NoAccess(f"its debug information cannot be read ({error})")
-    where = f", in {file}" if file else ""
-    return NoAccess(f"unable to find global '{name}' in {image.elf.path}{where}")
+    where = f", in {wanted.file}" if wanted.file else ""
+    return wanted.missing(f"{image.elf.path}{where}")
 
 
 def units_with(image: Image, name: str, file: str, first: int | None = None) -> Iterator[Unit]:
@@ -67,7 +74,7 @@ def global_of(image: Image, unit: Unit, name: str) -> Die | None:
     return next(iter(located or found), None)
 
 
-def _start(image: Image, unit: Unit, die: Die, name: str) -> tuple[Loaded, Spot]:
+def _start(image: Image, die: Die, unit: Unit, name: str) -> tuple[Loaded, Spot]:
     located = Locator(unit, image.elf.machine, 0, None).find(die, name)
     if located.base not in ("", BIAS):
         raise NoPathError(f"'{name}' is not at a fixed place of {image.elf.path}")
@@ -76,22 +83,3 @@ def _start(image: Image, unit: Unit, die: Die, name: str) -> tuple[Loaded, Spot]
         base = Loaded(image.elf.path, fixed=image.elf.is_fixed)
     type_ = image.types.of(die)
     return base, Spot(type_, located.offsets, computed=located.kind == "value")
-
-
-def _finish(
-    image: Image,
-    name: str,
-    start: tuple[Loaded, Spot],
-    path: Sequence[Part],
-    address_of: bool,
-    pretty: str,
-) -> Result:
-    base, spot = start
-    walker = Walker(image.types, "user")
-    found = walker.follow(spot, path)
-    if pretty:
-        if address_of:
-            raise NoPathError("cannot take address of pretty-printed variable")
-        return pretty_print(walker, base, found, full=pretty == "$$")
-    text = path_text(f'@var("{name}")', path)
-    return walker.access(base, found, text, address_of=address_of)

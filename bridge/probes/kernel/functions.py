@@ -22,7 +22,6 @@ from bridge.markers import (
     Loaded,
     Marker,
     MarkerAttachment,
-    NoAccess,
     NoMatch,
     RawArgument,
     Register,
@@ -41,7 +40,7 @@ from bridge.world import VMLINUX_BTF
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from bridge.markers import Part, PointPart, Result
+    from bridge.markers import GlobalAccess, PointPart, Result
     from bridge.probes.btf import Btf
     from bridge.world import World
 
@@ -69,15 +68,12 @@ class KernelFunctions:
         """All places that a point stands for."""
         return _Query(self, _question(parts)).answer()
 
-    def static(
-        self, name: str, path: Sequence[Part], *, address_of: bool = False, pretty: str = ""
-    ) -> Result:
+    def static(self, wanted: GlobalAccess) -> Result:
         """The way to a global of the kernel, for places that are not in it."""
         types = self.types("")
         if types is None:
-            return NoAccess(f"unable to find global '{name}' in kernel: it has no BTF")
-        known = KernelGlobals(types, self.symbols, Loaded())
-        return known.access(name, path, address_of=address_of, pretty=pretty)
+            return wanted.missing("kernel: it has no BTF")
+        return KernelGlobals(types, self.symbols, Loaded()).static(wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,14 @@ from bridge.markers import (
 from bridge.probes.btf import Kind
 from bridge.probes.kernel import calling
 from bridge.probes.members import kernel_structure
-from bridge.probes.pretty import pretty_print
-from bridge.probes.types import COMPOSITES, NoPathError, Shape, Spot, Walker, path_text
+from bridge.probes.pretty import way
+from bridge.probes.types import COMPOSITES, NoPathError, Shape, Spot, Walker
 from bridge.suggest import similar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.markers import Part, Result, Structure
+    from bridge.markers import GlobalAccess, Part, Result, Structure
     from bridge.probes.btf import Btf
     from bridge.probes.kernel.calling import Passed
     from bridge.probes.kernel.symbols import Symbol, Symbols
@@ -115,7 +115,14 @@ class KernelScope:
         """See `markers.Members`."""
         try:
             spot, base = self._start(name)
-            return _finish(self._walker, f"${name}", (base, spot), path, address_of, pretty)
+            return way(
+                self._walker,
+                (base, spot),
+                f"${name}",
+                path,
+                address_of=address_of,
+                pretty=pretty,
+            )
         except NoPathError as error:
             return error.answer
 
@@ -157,23 +164,15 @@ class KernelScope:
             f" {self.function.name} of {self.function.owner} ({more}); {WHY_NO_LOCALS}"
         )
 
-    def static(
-        self,
-        name: str,
-        file: str,
-        module: str,
-        path: Sequence[Part],
-        *,
-        address_of: bool = False,
-        pretty: str = "",
-    ) -> Result:
+    def static(self, wanted: GlobalAccess) -> Result:
         """See `markers.Scope`."""
-        if module and not self._is_own(module):
-            return NoAccess(f"unable to find global '{name}' in {module}")
-        if not file and any(p.parameter.name == name for p in self.passed):
-            return self.access(name, path, address_of=address_of, pretty=pretty)
-        known = KernelGlobals(self.btf, self.symbols)
-        return known.access(name, path, address_of=address_of, pretty=pretty)
+        if wanted.module and not self._is_own(wanted.module):
+            return wanted.missing()
+        if not wanted.file and any(p.parameter.name == wanted.name for p in self.passed):
+            return self.access(
+                wanted.name, wanted.path, address_of=wanted.address_of, pretty=wanted.pretty
+            )
+        return KernelGlobals(self.btf, self.symbols).static(wanted)
 
     def structure(self, name: str, module: str) -> Structure | NoAccess:
         """See `markers.Scope`."""
@@ -190,23 +189,6 @@ class KernelScope:
         if value is None:
             return NoAccess(f"enumeration constant '{name}' not found")
         return Enumerator(value)
-
-
-def _finish(
-    walker: Walker,
-    written: str,
-    start: tuple[Variable | Loaded, Spot],
-    path: Sequence[Part],
-    address_of: bool,
-    pretty: str,
-) -> Result:
-    base, spot = start
-    found = walker.follow(spot, path)
-    if pretty:
-        if address_of:
-            raise NoPathError("cannot take address of pretty-printed variable")
-        return pretty_print(walker, base, found, full=pretty == "$$")
-    return walker.access(base, found, path_text(written, path), address_of=address_of)
 
 
 def global_spot(btf: Btf, symbols: Symbols, name: str) -> Spot | None:
@@ -226,19 +208,25 @@ class KernelGlobals:
     symbols: Symbols
     base: Variable | Loaded = ZERO
 
-    def access(
-        self, name: str, path: Sequence[Part], *, address_of: bool = False, pretty: str = ""
-    ) -> Result:
+    def static(self, wanted: GlobalAccess) -> Result:
         """`@var("name")` of the kernel, `&@var("name")` for any symbol."""
+        name, path, address_of = wanted.name, wanted.path, wanted.address_of
         spot = global_spot(self.btf, self.symbols, name)
-        walker, start = Walker(self.btf, "kernel"), self.base
+        walker = Walker(self.btf, "kernel")
         try:
             if spot is not None:
                 text = f"@var({name!r})"
-                return _finish(walker, text, (start, spot), path, address_of, pretty)
+                return way(
+                    walker,
+                    (self.base, spot),
+                    text,
+                    path,
+                    address_of=address_of,
+                    pretty=wanted.pretty,
+                )
             address = self.symbols.variable(name)
             if address and address_of and not path:
-                return walker.access(start, Spot(0, (address,)), name, address_of=True)
+                return walker.access(self.base, Spot(0, (address,)), name, address_of=True)
         except NoPathError as error:
             return error.answer
         if address:
@@ -246,4 +234,4 @@ class KernelGlobals:
                 f"the type of the global '{name}' is not known: BTF describes per-CPU"
                 f' variables only. Name it, as in @cast(&@var("{name}"), "TYPE", "kernel")'
             )
-        return NoAccess(f"unable to find global '{name}' in kernel")
+        return wanted.missing("kernel")

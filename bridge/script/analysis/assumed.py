@@ -14,7 +14,7 @@ from bridge.markers import Expansion, Never, NoMatch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.markers import NoAccess, Part, PointPart, Result, Structure, Targets
+    from bridge.markers import GlobalAccess, NoAccess, PointPart, Result, Structure, Targets
 
 FAMILIES = frozenset(
     [
@@ -49,18 +49,9 @@ class AssumedTargets:
         """What is really known of a type."""
         return self._real.structure(name, module)
 
-    def static(
-        self,
-        name: str,
-        file: str,
-        module: str,
-        path: Sequence[Part],
-        *,
-        address_of: bool = False,
-        pretty: str = "",
-    ) -> Result:
+    def static(self, wanted: GlobalAccess) -> Result:
         """What is really known of a global."""
-        return self._real.static(name, file, module, path, address_of=address_of, pretty=pretty)
+        return self._real.static(wanted)
 
 
 def _text(part: PointPart) -> str:

@@ -9,34 +9,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bridge.markers import REGISTER, MarkerAttachment, NoAccess
+from bridge.markers import REGISTER, GlobalAccess, MarkerAttachment, NoAccess
 from bridge.script.syntax import ast
 from bridge.source import machine_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
     from bridge.markers import Expansion, Part, Result, Structure, Variable
 
     Structures = Callable[[str, str], Structure | NoAccess]
     """The type of a name in a module, for places that have no types of their own."""
 
-    class Statics(Protocol):
-        """The globals of all modules: `Targets.static`."""
-
-        def __call__(
-            self,
-            name: str,
-            file: str,
-            module: str,
-            path: tuple[Part, ...],
-            *,
-            address_of: bool = False,
-            pretty: str = "",
-        ) -> Result:
-            """The way to one."""
-            ...
+    Statics = Callable[[GlobalAccess], Result]
+    """The globals of all modules: `Targets.static`."""
 
     Typed = ast.Target | ast.AtVar | ast.Cast
 
@@ -64,9 +50,9 @@ def computed(path: tuple[ast.Component, ...]) -> list[ast.Expr]:
     ]
 
 
-def no_statics(name: str, *_: object, **__: object) -> NoAccess:
+def no_statics(wanted: GlobalAccess) -> NoAccess:
     """What is known of globals where nothing is known."""
-    return NoAccess(f"unable to find global '{name}'")
+    return NoAccess(f"unable to find global '{wanted.name}'")
 
 
 def lookup(
@@ -154,16 +140,16 @@ def _static(node: ast.AtVar, expansion: Expansion | None, statics: Statics) -> R
     """A global: of the place's own file, if it is there, else of the first module with it."""
     name, _, file = machine_text(node.name).partition("@")
     modules = machine_text(node.module or "")
-    path, pretty = parts(node.path), node.pretty
+    wanted = GlobalAccess(
+        name, file, modules, parts(node.path), address_of=node.address_of, pretty=node.pretty
+    )
     first: Result | None = None
     if expansion is not None and expansion.scope is not None:
-        first = expansion.scope.static(
-            name, file, modules, path, address_of=node.address_of, pretty=pretty
-        )
+        first = expansion.scope.static(wanted)
         if not modules or not isinstance(first, NoAccess):
             return first
     for module in (modules or "kernel").split(":"):
-        found = statics(name, file, module, path, address_of=node.address_of, pretty=pretty)
+        found = statics(replace(wanted, module=module))
         if not isinstance(found, NoAccess):
             return found
         first = first or found

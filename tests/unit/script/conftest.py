@@ -14,6 +14,7 @@ from bridge.markers import (
     End,
     Error,
     Expansion,
+    GlobalAccess,
     Kind,
     Marker,
     MarkerAttachment,
@@ -46,9 +47,9 @@ class SessionTargets:
         """No types are known."""
         return NoAccess(f"type definition '{name}' not found in '{module}'")
 
-    def static(self, name: str, *_: object, **__: object) -> NoAccess:
+    def static(self, wanted: GlobalAccess) -> NoAccess:
         """No globals are known."""
-        return NoAccess(f"unable to find global '{name}'")
+        return NoAccess(f"unable to find global '{wanted.name}'")
 
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         name, argument = parts[0].name, parts[0].argument

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.diagnostics import Sink
-from bridge.markers import Access, MarkerAttachment, Memory, NoMatch, PointPart
+from bridge.markers import Access, GlobalAccess, MarkerAttachment, Memory, NoMatch, PointPart
 from bridge.probes.dwarf.image import open_image
 from bridge.probes.dwarf.index import is_index
 from bridge.probes.elf import open_elf
@@ -325,7 +325,7 @@ def _ask_everything(program: Path) -> None:
                 continue
             for listed in one.scope.listed():
                 one.scope.access(listed.name, (), pretty="$$")
-            one.scope.static("shared", "", "", ())
+            one.scope.static(GlobalAccess("shared"))
             one.scope.structure("node", "")
 
 

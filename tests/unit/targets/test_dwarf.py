@@ -11,6 +11,7 @@ from bridge.diagnostics import Sink
 from bridge.markers import (
     Access,
     Enumerator,
+    GlobalAccess,
     MarkerAttachment,
     NoAccess,
     NoMatch,
@@ -135,10 +136,10 @@ def test_globals_by_address(build, flags: list[str]) -> None:
     }
     scope = scope_of(program, "add")
 
-    found = scope.static("total", "prog.c", "", ())
+    found = scope.static(GlobalAccess("total", "prog.c"))
     assert isinstance(found, Access)
     assert (found.offsets, found.size) == ((places["total"],), 4)
-    inner = scope.static("list", "", "", [1, "val"])
+    inner = scope.static(GlobalAccess("list", path=(1, "val")))
     assert isinstance(inner, Access)
     assert inner.offsets == (places["list"] + 72,)
 
