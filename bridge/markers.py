@@ -229,8 +229,7 @@ class Access:
     Start with the value of `base` (None: with the value that is cast); for every offset but the
     last, add it and read the pointer there; add the last one. That is the address of the thing:
     its value, if `size` is 0 (an array, or `&`), else an integer of `size` bytes is read there.
-    Of the value, the `bits` from bit `shift` on (0: all) count. `space` is "kernel" or "user";
-    `text` is what is written.
+    Of the value, the `bits` from bit `shift` on (0: all) count. `space` is "kernel" or "user".
     """
 
     base: Variable | Loaded | None
@@ -238,7 +237,6 @@ class Access:
     size: int
     signed: bool
     space: str
-    text: str
     shift: int = 0
     bits: int = 0
     indices: tuple[Index, ...] = ()

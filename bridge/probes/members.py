@@ -68,7 +68,6 @@ class TracepointMembers:
             return way(
                 walker,
                 (found, Spot(types[name])),
-                f"${name}",
                 path,
                 address_of=address_of,
                 pretty=pretty,

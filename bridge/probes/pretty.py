@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.markers import Pretty, Shown
-from bridge.probes.types import COMPOSITES, NoPathError, Shape, Spot, member_spot, path_text
+from bridge.probes.types import COMPOSITES, NoPathError, Shape, Spot, member_spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,20 +36,16 @@ def pretty_print(
 def way(
     walker: Walker,
     start: tuple[Variable | Loaded, Spot],
-    written: str,
     path: Sequence[Part],
     *,
     address_of: bool = False,
     pretty: str = "",
 ) -> Access | Pretty:
-    """From a thing (its base, its spot) along a path: the way, or the text of what is there.
-
-    `written` is what stands before the path in the script, for messages.
-    """
+    """From a thing (its base, its spot) along a path: the way, or the text of what is there."""
     base, spot = start
     found = walker.follow(spot, path)
     if not pretty:
-        return walker.access(base, found, path_text(written, path), address_of=address_of)
+        return walker.access(base, found, address_of=address_of)
     if address_of:
         raise NoPathError("cannot take address of pretty-printed variable")
     return pretty_print(walker, base, found, full=pretty == "$$")
@@ -107,7 +103,6 @@ class _Printer:
             access = self.walker.access(
                 self.base,
                 spot,
-                "",
                 address_of=self.walker.types.shape(spot.type) is Shape.FUNCTION,
             )
         except NoPathError:

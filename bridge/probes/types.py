@@ -252,12 +252,10 @@ class Walker:
 
     # --- the end of a path ---
 
-    def access(
-        self, base: Variable | Loaded | None, spot: Spot, text: str, *, address_of: bool
-    ) -> Access:
+    def access(self, base: Variable | Loaded | None, spot: Spot, *, address_of: bool) -> Access:
         """The way to a thing's value or address; NoPathError if it has none."""
         if address_of:
-            return self._address(base, spot, text)
+            return self._address(base, spot)
         shape = self.types.shape(spot.type)
         structure = Known(self, spot.type, addressed=shape is Shape.ARRAY)
         size = self.types.size(spot.type)
@@ -284,7 +282,6 @@ class Walker:
             size,
             signed,
             self.space,
-            text,
             spot.shift,
             bits,
             spot.indices,
@@ -292,7 +289,7 @@ class Walker:
             spot.moved,
         )
 
-    def _address(self, base: Variable | Loaded | None, spot: Spot, text: str) -> Access:
+    def _address(self, base: Variable | Loaded | None, spot: Spot) -> Access:
         if spot.bits:
             raise NoPathError("cannot take the address of a bit field")
         if spot.computed:
@@ -306,7 +303,6 @@ class Walker:
             0,
             False,
             self.space,
-            text,
             indices=spot.indices,
             structure=structure,
             moved=spot.moved,
@@ -351,8 +347,8 @@ class Known:
                 )
                 computed = first is None
                 rest = path[1:]
-                return self._end(spot, rest, path, address_of, pretty, skipped=computed)
-            return self._end(spot, rest, path, address_of, pretty)
+                return self._end(spot, rest, address_of, pretty, skipped=computed)
+            return self._end(spot, rest, address_of, pretty)
         except NoPathError as error:
             return error.answer
 
@@ -360,7 +356,6 @@ class Known:
         self,
         spot: Spot,
         rest: Sequence[Part],
-        path: Sequence[Part],
         address_of: bool,
         pretty: str,
         *,
@@ -377,7 +372,7 @@ class Known:
             from bridge.probes.pretty import pretty_print
 
             return pretty_print(self.walker, None, found, full=pretty == "$$")
-        return self.walker.access(None, found, path_text("", path), address_of=address_of)
+        return self.walker.access(None, found, address_of=address_of)
 
 
 def find_member(types: Types, number: int, name: str) -> Member | None:
@@ -421,11 +416,3 @@ def member_spot(types: Types, spot: Spot, member: Member) -> Spot:
     if member.offset_bits + member.bits > start + unit:  # a packed field across two words
         start = member.offset_bits // 8 * 8
     return spot.at(start // 8, member.type, member.offset_bits - start, member.bits)
-
-
-def path_text(name: str, path: Sequence[Part]) -> str:
-    """A path as it is written."""
-    words = [
-        f"->{p}" if isinstance(p, str) else "[...]" if p is None else f"[{p}]" for p in path
-    ]
-    return name + "".join(words)

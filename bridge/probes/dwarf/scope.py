@@ -208,7 +208,6 @@ class FunctionScope:
             return way(
                 self._walker,
                 (base, spot),
-                f"${name}",
                 path,
                 address_of=address_of,
                 pretty=pretty,

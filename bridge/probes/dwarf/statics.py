@@ -44,7 +44,6 @@ def image_static(
                 return way(
                     Walker(image.types, "user"),
                     start(die, unit, wanted.name),
-                    f'@var("{wanted.name}")',
                     wanted.path,
                     address_of=wanted.address_of,
                     pretty=wanted.pretty,

@@ -118,7 +118,6 @@ class KernelScope:
             return way(
                 self._walker,
                 (base, spot),
-                f"${name}",
                 path,
                 address_of=address_of,
                 pretty=pretty,
@@ -215,18 +214,16 @@ class KernelGlobals:
         walker = Walker(self.btf, "kernel")
         try:
             if spot is not None:
-                text = f"@var({name!r})"
                 return way(
                     walker,
                     (self.base, spot),
-                    text,
                     path,
                     address_of=address_of,
                     pretty=wanted.pretty,
                 )
             address = self.symbols.variable(name)
             if address and address_of and not path:
-                return walker.access(self.base, Spot(0, (address,)), name, address_of=True)
+                return walker.access(self.base, Spot(0, (address,)), address_of=True)
         except NoPathError as error:
             return error.answer
         if address:

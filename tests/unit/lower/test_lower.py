@@ -56,7 +56,7 @@ NEXT = Argument("next", Value.LONG)
 
 
 def test_paths_become_loads() -> None:
-    access = Access(TASK, (8, 0, 16), 4, True, "kernel", "$next->a->b->c")
+    access = Access(TASK, (8, 0, 16), 4, True, "kernel")
     first = Load("kernel", Value.LONG, Computed("+", NEXT, Literal(8)), signed=False)
     second = Load("kernel", Value.LONG, first, signed=False)
     address = Computed("+", second, Literal(16))
@@ -64,14 +64,14 @@ def test_paths_become_loads() -> None:
 
 
 def test_an_array_or_struct_is_its_address() -> None:
-    access = Access(TASK, (24,), 0, False, "kernel", "$next->comm")
+    access = Access(TASK, (24,), 0, False, "kernel")
     assert access_capture(access) == Computed("+", NEXT, Literal(24))
-    assert access_capture(Access(TASK, (), 0, False, "kernel", "&$next")) == NEXT
+    assert access_capture(Access(TASK, (), 0, False, "kernel")) == NEXT
 
 
 @pytest.mark.parametrize(("signed", "right"), [(True, ">>"), (False, ">>>")])
 def test_bit_fields_are_shifted_out(signed: bool, right: str) -> None:
-    access = Access(TASK, (4,), 4, signed, "kernel", "$next->flag", shift=3, bits=2)
+    access = Access(TASK, (4,), 4, signed, "kernel", shift=3, bits=2)
     word = Load("kernel", Value.LONG, Computed("+", NEXT, Literal(4)), size=4, signed=signed)
     up = Computed("<<", word, Literal(59))
     assert access_capture(access) == Computed(right, up, Literal(62))
