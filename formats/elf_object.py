@@ -1,4 +1,4 @@
-"""Layouts of relocatable ELF files, and of the note of argument names: tables, no logic.
+"""Layouts of relocatable ELF files, and of the note of argument names: tables.
 
 Sources: System V gABI chapter 4 and the supplements of the machines; those of 64 bits are in
 `elf_notes`.
@@ -17,39 +17,14 @@ SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_NOTE = 1, 2, 3, 7
 SHF_WRITE, SHF_ALLOC = 1, 2
 STB_GLOBAL, STT_OBJECT, STV_HIDDEN = 1, 1, 2
 
-EHDR32 = Layout(
-    "Elf32_Ehdr",
-    (
-        ("e_type", "u16"),
-        ("e_machine", "u16"),
-        ("e_version", "u32"),
-        ("e_entry", "u32"),
-        ("e_phoff", "u32"),
-        ("e_shoff", "u32"),
-        ("e_flags", "u32"),
-        ("e_ehsize", "u16"),
-        ("e_phentsize", "u16"),
-        ("e_phnum", "u16"),
-        ("e_shentsize", "u16"),
-        ("e_shnum", "u16"),
-        ("e_shstrndx", "u16"),
-    ),
-)
-SHDR32 = Layout(
-    "Elf32_Shdr",
-    (
-        ("sh_name", "u32"),
-        ("sh_type", "u32"),
-        ("sh_flags", "u32"),
-        ("sh_addr", "u32"),
-        ("sh_offset", "u32"),
-        ("sh_size", "u32"),
-        ("sh_link", "u32"),
-        ("sh_info", "u32"),
-        ("sh_addralign", "u32"),
-        ("sh_entsize", "u32"),
-    ),
-)
+
+def _of_32_bits(name: str, layout: Layout) -> Layout:
+    """The same members in the same order; what is a word is shorter."""
+    return Layout(name, tuple((m, "u32" if t == "u64" else t) for m, t in layout.fields))
+
+
+EHDR32 = _of_32_bits("Elf32_Ehdr", elf_notes.EHDR)
+SHDR32 = _of_32_bits("Elf32_Shdr", elf_notes.SHDR)
 SYM32 = Layout(
     "Elf32_Sym",
     (

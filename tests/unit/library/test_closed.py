@@ -5,15 +5,16 @@ The crashes that these were killed the whole process, so each case runs in one o
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.child import run_python
 from tests.support.library_traces import FORMATS
 
-ROOT = Path(__file__).resolve().parents[3]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PRELUDE = """
 import sys, threading
 from pathlib import Path
@@ -35,15 +36,7 @@ def together(action):
 
 
 def _run(code: str, folder: Path) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code, str(folder)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.splitlines()
+    return run_python(PRELUDE + code, folder)
 
 
 @pytest.mark.parametrize("form", FORMATS)

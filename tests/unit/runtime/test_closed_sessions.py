@@ -5,13 +5,15 @@ A crash would kill the whole process, so each case runs in one of its own.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.child import run_python
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PRELUDE = """
 import os, sys, threading
 from pathlib import Path
@@ -69,15 +71,7 @@ def placed(text, targets=None):
 
 
 def _run(code: str, folder: Path) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code, str(folder)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.splitlines()
+    return run_python(PRELUDE + code, folder)
 
 
 CLOSED, FOUR = "{'closed'}", "['closed', 'closed', 'closed', 'closed']"
