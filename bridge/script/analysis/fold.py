@@ -191,11 +191,8 @@ class Folder(Constants):
                 full, bits = full_register(name)
                 return self._register(node, full, (bits, _REGISTERS[node.name]))
             case (ast.Number(value=index),) if node.name in _ARGUMENTS:
-                name = (
-                    ordinal(index)
-                    if ordinal(index) in self._expansion.renamed
-                    else f"arg{index}"
-                )
+                by_number = ordinal(index)
+                name = by_number if by_number in self._expansion.renamed else f"arg{index}"
                 argument = ast.Target(f"${name}", span=node.span, token=node.token)
                 if isinstance(target(argument, self._expansion), NoAccess):
                     return node
