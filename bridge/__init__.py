@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bridge.api import Program, Record, Replayed, Session, compile, markers_of
+    from bridge.attachments import (
+        AttachedArgument,
+        AttachedGlobal,
+        AttachedHandler,
+        Attachment,
+        Place,
+        Read,
+    )
     from bridge.diagnostics import Diagnostic
     from bridge.errors import BridgeError, CompileError, HostError, ProgramError, TraceError
+    from bridge.marker_lookup import markers
     from bridge.markers import Marker
     from bridge.trace.ctf.writer import CtfWriter
     from bridge.trace.open import open_trace
@@ -19,27 +28,43 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AttachedArgument",
+    "AttachedGlobal",
+    "AttachedHandler",
+    "Attachment",
     "BridgeError",
     "CompileError",
     "CtfWriter",
     "Diagnostic",
     "HostError",
     "Marker",
+    "Place",
     "Program",
     "ProgramError",
+    "Read",
     "Record",
     "Replayed",
     "Session",
     "TraceError",
     "compile",
+    "markers",
     "markers_of",
     "open_trace",
 ]
 
 _HOMES = {
     "bridge.api": ("Program", "Record", "Replayed", "Session", "compile", "markers_of"),
+    "bridge.attachments": (
+        "AttachedArgument",
+        "AttachedGlobal",
+        "AttachedHandler",
+        "Attachment",
+        "Place",
+        "Read",
+    ),
     "bridge.diagnostics": ("Diagnostic",),
     "bridge.errors": ("BridgeError", "CompileError", "HostError", "ProgramError", "TraceError"),
+    "bridge.marker_lookup": ("markers",),
     "bridge.markers": ("Marker",),
     "bridge.trace.ctf.writer": ("CtfWriter",),
     "bridge.trace.open": ("open_trace",),

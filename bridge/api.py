@@ -18,9 +18,8 @@ from bridge.engine.child import start
 from bridge.engine.kernel.features import reaches_functions
 from bridge.engine.live import LiveOptions, run_live
 from bridge.engine.target import Target
-from bridge.errors import BridgeError, CompileError, ProgramError
+from bridge.errors import BridgeError, CompileError
 from bridge.pipeline import compile_script
-from bridge.probes import markers_of as read_markers
 from bridge.probes.live import LiveTargets
 from bridge.script.options import AnalyseOptions
 from bridge.script.syntax.parse import parse
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from bridge.artifact import Placed
+    from bridge.attachments import Attachment
     from bridge.engine.base import RunResult
     from bridge.markers import Marker, Targets
 
@@ -98,6 +98,21 @@ class Program:
         placed = self._place(targets, record=trace is not None)
         target = Target.of_process(pid) if pid and not words else Target()
         return Session(placed, words or target, None if trace is None else Path(trace), seconds)
+
+    def attachments(
+        self, command: str | Sequence[str] = "", *, pid: int = 0
+    ) -> tuple[Attachment, ...]:
+        """What the script would attach to on this machine, without running anything.
+
+        `command` and `pid` say what `process` without a path means. CompileError, if what the
+        script probes is not there.
+        """
+        from bridge.attachments import attachments
+
+        words = command if isinstance(command, str) else shlex.join(command)
+        world = LiveWorld()
+        targets = LiveTargets(world, words, pid, reached=reaches_functions)
+        return attachments(self._place(targets), world)
 
     def replay(self, trace: Path | str) -> Replayed:
         """Run the script over a recorded trace.
@@ -253,9 +268,6 @@ def markers_of(path: Path | str) -> tuple[Marker, ...]:
 
     ProgramError, if there is no such file, or it is no ELF file of this machine.
     """
-    from bridge.probes.elf import open_elf
+    from bridge.marker_lookup import markers_of_file
 
-    sink, world = Sink(), LiveWorld()
-    if open_elf(str(path), world, sink) is None:
-        raise ProgramError("; ".join(error.message for error in sink.errors))
-    return read_markers(str(path), world)
+    return markers_of_file(str(path), LiveWorld())

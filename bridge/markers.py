@@ -9,9 +9,12 @@ read there, each with the operand that says where its value lies.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import field
 from enum import Enum
 from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 from bridge.source import NOWHERE, Span
@@ -667,3 +670,17 @@ class Targets(Protocol):
     def static(self, wanted: GlobalAccess) -> Result:
         """The way to a global of a module, from a `Loaded`: `@var` where no place has it."""
         ...
+
+
+# --- the module as a function -----------------------------------------------------------------
+
+
+class _Module(ModuleType):
+    """`bridge.markers(path=...)` looks up markers, also once this module has that name."""
+
+    def __call__(self, **where: object) -> object:
+        """See `bridge.marker_lookup.markers`."""
+        return import_module("bridge.marker_lookup").markers(**where)
+
+
+sys.modules[__name__].__class__ = _Module

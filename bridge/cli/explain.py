@@ -1,4 +1,7 @@
-"""`markbridge explain`: where each handler of a script runs and why; `--ir` prints the IR."""
+"""`markbridge explain`: where each handler of a script runs and why; `--ir` prints the IR.
+
+With `--format=json`: all that the script would attach to (`bridge.attachments`).
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     configure_script(parser)
     parser.add_argument("--ir", action="store_true", help="print the intermediate form too")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="for people, or for tools"
+    )
     parser.add_argument("--trace", action="store_true", help="as it would be with run --trace")
 
 
@@ -35,11 +41,25 @@ def run(arguments: argparse.Namespace) -> int:
     if compiled is None:
         return EXIT_ERROR
     say_diagnostics(compiled.warnings, compiled.sources)
+    if arguments.format == "json":
+        print(_document(compiled.placed, arguments))
+        return 0
     print("\n".join(explain(compiled.placed)))
     if arguments.ir:
         print()
         print(dump(compiled.placed.program), end="")
     return 0
+
+
+def _document(placed: Placed, arguments: argparse.Namespace) -> str:
+    """The attachments as JSON."""
+    from bridge.attachments import attached_globals, attachments, document
+    from bridge.ir.dump import dump
+    from bridge.json_text import dumps
+    from bridge.world import LiveWorld
+
+    shown = document(attachments(placed, LiveWorld()), attached_globals(placed))
+    return dumps(shown | ({"ir": dump(placed.program)} if arguments.ir else {}), indent=1)
 
 
 def explain(placed: Placed) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bridge.cli.front import EXIT_ERROR, EXIT_HOST
 from bridge.cli.terminal import say_diagnostics
 from bridge.diagnostics import Diagnostic, Severity, Sink
+from bridge.marker_lookup import derived_of
 from bridge.markers import Kind, MarkerAttachment, ValueType
 from bridge.probes.processes import LISTED
 from bridge.progress import doing
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from bridge.markers import Expansion, Targets, Variable
-    from bridge.script.analysis.derive import Derived
+    from bridge.markers import Expansion, Variable
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,9 @@ def run(arguments: argparse.Namespace, *, with_variables: bool = True) -> int:
     sources, sink = SourceMap(), Sink()
     lines: set[str] = set()
     with doing(f"looking up {arguments.pattern}"):
-        for derived in _derived(arguments, live_targets(arguments), sources, sink):
+        include = tuple(map(Path, arguments.include))
+        targets = live_targets(arguments)
+        for derived in derived_of(arguments.pattern, targets, sources, sink, include):
             alias = machine_text(derived.alias)
             name = alias or derived.expansion.point
             lines.add(line(derived.expansion, alias) if with_variables else name)
@@ -60,29 +62,6 @@ def run(arguments: argparse.Namespace, *, with_variables: bool = True) -> int:
     if lines:
         return 0
     return EXIT_HOST if any(map(of_the_host, sink.items)) else EXIT_ERROR
-
-
-def _derived(
-    arguments: argparse.Namespace, targets: Targets, sources: SourceMap, sink: Sink
-) -> Iterator[Derived]:
-    """The probes at a pattern, as the front end derives those of a script."""
-    from bridge.script.analysis.derive import Deriver
-    from bridge.script.library import Library
-    from bridge.script.options import AnalyseOptions
-    from bridge.script.syntax import ast
-    from bridge.script.syntax.parse import parse
-
-    text = f"probe {arguments.pattern} {{ }}"
-    source = sources.add("<pattern>", text.encode("utf-8", "surrogateescape"))
-    script = parse(source, sources, sink)
-    if script is None:
-        return
-    options = AnalyseOptions(include=tuple(map(Path, arguments.include)))
-    deriver = Deriver([script], Library(sources, sink, options), targets, sink)
-    for definition in script.definitions:
-        if isinstance(definition, ast.Probe):
-            for point in definition.points:
-                yield from deriver.probe(script, replace(definition, points=(point,)))
 
 
 def line(expansion: Expansion, alias: str = "") -> str:
