@@ -104,6 +104,36 @@ def test_memory_of_the_kernel_and_faults(run: Runner, tmp_path: Path) -> None:
     assert f"cleared {cleared} | __GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM" in printed
 
 
+MAPPED = """
+probe vm.mmap, vm.munmap, vm.brk {
+  if (pid() == target()) printf("%s %#x %d\\n", name, address, length)
+}
+"""
+MAP = """
+import ctypes, mmap
+area = mmap.mmap(-1, 12345 * 4096)
+start = ctypes.addressof(ctypes.c_char.from_buffer(area))
+del area
+library = ctypes.CDLL(None)
+library.sbrk.restype, library.sbrk.argtypes = ctypes.c_void_p, [ctypes.c_ssize_t]
+end = library.sbrk(0)
+library.sbrk(77 * 4096 + 5)
+print("was %#x" % -(-end // 4096 * 4096))
+"""
+
+
+def test_maps_of_processes(run: Runner, tmp_path: Path) -> None:
+    script, program = tmp_path / "x.stp", tmp_path / "program.py"
+    script.write_text(MAPPED)
+    program.write_text(MAP)
+    done = run("run", script, "-c", f"{sys.executable} {program}")
+    printed = [line.split() for line in done.out.splitlines()]
+    (end,) = (words[1] for words in printed if words[0] == "was")
+    assert ["brk", end, str(78 * 4096)] in printed or ["brk", end, str(77 * 4096)] in printed
+    sizes = {name: {w[2] for w in printed if w[0] == name} for name in ("mmap", "munmap")}
+    assert str(12345 * 4096) in sizes["mmap"] & sizes["munmap"], done.err
+
+
 BLOCKS = r"""
 global at
 probe ioblock.request {

@@ -1,4 +1,4 @@
-"""Counters of TCP and IP, beside what the kernel counts for a network of our own (/proc/net/snmp)."""
+"""Counters of TCP and IP, beside the kernel's for a network of our own (/proc/net/snmp)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ function tcpmib_filter_key:long(sk:long, op:long) {
 function ipmib_filter_key:long(skb:long, op:long, here:long) {
   return ipmib_get_proto(skb) == 6 && ipmib_local_addr(skb, here) == 0x7f000001
          && ipmib_remote_addr(skb, here) == 0x7f000001
-         && (ipmib_tcp_remote_port(skb, here) == PORT || ipmib_tcp_local_port(skb, here) == PORT)
+         && (ipmib_tcp_remote_port(skb, here) == PORT
+             || ipmib_tcp_local_port(skb, here) == PORT)
 }
 global opened, least
 probe tcpmib.ActiveOpens, tcpmib.PassiveOpens, tcpmib.AttemptFails, tcpmib.EstabResets,
