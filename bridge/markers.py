@@ -491,6 +491,11 @@ class Marker:
     kernel: KernelPlace | None = None
     """Where a function of the kernel is."""
 
+    def __hash__(self) -> int:
+        """Of few fields, which tell nearly all apart: wildcards find tens of thousands."""
+        places = tuple(site.offset for site in self.sites)
+        return hash((self.kind, self.provider, self.name, places, self.id))
+
     @property
     def begins(self) -> bool:
         """Whether it is where processes or threads begin: what exists already hits it, too."""
@@ -520,6 +525,9 @@ class MarkerAttachment:
     pid: int = 0
     follow_target: bool = False
     """Whether only the `-c`/`-x` process and its descendants count."""
+
+    def __hash__(self) -> int:
+        return hash((self.marker, self.pid))
 
 
 @dataclass(frozen=True, slots=True)

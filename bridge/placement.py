@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from bridge.ir.ops import Op
     from bridge.ir.program import Capture, Handler, Program
-    from bridge.markers import Variable
+    from bridge.markers import Attachment, Variable
 
 RECORDED_CONTEXTS = ("pid", "tid", "ppid", "uid", "cpu", "execname", "realtime_ns")
 """What every hit of a recording carries."""
@@ -111,11 +111,15 @@ class _Decision:
     def run(self) -> None:
         """Find the largest set of handlers that may run in the kernel."""
         touched: dict[tuple[int, int, int], list[tuple[int, Op]]] = {}
+        reasons: dict[object, str] = {}
         for number, handler in enumerate(self.program.handlers):
-            reason = _user_reason(self.program, handler)
-            if reason:
-                self.user.setdefault(number, reason)
             code = code_of(handler)
+            # the names of its place are constants in a handler, whose lengths count
+            alike = code, _kind(handler.expansion.attachment), len(handler.point)
+            if alike not in reasons:
+                reasons[alike] = _user_reason(self.program, handler)
+            if reasons[alike]:
+                self.user.setdefault(number, reasons[alike])
             if code not in touched:
                 touched[code] = list(_on_globals(all_operations(self.program, handler)))
             for variable, op in touched[code]:
@@ -221,6 +225,13 @@ class _Decision:
         return Placement(Where.KERNEL, "everything it does is exact in the kernel")
 
 
+def _kind(attachment: Attachment) -> object:
+    """What is equal for attachments that give handlers of one code the same reasons."""
+    if isinstance(attachment, MarkerAttachment):
+        return attachment.marker.kind, attachment.marker.begins
+    return type(attachment)
+
+
 def _user_reason(program: Program, handler: Handler) -> str:
     match handler.expansion.attachment:
         case MarkerAttachment(marker=marker) if marker.kind is Kind.RECORDED:
@@ -275,17 +286,22 @@ def _hooks(
         if isinstance(attachment, MarkerAttachment):
             raw = not record and _reads_arguments(attachment, variables(handler.captures))
             at.setdefault((attachment, raw), []).append(number)
+    made: dict[object, tuple[RecordLayout, str]] = {}
     for hook, ((attachment, _), written) in enumerate(at.items()):
-        numbers = _in_order(program, written)
+        numbers = tuple(_in_order(program, written))
         user = tuple(n for n in numbers if placements[n].where is Where.USER)
-        held = reads.why_held(program, attachment, user)
-        captures = _layout(
-            program, attachment, tuple(numbers) if record else user, record=record
-        )
-        if held and Context("pid") not in captures:
-            captures = (*captures, Context("pid"))
-        layout = RecordLayout(captures, bool(held))
-        yield Hook(hook, attachment, tuple(numbers), user, layout, held)
+        taken = numbers if record else user
+        codes = tuple(code_of(program.handlers[n]) for n in taken)
+        # a recording has the variables of its marker, too
+        alike = (_kind(attachment), codes, attachment if record else None)
+        if alike not in made:
+            held = reads.why_held(program, attachment, user)
+            captures = _layout(program, attachment, taken, record=record)
+            if held and Context("pid") not in captures:
+                captures = (*captures, Context("pid"))
+            made[alike] = RecordLayout(captures, bool(held)), held
+        layout, held = made[alike]
+        yield Hook(hook, attachment, numbers, user, layout, held)
 
 
 def _in_order(program: Program, numbers: list[int]) -> list[int]:
