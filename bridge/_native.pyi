@@ -503,9 +503,14 @@ class _Lib:
     MB_CTF_VARIANT: int
     MB_CTF_OPTION: int
     MB_CTF_ALIGN: int
+    MB_CTF_LEB: int
     MB_CTF_SIGNED: int
     MB_CTF_BIG: int
     MB_CTF_CLOCK: int
+    MB_CTF_BOOL: int
+    MB_CTF_KEEP: int
+    MB_CTF_REVERSED: int
+    MB_CTF_OPTIONAL: int
     MB_CTF_ROLE_MAGIC: int
     MB_CTF_ROLE_UUID: int
     MB_CTF_ROLE_STREAM: int
@@ -529,6 +534,8 @@ class _Lib:
     MB_CTF_BAD_TAG: int
     MB_CTF_BAD_ORDER: int
     MB_CTF_BAD_HEADER: int
+    MB_CTF_BAD_BYTE_ORDER: int
+    MB_CTF_BAD_NUMBER: int
     MB_CTF_LOST: int
     MB_CTF_GAP: int
     MB_CTF_FULL: int

@@ -499,8 +499,19 @@ _TRACES = {
         "an event is not described and has no size",
         "the sub-buffer's rest is left out",
     ),
+    "mixed-byte-order": Code(
+        WARNING,
+        "two numbers that share a byte have different byte orders",
+        "the packet's rest is left out",
+    ),
     "time-went-back": Code(
         WARNING, "an event is earlier than the one before it", "its time is shown as it is"
+    ),
+    "too-large-number": Code(
+        WARNING, "a number has more than 64 bits", "the packet's rest is left out"
+    ),
+    "trailing-metadata": Code(
+        WARNING, "bytes after the last packet of metadata are no packet", "they are left out"
     ),
     "unknown-event": Code(
         WARNING, "no event class has this number", "the packet's rest is left out"

@@ -144,9 +144,14 @@ MB_CTF_BYTES = 7
 MB_CTF_VARIANT = 8
 MB_CTF_OPTION = 9
 MB_CTF_ALIGN = 10
+MB_CTF_LEB = 11
 MB_CTF_SIGNED = 1
 MB_CTF_BIG = 2
 MB_CTF_CLOCK = 4
+MB_CTF_BOOL = 8
+MB_CTF_KEEP = 16
+MB_CTF_REVERSED = 32
+MB_CTF_OPTIONAL = 64
 MB_CTF_ROLE_MAGIC = 1
 MB_CTF_ROLE_UUID = 2
 MB_CTF_ROLE_STREAM = 3
@@ -170,8 +175,10 @@ MB_CTF_BAD_CUT = 7
 MB_CTF_BAD_TAG = 8
 MB_CTF_BAD_ORDER = 9
 MB_CTF_BAD_HEADER = 10
-MB_CTF_LOST = 11
-MB_CTF_GAP = 12
+MB_CTF_BAD_BYTE_ORDER = 11
+MB_CTF_BAD_NUMBER = 12
+MB_CTF_LOST = 20
+MB_CTF_GAP = 21
 MB_CTF_FULL = 100
 MB_CTF_NONE = 2147483647
 
@@ -294,7 +301,7 @@ OFFSETS: dict[str, int] = {
     "mb_ctf_op.source": 12,
     "mb_ctf_op.body": 16,
     "mb_ctf_op.store": 20,
-    "mb_ctf_op.role": 24,
+    "mb_ctf_op.roles": 24,
     "mb_ctf_range.low": 0,
     "mb_ctf_range.high": 8,
     "mb_ctf_scope.first": 0,

@@ -302,8 +302,13 @@ class Feeder:
             children = values[-size:]
             del states[-size:]
             del values[-size:]
-        for at in reversed(flat):
-            children[at : at + 1] = children[at]
+        if flat == (0,):  # what a repetition has so far is its own, so it grows in place
+            first = children[0]
+            first += children[1:]
+            children = first
+        else:
+            for at in reversed(flat):
+                children[at : at + 1] = children[at]
         values.append(children[0] if single and len(children) == 1 else method(children))
         states.append(self._actions[states[-1]][name])
 

@@ -84,7 +84,7 @@ def _field(kind: model.FieldType, path: Path) -> Json:
             }
         case model.Struct():
             return _structure(kind, path)
-        case model.Variant():
+        case model.Variant() | model.Optional():
             raise AssertionError("facilities have no variants")
     assert_never(kind)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 METADATA = "metadata"
-SIGNATURES = (b"/* CTF", b"\x57\x1d\xd1\x75", b"\x75\xd1\x1d\x57")
+SIGNATURES = (b"/* CTF", b"\x57\x1d\xd1\x75", b"\x75\xd1\x1d\x57", b"\x1e")
 SIGNED_BYTES = 8
 CONTROL = "control"
 """Of an LTT trace: the folder with what describes the rest."""

@@ -7,11 +7,12 @@ reported as diagnostics and never ends the iteration early.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
     from bridge.diagnostics import Diagnostic
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
 class Integer:
     """An integer of `bits` bits.
 
-    `base` is the preferred display base; `encoding` "utf8" makes arrays of it text; `clock`
-    names the clock whose value it holds.
+    `base` is the preferred display base; `encoding` makes arrays of it text ("utf8", "ascii",
+    "utf-16le" ...) or bytes that are no text ("bytes"); `clock` names the clock whose value it
+    holds. `form`: "" is a number, "leb128" one that takes as many bytes as it needs (`bits` is
+    64), "bool" a truth value, "bits" a row of bits, of which `flags` (name, first, last) have
+    names. With `reversed_bits` the last bit is the lowest. `roles` is what it says of its
+    packet or event, where the format declares that.
     """
 
     bits: int
@@ -35,6 +40,10 @@ class Integer:
     base: int = 10
     encoding: str = ""
     clock: str = ""
+    form: str = ""
+    reversed_bits: bool = False
+    roles: tuple[str, ...] = ()
+    flags: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,7 @@ class Float:
     bits: int
     align_bits: int = 8
     big_endian: bool = False
+    reversed_bits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +73,12 @@ class Enumeration:
 
 @dataclass(frozen=True, slots=True)
 class FixedArray:
-    """`length` elements."""
+    """`length` elements. `roles` as those of an integer."""
 
     element: FieldType
     length: int
+    align_bits: int = 1
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +92,7 @@ class Sequence:
     element: FieldType
     length: str
     count: Integer | None = None
+    align_bits: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +106,31 @@ class Struct:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One of several types, chosen by the enumeration at path `tag`."""
+    """One of several types, chosen by the integer at path `tag`.
+
+    `ranges` are the values of the tag that choose each option; without them the tag is an
+    enumeration, whose labels are the options' names.
+    """
 
     tag: str
     options: tuple[Field, ...]
+    ranges: tuple[Ranges, ...] = ()
 
 
-FieldType = Integer | Float | Text | Enumeration | FixedArray | Sequence | Struct | Variant
+@dataclass(frozen=True, slots=True)
+class Optional:
+    """A value, or None: it is there if the field at path `tag` is in `ranges` (none: true)."""
+
+    element: FieldType
+    tag: str
+    ranges: Ranges = ()
+
+
+Ranges = tuple[tuple[int, int], ...]
+"""Numbers: first and last of each range."""
+FieldType = (
+    Integer | Float | Text | Enumeration | FixedArray | Sequence | Struct | Variant | Optional
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +141,22 @@ class Field:
     type: FieldType
 
 
+BYTES = "bytes"
+"""The encoding of bytes that are no text."""
+
+
 def is_text(element: FieldType) -> bool:
     """Whether an array or sequence of this is text."""
+    return is_raw(element) and not is_blob(element)
+
+
+def is_blob(element: FieldType) -> bool:
+    """Whether an array or sequence of this is bytes that are no text."""
+    return isinstance(element, Integer) and element.encoding == BYTES
+
+
+def is_raw(element: FieldType) -> bool:
+    """Whether an array or sequence of this is taken as a whole: text or bytes."""
     return (
         isinstance(element, Integer)
         and element.encoding != ""
@@ -120,10 +165,26 @@ def is_text(element: FieldType) -> bool:
     )
 
 
-Value = int | float | str | bytes | list["Value"] | dict[str, "Value"] | None
-"""A decoded value. Text is `str` decoded as UTF-8 with surrogateescape, so no byte is lost;
+def path_of(names: Iterable[str]) -> str:
+    """The names on the way to a field as a path; a dot in a name is escaped."""
+    return ".".join(name.replace("\\", "\\\\").replace(".", "\\.") for name in names)
 
-of an array of characters without the NULs at its end, which are padding.
+
+def names_of(path: str) -> tuple[str, ...]:
+    """The names of a path."""
+    if "\\" not in path:
+        return tuple(path.split("."))
+    return tuple(
+        re.sub(r"\\(.)", r"\1", name)
+        for name in re.findall(r"((?:\\.|[^.\\])*)(?:\.|$)", path)[:-1]
+    )
+
+
+Value = int | float | str | bytes | list["Value"] | dict[str, "Value"] | None
+"""A decoded value.
+
+Truth values are `bool`. Text is `str` decoded as UTF-8 with surrogateescape, so no byte is
+lost; of an array of characters without the NULs at its end, which are padding.
 """
 
 

@@ -1,18 +1,18 @@
 /*
  * How the fields of a scope lie in a stream: a program of these, in order of declaration. Values travel as a flat row of slots, in
  * the same order: a number is one slot (a real number its double), text is two (pointer, length), an array its elements, a sequence
- * its length and its elements, a variant the number of the option and what the option holds.
+ * its length and its elements, a variant the number of the option and what the option holds (an optional field: 0, or 1 and the field).
  */
 struct mb_ctf_op {
 	uint8_t kind;		/* MB_CTF_INT .. */
 	uint8_t flags;		/* MB_CTF_SIGNED .. */
-	uint16_t bits;		/* INT, REAL: size */
+	uint16_t bits;		/* INT, REAL: size; TEXT: that of a character (0: 8) */
 	uint32_t align;		/* in bits, a power of 2; 1 is none */
 	uint32_t count;		/* ARRAY, BLOB: elements; VARIANT: options; OPTION: ranges */
 	uint32_t source;	/* SEQUENCE, BYTES, VARIANT: variable with the length or tag; OPTION: first range; INT: clock */
 	uint32_t body;		/* ARRAY, SEQUENCE, VARIANT, OPTION: how many following ops belong to it */
 	int32_t store;		/* variable that gets the value (of text: the pointer; the next gets the length), or -1 */
-	uint32_t role;		/* MB_CTF_ROLE_.. */
+	uint32_t roles;		/* 1 << MB_CTF_ROLE_.. */
 };
 
 /* Values of a tag that select an option: signed or unsigned as the tag is. */
@@ -102,8 +102,12 @@ struct mb_ctf_note {
 enum mb_ctf_constants {
 	MB_CTF_INT = 1, MB_CTF_REAL = 2, MB_CTF_TEXT = 3, MB_CTF_ARRAY = 4, MB_CTF_SEQUENCE = 5, MB_CTF_BLOB = 6,
 	MB_CTF_BYTES = 7, MB_CTF_VARIANT = 8, MB_CTF_OPTION = 9, MB_CTF_ALIGN = 10,
+	MB_CTF_LEB = 11,	/* a number of as many bytes as it needs (LEB128) */
 
-	MB_CTF_SIGNED = 1, MB_CTF_BIG = 2, MB_CTF_CLOCK = 4,
+	MB_CTF_SIGNED = 1, MB_CTF_BIG = 2, MB_CTF_CLOCK = 4, MB_CTF_BOOL = 8,
+	MB_CTF_KEEP = 16,	/* BLOB: NULs at the end are no padding */
+	MB_CTF_REVERSED = 32,	/* INT, REAL: the last bit is the lowest */
+	MB_CTF_OPTIONAL = 64,	/* VARIANT: one option, or nothing */
 
 	MB_CTF_ROLE_MAGIC = 1, MB_CTF_ROLE_UUID = 2, MB_CTF_ROLE_STREAM = 3, MB_CTF_ROLE_INSTANCE = 4,
 	MB_CTF_ROLE_BEGIN = 5, MB_CTF_ROLE_END = 6, MB_CTF_ROLE_CONTENT = 7, MB_CTF_ROLE_PACKET = 8,
@@ -112,7 +116,8 @@ enum mb_ctf_constants {
 
 	MB_CTF_BAD_MAGIC = 1, MB_CTF_BAD_UUID = 2, MB_CTF_BAD_STREAM = 3, MB_CTF_BAD_SIZE = 4, MB_CTF_BAD_EVENT = 5,
 	MB_CTF_BAD_ID = 6, MB_CTF_BAD_CUT = 7, MB_CTF_BAD_TAG = 8, MB_CTF_BAD_ORDER = 9, MB_CTF_BAD_HEADER = 10,
-	MB_CTF_LOST = 11, MB_CTF_GAP = 12,
+	MB_CTF_BAD_BYTE_ORDER = 11, MB_CTF_BAD_NUMBER = 12,
+	MB_CTF_LOST = 20, MB_CTF_GAP = 21,
 
 	MB_CTF_FULL = 100,
 	MB_CTF_NONE = 0x7fffffff

@@ -10,11 +10,20 @@
 #include "ctf.cdef.h"
 
 #define MB_CTF_MAGIC 0xC1FC1FC1u
-#define MB_CTF_MAX_DEPTH 64
+#define MB_CTF_MAX_DEPTH 160
 
 static inline uint64_t mb_ctf_pad(uint64_t bit, uint32_t align)
 {
 	return (0 - bit) & (align - 1);
+}
+
+static inline uint64_t mb_ctf_reversed(uint64_t value, uint32_t bits)
+{
+	uint64_t turned = 0;
+
+	for (uint32_t i = 0; i < bits; i++)
+		turned |= (value >> i & 1) << (bits - 1 - i);
+	return turned;
 }
 
 /* 0, or -EINVAL if an op leaves its scope, names no variable or range, or is none. */

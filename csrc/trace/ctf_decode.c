@@ -69,20 +69,29 @@ static int is_simple(uint32_t bits)
 	return bits == 8 || bits == 16 || bits == 32 || bits == 64;
 }
 
-static int number(struct mb_ctf_decoder *d, uint32_t bits, int big, uint64_t *value)
+/* A number that starts within a byte shares it with the one before, so both must fill bytes from the same end. */
+static int number(struct mb_ctf_decoder *d, const struct mb_ctf_op *op, uint64_t *value)
 {
+	const uint32_t bits = op->bits;
+	const int big = !!(op->flags & MB_CTF_BIG);
+
 	if (bits > d->end - d->bit)
 		return -MB_CTF_BAD_EVENT;
+	if (d->bit & 7 && d->big >= 0 && d->big != big)
+		return -MB_CTF_BAD_BYTE_ORDER;
+	d->big = big;
 	if (!(d->bit & 7) && is_simple(bits))
 		*value = whole_bytes(d->bytes + (d->bit >> 3), bits, big);
 	else
 		*value = odd_bits(d, bits, big);
+	if (op->flags & MB_CTF_REVERSED)
+		*value = mb_ctf_reversed(*value, bits);
 	d->bit += bits;
 	return 0;
 }
 
 /* A narrow time stamp holds the low bits; if they went back, the high ones counted on once. */
-static void tick(struct mb_ctf_decoder *d, uint64_t value, uint32_t bits)
+void mb_ctf_tick(struct mb_ctf_decoder *d, uint64_t value, uint32_t bits)
 {
 	uint64_t mask;
 
@@ -96,24 +105,64 @@ static void tick(struct mb_ctf_decoder *d, uint64_t value, uint32_t bits)
 	d->clock = (d->clock & ~mask) | value;
 }
 
+static void keep_roles(struct mb_ctf_decoder *d, uint32_t roles, uint64_t value)
+{
+	d->seen |= roles;
+	for (; roles; roles &= roles - 1)
+		d->roles[__builtin_ctz(roles)] = value;
+}
+
+/* `bits` of a value that was read are known. */
+static int give_number(struct mb_ctf_decoder *d, const struct mb_ctf_op *op, uint64_t value, uint32_t bits)
+{
+	if (op->flags & MB_CTF_CLOCK)
+		mb_ctf_tick(d, value, bits);
+	if (op->roles & 1u << MB_CTF_ROLE_END)
+		d->end_bits = bits;
+	if (op->flags & MB_CTF_SIGNED && bits < 64)
+		value = (uint64_t)((int64_t)(value << (64 - bits)) >> (64 - bits));
+	if (op->flags & MB_CTF_BOOL)
+		value = value != 0;
+	if (op->store >= 0)
+		d->variables[op->store] = (int64_t)value;
+	if (op->roles)
+		keep_roles(d, op->roles, value);
+	return emit(d, (int64_t)value);
+}
+
 static int get_int(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
 {
 	uint64_t value;
-	int ret = number(d, op->bits, op->flags & MB_CTF_BIG, &value);
+	int ret = number(d, op, &value);
 
-	if (ret)
-		return ret;
-	if (op->flags & MB_CTF_CLOCK)
-		tick(d, value, op->bits);
-	if (op->flags & MB_CTF_SIGNED && op->bits < 64)
-		value = (uint64_t)((int64_t)(value << (64 - op->bits)) >> (64 - op->bits));
-	if (op->store >= 0)
-		d->variables[op->store] = (int64_t)value;
-	if (op->role) {
-		d->roles[op->role] = value;
-		d->seen |= 1u << op->role;
+	return ret ? ret : give_number(d, op, value, op->bits);
+}
+
+/* Of the tenth byte only the sign is left, or the last bit of what has no sign. */
+static int is_last_of_ten(const struct mb_ctf_op *op, uint8_t byte)
+{
+	if (op->flags & MB_CTF_SIGNED)
+		return byte == 0 || byte == 0x7f;
+	return byte == 1;
+}
+
+static int get_leb(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
+{
+	uint64_t value = 0;
+
+	for (uint32_t bits = 0;; bits += 7) {
+		uint8_t byte;
+
+		if (d->end - d->bit < 8)
+			return -MB_CTF_BAD_EVENT;
+		byte = d->bytes[d->bit >> 3];
+		if (bits == 63 && !is_last_of_ten(op, byte))
+			return -MB_CTF_BAD_NUMBER;
+		d->bit += 8;
+		value |= (uint64_t)(byte & 0x7f) << bits;
+		if (!(byte & 0x80))
+			return give_number(d, op, value, bits == 63 ? 64 : bits + 7);
 	}
-	return emit(d, (int64_t)value);
 }
 
 static int get_real(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
@@ -122,7 +171,7 @@ static int get_real(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
 	uint32_t narrow_bits;
 	float narrow;
 	double value;
-	int ret = number(d, op->bits, op->flags & MB_CTF_BIG, &raw);
+	int ret = number(d, op, &raw);
 
 	if (ret)
 		return ret;
@@ -148,26 +197,48 @@ static int give_text(struct mb_ctf_decoder *d, const struct mb_ctf_op *op, const
 	return ret ? ret : emit(d, (int64_t)length);
 }
 
+/* How many bytes there are before the first character of `width` bytes that is NUL; `left` if there is none. */
+static uint64_t before_nul(const uint8_t *text, uint64_t left, uint32_t width)
+{
+	static const uint8_t nul[4];
+	const uint8_t *found;
+
+	if (width == 1) {
+		found = memchr(text, 0, left);
+		return found ? (uint64_t)(found - text) : left;
+	}
+	for (uint64_t at = 0; left - at >= width; at += width)
+		if (!memcmp(text + at, nul, width))
+			return at;
+	return left;
+}
+
+static int get_string(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
+{
+	const uint8_t *text = d->bytes + (d->bit >> 3);
+	uint64_t left = (d->end - d->bit) >> 3;
+	uint32_t width = op->bits ? op->bits >> 3 : 1;
+	uint64_t length = before_nul(text, left, width);
+
+	if (length >= left)
+		return -MB_CTF_BAD_EVENT;
+	d->bit += (length + width) << 3;
+	return give_text(d, op, text, length);
+}
+
 /* The NULs at the end of an array of characters are padding; a sequence has the length that its field tells. */
 static int get_text(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
 {
-	uint64_t left = (d->end - d->bit) >> 3, size, length;
-	const uint8_t *text = d->bytes + (d->bit >> 3), *nul;
+	const uint8_t *text = d->bytes + (d->bit >> 3);
+	uint64_t size = op->kind == MB_CTF_BLOB ? op->count : (uint64_t)d->variables[op->source];
+	uint64_t length = size;
 
-	if (op->kind == MB_CTF_TEXT) {
-		nul = memchr(text, 0, left);
-		if (!nul)
-			return -MB_CTF_BAD_EVENT;
-		length = (uint64_t)(nul - text);
-		size = length + 1;
-	} else {
-		size = op->kind == MB_CTF_BLOB ? op->count : (uint64_t)d->variables[op->source];
-		if (size > left)
-			return -MB_CTF_BAD_EVENT;
-		length = size;
-		while (op->kind == MB_CTF_BLOB && length && !text[length - 1])
-			length--;
-	}
+	if (size > (d->end - d->bit) >> 3)
+		return -MB_CTF_BAD_EVENT;
+	while (op->kind == MB_CTF_BLOB && !(op->flags & MB_CTF_KEEP) && length && !text[length - 1])
+		length--;
+	if (op->roles)
+		keep_roles(d, op->roles, d->bit);
 	d->bit += size << 3;
 	return give_text(d, op, text, length);
 }
@@ -183,10 +254,8 @@ static int get_loop(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
 	uint64_t length = op->count;
 	int ret = 0;
 
-	if (op->role == MB_CTF_ROLE_UUID) {
-		d->roles[op->role] = d->bit;
-		d->seen |= 1u << op->role;
-	}
+	if (op->roles)
+		keep_roles(d, op->roles, d->bit);
 	if (op->kind == MB_CTF_SEQUENCE) {
 		length = (uint64_t)d->variables[op->source];
 		ret = emit(d, (int64_t)length);
@@ -208,9 +277,13 @@ static int get_variant(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
 	int ret;
 
 	option = mb_ctf_select(op, d->ranges, d->variables[op->source], &index);
-	if (!option)
+	if (op->flags & MB_CTF_OPTIONAL)
+		index = !!option;
+	else if (!option)
 		return -MB_CTF_BAD_TAG;
 	ret = emit(d, index);
+	if (!option)
+		return ret;
 	return ret ? ret : mb_ctf_decode(d, option + 1, option->body);
 }
 
@@ -221,7 +294,10 @@ static int get_one(struct mb_ctf_decoder *d, const struct mb_ctf_op *op)
 		return get_int(d, op);
 	case MB_CTF_REAL:
 		return get_real(d, op);
+	case MB_CTF_LEB:
+		return get_leb(d, op);
 	case MB_CTF_TEXT:
+		return get_string(d, op);
 	case MB_CTF_BLOB:
 	case MB_CTF_BYTES:
 		return get_text(d, op);

@@ -20,9 +20,14 @@ static int has_source(const struct mb_ctf_op *op)
 	return op->kind == MB_CTF_SEQUENCE || op->kind == MB_CTF_BYTES || op->kind == MB_CTF_VARIANT;
 }
 
+static int has_character_size(const struct mb_ctf_op *op)
+{
+	return !op->bits || op->bits == 8 || op->bits == 16 || op->bits == 32;
+}
+
 static int fits(const struct mb_ctf_op *op, uint32_t range_count, uint32_t variables)
 {
-	if (op->kind < MB_CTF_INT || op->kind > MB_CTF_ALIGN || !is_power(op->align) || op->role >= MB_CTF_ROLES)
+	if (op->kind < MB_CTF_INT || op->kind > MB_CTF_LEB || !is_power(op->align) || op->roles >> MB_CTF_ROLES)
 		return 0;
 	if (op->store >= 0 && (uint32_t)op->store + 1 >= variables)
 		return 0;
@@ -32,6 +37,8 @@ static int fits(const struct mb_ctf_op *op, uint32_t range_count, uint32_t varia
 		return op->bits >= 1 && op->bits <= 64;
 	if (op->kind == MB_CTF_REAL)
 		return op->bits == 32 || op->bits == 64;
+	if (op->kind == MB_CTF_TEXT)
+		return has_character_size(op);
 	if (op->kind == MB_CTF_OPTION)
 		return op->count <= range_count && op->source <= range_count - op->count;
 	return 1;

@@ -180,6 +180,7 @@ static void start_decoder(struct mb_ctf_cursor *c, struct stream *s, uint64_t at
 	s->d.bytes = s->data + at;
 	s->d.bit = 0;
 	s->d.idle = 0;
+	s->d.big = -1;
 	s->d.end = (s->size - at) << 3;
 	s->d.ranges = c->ranges;
 	s->d.slot = NULL;
@@ -260,6 +261,14 @@ static int is_before_range(const struct mb_ctf_cursor *c, const struct stream *s
 	       time_of(c, s, s->d.roles[MB_CTF_ROLE_END]) < c->begin_ns;
 }
 
+/* Where no packet says when it begins, the next one begins when this one ends. */
+static void go_to_end(struct stream *s)
+{
+	if (s->open && mb_ctf_has_role(&s->d, MB_CTF_ROLE_END) && !mb_ctf_has_role(&s->d, MB_CTF_ROLE_BEGIN))
+		mb_ctf_tick(&s->d, s->d.roles[MB_CTF_ROLE_END], s->d.end_bits);
+	s->open = 0;
+}
+
 /* Opens the next packet. 1, or 0 at the end of the stream. */
 static int open_packet(struct mb_ctf_cursor *c, struct stream *s)
 {
@@ -281,8 +290,11 @@ static int open_packet(struct mb_ctf_cursor *c, struct stream *s)
 		if (mb_ctf_has_role(&s->d, MB_CTF_ROLE_INSTANCE) && s->instance < 0)
 			s->instance = (int64_t)s->d.roles[MB_CTF_ROLE_INSTANCE];
 		s->totals.packets++;
-		if (is_before_range(c, s))
+		if (is_before_range(c, s)) {
+			s->open = 1;
+			go_to_end(s);
 			continue;
+		}
 		s->open = 1;
 		return 1;
 	}
@@ -308,7 +320,7 @@ static uint32_t find_event_class(const struct mb_ctf_cursor *c, const struct str
 static void give_up(struct mb_ctf_cursor *c, struct stream *s, uint32_t code, uint64_t value)
 {
 	note(c, s, code, s->packet + (s->event >> 3), value);
-	s->open = 0;
+	go_to_end(s);
 }
 
 /* Reads the header of the next event into s->next. 1, or 0 at the end of the stream. */
@@ -318,7 +330,7 @@ static int advance(struct mb_ctf_cursor *c, struct stream *s)
 		if (!s->open && !open_packet(c, s))
 			return 0;
 		if (s->d.bit >= s->d.end) {
-			s->open = 0;
+			go_to_end(s);
 			continue;
 		}
 		s->event = s->d.bit;

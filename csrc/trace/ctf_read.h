@@ -16,10 +16,15 @@ struct mb_ctf_decoder {
 	uint64_t idle;			/* ops of this packet that were run for elements of no bits */
 	uint64_t clock;
 	uint64_t roles[MB_CTF_ROLES];
+	uint32_t end_bits;		/* of the field that told when the packet ends */
 	uint32_t seen;			/* roles that were there, bit by bit */
+	int big;			/* byte order of the number before: 0, 1, or -1 if there was none */
 };
 
-/* 0, or -MB_CTF_BAD_EVENT (leaves the packet), -MB_CTF_BAD_TAG, -MB_CTF_FULL. */
+/* The clock shows a value of which the low bits are known. */
+void mb_ctf_tick(struct mb_ctf_decoder *d, uint64_t value, uint32_t bits);
+
+/* 0, or -MB_CTF_BAD_EVENT (leaves the packet), -MB_CTF_BAD_TAG, -MB_CTF_BAD_BYTE_ORDER, -MB_CTF_BAD_NUMBER, -MB_CTF_FULL. */
 int mb_ctf_decode(struct mb_ctf_decoder *d, const struct mb_ctf_op *ops, uint32_t count);
 
 static inline int mb_ctf_has_role(const struct mb_ctf_decoder *d, uint32_t role)

@@ -72,6 +72,7 @@ struct encoder {
 	uint8_t *bytes;
 	uint64_t capacity;	/* bits */
 	uint64_t bit;
+	int big;		/* byte order of the number before: 0, 1, or -1 if there was none */
 };
 
 static void put_u32(uint8_t *at, uint32_t value)
@@ -111,10 +112,14 @@ static void put_bits(struct encoder *e, uint64_t value, uint32_t bits, int big)
 	}
 }
 
+/* A number that starts within a byte shares it with the one before, so both must fill bytes from the same end. */
 static int put_number(struct encoder *e, uint64_t value, uint32_t bits, int big)
 {
 	if (e->bit + bits > e->capacity)
 		return -ENOSPC;
+	if (e->bit & 7 && e->big >= 0 && e->big != !!big)
+		return -EINVAL;
+	e->big = !!big;
 	if ((e->bit | bits) & 7 || big) {
 		put_bits(e, value, bits, big);
 	} else {
@@ -132,6 +137,31 @@ static int take(struct encoder *e, int64_t *value)
 	return 0;
 }
 
+/* A number of the size and in the orders that are declared. */
+static int put_bit_array(struct encoder *e, const struct mb_ctf_op *op, uint64_t value)
+{
+	if (op->flags & MB_CTF_REVERSED)
+		value = mb_ctf_reversed(value, op->bits);
+	return put_number(e, value, op->bits, op->flags & MB_CTF_BIG);
+}
+
+/* The last byte's second highest bit is the sign of what has one. */
+static int put_leb(struct encoder *e, const struct mb_ctf_op *op, int64_t value)
+{
+	const int is_signed = op->flags & MB_CTF_SIGNED;
+
+	for (;;) {
+		uint64_t low = (uint64_t)value & 0x7f;
+		int ret, last;
+
+		value = is_signed ? value >> 7 : (int64_t)((uint64_t)value >> 7);
+		last = is_signed ? value == (low & 0x40 ? -1 : 0) : !value;
+		ret = put_number(e, last ? low : low | 0x80, 8, 0);
+		if (ret || last)
+			return ret;
+	}
+}
+
 static int put_real(struct encoder *e, const struct mb_ctf_op *op)
 {
 	int64_t raw;
@@ -142,11 +172,11 @@ static int put_real(struct encoder *e, const struct mb_ctf_op *op)
 	if (take(e, &raw))
 		return -EINVAL;
 	if (op->bits == 64)
-		return put_number(e, (uint64_t)raw, 64, op->flags & MB_CTF_BIG);
+		return put_bit_array(e, op, (uint64_t)raw);
 	memcpy(&value, &raw, sizeof(value));
 	narrow = (float)value;
 	memcpy(&narrow_bits, &narrow, sizeof(narrow_bits));
-	return put_number(e, narrow_bits, 32, op->flags & MB_CTF_BIG);
+	return put_bit_array(e, op, narrow_bits);
 }
 
 static int put_bytes(struct encoder *e, const void *bytes, uint64_t length)
@@ -161,9 +191,10 @@ static int put_bytes(struct encoder *e, const void *bytes, uint64_t length)
 	return 0;
 }
 
-/* A string ends at its first NUL; arrays of characters have the length that is declared, padded with NULs. */
+/* The caller sees to it that no string has a NUL in it; arrays of characters have the length that is declared, padded with NULs. */
 static int put_text(struct encoder *e, const struct mb_ctf_op *op)
 {
+	static const char nul[4];
 	int64_t pointer, length;
 	const char *text;
 	uint64_t size;
@@ -176,9 +207,8 @@ static int put_text(struct encoder *e, const struct mb_ctf_op *op)
 	if (op->kind == MB_CTF_BYTES)
 		return size == (uint64_t)e->variables[op->source] ? put_bytes(e, text, size) : -EINVAL;
 	if (op->kind == MB_CTF_TEXT) {
-		size = size ? strnlen(text, size) : 0;
 		ret = put_bytes(e, text, size);
-		return ret ? ret : put_bytes(e, "", 1);
+		return ret ? ret : put_bytes(e, nul, op->bits ? op->bits >> 3 : 1);
 	}
 	if (size > op->count)
 		return -EINVAL;
@@ -212,8 +242,14 @@ static int put_variant(struct encoder *e, const struct mb_ctf_op *op)
 	uint32_t index = 0;
 
 	option = mb_ctf_select(op, e->ranges, e->variables[op->source], &index);
-	if (!option || take(e, &wanted) || wanted != index)
+	if (op->flags & MB_CTF_OPTIONAL)
+		index = !!option;
+	else if (!option)
 		return -EINVAL;
+	if (take(e, &wanted) || wanted != index)
+		return -EINVAL;
+	if (!option)
+		return 0;
 	return put(e, option + 1, option->body);
 }
 
@@ -246,7 +282,7 @@ static int put_int(struct encoder *e, const struct mb_ctf_op *op)
 		return -EINVAL;
 	if (op->store >= 0)
 		e->variables[op->store] = value;
-	return put_number(e, (uint64_t)value, op->bits, op->flags & MB_CTF_BIG);
+	return op->kind == MB_CTF_LEB ? put_leb(e, op, value) : put_bit_array(e, op, (uint64_t)value);
 }
 
 static int put(struct encoder *e, const struct mb_ctf_op *ops, uint32_t count)
@@ -256,7 +292,7 @@ static int put(struct encoder *e, const struct mb_ctf_op *ops, uint32_t count)
 		int ret = align(e, op->align);
 
 		if (!ret)
-			ret = op->kind == MB_CTF_INT ? put_int(e, op) : put_one(e, op);
+			ret = op->kind == MB_CTF_INT || op->kind == MB_CTF_LEB ? put_int(e, op) : put_one(e, op);
 		if (ret)
 			return ret;
 		i += op->body;
@@ -387,7 +423,7 @@ static void put_event_header(struct encoder *e, uint64_t id, uint64_t clock, int
 
 static int try_event(struct stream *s, const struct class *c, uint64_t clock, const int64_t *slots, uint32_t slot_count)
 {
-	struct encoder e = { c->ranges, c->variables, slots, slots + slot_count, s->packet, s->capacity << 3, s->used << 3 };
+	struct encoder e = { c->ranges, c->variables, slots, slots + slot_count, s->packet, s->capacity << 3, s->used << 3, -1 };
 	int extended = c->id >= EXTENDED_ID || (clock - s->last) >> 32;
 	uint64_t content;
 	int ret;

@@ -97,7 +97,8 @@ def compile_trace(text: str, folder: Path) -> Path:
     parts = re.split(r"^--- (\S+)\n", text, flags=re.MULTILINE)
     for name, content in zip(parts[1::2], parts[2::2], strict=True):
         if name == "metadata":
-            (folder / name).write_text(content)
+            # JSON: what starts with the line is a text of the sequence
+            (folder / name).write_text(re.sub(r"^\{", "\x1e{", content, flags=re.MULTILINE))
         else:
             (folder / name).write_bytes(stream_bytes(content))
     return folder

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from bridge._native import ffi
 from bridge.trace.arrays import Array, Pieces, dtype, numbers, numpy, objects
-from bridge.trace.ctf.values import decoder, text_at
-from bridge.trace.model import Enumeration, FixedArray, Float, Integer, Sequence, Text, is_text
+from bridge.trace.ctf.values import decoder, raw_taker
+from bridge.trace.model import Enumeration, FixedArray, Float, Integer, Sequence, Text, is_raw
 
 if TYPE_CHECKING:
     from bridge.trace.ctf.reader import CtfReader
@@ -48,10 +48,19 @@ def _slots_of(kind: FieldType) -> int:
             return 1
         case Text():
             return 2
-        case FixedArray(element=element) | Sequence(element=element) if is_text(element):
+        case FixedArray(element=element) | Sequence(element=element) if is_raw(element):
             return 2
         case _:
             return 0
+
+
+def _encoding(kind: FieldType) -> str:
+    """Of text, or of what is taken as a whole like text."""
+    if isinstance(kind, Text):
+        return kind.encoding
+    assert isinstance(kind, FixedArray | Sequence)
+    assert isinstance(kind.element, Integer)
+    return kind.element.encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +134,8 @@ class _Collector:
         if values is not None:
             return values
         pairs = zip(slots[places].tolist(), slots[places + 1].tolist(), strict=True)
-        return objects([text_at(address, length) for address, length in pairs])
+        take = raw_taker(_encoding(member.type))
+        return objects([take(address, length) for address, length in pairs])
 
     def _nested(self, shape: _Shape, first: Array, slots: Array, pieces: Pieces) -> None:
         decoders = [(decoder(struct), payload) for struct, payload in shape.scopes]

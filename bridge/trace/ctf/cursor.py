@@ -45,6 +45,11 @@ DAMAGE: dict[int, tuple[str, str]] = {
     lib.MB_CTF_BAD_TAG: ("bad-tag", "a tag selects no option of its variant"),
     lib.MB_CTF_BAD_ORDER: ("time-went-back", "the event is earlier than the one before it"),
     lib.MB_CTF_BAD_HEADER: ("bad-packet-header", "the packet ends inside its header"),
+    lib.MB_CTF_BAD_BYTE_ORDER: (
+        "mixed-byte-order",
+        "two numbers in one byte have different byte orders",
+    ),
+    lib.MB_CTF_BAD_NUMBER: ("too-large-number", "a number has more than 64 bits"),
     lib.MB_CTF_GAP: ("lost-packets", "{value} packets before this one are missing"),
     lib.MB_CTF_LOST: ("lost-events", "{value} events before or in this packet were lost"),
 }
@@ -68,7 +73,7 @@ class Plan:
 def plan(description: Description, name: str) -> Plan:
     """Lay out all scopes; a description that cannot be is a TraceError."""
     clocks = {clock: number for number, clock in enumerate(description.clocks)}
-    result = Plan(description, Assembler(clocks))
+    result = Plan(description, Assembler(clocks, exact=description.version == 2))
     try:
         _lay_out(result)
     except LayoutError as error:
@@ -178,6 +183,16 @@ class Cursor:
         self.plan = result
         self.files: list[Path] = []
         self.diagnostics: list[Diagnostic] = []
+        self._of_metadata = [
+            Diagnostic(
+                code,
+                text,
+                severity=Severity.WARNING,
+                phase="trace",
+                file=FileOffset(str(folder / "metadata"), byte, ()),
+            )
+            for code, text, byte in result.description.notes
+        ]
         self._slot_count = SLOTS
         self._events: Any = ffi.new("struct mb_ctf_event[]", BATCH)
         self._slots: Any = ffi.new("int64_t[]", self._slot_count)
@@ -216,7 +231,7 @@ class Cursor:
     def rewind(self) -> None:
         """Start again."""
         lib.mb_ctf_rewind(self.handle)
-        self.diagnostics.clear()
+        self.diagnostics[:] = self._of_metadata
 
     def batches(self) -> Iterator[tuple[list[RawEvent], list[int]]]:
         """Events and their slots, some thousand at a time."""

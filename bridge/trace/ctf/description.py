@@ -10,6 +10,7 @@ from bridge.trace.model import Struct
 if TYPE_CHECKING:
     from bridge.trace.model import EventClass
 
+NS_PER_S = 1_000_000_000
 NO_PAYLOAD = Struct(())
 """The payload of an event class that declares none, not even an empty one (compare by `is`)."""
 
@@ -25,6 +26,20 @@ class Clock:
     absolute: bool = False
     uuid: str = ""
     description: str = ""
+    precision: int | None = None
+    accuracy: int | None = None
+    namespace: str = ""
+    uid: str = ""
+    origin: tuple[str, str, str] | None = None
+    """Namespace, name and uid of where it starts, if that has them."""
+
+
+def check_clock(clock: Clock) -> str:
+    """What is wrong with where a clock starts; empty if nothing is."""
+    start = clock.offset_s * NS_PER_S + clock.offset * NS_PER_S // clock.frequency
+    if not -(1 << 63) <= start < 1 << 63:
+        return f"clock `{clock.name}` starts {clock.offset_s} s off, which is beyond 292 years"
+    return ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,12 +63,16 @@ class CtfEvent:
 
 @dataclass(slots=True)
 class Description:
-    """A whole trace."""
+    """A whole trace. `notes` are what was odd about its metadata (code, text, byte)."""
 
+    version: int = 1
     big_endian: bool = False
     uuid: bytes | None = None
     packet_header: Struct | None = None
     environment: dict[str, str | int] = field(default_factory=dict)
+    identity: dict[str, str] = field(default_factory=dict)
+    """Namespace, name and uid of the trace, if it has them."""
     clocks: dict[str, Clock] = field(default_factory=dict)
     streams: dict[int, StreamClass] = field(default_factory=dict)
     events: list[CtfEvent] = field(default_factory=list)
+    notes: list[tuple[str, str, int]] = field(default_factory=list)

@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from bridge._native import ffi, lib
 from bridge.trace.model import (
+    BYTES,
     Enumeration,
     Field,
     FieldType,
     FixedArray,
     Float,
     Integer,
+    Optional,
+    Ranges,
     Sequence,
     Struct,
     Text,
     Variant,
-    is_text,
+    is_raw,
+    names_of,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +66,21 @@ ROLES: dict[Scope, dict[str, int]] = {
     },
     Scope.EVENT_HEADER: {"id": lib.MB_CTF_ROLE_ID},
 }
+"""What fields of these names say in CTF 1.8."""
+DECLARED_ROLES: dict[str, int] = {
+    "packet-magic-number": lib.MB_CTF_ROLE_MAGIC,
+    "metadata-stream-uuid": lib.MB_CTF_ROLE_UUID,
+    "data-stream-class-id": lib.MB_CTF_ROLE_STREAM,
+    "data-stream-id": lib.MB_CTF_ROLE_INSTANCE,
+    "default-clock-timestamp": lib.MB_CTF_ROLE_BEGIN,
+    "packet-end-default-clock-timestamp": lib.MB_CTF_ROLE_END,
+    "packet-content-length": lib.MB_CTF_ROLE_CONTENT,
+    "packet-total-length": lib.MB_CTF_ROLE_PACKET,
+    "packet-sequence-number": lib.MB_CTF_ROLE_SEQUENCE,
+    "discarded-event-record-counter-snapshot": lib.MB_CTF_ROLE_DISCARDED,
+    "event-record-class-id": lib.MB_CTF_ROLE_ID,
+}
+"""What fields with these roles say in CTF 2."""
 
 
 ELEMENT = "[]"
@@ -80,7 +99,7 @@ class Op:
     source: int = 0
     body: int = 0
     store: int = -1
-    role: int = 0
+    roles: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +112,17 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A number or text that names can lead to: its op, its type, the names on the way there."""
+    """A number or text that names can lead to: its op, its type, the names on the way there.
+
+    `members` are the names of structures' fields alone; `around` the arrays, optional fields
+    and options of variants that it is in, by their ops (variant: and the option).
+    """
 
     op: int
     type: FieldType
     path: tuple[str, ...]
+    members: tuple[str, ...] = ()
+    around: tuple[tuple[int, int], ...] = ()
 
 
 Names = dict[Scope, list[Known]]
@@ -112,11 +137,13 @@ def alignment(type_: FieldType) -> int:
             return container.align_bits
         case Text():
             return 8
-        case FixedArray(element=element) | Sequence(element=element):
-            return alignment(element)
+        case FixedArray(element=element, align_bits=bits):
+            return max(bits, alignment(element))
+        case Sequence(element=element, align_bits=bits):
+            return max(bits, alignment(element))
         case Struct(fields=fields, align_bits=bits):
             return max([bits, *(alignment(f.type) for f in fields)])
-        case Variant():
+        case Variant() | Optional():
             return 1
         case _:
             assert_never(type_)
@@ -124,14 +151,22 @@ def alignment(type_: FieldType) -> int:
 
 @dataclass(slots=True)
 class Assembler:
-    """Builds the ops of all scopes of a trace in one list; `clocks` numbers them by name."""
+    """Builds the ops of all scopes of a trace in one list; `clocks` numbers them by name.
+
+    `exact`: as in CTF 2, roles are declared and paths start at a scope; else names tell.
+    """
 
     clocks: Mapping[str, int] = field(default_factory=dict)
+    exact: bool = False
     ops: list[Op] = field(default_factory=list)
     ranges: list[tuple[int, int]] = field(default_factory=list)
     variables: int = 0
     _known: Names = field(default_factory=dict)
+    _by_path: dict[Scope, dict[tuple[str, ...], Known]] = field(default_factory=dict)
+    _by_members: dict[Scope, dict[tuple[str, ...], list[Known]]] = field(default_factory=dict)
     _scope: Scope = Scope.PAYLOAD
+    _members: tuple[str, ...] = ()
+    _around: tuple[tuple[int, int], ...] = ()
 
     def scope(self, scope: Scope, struct: Struct | None) -> Stretch:
         """Add a scope; those before it in the stream must have been added."""
@@ -139,9 +174,12 @@ class Assembler:
         order = list(Scope)
         for later in order[order.index(scope) :]:
             self._known[later] = []
+            self._by_path[later] = {}
+            self._by_members[later] = {}
         if struct is None:
             return Stretch()
         first = len(self.ops)
+        self._members = self._around = ()
         self._emit(struct, ())
         return Stretch(first, len(self.ops) - first)
 
@@ -151,7 +189,7 @@ class Assembler:
 
     def variable(self, known: Known) -> int:
         """The variable for a number, or for the pointer of a text (its length is next)."""
-        return self._stored(known.op)
+        return self._stored([known])
 
     # --- fields ---
 
@@ -160,14 +198,11 @@ class Assembler:
             case Integer() | Enumeration():
                 self._number(type_, path)
             case Float():
-                flags = lib.MB_CTF_BIG if type_.big_endian else 0
-                self._add(lib.MB_CTF_REAL, flags, type_.bits, type_.align_bits)
+                self._add(lib.MB_CTF_REAL, _order(type_), type_.bits, type_.align_bits)
             case Text():
                 self._know(type_, path)
-                self._add(lib.MB_CTF_TEXT, align=8)
-            case FixedArray(element=element) if is_text(element):
-                self._know(type_, path)
-                self._add(lib.MB_CTF_BLOB, align=8, count=type_.length)
+                bits = 8 * width(type_.encoding)
+                self._add(lib.MB_CTF_TEXT, bits=0 if bits == 8 else bits, align=8)
             case FixedArray():
                 self._array(type_, path)
             case Sequence():
@@ -175,14 +210,21 @@ class Assembler:
             case Struct(fields=fields):
                 self._add(lib.MB_CTF_ALIGN, align=alignment(type_))
                 for member in fields:
+                    self._members = (*self._members, member.name)
                     self._emit(member.type, (*path, member.name))
+                    self._members = self._members[:-1]
             case Variant():
                 self._variant(type_, path)
+            case Optional():
+                self._optional(type_, path)
             case _:
                 assert_never(type_)
 
     def _know(self, type_: FieldType, path: tuple[str, ...]) -> None:
-        self._known[self._scope].append(Known(len(self.ops), type_, path))
+        known = Known(len(self.ops), type_, path, self._members, self._around)
+        self._known[self._scope].append(known)
+        self._by_path[self._scope][path] = known
+        self._by_members[self._scope].setdefault(self._members, []).append(known)
 
     def _add(
         self, kind: int, flags: int = 0, bits: int = 0, align: int = 1, count: int = 0
@@ -194,96 +236,156 @@ class Assembler:
         type_ = declared if isinstance(declared, Integer) else declared.container
         if not 1 <= type_.bits <= 64:
             raise LayoutError(f"field `{'.'.join(path)}`: integers have 1 to 64 bits")
-        flags = (lib.MB_CTF_SIGNED if type_.signed else 0) | (
-            lib.MB_CTF_BIG if type_.big_endian else 0
-        )
+        flags = (lib.MB_CTF_SIGNED if type_.signed else 0) | _order(type_)
+        flags |= lib.MB_CTF_BOOL if type_.form == "bool" else 0
         clock = self.clocks.get(type_.clock) if type_.clock else None
-        role = self._role(path)
-        if clock is not None and role != lib.MB_CTF_ROLE_END:
+        roles = self._roles(type_, path)
+        if clock is not None and not roles & 1 << lib.MB_CTF_ROLE_END:
             flags |= lib.MB_CTF_CLOCK
         self._know(declared, path)
-        self.ops.append(
-            Op(
-                lib.MB_CTF_INT,
-                flags,
-                type_.bits,
-                type_.align_bits,
-                source=clock or 0,
-                role=role,
-            )
-        )
+        kind = lib.MB_CTF_LEB if type_.form == "leb128" else lib.MB_CTF_INT
+        bits, align = type_.bits, type_.align_bits
+        self.ops.append(Op(kind, flags, bits, align, source=clock or 0, roles=roles))
 
-    def _role(self, path: tuple[str, ...]) -> int:
+    def _roles(self, type_: Integer | FixedArray, path: tuple[str, ...]) -> int:
+        if self.exact:
+            return sum(1 << DECLARED_ROLES[role] for role in set(type_.roles))
+        if isinstance(type_, FixedArray):
+            is_uuid = path == ("uuid",) and self._scope is Scope.PACKET_HEADER
+            return 1 << lib.MB_CTF_ROLE_UUID if is_uuid else 0
         roles = ROLES.get(self._scope, {})
         deep = self._scope is Scope.EVENT_HEADER  # LTTng's extended identifier is in a variant
-        return roles.get(path[-1], 0) if path and (deep or len(path) == 1) else 0
+        role = roles.get(path[-1]) if path and (deep or len(path) == 1) else None
+        return 0 if role is None else 1 << role
+
+    def _blob(self, type_: FixedArray, path: tuple[str, ...]) -> None:
+        assert isinstance(type_.element, Integer)
+        padded = type_.element.encoding != BYTES and width(type_.element.encoding) == 1
+        flags = 0 if padded else lib.MB_CTF_KEEP
+        self._know(type_, path)
+        at = self._add(lib.MB_CTF_BLOB, flags, align=alignment(type_), count=type_.length)
+        self.ops[at] = replace(self.ops[at], roles=self._roles(type_, path))
 
     def _array(self, type_: FixedArray, path: tuple[str, ...]) -> None:
-        at = self._add(lib.MB_CTF_ARRAY, align=alignment(type_.element), count=type_.length)
-        if path == ("uuid",) and self._scope is Scope.PACKET_HEADER:
-            self.ops[at] = replace(self.ops[at], role=lib.MB_CTF_ROLE_UUID)
+        if is_raw(type_.element):
+            self._blob(type_, path)
+            return
+        at = self._add(lib.MB_CTF_ARRAY, align=alignment(type_), count=type_.length)
+        self.ops[at] = replace(self.ops[at], roles=self._roles(type_, path))
         self._body(at, type_.element, (*path, ELEMENT))
 
-    def _body(self, at: int, element: FieldType, path: tuple[str, ...]) -> None:
+    def _body(
+        self, at: int, element: FieldType, path: tuple[str, ...], option: int = 0
+    ) -> None:
+        around, self._around = self._around, (*self._around, (at, option))
         self._emit(element, path)
+        self._around = around
         self.ops[at] = replace(self.ops[at], body=len(self.ops) - at - 1)
 
     def _sequence(self, type_: Sequence, path: tuple[str, ...]) -> None:
         if type_.count is not None:
             raise LayoutError(f"field `{'.'.join(path)}`: its length must be a field")
-        variable = self._stored(self._find(type_.length, path).op)
-        if is_text(type_.element):
+        found = self._find(type_.length, path)
+        if self.exact and any(_container(known.type).signed for known in found):
+            raise LayoutError(f"field `{'.'.join(path)}`: its length has a sign")
+        variable = self._stored(found)
+        if is_raw(type_.element):
             self._know(type_, path)
-            at = self._add(lib.MB_CTF_BYTES, align=8)
+            at = self._add(lib.MB_CTF_BYTES, align=alignment(type_))
             self.ops[at] = replace(self.ops[at], source=variable)
             return
-        at = self._add(lib.MB_CTF_SEQUENCE, align=alignment(type_.element))
+        at = self._add(lib.MB_CTF_SEQUENCE, align=alignment(type_))
         self.ops[at] = replace(self.ops[at], source=variable)
         self._body(at, type_.element, (*path, ELEMENT))
 
     def _variant(self, type_: Variant, path: tuple[str, ...]) -> None:
-        tag = self._find(type_.tag, path)
-        if not isinstance(tag.type, Enumeration):
+        tags = self._find(type_.tag, path)
+        tag = tags[0].type
+        if not type_.ranges and not isinstance(tag, Enumeration):
             raise LayoutError(f"field `{'.'.join(path)}`: tag `{type_.tag}` is no enumeration")
-        signed = lib.MB_CTF_SIGNED if tag.type.container.signed else 0
+        if type_.ranges and _container(tag).form == "bool":
+            raise LayoutError(f"field `{'.'.join(path)}`: tag `{type_.tag}` is no integer")
+        signed = lib.MB_CTF_SIGNED if _container(tag).signed else 0
         at = self._add(lib.MB_CTF_VARIANT, signed, count=len(type_.options))
-        self.ops[at] = replace(self.ops[at], source=self._stored(tag.op))
-        for option in type_.options:
-            labels = (option.name, f"_{option.name}")
-            ranges = [(low, high) for name, low, high in tag.type.labels if name in labels]
-            self._option(option, ranges, path)
+        self.ops[at] = replace(self.ops[at], source=self._stored(tags))
+        for number, option in enumerate(type_.options):
+            chosen = type_.ranges[number] if type_.ranges else _labelled(option.name, tag)
+            self._option(at, number, option, _within(chosen, tag, path), path)
+        self.ops[at] = replace(self.ops[at], body=len(self.ops) - at - 1)
+
+    def _optional(self, type_: Optional, path: tuple[str, ...]) -> None:
+        tags = self._find(type_.tag, path)
+        tag = tags[0].type
+        if bool(type_.ranges) == (_container(tag).form == "bool"):
+            wanted = "an integer" if type_.ranges else "a truth value"
+            raise LayoutError(f"field `{'.'.join(path)}`: `{type_.tag}` is not {wanted}")
+        flags = lib.MB_CTF_OPTIONAL | (lib.MB_CTF_SIGNED if _container(tag).signed else 0)
+        at = self._add(lib.MB_CTF_VARIANT, flags, count=1)
+        self.ops[at] = replace(self.ops[at], source=self._stored(tags))
+        ranges = _within(type_.ranges, tag, path) if type_.ranges else [(1, 1)]
+        self._option(at, 0, Field(ELEMENT, type_.element), ranges, path)
         self.ops[at] = replace(self.ops[at], body=len(self.ops) - at - 1)
 
     def _option(
-        self, option: Field, ranges: list[tuple[int, int]], path: tuple[str, ...]
+        self,
+        variant: int,
+        number: int,
+        option: Field,
+        ranges: list[tuple[int, int]],
+        path: tuple[str, ...],
     ) -> None:
         at = self._add(lib.MB_CTF_OPTION, count=len(ranges))
         self.ops[at] = replace(self.ops[at], source=len(self.ranges))
         self.ranges += ranges
+        around, self._around = self._around, (*self._around, (variant, number))
         self._body(at, option.type, (*path, option.name))
+        self._around = around
 
     # --- names ---
 
-    def _stored(self, at: int) -> int:
-        """The variable of an op; it gets one now if it has none."""
-        if self.ops[at].store < 0:
-            self.ops[at] = replace(self.ops[at], store=self.variables)
-            self.variables += 2
-        return self.ops[at].store
-
-    def _find(self, name: str, path: tuple[str, ...]) -> Known:
-        for scope in Scope:
-            if name.startswith(scope.value + "."):
-                names = tuple(name[len(scope.value) + 1 :].split("."))
-                found = self._at(scope, names)
-                break
+    def _stored(self, found: list[Known]) -> int:
+        """The variable of what is read last of these; they get one if they have none."""
+        stores = {self.ops[known.op].store for known in found} - {-1}
+        if stores:
+            variable = min(stores)
         else:
-            found = self._relative(tuple(name.split(".")), path)
-        if found is None or not isinstance(found.type, Integer | Enumeration):
+            variable, self.variables = self.variables, self.variables + 2
+        for at, op in enumerate(self.ops) if len(stores) > 1 else ():
+            if op.store in stores:
+                self.ops[at] = replace(op, store=variable)
+            if op.kind in _SOURCES and op.source in stores:
+                self.ops[at] = replace(self.ops[at], source=variable)
+        for known in found:
+            self.ops[known.op] = replace(self.ops[known.op], store=variable)
+        return variable
+
+    def _find(self, name: str, path: tuple[str, ...]) -> list[Known]:
+        """The number that a name leads to; several where options of a variant have it."""
+        found = self._all_at(*self._place(name)) if self.exact else self._named(name, path)
+        if not found or not all(isinstance(k.type, Integer | Enumeration) for k in found):
             raise LayoutError(f"field `{'.'.join(path)}`: no number `{name}` before it")
+        if (
+            len({(_container(k.type).signed, _container(k.type).form == "bool") for k in found})
+            > 1
+        ):
+            raise LayoutError(f"field `{'.'.join(path)}`: `{name}` is of different types")
         return found
 
-    def _relative(self, names: tuple[str, ...], path: tuple[str, ...]) -> Known | None:
+    def _named(self, name: str, path: tuple[str, ...]) -> list[Known]:
+        """What a name of CTF 1.8 leads to: from a scope on, or outwards from where it is."""
+        for scope in Scope:
+            if name.startswith(scope.value + "."):
+                return self._at(scope, names_of(name[len(scope.value) + 1 :]))
+        return self._relative(names_of(name), path)
+
+    def _place(self, name: str) -> tuple[Scope, tuple[str, ...]]:
+        """The scope and the names of structures' fields that a path of CTF 2 leads to."""
+        for scope in Scope:
+            if name.startswith(scope.value + "."):
+                return scope, _walked((), names_of(name[len(scope.value) + 1 :]))
+        return self._scope, _walked(self._members[:-1], names_of(name))
+
+    def _relative(self, names: tuple[str, ...], path: tuple[str, ...]) -> list[Known]:
         for depth in range(len(path) - 1, -1, -1):
             if found := self._at(self._scope, (*path[:depth], *names)):
                 return found
@@ -291,10 +393,45 @@ class Assembler:
         for scope in reversed(order[: order.index(self._scope)]):
             if found := self._at(scope, names):
                 return found
-        return None
+        return []
 
-    def _at(self, scope: Scope, names: tuple[str, ...]) -> Known | None:
-        return next((k for k in reversed(self._known.get(scope, [])) if k.path == names), None)
+    def _at(self, scope: Scope, names: tuple[str, ...]) -> list[Known]:
+        found = self._by_path.get(scope, {}).get(names)
+        return [] if found is None else [found]
+
+    def _all_at(self, scope: Scope, names: tuple[str, ...]) -> list[Known]:
+        """What has these names from a scope on, and is there whenever its reader is."""
+        known = self._by_members.get(scope, {}).get(names, [])
+        found = [k for k in known if self._is_reached(k)]
+        return [] if self._lacks_an_option(found) else found
+
+    def _lacks_an_option(self, found: list[Known]) -> bool:
+        """Whether a field is in some options only of a variant that its reader is not in."""
+        inside = dict(self._around)
+        options: dict[int, set[int]] = {}
+        for at, option in (pair for known in found for pair in known.around):
+            if at not in inside and self.ops[at].kind == lib.MB_CTF_VARIANT:
+                options.setdefault(at, set()).add(option)
+        return any(len(numbers) < self.ops[at].count for at, numbers in options.items())
+
+    def _is_reached(self, known: Known) -> bool:
+        """Whether a field is in no array and no optional field that its reader is not in.
+
+        Of a variant that the reader is in, it must be in the same option; of another variant it
+        may be in any.
+        """
+        inside = dict(self._around)
+        return all(
+            inside.get(at, option if self._is_variant(at) else None) == option
+            for at, option in known.around
+        )
+
+    def _is_variant(self, at: int) -> bool:
+        op = self.ops[at]
+        is_option = op.kind == lib.MB_CTF_OPTION  # its variant decides
+        return is_option or (
+            op.kind == lib.MB_CTF_VARIANT and not op.flags & lib.MB_CTF_OPTIONAL
+        )
 
 
 def native_ops(ops: Iterable[Op]) -> tuple[Any, int]:
@@ -307,6 +444,46 @@ def native_ranges(ranges: Iterable[tuple[int, int]]) -> tuple[Any, int]:
     """Ranges of tags as a C array (unsigned bounds in two's complement), and how many."""
     rows = [(_signed(low), _signed(high)) for low, high in ranges]
     return ffi.new("struct mb_ctf_range[]", rows or 1), len(rows)
+
+
+def width(encoding: str) -> int:
+    """How many bytes a unit of an encoding of text has."""
+    return {"utf-16": 2, "utf-32": 4}.get(encoding[:6], 1)
+
+
+def _walked(names: tuple[str, ...], path: tuple[str, ...]) -> tuple[str, ...]:
+    """Where a path leads from a place; an empty name leads one structure further out."""
+    for name in path:
+        names = (*names, name) if name else names[:-1]
+    return names
+
+
+_SOURCES = (lib.MB_CTF_SEQUENCE, lib.MB_CTF_BYTES, lib.MB_CTF_VARIANT)
+
+
+def _order(type_: Integer | Float) -> int:
+    big = lib.MB_CTF_BIG if type_.big_endian else 0
+    return big | (lib.MB_CTF_REVERSED if type_.reversed_bits else 0)
+
+
+def _container(type_: FieldType) -> Integer:
+    found = type_.container if isinstance(type_, Enumeration) else type_
+    assert isinstance(found, Integer)
+    return found
+
+
+def _labelled(name: str, tag: FieldType) -> Ranges:
+    """The values of a tag that have an option's name."""
+    assert isinstance(tag, Enumeration)
+    return tuple((low, high) for label, low, high in tag.labels if label in (name, f"_{name}"))
+
+
+def _within(ranges: Ranges, tag: FieldType, path: tuple[str, ...]) -> list[tuple[int, int]]:
+    """The ranges, if their bounds can be values of the tag."""
+    low, high = (-(1 << 63), (1 << 63) - 1) if _container(tag).signed else (0, (1 << 64) - 1)
+    if any(not low <= bound <= high for pair in ranges for bound in pair):
+        raise LayoutError(f"field `{'.'.join(path)}`: its tag is never in {ranges}")
+    return list(ranges)
 
 
 def _signed(value: int) -> int:

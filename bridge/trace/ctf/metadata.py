@@ -9,13 +9,14 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bridge.trace.ctf import syntax
+from bridge.trace.ctf import metadata_2, syntax
 from bridge.trace.ctf.description import (
     NO_PAYLOAD,
     Clock,
     CtfEvent,
     Description,
     StreamClass,
+    check_clock,
 )
 from bridge.trace.ctf.parse import MetadataError, parse
 from bridge.trace.ctf.types import Names, byte_order, constant_text, declare, resolve
@@ -37,17 +38,18 @@ if TYPE_CHECKING:
 DEFAULT_CLOCK = "default"
 
 
-def unpack(raw: bytes, name: str) -> str:
-    """The text in a metadata file, each character a byte."""
+def unpack(raw: bytes, name: str) -> tuple[bytes, int]:
+    """The text in a metadata file, and how many bytes of it are read.
+
+    Behind the last packet less than the header of another one may follow, which is no text.
+    """
     from bridge.formats import ctf
 
     if raw[:4] not in ctf.METADATA_MAGICS:
-        return raw.rstrip(b"\0").decode("latin-1")
+        return raw.rstrip(b"\0"), len(raw)
     layout = ctf.metadata_header(raw)
     pieces, at = [], 0
-    while at < len(raw):
-        if len(raw) - at < ctf.METADATA_HEADER_BYTES:
-            raise MetadataError(f"{name}: byte {at:#x}: the metadata packet is cut off")
+    while len(raw) - at >= ctf.METADATA_HEADER_BYTES:
         header = layout.parse(raw[at:])
         if header.magic != ctf.METADATA_MAGIC:
             raise MetadataError(f"{name}: byte {at:#x}: no metadata packet")
@@ -58,12 +60,27 @@ def unpack(raw: bytes, name: str) -> str:
             raise MetadataError(f"{name}: byte {at:#x}: the metadata packet has a wrong size")
         pieces.append(raw[at + ctf.METADATA_HEADER_BYTES : end])
         at = following
-    return b"".join(pieces).decode("latin-1")
+    if not pieces or raw[at : at + 4] == raw[:4]:
+        raise MetadataError(f"{name}: byte {at:#x}: the metadata packet is cut off")
+    return b"".join(pieces), at
 
 
 def describe(text: str, name: str) -> Description:
-    """What a metadata text says."""
+    """What a metadata text of CTF 1.8 says; each character is a byte."""
     return _Visitor(name).visit(parse(text, name))
+
+
+def described(raw: bytes, name: str) -> Description:
+    """What a metadata file of any version says."""
+    text, read = unpack(raw, name)
+    if metadata_2.is_json(text):
+        result = metadata_2.describe(text, name)
+    else:
+        result = describe(text.decode("latin-1"), name)
+    if read < len(raw):
+        left = f"{len(raw) - read} bytes after the last metadata packet are no packet"
+        result.notes.append(("trailing-metadata", left, read))
+    return result
 
 
 class _Visitor:
@@ -72,6 +89,7 @@ class _Visitor:
     def __init__(self, name: str) -> None:
         self.names = Names(big_endian=False, file=name)
         self.result = Description()
+        self._seen: set[tuple[int, int]] = set()
 
     def visit(self, items: list[syntax.Item]) -> Description:
         self._byte_order(items)
@@ -118,6 +136,8 @@ class _Visitor:
                     type_ = resolve(specifiers, names)
                     if not isinstance(type_, Struct):
                         raise names.error(line, f"`{name}` must be a structure")
+                    if flaw := names.measure.fault_of_scope(type_):
+                        raise names.error(line, f"`{name}` {flaw}")
                     types[name] = type_
                 case _:
                     declare(entry, names)
@@ -158,7 +178,7 @@ class _Visitor:
         if frequency <= 0:
             raise self.names.error(block.line, f"clock `{name}` does not tick")
         extra, offset = divmod(number("offset", 0), frequency)
-        self.result.clocks[name] = Clock(
+        clock = Clock(
             name,
             frequency,
             number("offset_s", 0) + extra,
@@ -166,7 +186,11 @@ class _Visitor:
             constant_text(values.get("absolute", "")) in ("true", "TRUE", "1"),
             constant_text(values.get("uuid", "")),
             constant_text(values.get("description", "")),
+            number("precision", 0) if "precision" in values else None,
         )
+        if flaw := check_clock(clock):
+            raise self.names.error(block.line, flaw)
+        self.result.clocks[name] = clock
 
     def _stream(self, block: syntax.TopBlock) -> None:
         values, types = self._entries(block, self.names.inner())
@@ -211,10 +235,11 @@ class _Visitor:
             stream = next(iter(self.result.streams), 0)
         if not isinstance(number, int) or not isinstance(stream, int):
             raise self.names.error(block.line, "numbers of events and streams are integers")
-        if any(e.stream_id == stream and e.event.id == number for e in self.result.events):
+        if (stream, number) in self._seen:
             raise self.names.error(
                 block.line, f"event {number} of stream {stream} is there twice"
             )
+        self._seen.add((stream, number))
         known = ("name", "id", "stream_id")
         attributes = {n: constant_text(v) for n, v in values.items() if n not in known}
         event = EventClass(

@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     r"|(?P<sign>\.\.\.|:=|->|[-+*{}()\[\];,.:=<>])",
     re.DOTALL,
 )
+LONGEST_NUMBER = 80
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3})|(.))", re.DOTALL)
 _LETTERS = {"a": 7, "b": 8, "e": 27, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 
@@ -56,8 +57,10 @@ def _unescape(literal: str) -> str:
     return _ESCAPE.sub(one, body).encode("latin-1").decode("utf-8", "surrogateescape")
 
 
-def _number(text: str) -> int:
-    digits = text.rstrip("uUlL")
+def _number(token: Token) -> int:
+    digits = token.text.rstrip("uUlL")
+    if len(digits) > LONGEST_NUMBER:
+        raise MetadataError(f"{token.line}: a number of {len(digits)} digits")
     if digits[:2] in ("0x", "0X"):
         return int(digits, 16)
     if digits[:2] in ("0b", "0B"):
@@ -84,13 +87,13 @@ class _Builder:
         return ".".join(part.text for part in parts[::2])
 
     def number(self, parts: list[Node]) -> int:
-        return _number(parts[0].text)
+        return _number(parts[0])
 
     def plus_number(self, parts: list[Node]) -> int:
-        return _number(parts[1].text)
+        return _number(parts[1])
 
     def minus_number(self, parts: list[Node]) -> int:
-        return -_number(parts[1].text)
+        return -_number(parts[1])
 
     def text(self, parts: list[Node]) -> str:
         return _unescape(parts[0].text)

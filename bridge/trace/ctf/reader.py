@@ -1,4 +1,4 @@
-"""A CTF 1.8 folder -> events of the model in order of time."""
+"""A CTF folder -> events of the model in order of time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from bridge.errors import TraceError
 from bridge.handles import Opened
 from bridge.trace.ctf.cursor import Cursor, Plan, RawEvent, plan
 from bridge.trace.ctf.layout import Scope
-from bridge.trace.ctf.metadata import describe, unpack
-from bridge.trace.ctf.shown import Shown, references
+from bridge.trace.ctf.metadata import described
+from bridge.trace.ctf.shown import Shown, shown
 from bridge.trace.ctf.values import decoder
 from bridge.trace.model import Event, EventClass, StreamStatistics, Struct, Value
 from bridge.trace.selection import EVERYTHING, Selection, channel_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bridge.diagnostics import Diagnostic
     from bridge.trace.ctf.description import CtfEvent, StreamClass
 
-FORMAT = "ctf-1.8"
+FORMATS = {1: "ctf-1.8", 2: "ctf-2"}
 
 
 def load_plan(folder: Path) -> Plan:
@@ -34,7 +34,7 @@ def load_plan(folder: Path) -> Plan:
         raw = metadata.read_bytes()
     except OSError as error:
         raise TraceError(f"{metadata}: {error.strerror}") from None
-    return plan(describe(unpack(raw, str(metadata)), str(metadata)), str(metadata))
+    return plan(described(raw, str(metadata)), str(metadata))
 
 
 class CtfReader:
@@ -44,11 +44,10 @@ class CtfReader:
     `diagnostics` are those of the latest one.
     """
 
-    format = FORMAT
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.plan = load_plan(folder)
+        self.format = FORMATS[self.plan.description.version]
         self.opened = Opened(f"{folder}: the trace")
         first = Cursor(folder, self.plan)
         self.files = tuple(first.files)
@@ -144,8 +143,8 @@ class CtfReader:
 def _classes(plan: Plan) -> list[EventClass]:
     """The classes by index, each with all the context that its events carry."""
     streams = {stream.id: stream for stream in plan.streams}
-    shown = Shown(Scope.PACKET_CONTEXT, references(plan))
-    return [_with_context(event, streams[event.stream_id], shown) for event in plan.events]
+    rule = shown(plan, Scope.PACKET_CONTEXT)
+    return [_with_context(event, streams[event.stream_id], rule) for event in plan.events]
 
 
 def _with_context(event: CtfEvent, stream: StreamClass, shown: Shown) -> EventClass:
@@ -178,9 +177,9 @@ class _Takers:
             ]
             for event in reader.plan.events
         ]
-        shown = Shown(Scope.PACKET_CONTEXT, references(reader.plan))
+        rule = shown(reader.plan, Scope.PACKET_CONTEXT)
         self._packet = [
-            _packet_taker(streams[event.stream_id].packet_context, shown)
+            _packet_taker(streams[event.stream_id].packet_context, rule)
             for event in reader.plan.events
         ]
         self._packets: dict[int, tuple[int, dict[str, Value]]] = {}

@@ -15,6 +15,7 @@ from bridge.trace.model import (
     FieldType,
     FixedArray,
     Integer,
+    Optional,
     Sequence,
     Struct,
     Variant,
@@ -50,6 +51,9 @@ def _references(type_: FieldType | None) -> Iterator[str]:
         case Sequence(element=element, length=length):
             yield length.rpartition(".")[2]
             yield from _references(element)
+        case Optional(element=element, tag=tag):
+            yield tag.rpartition(".")[2]
+            yield from _references(element)
         case FixedArray(element=element):
             yield from _references(element)
         case _:
@@ -66,16 +70,29 @@ def references(plan: Plan) -> frozenset[str]:
     return frozenset(name for struct in structs for name in _references(struct))
 
 
+def shown(plan: Plan, scope: Scope) -> Shown:
+    """What decides about a scope of a trace."""
+    return Shown(scope, references(plan), plan.description.version == 2)
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Decides about the fields of one scope."""
+    """Decides about the fields of one scope.
+
+    `exact`: as in CTF 2, each field with a role is hidden; else names and references decide.
+    """
 
     scope: Scope
     referenced: frozenset[str]
+    exact: bool = False
 
     def hides(self, name: str, type_: FieldType, depth: int = 0) -> bool:
         """Whether a field is not shown."""
         match type_:
+            case Integer(roles=roles) | Enumeration(container=Integer(roles=roles)) if (
+                self.exact
+            ):
+                return roles != ()
             case Integer(clock=clock) | Enumeration(container=Integer(clock=clock)):
                 known = (
                     self.scope is Scope.PACKET_CONTEXT and depth == 0 and name in HOUSEKEEPING
@@ -84,6 +101,8 @@ class Shown:
             case Struct(fields=fields) | Variant(options=fields):
                 inner = [self.hides(f.name, f.type, depth + 1) for f in fields]
                 return bool(inner) and all(inner)
+            case Optional(element=element):
+                return self.hides("", element, depth + 1)
             case FixedArray(element=element) | Sequence(element=element):
                 return self.hides("", element, depth + 1)
             case _:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from bridge.trace.ctf.description import NO_PAYLOAD
 from bridge.trace.ctf.layout import Scope
-from bridge.trace.ctf.shown import Shown, references
-from bridge.trace.ctf.values import MASK, decoder, text_at
+from bridge.trace.ctf.shown import Shown, shown
+from bridge.trace.ctf.values import MASK, decoder, raw_taker, text_at
 from bridge.trace.model import (
     Enumeration,
     Field,
@@ -24,11 +24,12 @@ from bridge.trace.model import (
     FixedArray,
     Float,
     Integer,
+    Optional,
     Sequence,
     Struct,
     Text,
     Variant,
-    is_text,
+    is_raw,
 )
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def _hexadecimal(bits: int) -> Callable[[int], str]:
 
 def number(type_: Integer) -> Callable[[int], str]:
     """How numbers of a type are written."""
+    if type_.form == "bits":
+        return bits_text(type_)
     match type_.base:
         case 2:
             return _binary(type_.bits)
@@ -101,7 +104,27 @@ def number(type_: Integer) -> Callable[[int], str]:
             return str if type_.signed else lambda value: str(value & MASK)
 
 
+def bits_text(type_: Integer) -> Callable[[int], str]:
+    """How rows of bits are written: as a number, and the flags that have a bit set."""
+
+    def written(value: int) -> str:
+        value &= MASK
+        names = sorted(
+            {
+                name
+                for name, first, last in type_.flags
+                if value >> first & ((1 << (last - first + 1)) - 1)
+            }
+        )
+        shown = f" {{ {', '.join(map(quoted, names))} }}" if names else ""
+        return f"0x{value:X}{shown}"
+
+    return written
+
+
 def _integer(type_: Integer) -> Printer:
+    if type_.form == "bool":
+        return lambda slots, at: ("true" if slots[at] else "false", at + 1)
     if type_.base == 10 and type_.signed:
         return lambda slots, at: (str(slots[at]), at + 1)
     if type_.base == 10:
@@ -132,6 +155,21 @@ def _real(slots: Slots, at: int) -> tuple[str, int]:
     if math.isnan(value):
         return ("-nan" if math.copysign(1, value) < 0 else "nan"), at + 1
     return f"{value:g}", at + 1
+
+
+def _raw(encoding: str) -> Printer:
+    """What writes text of an encoding, or bytes."""
+    take = raw_taker(encoding)
+    if take is text_at:
+        return _text
+
+    def show(slots: Slots, at: int) -> tuple[str, int]:
+        value = take(slots[at], slots[at + 1])
+        if isinstance(value, bytes):
+            return "{ " + "".join(f"{byte:02x} " for byte in value) + "}", at + 2
+        return quoted(value.partition("\0")[0]), at + 2
+
+    return show
 
 
 def _text(slots: Slots, at: int) -> tuple[str, int]:
@@ -171,6 +209,8 @@ FLAT = {Integer: 1, Enumeration: 1, Float: 1, Text: 2}
 def _piece(type_: FieldType, at: str, name: str) -> str:
     """The replacement field of an f-string that writes a flat value at slot `at`."""
     match type_:
+        case Integer(form="bool" | "bits"):
+            return f"{{{name}(s, {at})[0]}}"
         case Integer(base=10, signed=True):
             return f"{{s[{at}]}}"
         case Integer(base=10, bits=bits):
@@ -226,6 +266,24 @@ def _variant(options: tuple[Field, ...], shown: Shown, depth: int) -> Printer:
     return show
 
 
+def _optional(element: Printer) -> Printer:
+    def show(slots: Slots, at: int) -> tuple[str, int]:
+        if not slots[at]:
+            return "<none>", at + 1
+        text, at = element(slots, at + 1)
+        return f"{{ {text} }}", at
+
+    return show
+
+
+def _elements(type_: FixedArray | Sequence, shown: Shown, depth: int) -> Printer:
+    element = type_.element
+    if isinstance(element, Integer) and is_raw(element):
+        return _raw(element.encoding)
+    length = type_.length if isinstance(type_, FixedArray) else None
+    return _array(_printer(element, shown, depth + 1), length)
+
+
 def _printer(type_: FieldType, shown: Shown, depth: int) -> Printer:
     match type_:
         case Integer():
@@ -234,17 +292,16 @@ def _printer(type_: FieldType, shown: Shown, depth: int) -> Printer:
             return _enumeration(type_)
         case Float():
             return _real
-        case Text():
-            return _text
-        case FixedArray(element=element) | Sequence(element=element) if is_text(element):
-            return _text
-        case FixedArray(element=element) | Sequence(element=element):
-            length = type_.length if isinstance(type_, FixedArray) else None
-            return _array(_printer(element, shown, depth + 1), length)
+        case Text(encoding=encoding):
+            return _raw(encoding)
+        case FixedArray() | Sequence():
+            return _elements(type_, shown, depth)
         case Struct():
             return _struct(type_, shown, depth)
         case Variant(options=options):
             return _variant(options, shown, depth)
+        case Optional(element=element):
+            return _optional(_printer(element, shown, depth + 1))
         case _:
             assert_never(type_)
 
@@ -326,7 +383,7 @@ class Lines:
     def __init__(self, reader: CtfReader) -> None:
         self._reader = reader
         origin = _origin(reader.environment)
-        referenced = references(reader.plan)
+        by_scope = {scope: shown(reader.plan, scope) for scope in Scope}
         streams = {stream.id: stream for stream in reader.plan.streams}
         self._classes = []
         for event in reader.plan.events:
@@ -337,8 +394,8 @@ class Lines:
                 (Scope.CONTEXT, event.event.context),
                 (Scope.PAYLOAD, None if payload is NO_PAYLOAD else payload),
             )
-            printers = [_scope(scope, struct, referenced) for scope, struct in scopes]
-            packet = _scope(Scope.PACKET_CONTEXT, stream.packet_context, referenced)
+            printers = [_scope(by_scope[scope], struct) for scope, struct in scopes]
+            packet = _scope(by_scope[Scope.PACKET_CONTEXT], stream.packet_context)
             head = f"{origin}{event.event.name or '<unknown>'}: "
             self._classes.append((bool(stream.clock), head, packet, printers))
 
@@ -396,13 +453,10 @@ def lines(readers: Iterable[CtfReader], options: TextOptions) -> Iterator[str]:
         yield stamps.stamp(time_ns, clock) + text if timed else text
 
 
-def _scope(
-    scope: Scope, struct: Struct | None, referenced: frozenset[str]
-) -> tuple[Printer, bool] | None:
-    """What writes a scope, and whether any of it is shown."""
+def _scope(rule: Shown, struct: Struct | None) -> tuple[Printer, bool] | None:
+    """What writes a scope, and whether any of it is rule."""
     if struct is None:
         return None
-    shown = Shown(scope, referenced)
-    if shown.hides("", struct, -1):
-        return None if scope is Scope.PACKET_CONTEXT else (_skipping(struct), False)
-    return _struct(struct, shown, 0), True
+    if rule.hides("", struct, -1):
+        return None if rule.scope is Scope.PACKET_CONTEXT else (_skipping(struct), False)
+    return _struct(struct, rule, 0), True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, assert_never
 
-from bridge.trace.ctf.layout import alignment
+from bridge.trace.ctf.layout import LayoutError, alignment
 from bridge.trace.model import (
     Enumeration,
     Field,
@@ -16,6 +16,7 @@ from bridge.trace.model import (
     FixedArray,
     Float,
     Integer,
+    Optional,
     Sequence,
     Struct,
     Text,
@@ -147,6 +148,8 @@ def _specifier(type_: FieldType, indent: str) -> str:
             return struct(type_, indent)
         case Variant(tag=tag, options=options):
             return f"variant <{_path(tag)}> {_braces(options, indent, _option_names(options))}"
+        case Optional():
+            raise LayoutError("CTF 1.8 has no optional fields")
         case FixedArray() | Sequence():
             raise AssertionError(type_)
         case _:

@@ -6,10 +6,12 @@ have name spaces of their own, and an inner scope sees the outer ones.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bridge.trace.ctf import syntax
+from bridge.trace.ctf.measure import Measure
 from bridge.trace.ctf.parse import MetadataError
 from bridge.trace.model import (
     Enumeration,
@@ -27,6 +29,7 @@ from bridge.trace.model import Sequence as ModelSequence
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+T = TypeVar("T", bound=FieldType)
 BASES: dict[object, int] = {
     **dict.fromkeys((10, "decimal", "dec", "d", "i", "u"), 10),
     **dict.fromkeys((16, "hexadecimal", "hex", "x", "X", "p"), 16),
@@ -51,6 +54,8 @@ class Names:
     big_endian: bool
     file: str
     outer: Names | None = None
+    depth: int = 0
+    measure: Measure = field(default_factory=Measure)
     types: dict[str, FieldType] = field(default_factory=dict)
     structs: dict[str, Struct] = field(default_factory=dict)
     variants: dict[str, Variant] = field(default_factory=dict)
@@ -58,7 +63,7 @@ class Names:
 
     def inner(self) -> Names:
         """A scope inside this one."""
-        return Names(self.big_endian, self.file, self)
+        return Names(self.big_endian, self.file, self, self.depth + 1, self.measure)
 
     def chain(self) -> Iterable[Names]:
         """The scope itself and those around it."""
@@ -70,6 +75,12 @@ class Names:
     def error(self, line: int, message: str) -> MetadataError:
         """An error at a line."""
         return MetadataError(f"{self.file}:{line}: {message}")
+
+    def measured(self, type_: T, line: int) -> T:
+        """The type, if it is not too large."""
+        if flaw := self.measure.fault(type_):
+            raise self.error(line, f"the type {flaw}")
+        return type_
 
 
 def plain(name: str) -> str:
@@ -278,6 +289,7 @@ def _in_arrays(
                 base = ModelSequence(base, reference(constant_text(length)))
             case _:
                 raise names.error(line, "a length is a number or the name of a field")
+        names.measured(base, line)
     return base
 
 
@@ -335,13 +347,16 @@ def _members(
     body: Iterable[syntax.Declaration | syntax.Alias], names: Names, line: int
 ) -> list[Field]:
     inner = names.inner()
+    if flaw := names.measure.too_deep(inner.depth):
+        raise names.error(line, f"the type {flaw}")
     fields = [f for declaration in body for f in declare(declaration, inner)]
     written = [f.name for f in fields]
     if len(set(written)) != len(written):
         raise names.error(line, "two fields have the same name")
     shown = [plain(name) for name in written]
+    times = Counter(shown)
     return [
-        replace(f, name=s if shown.count(s) == 1 else f.name)
+        replace(f, name=s if times[s] == 1 else f.name)
         for f, s in zip(fields, shown, strict=True)
     ]
 
@@ -356,6 +371,7 @@ def struct(specifier: syntax.StructSpecifier, names: Names) -> Struct:
     found = {} if specifier.align is None else {"align": specifier.align}
     align = _align(found, 1, specifier.line, names)
     result = Struct(tuple(_members(specifier.body, names, specifier.line)), align)
+    names.measured(result, specifier.line)
     if specifier.name:
         names.structs[specifier.name] = result
     return result
@@ -365,6 +381,7 @@ def _variant(specifier: syntax.VariantSpecifier, names: Names) -> Variant:
     tag = reference(specifier.tag) if specifier.tag else ""
     if specifier.body is not None:
         result = Variant(tag, tuple(_members(specifier.body, names, specifier.line)))
+        names.measured(result, specifier.line)
         if specifier.name:
             names.variants[specifier.name] = result
         return result

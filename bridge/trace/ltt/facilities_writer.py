@@ -76,8 +76,8 @@ def type_of(kind: model.FieldType, options: WriteOptions) -> fac.Type:
                 fac.Member(_name(f.name), type_of(f.type, options)) for f in kind.fields
             )
             return fac.Compound("union" if kind.overlay else "struct", members)
-        case model.Variant():
-            raise TraceError("facilities know no variants")
+        case model.Variant() | model.Optional():
+            raise TraceError("facilities know no variants and no optional fields")
     assert_never(kind)
 
 

@@ -69,8 +69,8 @@ def alignment(kind: model.FieldType) -> int:
             return max(count, alignment(kind.element))
         case model.Struct():
             return max([alignment(f.type) for f in kind.fields], default=1)
-        case model.Variant():
-            raise TraceError("LTT payloads hold no variants")
+        case model.Variant() | model.Optional():
+            raise TraceError("LTT payloads hold no variants and no optional fields")
     assert_never(kind)
 
 
@@ -110,8 +110,8 @@ class _Compiler:
                 self._sequence(kind)
             case model.Struct():
                 self._struct(kind)
-            case model.Variant():
-                raise TraceError("LTT payloads hold no variants")
+            case model.Variant() | model.Optional():
+                raise TraceError("LTT payloads hold no variants and no optional fields")
             case _:
                 assert_never(kind)
 
@@ -339,8 +339,8 @@ class Flat:
                 self._elements(kind, value)
             case model.Struct():
                 self.struct(kind, value)
-            case model.Variant():
-                raise TraceError("LTT payloads hold no variants")
+            case model.Variant() | model.Optional():
+                raise TraceError("LTT payloads hold no variants and no optional fields")
             case _:
                 assert_never(kind)
 

@@ -47,7 +47,7 @@ def value(kind: model.FieldType, content: model.Value) -> str:
             return "[" + ", ".join(value(kind.element, e) for e in elements) + "]"
         case model.Struct():
             return fields(kind, content if isinstance(content, dict) else {})
-        case model.Variant():
+        case model.Variant() | model.Optional():
             return str(content)
     assert_never(kind)
 

@@ -121,7 +121,8 @@ def test_packets_of_metadata(layout: object) -> None:
 
     raw = packet(b"/* CTF", 7) + packet(b" 1.8 */", 0)
 
-    assert unpack(raw, "m") == "/* CTF 1.8 */"
+    assert unpack(raw, "m") == (b"/* CTF 1.8 */", len(raw))
+    assert unpack(raw + b"W", "m") == (b"/* CTF 1.8 */", len(raw))
     with pytest.raises(MetadataError, match="cut off"):
         unpack(raw + raw[:20], "m")
 
