@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from bridge.cli.front import EXIT_ERROR, EXIT_HOST
 from bridge.cli.script import (
     analyse_options,
+    configure_replay,
     configure_script,
-    live_targets,
     of_the_host,
     read_script,
+    targets_of,
 )
 from bridge.diagnostics import Sink, as_json, told
 from bridge.json_text import dumps
@@ -37,6 +38,7 @@ PARSE, ANALYSE = 1, 2
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     configure_script(parser)
+    configure_replay(parser, "check it for a replay of the trace there")
     add = parser.add_argument
     add(
         "-p", dest="stop", type=int, choices=(PARSE, ANALYSE), help="print the result of a pass"
@@ -97,7 +99,7 @@ def _checked(arguments: argparse.Namespace, sources: SourceMap, sink: Sink) -> s
     from bridge.script.printing.print_typed import typed_text
 
     options = replace(options, assume_types=arguments.assume_types)
-    targets = live_targets(arguments)
+    targets = targets_of(arguments)
     if arguments.assume_types:
         from bridge.script.analysis.assumed import AssumedTargets
 

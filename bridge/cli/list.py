@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+    from bridge.cli.script import configure_replay
+
     parser.add_argument(
         "pattern", help='probe points as in a script, for instance \'process("ls").mark("*")\''
     )
@@ -37,19 +39,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "-I", dest="include", metavar="DIR", action="append", default=[], help="a tapset folder"
     )
+    configure_replay(parser, "list what the trace there has; may be given several times")
     add("--unsafe-nop5", action="store_true", help="say nothing about the red zone")
     add("--strict-names", action="store_true", help="only names that this kernel has itself")
 
 
 def run(arguments: argparse.Namespace, *, with_variables: bool = True) -> int:
     """Print the list; 1 if nothing was found, 3 if the host hides what there is."""
-    from bridge.cli.script import live_targets, of_the_host
+    from bridge.cli.script import of_the_host, targets_of
 
     sources, sink = SourceMap(), Sink()
     lines: set[str] = set()
     with doing(f"looking up {arguments.pattern}"):
         include = tuple(map(Path, arguments.include))
-        targets = live_targets(arguments)
+        targets = targets_of(arguments)
         for derived in derived_of(arguments.pattern, targets, sources, sink, include):
             alias = machine_text(derived.alias)
             name = alias or derived.expansion.point

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 from bridge import __version__
 from bridge.cli import cache
 from bridge.cli.front import EXIT_ERROR, UsageError
-from bridge.cli.script import compile_source, configure_script, live_targets, read_script
+from bridge.cli.script import (
+    compile_source,
+    configure_replay,
+    configure_script,
+    read_script,
+    targets_of,
+)
 from bridge.errors import BridgeError
 from bridge.source import SourceMap
 
@@ -25,7 +31,6 @@ if TYPE_CHECKING:
     from bridge.artifact import Placed
     from bridge.engine.base import SessionOptions
     from bridge.engine.target import Target
-    from bridge.markers import Targets
 
 MEGABYTE = 1 << 20
 OUTPUT = "write the script's output there; FILE may have `%%H` and the like, see strftime(3)"
@@ -55,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="record every hit of the markers there, as CTF",
     )
-    add("--replay", type=Path, metavar="DIR", help="run over the trace there")
+    configure_replay(parser, "run over the trace there; may be given several times")
     add(
         "--engine",
         choices=("native", "interpreter"),
@@ -84,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.names is not None or arguments.pattern is not None:
         return _list(arguments)
     gc.disable()  # compiling makes many objects and drops few
-    if arguments.replay is not None and (arguments.command or arguments.trace):
+    if arguments.replay and (arguments.command or arguments.trace):
         raise UsageError("--replay takes neither -c nor --trace")
     if arguments.engine == "interpreter" and (arguments.replay or arguments.trace):
         raise UsageError("--engine=interpreter takes neither --replay nor --trace")
@@ -99,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     gc.freeze()
     gc.enable()
     try:
-        if arguments.replay is not None:
+        if arguments.replay:
             return _replay(arguments, placed, output)
         return _run_live(arguments, placed, output)
     finally:
@@ -137,12 +142,12 @@ def _placed(arguments: argparse.Namespace) -> Placed | None:
     """The compiled script: one that was kept, or a new one; None after errors."""
     sources = SourceMap()
     main = read_script(arguments, sources)
-    special = arguments.replay is not None or arguments.trace is not None
+    special = bool(arguments.replay) or arguments.trace is not None
     kept = None if special else cache.entry(main, arguments)
     placed = cache.recall(kept) if kept is not None else None
     if placed is not None:
         return placed
-    targets = _recorded_targets(arguments) if arguments.replay else live_targets(arguments)
+    targets = targets_of(arguments)
     compiled = compile_source(
         arguments, main, sources, targets, record=arguments.trace is not None
     )
@@ -281,12 +286,6 @@ def _power_of_two(size: int) -> int:
 
 
 # --- over a trace -----------------------------------------------------------------------------
-
-
-def _recorded_targets(arguments: argparse.Namespace) -> Targets:
-    from bridge.engine.trace.replay import open_recorded
-
-    return open_recorded(arguments.replay)
 
 
 def _replay(arguments: argparse.Namespace, placed: Placed, output: int) -> int:

@@ -69,6 +69,13 @@ def configure_script(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def configure_replay(parser: argparse.ArgumentParser, text: str) -> None:
+    """The option that puts traces in the machine's place."""
+    parser.add_argument(
+        "--replay", type=Path, metavar="DIR", action="append", default=[], help=text
+    )
+
+
 def read_script(arguments: argparse.Namespace, sources: SourceMap) -> Source:
     """The script that the options name; it takes the first word if there is no -e."""
     if arguments.text is not None:
@@ -154,6 +161,15 @@ def _pairs(items: list[str], option: str, default: str | None) -> dict[str, str]
             raise UsageError(f"{option} needs NAME=VALUE, not `{item}`")
         pairs[name] = value if equals else default or ""
     return pairs
+
+
+def targets_of(arguments: argparse.Namespace) -> Targets:
+    """What there is to probe: in the traces of --replay, or on this machine."""
+    if not arguments.replay:
+        return live_targets(arguments)
+    from bridge.engine.trace.replay import open_recorded
+
+    return open_recorded(*arguments.replay)
 
 
 def live_targets(arguments: argparse.Namespace) -> Targets:

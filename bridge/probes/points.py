@@ -76,6 +76,8 @@ SHAPES = frozenset(
         *(f"{process}/library S/{place}" for process in _PROCESSES for place in _PLACES),
         *(f"{process}/{event}" for process in _PROCESSES for event in EVENTS),
         "kernel/trace S",
+        "kernel/mark S",
+        "kernel/mark S/format S",
         *(f"{owner}/{place}" for owner in ("kernel", "module S") for place in _KERNEL_PLACES),
         "kernel/statement N/absolute",
         *(f"kprobe/{place}" for place in _KPROBES),
@@ -86,7 +88,7 @@ SHAPES = frozenset(
 
 # What SystemTap has and we do not (yet): named, so that the message says so.
 UNSUPPORTED = {
-    "kernel": ("data", "mark"),
+    "kernel": ("data",),
     "process": ("insn", "plt"),
     "perf": ("counter", "process"),
     "timer": ("profile",),

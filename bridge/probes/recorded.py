@@ -20,14 +20,17 @@ from bridge.markers import (
     MarkerAttachment,
     NoAccess,
     NoMatch,
+    Pretty,
+    ValueType,
     Variable,
 )
 from bridge.probes import (
-    perf_probes as samples,
-)
-from bridge.probes import (
+    old_events,
     processes,
     syscalls,
+)
+from bridge.probes import (
+    perf_probes as samples,
 )
 from bridge.probes import (
     session_probes as sessions,
@@ -36,9 +39,9 @@ from bridge.probes.points import check, is_wild
 from bridge.suggest import among, similar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from bridge.markers import GlobalAccess, Members, PointPart, Result, Structure
+    from bridge.markers import GlobalAccess, Members, Part, PointPart, Result, Structure
 
 MOST_NAMES = 12
 
@@ -60,6 +63,10 @@ class RecordedClass:
     pid: int = 0
     follow_target: bool = False
     strings: Mapping[str, str] = field(default_factory=dict)
+    parts: Members | None = None
+    """Of a class of another tracer: the ways into its fields."""
+    format: str = ""
+    """Of such a class: its format string as a marker."""
 
     @property
     def full_name(self) -> str:
@@ -108,8 +115,12 @@ class RecordedTargets:
                 return self._sample(parts)
             case "process":
                 return self._process(parts)
-            case "kernel":
+            case "kernel" if parts[1].name == "trace":
                 return self._trace(str(parts[1].argument))
+            case "kernel" if parts[1].name == "mark":
+                return self._kernel_marks(parts)
+            case "kernel" | "module" | "kprobe":
+                return self._none("functions", _function(parts), ())
             case _:
                 return (sessions.expand_session(parts),)
 
@@ -135,9 +146,10 @@ class RecordedTargets:
             for c in known
             if fnmatchcase(c.name, event) and (not system or _is_system(c, system))
         ]
-        if not chosen:
-            return self._none("tracepoints", event, known)
-        return tuple(replace(self._trace_expansion(c), entry=self._call_of(c)) for c in chosen)
+        if chosen:
+            return tuple(map(self._trace_expansion, chosen))
+        found = [*self._old_events(system, event, known), *self._calls(system, event, known)]
+        return tuple(found) or self._none("tracepoints", event, known)
 
     def _call_of(self, found: RecordedClass) -> Expansion | None:
         """The call that a system call's return belongs to, if it was recorded: for `@entry`."""
@@ -152,13 +164,67 @@ class RecordedTargets:
 
     def _trace_expansion(self, found: RecordedClass) -> Expansion:
         marker = _marker(found)
+        members = self.members(found.name) if found.kind is Kind.TRACEPOINT else None
+        old = old_events.called(found.name) if found.kind is None else None
         return Expansion(
             MarkerAttachment(marker),
             f'kernel.trace("{found.full_name}")',
             found.strings or {"name": found.name, "system": found.provider},
-            self.members(found.name) if found.kind is Kind.TRACEPOINT else None,
+            found.parts or members,
+            entry=self._call_of(found),
+            renamed=syscalls.other_names(marker) if old is None else old.renamed,
+        )
+
+    def _old_events(
+        self, system: str, event: str, known: Sequence[RecordedClass]
+    ) -> Iterator[Expansion]:
+        """What an older tracer recorded at the place of a tracepoint."""
+        for old in old_events.at_tracepoint(system, event):
+            for one in known:
+                if one.parts is not None and f"{one.provider}.{one.name}" == old.name:
+                    yield replace(self._trace_expansion(one), renamed=old.renamed)
+
+    def _calls(
+        self, system: str, event: str, known: Sequence[RecordedClass]
+    ) -> Iterator[Expansion]:
+        """LTTng's events for one of a system call."""
+        for name in syscalls.lttng_events(system, event):
+            for one in known:
+                if one.parts is not None and one.name == name and not one.provider:
+                    yield self._call_expansion(one, event, known)
+
+    def _call_expansion(
+        self, found: RecordedClass, event: str, known: Sequence[RecordedClass]
+    ) -> Expansion:
+        """LTTng has the text where the kernel's event has a pointer to it."""
+        pointers = tuple(replace(v, type=ValueType.LONG) for v in found.variables)
+        marker = Marker(
+            Kind.RECORDED, syscalls.SUBSYSTEM, event, variables=pointers, id=found.number
+        )
+        call = syscalls.enter_event(syscalls.SUBSYSTEM, event).partition(":")[2]
+        entered = list(self._calls(syscalls.SUBSYSTEM, call, known)) if call else []
+        return Expansion(
+            MarkerAttachment(marker),
+            f'kernel.trace("{syscalls.SUBSYSTEM}:{event}")',
+            {"name": event, "system": syscalls.SUBSYSTEM},
+            found.parts,
+            entry=entered[0] if entered else None,
             renamed=syscalls.other_names(marker),
         )
+
+    # --- kernel.mark ---
+
+    def _kernel_marks(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        pattern = str(parts[1].argument)
+        wanted = str(parts[2].argument) if len(parts) > 2 else "*"
+        known = [c for c in self.classes if c.parts is not None and c.provider]
+        named = [
+            c for c in known if old_events.is_marker_called(f"{c.provider}.{c.name}", pattern)
+        ]
+        chosen = [c for c in named if fnmatchcase(c.format, wanted)]
+        if not chosen:
+            return self._none("marks", pattern, known)
+        return tuple(map(_mark_of_kernel, chosen))
 
     # --- perf ---
 
@@ -215,6 +281,10 @@ class RecordedTargets:
 def _is_system(found: RecordedClass, system: str) -> bool:
     """Other tracers do not record a tracepoint's subsystem."""
     return not found.provider or fnmatchcase(found.provider, system)
+
+
+def _function(parts: Sequence[PointPart]) -> str:
+    return next((str(p.argument) for p in parts if p.name in ("function", "statement")), "")
 
 
 def _event(rest: Sequence[PointPart]) -> str:
@@ -289,6 +359,47 @@ def _marker(found: RecordedClass) -> Marker:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class MarkMembers:
+    """`$name` and `$format` of a kernel marker, and the ways that its place has otherwise."""
+
+    inner: Members | None
+    texts: Mapping[str, str]
+
+    def access(
+        self,
+        name: str,
+        path: Sequence[Part],
+        *,
+        address_of: bool = False,
+        pretty: str = "",
+    ) -> Result:
+        """The text of a constant, or what the place says."""
+        if name in self.texts and not path and not pretty and not address_of:
+            return Pretty((self.texts[name],))
+        if self.inner is None:
+            return NoAccess(f"unable to find target variable '${name}'")
+        return self.inner.access(name, path, address_of=address_of, pretty=pretty)
+
+
+def _mark_of_kernel(found: RecordedClass) -> Expansion:
+    """A marker as SystemTap has it: `$arg1`, `$name`, `$format`; and its fields by name."""
+    assert found.parts is not None
+    own = [v for v in found.variables if not v.alias]
+    numbered = [replace(v, name=f"arg{number}") for number, v in enumerate(own, 1)]
+    taken = {v.name for v in numbered} | {"name", "format"}
+    named = [replace(v, alias=True) for v in found.variables if v.name not in taken]
+    name = f"{found.provider}.{found.name}"
+    texts = {"name": name, "format": found.format}
+    marker = replace(_marker(found), variables=(*numbered, *named))
+    return Expansion(
+        MarkerAttachment(marker),
+        f'kernel.mark("{name}")',
+        texts,
+        MarkMembers(found.parts, texts),
+    )
+
+
 def _process_expansion(found: RecordedClass, rest: Sequence[PointPart], pid: int) -> Expansion:
     prefix = f"process({pid})" if pid else f'process("{found.path}")'
     if found.kind is Kind.PROCESS:
@@ -304,6 +415,8 @@ def _process_expansion(found: RecordedClass, rest: Sequence[PointPart], pid: int
     filtered = pid if pid and found.pid != pid else 0
     strings = found.strings or {"name": found.name, "provider": found.provider}
     attachment = MarkerAttachment(_marker(found), filtered)
+    if found.parts is not None:
+        return Expansion(attachment, point, strings, found.parts)
     if found.kind is not Kind.PROCESS:
         return Expansion(attachment, point, strings)
     values = processes.CallValues(found.name, found.variables)

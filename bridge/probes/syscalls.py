@@ -50,6 +50,18 @@ def enter_event(subsystem: str, event: str) -> str:
     return f"{SUBSYSTEM}:{ENTER}{event.removeprefix(EXIT)}"
 
 
+def lttng_events(subsystem: str, event: str) -> tuple[str, ...]:
+    """What LTTng calls the events of a system call: 2.6 and later, and before."""
+    if subsystem not in (SUBSYSTEM, ""):
+        return ()
+    if event.startswith(ENTER):
+        name = event.removeprefix(ENTER)
+        return f"syscall_entry_{name}", f"sys_{name}"
+    if event.startswith(EXIT):
+        return (f"syscall_exit_{event.removeprefix(EXIT)}",)
+    return ()
+
+
 def number(subsystem: str, event: str, machine: str) -> int | None:
     """The number of the system call that an event is about; None for any other event."""
     if subsystem != SUBSYSTEM:

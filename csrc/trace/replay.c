@@ -12,12 +12,15 @@
 
 #define FIRST_BYTES 65536u
 #define MAX_BYTES (1u << 30)
+#define MAX_VARIABLES (1u << 20)
 
 struct mb_replay {
-	struct mb_ctf_cursor *cursor;
+	struct mb_ctf_cursor *cursor;		/* NULL: events come as rows */
+	const struct mb_replay_batch *batch;	/* of the rows that are delivered now */
 	struct mb_session *session;
 	struct mb_replay_binding *bindings;	/* in order of event class, then of hook */
 	struct mb_replay_step *steps;
+	uint32_t *needed;			/* how many variables each binding looks at */
 	struct mb_record *record;
 	int64_t *scratch;
 	uint64_t records;
@@ -78,6 +81,18 @@ static int grow(struct mb_replay *r, uint64_t bytes)
 	return 0;
 }
 
+/* Where the bytes of a text variable are; NULL if it has none, or is not inside the batch. */
+static const uint8_t *bytes_of(const struct mb_replay *r, const int64_t *variable)
+{
+	const uint64_t at = (uint64_t)variable[0], length = (uint64_t)variable[1];
+
+	if (!length)	/* the text of an option that was never selected has no address */
+		return NULL;
+	if (r->cursor)
+		return (const uint8_t *)(uintptr_t)at;
+	return at <= r->batch->text_bytes && length <= r->batch->text_bytes - at ? r->batch->texts + at : NULL;
+}
+
 /* Appends text to the record; *slot says where. */
 static int put_text(struct mb_replay *r, const struct mb_replay_step *step, const int64_t *variables, int64_t *slot)
 {
@@ -85,14 +100,18 @@ static int put_text(struct mb_replay *r, const struct mb_replay_step *step, cons
 	uint64_t length = (uint64_t)variables[step->a + 1];
 
 	if (!is_fault(step, variables)) {
+		const uint8_t *bytes = bytes_of(r, variables + step->a);
+
+		if (!bytes)
+			length = 0;
 		if (length > (uint64_t)step->value)
 			length = (uint64_t)step->value;
 		if (grow(r, r->record->size + length + 1))
 			return -ENOMEM;
 		text.offset = r->record->size;
 		text.length = (uint32_t)length;
-		if (length)	/* the text of an option that was never selected has no address */
-			memcpy((uint8_t *)r->record + text.offset, (const void *)(uintptr_t)variables[step->a], length);
+		if (bytes)
+			memcpy((uint8_t *)r->record + text.offset, bytes, length);
 		((uint8_t *)r->record)[text.offset + length] = 0;
 		r->record->size += text.length + 1;
 	}
@@ -163,15 +182,16 @@ static int counts(const struct mb_replay_binding *binding, const int64_t *variab
 	return binding->pid_variable == MB_REPLAY_NONE || variables[binding->pid_variable] == binding->pid;
 }
 
-static int deliver(struct mb_replay *r, const struct mb_ctf_event *event)
+static int deliver(struct mb_replay *r, const struct mb_ctf_event *event, const int64_t *variables, uint32_t count)
 {
-	const int64_t *variables = mb_ctf_variables(r->cursor, event->stream);
 	uint32_t at = first_binding(r, event->event_class);
 	int state = MB_RUNNING;
 
 	for (; at < r->binding_count && r->bindings[at].event_class == event->event_class; at++) {
 		const struct mb_replay_binding *binding = r->bindings + at;
 
+		if (r->needed[at] > count)
+			return -EINVAL;
 		if (!counts(binding, variables))
 			continue;
 		if (make_record(r, binding, event, variables))
@@ -196,6 +216,15 @@ int mb_replay_first(struct mb_replay *r, int64_t *time_ns)
 	return 1;
 }
 
+/* The timers up to a time, and that time. */
+static int come_to(struct mb_replay *r, int64_t time_ns)
+{
+	r->now = time_ns;
+	if ((uint64_t)time_ns < mb_session_next_timer(r->session))
+		return MB_RUNNING;
+	return mb_session_timers(r->session, (uint64_t)time_ns);
+}
+
 /*
  * At most `limit` events, timers that are due before each first. 1 if there may be more, 0 at the end of the trace or once
  * the session should stop, -errno.
@@ -209,16 +238,37 @@ int mb_replay_run(struct mb_replay *r, uint64_t limit)
 
 		if (!mb_ctf_peek(r->cursor, &event))
 			return 0;
-		r->now = event.time_ns;
-		if ((uint64_t)event.time_ns >= mb_session_next_timer(r->session) &&
-		    mb_session_timers(r->session, (uint64_t)event.time_ns) != MB_RUNNING)
+		if (come_to(r, event.time_ns) != MB_RUNNING)
 			return 0;
-		state = mb_ctf_take(r->cursor, &event, NULL, 0) ? MB_RUNNING : deliver(r, &event);
+		state = mb_ctf_take(r->cursor, &event, NULL, 0) ?
+			MB_RUNNING :
+			deliver(r, &event, mb_ctf_variables(r->cursor, event.stream), UINT32_MAX);
 		mb_ctf_taken(r->cursor);
 		if (state != MB_RUNNING)
 			return state < 0 ? state : 0;
 	}
 	return 1;
+}
+
+/* All rows of a batch, in their order, as mb_replay_run does: 1, 0 once the session should stop, -errno. */
+int mb_replay_rows(struct mb_replay *r, const struct mb_replay_batch *batch)
+{
+	int state = MB_RUNNING;
+
+	r->batch = batch;
+	for (uint32_t i = 0; i < batch->count && state == MB_RUNNING; i++) {
+		const struct mb_replay_row *row = batch->rows + i;
+		const struct mb_ctf_event event = { .clock = (uint64_t)row->clock, .time_ns = row->time_ns,
+						    .event_class = row->event_class, .cpu = row->cpu };
+
+		if (row->first > batch->variable_count || row->count > batch->variable_count - row->first)
+			return -EINVAL;
+		state = come_to(r, row->time_ns);
+		if (state == MB_RUNNING)
+			state = deliver(r, &event, batch->variables + row->first, row->count);
+	}
+	r->batch = NULL;
+	return state < 0 ? state : state == MB_RUNNING;
 }
 
 int64_t mb_replay_now(const struct mb_replay *r)
@@ -242,9 +292,37 @@ static int by_class(const void *left, const void *right)
 	return (a->hook > b->hook) - (a->hook < b->hook);
 }
 
+/* Without a cursor each row says how many variables it has, and is asked when it comes. */
+static int has_variable(const struct mb_ctf_cursor *cursor, uint32_t variable)
+{
+	return cursor ? mb_ctf_has_variable(cursor, variable) : variable < MAX_VARIABLES;
+}
+
+static int holds_text(const struct mb_ctf_cursor *cursor, uint32_t variable)
+{
+	return cursor ? mb_ctf_holds_text(cursor, variable) : variable < MAX_VARIABLES;
+}
+
+/* One more than the last variable that a step or the choice of a process looks at. */
+static uint32_t needed_by(const struct mb_replay_binding *binding, const struct mb_replay_step *steps)
+{
+	uint32_t most = binding->pid_variable == MB_REPLAY_NONE ? 0 : binding->pid_variable + 1;
+
+	for (uint32_t i = 0; i < binding->count; i++) {
+		const struct mb_replay_step *step = steps + binding->first + i;
+		uint32_t end = step->kind == MB_REPLAY_LONG ? step->a + 1 : step->kind == MB_REPLAY_TEXT ? step->a + 2 : 0;
+
+		if (step->fault != MB_REPLAY_NONE && step->fault >= end)
+			end = step->fault + 1;
+		if (end > most)
+			most = end;
+	}
+	return most;
+}
+
 static int is_flag(const struct mb_ctf_cursor *cursor, const struct mb_replay_step *step)
 {
-	return step->fault == MB_REPLAY_NONE || (mb_ctf_has_variable(cursor, step->fault) && step->fault_bit < 64);
+	return step->fault == MB_REPLAY_NONE || (has_variable(cursor, step->fault) && step->fault_bit < 64);
 }
 
 /* Whether all that a step reads and writes is there. */
@@ -254,9 +332,9 @@ static int is_step(const struct mb_ctf_cursor *cursor, const struct mb_replay_st
 		return 0;
 	switch (step->kind) {
 	case MB_REPLAY_LONG:
-		return mb_ctf_has_variable(cursor, step->a);
+		return has_variable(cursor, step->a);
 	case MB_REPLAY_TEXT:
-		return step->value >= 0 && mb_ctf_holds_text(cursor, step->a);
+		return step->value >= 0 && holds_text(cursor, step->a);
 	case MB_REPLAY_OP:
 		return step->a < scratch && step->b < scratch;
 	default:
@@ -274,7 +352,7 @@ static int is_binding(const struct mb_ctf_cursor *cursor, const struct mb_replay
 	for (uint32_t i = 0; i < b->count; i++)
 		if (!is_step(cursor, steps + b->first + i, b->scratch))
 			return 0;
-	return b->pid_variable == MB_REPLAY_NONE || mb_ctf_has_variable(cursor, b->pid_variable);
+	return b->pid_variable == MB_REPLAY_NONE || has_variable(cursor, b->pid_variable);
 }
 
 /* How many slots the widest binding needs; 0 if one of them cannot be run. */
@@ -305,10 +383,11 @@ struct mb_replay *mb_replay_new(struct mb_ctf_cursor *cursor, void *session, con
 		return NULL;
 	r->bindings = calloc((size_t)binding_count + 1, sizeof(*bindings));
 	r->steps = calloc((size_t)step_count + 1, sizeof(*steps));
+	r->needed = calloc((size_t)binding_count + 1, sizeof(*r->needed));
 	r->scratch = calloc(scratch, sizeof(int64_t));
 	r->record = malloc(FIRST_BYTES);
 	r->capacity = FIRST_BYTES;
-	if (!r->bindings || !r->steps || !r->scratch || !r->record) {
+	if (!r->bindings || !r->steps || !r->needed || !r->scratch || !r->record) {
 		mb_replay_free(r);
 		return NULL;
 	}
@@ -317,6 +396,8 @@ struct mb_replay *mb_replay_new(struct mb_ctf_cursor *cursor, void *session, con
 	if (step_count)
 		memcpy(r->steps, steps, step_count * sizeof(*steps));
 	qsort(r->bindings, binding_count, sizeof(*bindings), by_class);
+	for (uint32_t i = 0; i < binding_count; i++)
+		r->needed[i] = needed_by(r->bindings + i, r->steps);
 	r->binding_count = binding_count;
 	r->cursor = cursor;
 	r->session = session;
@@ -327,6 +408,7 @@ void mb_replay_free(struct mb_replay *r)
 {
 	free(r->bindings);
 	free(r->steps);
+	free(r->needed);
 	free(r->scratch);
 	free(r->record);
 	free(r);

@@ -21,6 +21,27 @@ struct mb_replay_binding {
 	int64_t pid;
 };
 
+/* An event that was decoded elsewhere. Its variables are `count` words from `first` on; of a text the first word is where it is
+ * in the batch's bytes, the second its length. */
+struct mb_replay_row {
+	int64_t time_ns;
+	int64_t clock;
+	uint32_t event_class;
+	uint32_t first;
+	uint32_t count;
+	int32_t cpu;
+};
+
+/* The variables and texts of some rows. */
+struct mb_replay_batch {
+	const struct mb_replay_row *rows;
+	const int64_t *variables;
+	const uint8_t *texts;
+	uint64_t variable_count;
+	uint64_t text_bytes;
+	uint32_t count;
+};
+
 enum mb_replay_constants {
 	MB_REPLAY_LONG = 1, MB_REPLAY_CONSTANT = 2, MB_REPLAY_TEXT = 3, MB_REPLAY_STATUS = 4, MB_REPLAY_REALTIME = 5,
 	MB_REPLAY_MONOTONIC = 6, MB_REPLAY_CPU = 7, MB_REPLAY_OP = 8,
@@ -39,5 +60,6 @@ struct mb_replay *mb_replay_new(struct mb_ctf_cursor *cursor, void *session,
 void mb_replay_free(struct mb_replay *replay);
 int mb_replay_first(struct mb_replay *replay, int64_t *time_ns);
 int mb_replay_run(struct mb_replay *replay, uint64_t limit);
+int mb_replay_rows(struct mb_replay *replay, const struct mb_replay_batch *batch);
 int64_t mb_replay_now(const struct mb_replay *replay);
 uint64_t mb_replay_records(const struct mb_replay *replay);

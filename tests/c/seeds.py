@@ -191,14 +191,16 @@ def replay_input(script: Path, folder: Path) -> bytes:
     from bridge.engine.trace import replay
     from bridge.engine.trace.recording import open_recording, targets_of
 
-    recording = open_recording(folder)
-    bound = replay._bind(compile_script(script)._place(targets_of(recording)), recording)
+    recording = open_recording([folder])
+    assert recording.ctf is not None
+    placed = compile_script(script)._place(targets_of(recording))
+    bound = replay.bind_plan(placed, recording, recording.ctf)
     bindings = ffi.new("struct mb_replay_binding[]", bound.bindings or 1)
-    steps = ffi.new("struct mb_replay_step[]", [tuple(s) for s in bound.steps] or 1)
+    steps = ffi.new("struct mb_replay_step[]", bound.steps or 1)
     head = number(1, 1) + number(len(bound.bindings), 1) + number(len(bound.steps), 1)
     head += raw(bindings, len(bound.bindings), "struct mb_replay_binding")
     head += raw(steps, len(bound.steps), "struct mb_replay_step")
-    return head + ctf_input(folder, recording.plan)
+    return head + ctf_input(folder, recording.ctf.plan)
 
 
 def record_inputs() -> dict[str, bytes]:

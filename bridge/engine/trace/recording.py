@@ -8,75 +8,127 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
 
-from bridge.errors import TraceError
+from bridge._native import lib
+from bridge.engine.trace.parts import (
+    RecordedMembers,
+    is_plain_text,
+    marker_format,
+    place,
+    variables,
+    word,
+)
+from bridge.engine.trace.record import fault_field
+from bridge.engine.trace.rows import OF_TASKS, payload_value
+from bridge.engine.trace.sources import close_sources, open_sources
+from bridge.ir.program import REGISTERS
 from bridge.markers import Kind, NoAccess, RecordedField, ValueType, Variable
 from bridge.probes.recorded import RecordedClass, RecordedTargets
 from bridge.trace.ctf.layout import Known, Scope
 from bridge.trace.ctf.origin import PREFIX, Origin, parse
-from bridge.trace.ctf.reader import load_plan
-from bridge.trace.model import Enumeration, FixedArray, Integer, Sequence, Text, is_text
-from bridge.trace.open import ctf_folders
+from bridge.trace.ctf.reader import CtfReader
+from bridge.trace.model import Enumeration, Integer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from bridge.engine.trace.rows import Rows
+    from bridge.engine.trace.sources import Source
     from bridge.markers import Members, Structure
     from bridge.probes.btf import Btf
     from bridge.trace.ctf.cursor import Plan
-    from bridge.trace.ctf.description import CtfEvent
-    from bridge.trace.model import FieldType
+    from bridge.trace.model import Event, EventClass, FieldType
+
+    Taker = Callable[[Event], int | str | None]
 
 KINDS = {kind.value: kind for kind in Kind}
+CONTEXT_NAMES: dict[str, tuple[str, ...]] = {
+    "pid": ("pid", "vpid", "tgid"),
+    "tid": ("tid", "vtid"),
+    "ppid": ("ppid", "vppid"),
+    "uid": ("uid", "vuid"),
+    "euid": ("euid", "veuid"),
+    "gid": ("gid", "vgid"),
+    "egid": ("egid", "vegid"),
+    "execname": ("procname", "comm"),
+    "pgrp": ("pgid",),
+    "sid": ("sid",),
+    "task": ("task",),
+    "pexecname": ("parent_procname",),
+    "command": ("command",),
+    "user_mode": ("user_mode",),
+    **{name: (name,) for name in REGISTERS},
+}
+"""What tracers call the properties of a hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassOf:
+    """An event class: the trace that it is of, and the marker that it was."""
+
+    source: int
+    event_class: EventClass
+    origin: Origin | None
 
 
 @dataclass(slots=True)
 class Group:
-    """The event classes of one marker: their indices in the plan, their origins."""
+    """The event classes of one marker: their indices in the recording, their origins."""
 
     origin: Origin | None
-    name: str
+    event_class: EventClass
     members: list[tuple[int, Origin | None]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Recording:
-    """A trace folder with its description, and its groups."""
+    """Some traces with their event classes, and the groups of these."""
 
-    folder: Path
-    plan: Plan
+    sources: tuple[Source, ...]
+    classes: list[ClassOf]
     groups: list[Group]
 
-    def entry(self, name: str, default: int) -> int:
-        """A number of the trace's environment."""
-        value = self.plan.description.environment.get(name, default)
-        return value if isinstance(value, int) else default
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return ", ".join(source.path for source in self.sources)
+
+    @property
+    def ctf(self) -> CtfReader | None:
+        """The reader, if this is one CTF trace: what C replays by itself."""
+        reader = self.sources[0].reader if len(self.sources) == 1 else None
+        return reader if isinstance(reader, CtfReader) else None
+
+    def entry(self, name: str) -> int:
+        """A number of the traces' environment: of several the least that is there, or 0."""
+        values = (source.environment.get(name) for source in self.sources)
+        return min((value for value in values if isinstance(value, int)), default=0)
+
+    def close(self) -> None:
+        """Release the files."""
+        close_sources(self.sources)
 
 
-def open_recording(folder: Path) -> Recording:
-    """Read the description of a trace; TraceError if it cannot be.
-
-    The folder may also hold the one trace further down, as sessions of LTTng do.
-    """
-    found = ctf_folders(folder)
-    if len(found) > 1:
-        names = ", ".join(str(one) for one in found)
-        raise TraceError(f"{folder}: holds several traces, replay one of them: {names}")
-    folder = found[0] if found else folder
-    plan = load_plan(folder)
+def open_recording(paths: Iterable[Path]) -> Recording:
+    """Read the descriptions of traces; TraceError if one cannot be."""
+    sources = open_sources(tuple(paths))
+    classes: list[ClassOf] = []
     groups: dict[object, Group] = {}
-    for index, event in enumerate(plan.events):
-        origin = _origin(plan, event)
-        key = _key(origin) if origin else event.event.name
-        group = groups.setdefault(key, Group(origin, event.event.name))
-        group.members.append((index, origin))
-    return Recording(folder, plan, list(groups.values()))
+    for number, source in enumerate(sources):
+        for event_class in source.classes:
+            origin = _origin(source, event_class)
+            key = _key(origin) if origin else _foreign_key(event_class)
+            group = groups.setdefault(key, Group(origin, event_class))
+            group.members.append((len(classes), origin))
+            classes.append(ClassOf(number, event_class, origin))
+    return Recording(sources, classes, list(groups.values()))
 
 
-def _origin(plan: Plan, event: CtfEvent) -> Origin | None:
-    text = plan.description.environment.get(f"{PREFIX}{event.event.id}")
+def _origin(source: Source, event_class: EventClass) -> Origin | None:
+    text = source.environment.get(f"{PREFIX}{event_class.id}")
     return parse(text) if isinstance(text, str) else None
 
 
@@ -92,6 +144,12 @@ def _key(origin: Origin) -> tuple[object, ...]:
     )
 
 
+def _foreign_key(event_class: EventClass) -> tuple[object, ...]:
+    """Classes of other tracers are one marker if their names and variables are the same."""
+    types = (f"{v.name}:{v.type.value}" for v in variables(event_class.payload))
+    return (event_class.name, *types)
+
+
 # --- to probe ---------------------------------------------------------------------------------
 
 
@@ -100,33 +158,19 @@ def is_number(type_: FieldType) -> bool:
     return isinstance(type_, Integer | Enumeration)
 
 
-def is_string(type_: FieldType) -> bool:
-    """Whether a field is text."""
-    match type_:
-        case Text():
-            return True
-        case FixedArray(element=element) | Sequence(element=element):
-            return is_text(element)
-        case _:
-            return False
-
-
-def _variables(event: CtfEvent) -> tuple[Variable, ...]:
-    """The fields of a class of another tracer that a script can read."""
-    found = []
-    for member in event.event.payload.fields:
-        if is_number(member.type) or is_string(member.type):
-            kind = ValueType.LONG if is_number(member.type) else ValueType.STRING
-            found.append(Variable(member.name, kind, (RecordedField(member.name),)))
-    return tuple(found)
-
-
-def _class(number: int, group: Group, plan: Plan) -> RecordedClass:
+def _class(number: int, group: Group) -> RecordedClass:
     origin = group.origin
     if origin is None:
-        provider, _, name = group.name.rpartition(":")
-        variables = _variables(plan.events[group.members[0][0]])
-        return RecordedClass(number, None, provider, name, variables)
+        provider, name = split_name(group.event_class.name)
+        return RecordedClass(
+            number,
+            None,
+            provider,
+            name,
+            variables(group.event_class.payload),
+            parts=RecordedMembers(group.event_class.payload),
+            format=_format(group.event_class),
+        )
     return RecordedClass(
         number,
         KINDS.get(origin.kind),
@@ -145,15 +189,29 @@ def _class(number: int, group: Group, plan: Plan) -> RecordedClass:
     )
 
 
+def _format(event_class: EventClass) -> str:
+    """The format string of a marker; of another event one that says the same."""
+    return event_class.attributes.get("format", "") or marker_format(event_class.payload)
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """`provider:event` of a tracer, `channel.marker` and `facility.event` of LTT."""
+    provider, colon, event = name.rpartition(":")
+    if colon:
+        return provider, event
+    provider, dot, event = name.partition(".")
+    return (provider, event) if dot and provider and event else ("", name)
+
+
 def targets_of(recording: Recording) -> RecordedTargets:
     """What there is to probe in a trace."""
     from bridge.world import LiveWorld
 
-    classes = [_class(n, g, recording.plan) for n, g in enumerate(recording.groups)]
-    release = recording.plan.description.environment.get("kernel_release")
-    types = _KernelTypes(str(release))
+    classes = [_class(number, group) for number, group in enumerate(recording.groups)]
+    releases = {str(source.environment.get("kernel_release")) for source in recording.sources}
+    types = _KernelTypes(releases.pop() if len(releases) == 1 else "")
     return RecordedTargets(
-        classes, str(recording.folder), LiveWorld().user_hz, types.members, types.structure
+        classes, recording.name, LiveWorld().user_hz, types.members, types.structure
     )
 
 
@@ -198,14 +256,55 @@ class _KernelTypes:
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
-    """The fields of one event class by scope and name, and where faults of theirs are told."""
+class Taken:
+    """A variable of the C side: its number, whether it is text, and where faults are told."""
+
+    variable: int
+    text: bool
+    fault: int = lib.MB_REPLAY_NONE
+    fault_bit: int = 0
+
+
+class Fields(Protocol):
+    """Where a replay finds what a hook captures, in one event class."""
+
+    def context(self, name: str) -> Taken | None:
+        """A property of the hit."""
+        ...
+
+    def payload(self, path: str) -> Taken | None:
+        """A field, or a part of one."""
+        ...
+
+
+WORD_BITS = 64
+CONTEXT_SCOPES = (Scope.CONTEXT, Scope.EVENT_CONTEXT, Scope.PACKET_CONTEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFields:
+    """Those of a CTF trace that the C side decodes itself."""
 
     plan: Plan
     index: int
     origin: Origin | None
 
-    def find(self, scopes: tuple[Scope, ...], names: tuple[str, ...]) -> Known | None:
+    def context(self, name: str) -> Taken | None:
+        """A property of the hit, from the context of the event."""
+        return self._taken(self._find(CONTEXT_SCOPES, CONTEXT_NAMES[name]))
+
+    def payload(self, path: str) -> Taken | None:
+        """A field by its name."""
+        return self._taken(self._find((Scope.PAYLOAD,), (path,)))
+
+    def _taken(self, known: Known | None) -> Taken | None:
+        if known is None or not (is_number(known.type) or is_plain_text(known.type)):
+            return None
+        fault, bit = self._fault(known)
+        number = self.plan.assembler.variable(known)
+        return Taken(number, is_plain_text(known.type), fault, bit)
+
+    def _find(self, scopes: tuple[Scope, ...], names: tuple[str, ...]) -> Known | None:
         """A field of one of these names, at the top of one of these scopes."""
         known = self.plan.names[self.index]
         for name in names:
@@ -215,16 +314,17 @@ class Fields:
                         return item
         return None
 
-    def captured(self, text: str) -> Known | None:
-        """The field that holds a capture, by its text."""
-        if self.origin is None:
-            return None
-        for name, capture in self.origin.fields.items():
-            if capture == text:
-                return self.find((Scope.PAYLOAD,), (name,))
-        return None
+    def _fault(self, known: Known) -> tuple[int, int]:
+        """The variable and the bit that say whether a field could not be read."""
+        if self.origin is None or not self.origin.faults:
+            return lib.MB_REPLAY_NONE, 0
+        word, bit = divmod(self._position(known), WORD_BITS)
+        told = self._find((Scope.PAYLOAD,), (fault_field(word),))
+        if told is None:
+            return lib.MB_REPLAY_NONE, 0
+        return self.plan.assembler.variable(told), bit
 
-    def position(self, known: Known) -> int:
+    def _position(self, known: Known) -> int:
         """The number of a field among all fields of the event, from the common context on."""
         streams = {stream.id: stream for stream in self.plan.streams}
         event = self.plan.events[self.index]
@@ -232,3 +332,79 @@ class Fields:
         structs = [s for s in (common, event.event.context, event.event.payload) if s]
         order = [(f.name, f.type) for s in structs for f in s.fields]
         return order.index((known.path[0], known.type))
+
+
+def _always(value: int | str) -> Taker:
+    return lambda _: value
+
+
+@dataclass(frozen=True, slots=True)
+class RowFields:
+    """Those of events that are decoded before the C side gets them."""
+
+    rows: Rows
+    index: int
+
+    def context(self, name: str) -> Taken | None:
+        """A property of the hit: from the event's context, the trace's own, or its tasks."""
+        one = self.rows.recording.classes[self.index]
+        found = self._of_event(one, name)
+        if found is None and name in OF_TASKS and self.rows.tells_tasks(one.source):
+            return self._add(
+                f"{name}()", self.rows.task_value(one.source, name), text=name == "execname"
+            )
+        return found
+
+    def _of_event(self, one: ClassOf, name: str) -> Taken | None:
+        source = self.rows.recording.sources[one.source]
+        context = one.event_class.context
+        declared = {f.name: f.type for f in context.fields} if context else {}
+        for own in CONTEXT_NAMES[name]:
+            if own in declared:
+                return self._context(own, text=is_plain_text(declared[own]))
+            if own in source.environment:
+                value = source.environment[own]
+                return self._add(own, _always(value), text=isinstance(value, str))
+            if own in source.undeclared_context:
+                return self._context(own, text=False)
+        return None
+
+    def _context(self, own: str, *, text: bool) -> Taken:
+        def take(event: Event) -> int | str | None:
+            value = event.context.get(own)
+            return value if isinstance(value, str) else word(value)
+
+        return self._add(own, take, text=text)
+
+    def payload(self, path: str) -> Taken | None:
+        """A field, or a part of one, by its path."""
+        one = self.rows.recording.classes[self.index]
+        found = place(one.event_class.payload, path)
+        if found is None:
+            return None
+        text = found.value_type is ValueType.STRING
+        fault, bit = self._fault(one, found.steps[0])
+        taken = self._add(path, payload_value(found), text=text)
+        return replace(taken, fault=fault, fault_bit=bit)
+
+    def _add(self, name: str, take: Taker, *, text: bool) -> Taken:
+        return Taken(self.rows.row(self.index).add(name, take, text=text), text)
+
+    def _fault(self, one: ClassOf, name: object) -> tuple[int, int]:
+        """The variable and the bit that say whether a field could not be read."""
+        if one.origin is None or not one.origin.faults:
+            return lib.MB_REPLAY_NONE, 0
+        context = one.event_class.context
+        names = [f.name for s in (context, one.event_class.payload) if s for f in s.fields]
+        word_number, bit = divmod(names.index(str(name)), WORD_BITS)
+        told = place(one.event_class.payload, fault_field(word_number))
+        if told is None:
+            return lib.MB_REPLAY_NONE, 0
+        taken = self._add(fault_field(word_number), payload_value(told), text=False)
+        return taken.variable, bit
+
+
+def row_fields(rows: Rows, index: int) -> RowFields:
+    """Those of an event class, which is read from now on even if nothing of it is taken."""
+    rows.row(index)
+    return RowFields(rows, index)

@@ -7,6 +7,7 @@ hold is an error before anything runs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,19 +15,18 @@ from bridge._native import ffi, lib
 from bridge.diagnostics import Diagnostic
 from bridge.engine.base import RunResult, SessionOptions, State, run_session
 from bridge.engine.session.native import NativeSession
-from bridge.engine.trace.record import START, TARGET, WORD_BITS, fault_field
+from bridge.engine.trace.record import START, TARGET
 from bridge.engine.trace.recording import (
-    Fields,
+    PlanFields,
     Recording,
-    is_number,
-    is_string,
     open_recording,
+    row_fields,
     targets_of,
 )
+from bridge.engine.trace.rows import RowFeed, Rows
 from bridge.errors import CompileError, TraceError
 from bridge.handles import Handle
 from bridge.ir.program import (
-    REGISTERS,
     Argument,
     Capture,
     Computed,
@@ -37,42 +37,24 @@ from bridge.ir.program import (
     capture_text,
     capture_type,
 )
-from bridge.markers import Kind
+from bridge.markers import Kind, RecordedField
 from bridge.progress import doing
 from bridge.trace.ctf.cursor import Cursor
-from bridge.trace.ctf.layout import Known, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from bridge.artifact import Hook, Placed
+    from bridge.engine.trace.recording import Fields, Group, Taken
     from bridge.probes.recorded import RecordedTargets
     from bridge.progress import Activity
+    from bridge.trace.ctf.origin import Origin
+    from bridge.trace.ctf.reader import CtfReader
 
 EVENTS_PER_TURN = 20_000
 NONE = lib.MB_REPLAY_NONE
 
-CONTEXT_NAMES: dict[str, tuple[str, ...]] = {
-    "pid": ("pid", "vpid", "tgid"),
-    "tid": ("tid", "vtid"),
-    "ppid": ("ppid", "vppid"),
-    "uid": ("uid", "vuid"),
-    "euid": ("euid", "veuid"),
-    "gid": ("gid", "vgid"),
-    "egid": ("egid", "vegid"),
-    "execname": ("procname", "comm"),
-    "pgrp": ("pgid",),
-    "sid": ("sid",),
-    "task": ("task",),
-    "pexecname": ("parent_procname",),
-    "command": ("command",),
-    "user_mode": ("user_mode",),
-    **{name: (name,) for name in REGISTERS},
-}
-"""What tracers call the properties of a hit."""
-
-CONTEXT_SCOPES = (Scope.CONTEXT, Scope.EVENT_CONTEXT, Scope.PACKET_CONTEXT)
 OF_PROGRAMS = {
     kind.value for kind in (Kind.USDT, Kind.FUNCTION, Kind.FUNCTION_RETURN, Kind.PROCESS)
 }
@@ -106,9 +88,13 @@ class Step(NamedTuple):
     fault_bit: int = 0
 
 
-def open_recorded(folder: Path) -> RecordedTargets:
-    """What there is to probe in the trace in a folder."""
-    return targets_of(open_recording(folder))
+def open_recorded(*paths: Path) -> RecordedTargets:
+    """What there is to probe in the traces at some paths."""
+    recording = open_recording(paths)
+    try:
+        return targets_of(recording)
+    finally:
+        recording.close()
 
 
 # --- captures to steps ------------------------------------------------------------------------
@@ -122,12 +108,15 @@ class _Missing(Exception):
 class _Binder:
     """Makes the steps of one hook at one event class."""
 
-    recording: Recording
+    group: Group
+    origin: Origin | None
     hook: Hook
     fields: Fields
     longest: int
     steps: list[Step] = field(default_factory=list)
     scratch: int = 0
+    without_address: set[str] = field(default_factory=set)
+    """Variables whose text the trace has, but not where it was in memory."""
 
     def bind(self) -> None:
         """Steps for all captures of the hook."""
@@ -136,37 +125,68 @@ class _Binder:
             self._capture(capture, self.hook.layout.slot(capture))
 
     def _capture(self, capture: Capture, slot: int) -> None:
-        text = capture_text(capture)
-        known = self.fields.captured(text)
-        if known is not None:
-            self._field(known, capture, slot)
+        held = self._held(capture_text(capture))
+        if held is not None:
+            self._field(held, capture, slot)
             return
         match capture:
             case Context(name=name) if name in DIRECT:
                 self.steps.append(Step(DIRECT[name], slot))
             case Context(name=name):
-                found = self.fields.find(CONTEXT_SCOPES, CONTEXT_NAMES[name])
-                if found is None and name == "user_mode":
-                    value = int(self._of_program())
-                    self.steps.append(Step(lib.MB_REPLAY_CONSTANT, slot, value=value))
-                else:
-                    self._field(found, capture, slot)
+                self._context(name, capture, slot)
             case Argument(name=name):
-                self._field(self.fields.find((Scope.PAYLOAD,), (name,)), capture, slot)
+                self._argument(name, capture, slot)
             case Literal(value=value):
                 self.steps.append(Step(lib.MB_REPLAY_CONSTANT, slot, value=value))
             case Computed(op=op, left=left, right=right):
                 a, b = self._operand(left), self._operand(right)
                 self.steps.append(Step(lib.MB_REPLAY_OP, slot, a, b, OPERATORS[op]))
+            case Load(type=Value.STRING, address=Argument(name=name)):
+                self._field(self._text(name), capture, slot)
             case Load():
-                raise _Missing(text)
+                raise _Missing(capture_text(capture))
+
+    def _held(self, text: str) -> Taken | None:
+        """The field that holds a capture, by its text, in a recording of ours."""
+        if self.origin is not None:
+            for name, capture in self.origin.fields.items():
+                if capture == text:
+                    return self.fields.payload(name)
+        return None
+
+    def _context(self, name: str, capture: Capture, slot: int) -> None:
+        found = self.fields.context(name)
+        if found is None and name == "user_mode":
+            value = int(self._of_program())
+            self.steps.append(Step(lib.MB_REPLAY_CONSTANT, slot, value=value))
+        else:
+            self._field(found, capture, slot)
+
+    def _path(self, name: str) -> str:
+        """The field of a variable."""
+        for variable in self.hook.attachment.marker.variables:
+            if variable.name == name and isinstance(variable.operands[0], RecordedField):
+                return variable.operands[0].name
+        return name
+
+    def _argument(self, name: str, capture: Capture, slot: int) -> None:
+        found = self.fields.payload(self._path(name))
+        wants_text = capture_type(capture) is Value.STRING
+        if found is not None and found.text and not wants_text and self.origin is None:
+            self.without_address.add(name)
+            self.steps.append(Step(lib.MB_REPLAY_CONSTANT, slot))
+        else:
+            self._field(found, capture, slot)
+
+    def _text(self, name: str) -> Taken | None:
+        """What other tracers have in place of a pointer to text: the text."""
+        return self.fields.payload(self._path(name)) if self.origin is None else None
 
     def _of_program(self) -> bool:
         """Whether programs were hit; events without a provider are the kernel's."""
-        group = self.recording.groups[self.hook.attachment.marker.id]
-        if group.origin is not None:
-            return group.origin.kind in OF_PROGRAMS
-        return ":" in group.name
+        if self.group.origin is not None:
+            return self.group.origin.kind in OF_PROGRAMS
+        return ":" in self.group.event_class.name
 
     def _operand(self, capture: Capture) -> int:
         """A slot outside of the record for a part of a computed capture."""
@@ -175,76 +195,79 @@ class _Binder:
         self._capture(capture, slot)
         return slot
 
-    def _field(self, known: Known | None, capture: Capture, slot: int) -> None:
+    def _field(self, taken: Taken | None, capture: Capture, slot: int) -> None:
         wants_text = capture_type(capture) is Value.STRING
-        if known is None or not (is_string if wants_text else is_number)(known.type):
+        if taken is None or taken.text is not wants_text:
             raise _Missing(capture_text(capture))
-        variable = self.recording.plan.assembler.variable(known)
-        fault, bit = self._fault(known)
+        variable, fault, bit = taken.variable, taken.fault, taken.fault_bit
         if wants_text:
             user = isinstance(capture, Load) and capture.space == "user"
             longest = self.longest - user
+            limit = capture.limit if isinstance(capture, Load) else None
+            if limit is not None and self.origin is None:
+                longest = min(longest, limit)
             self.steps.append(Step(lib.MB_REPLAY_TEXT, slot, variable, 0, longest, fault, bit))
             return
         self.steps.append(Step(lib.MB_REPLAY_LONG, slot, variable))
         if isinstance(capture, Load):
             self.steps.append(Step(lib.MB_REPLAY_STATUS, slot + 1, fault=fault, fault_bit=bit))
 
-    def _fault(self, known: Known) -> tuple[int, int]:
-        """The variable and the bit that say whether a field could not be read."""
-        origin = self.fields.origin
-        if origin is None or not origin.faults:
-            return NONE, 0
-        word, bit = divmod(self.fields.position(known), WORD_BITS)
-        told = self.fields.find((Scope.PAYLOAD,), (fault_field(word),))
-        return (NONE if told is None else self.recording.plan.assembler.variable(told)), bit
-
     def pid(self) -> int:
         """The variable that holds the process, for a hook that wants one only."""
         if not self.hook.attachment.pid:
             return int(NONE)
-        known = self.fields.find(CONTEXT_SCOPES, CONTEXT_NAMES["pid"])
-        if known is None or not is_number(known.type):
+        taken = self.fields.context("pid")
+        if taken is None or taken.text:
             raise _Missing("pid()")
-        return self.recording.plan.assembler.variable(known)
+        return taken.variable
 
 
 @dataclass(slots=True)
 class _Bound:
-    """The C side's tables of bindings and steps."""
+    """The C side's tables of bindings and steps, and what scripts should know of them."""
 
     bindings: list[tuple[int, ...]] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[tuple[int, ...]] = field(default_factory=list)
+    warnings: dict[str, None] = field(default_factory=dict)
 
 
-def _bind(placed: Placed, recording: Recording) -> _Bound:
+def _bind(
+    placed: Placed, recording: Recording, fields_of: Callable[[int, Origin | None], Fields]
+) -> _Bound:
     """All hooks at all event classes of theirs; CompileError names what is missing."""
     result = _Bound()
     missing: dict[tuple[str, str], None] = {}
     longest = placed.program.limits.maxstringlen - 1
     for hook in placed.hooks:
-        for index, origin in recording.groups[hook.attachment.marker.id].members:
-            binder = _Binder(recording, hook, Fields(recording.plan, index, origin), longest)
+        group = recording.groups[hook.attachment.marker.id]
+        point = placed.program.handlers[hook.handlers[0]].point
+        for index, origin in group.members:
+            binder = _Binder(group, origin, hook, fields_of(index, origin), longest)
             try:
                 binder.bind()
                 pid = binder.pid()
             except _Missing as error:
-                missing[str(error), placed.program.handlers[hook.handlers[0]].point] = None
+                missing[str(error), point] = None
                 continue
             row = (index, hook.id, len(result.steps), len(binder.steps))
             slots = hook.layout.slot_count
             result.bindings.append((*row, slots, binder.scratch, pid, hook.attachment.pid))
-            result.steps += binder.steps
+            result.steps += map(tuple, binder.steps)
+            for name in sorted(binder.without_address):
+                result.warnings[
+                    f"{point}: the trace has the text of `${name}` and not its address,"
+                    " which is 0 here"
+                ] = None
     if missing:
         raise CompileError([_not_held(text, p, recording) for text, p in missing], "replay")
     return result
 
 
 def _not_held(text: str, point: str, recording: Recording) -> Diagnostic:
-    ours = recording.plan.description.environment.get("tracer_name") == "markbridge"
+    ours = any(s.environment.get("tracer_name") == "markbridge" for s in recording.sources)
     return Diagnostic(
         "not-recorded",
-        f"the trace {recording.folder} does not hold `{text}` of {point}; "
+        f"the trace {recording.name} does not hold `{text}` of {point}; "
         + (
             "record again with --trace and this script"
             if ours
@@ -273,7 +296,7 @@ class ReplayFeed:
         self._events = 0
         self._session = session
         bindings = ffi.new("struct mb_replay_binding[]", bound.bindings or 1)
-        steps = ffi.new("struct mb_replay_step[]", [tuple(s) for s in bound.steps] or 1)
+        steps = ffi.new("struct mb_replay_step[]", bound.steps or 1)
         replay = lib.mb_replay_new(
             cursor.handle,
             session.handle,
@@ -339,27 +362,73 @@ class ReplayFeed:
             self._cursor.close()
 
 
+def bind_plan(placed: Placed, recording: Recording, ctf: CtfReader) -> _Bound:
+    """What C needs to replay a CTF trace by itself; CompileError if that does not hold all."""
+    return _bind(placed, recording, lambda n, origin: PlanFields(ctf.plan, n, origin))
+
+
+def _plan_feed(
+    placed: Placed, recording: Recording, ctf: CtfReader
+) -> tuple[_Bound, Callable[[NativeSession, Activity], ReplayFeed | RowFeed]]:
+    """The replay of a CTF trace that C decodes."""
+    bound = bind_plan(placed, recording, ctf)
+    start_ns = recording.entry(START)
+
+    def feed(session: NativeSession, activity: Activity) -> ReplayFeed | RowFeed:
+        return ReplayFeed(Cursor(ctf.folder, ctf.plan), session, bound, start_ns, activity)
+
+    return bound, feed
+
+
+def _row_feed(
+    placed: Placed, recording: Recording
+) -> tuple[_Bound, Callable[[NativeSession, Activity], ReplayFeed | RowFeed]]:
+    """The replay of any traces."""
+    rows = Rows(recording)
+    bound = _bind(placed, recording, lambda n, _: row_fields(rows, n))
+    tables = bound.bindings, bound.steps
+    start_ns = recording.entry(START)
+
+    def feed(session: NativeSession, activity: Activity) -> ReplayFeed | RowFeed:
+        return RowFeed(rows, session, tables, start_ns, activity)
+
+    return bound, feed
+
+
+def _feed(
+    placed: Placed, recording: Recording
+) -> tuple[_Bound, Callable[[NativeSession, Activity], ReplayFeed | RowFeed]]:
+    """The fastest way that has all that the script asks for."""
+    if recording.ctf is not None:
+        try:
+            return _plan_feed(placed, recording, recording.ctf)
+        except CompileError:
+            pass  # tasks and parts of fields: rows have them, or say what is missing
+    return _row_feed(placed, recording)
+
+
 def run_replay(
     placed: Placed,
-    folder: Path,
+    folders: Path | Sequence[Path],
     options: SessionOptions,
     stopped: Callable[[], bool] = lambda: False,
 ) -> RunResult:
-    """Run a program, compiled for the targets of `open_recorded(folder)`, over that trace."""
-    recording = open_recording(folder)
-    bound = _bind(placed, recording)
-    target = options.target or recording.entry(TARGET, 0)
-    options = replace(options, replay=True, realtime_offset_ns=0, target=target)
-    cursor = Cursor(recording.folder, recording.plan)
+    """Run a program, compiled for the targets of `open_recorded(*folders)`, over the traces."""
+    recording = open_recording(folders if isinstance(folders, Sequence) else [folders])
     try:
+        bound, make_feed = _feed(placed, recording)
+        target = options.target or recording.entry(TARGET)
+        options = replace(options, replay=True, realtime_offset_ns=0, target=target)
         with (
             NativeSession.open(placed, options) as session,
-            doing(f"replaying {folder}", "events") as activity,
+            doing(f"replaying {recording.name}", "events") as activity,
         ):
-            feed = ReplayFeed(cursor, session, bound, recording.entry(START, 0), activity)
+            for warning in bound.warnings:
+                session.warn(warning)
+            feed = make_feed(session, activity)
             try:
                 return run_session(session, feed, stopped)
             finally:
                 feed.close()
     finally:
-        cursor.close()
+        recording.close()

@@ -144,15 +144,15 @@ from bridge.progress import Activity
 recording = Recording(folder / "t", [MarkerAttachment(usdt("order"))])
 for number in range(1000): recording.hit(number, number)
 recording.recorder.close()
-recorded = replay.open_recording(folder / "t")
+recorded = replay.open_recording([folder / "t"])
 point = 'process("/usr/bin/shop").mark("order")'
 script = placed(f"global n probe {point} {{ n += $arg1 }}", replay.targets_of(recorded))
 
 def opened():
     session = NativeSession.open(script, quiet)
     session.state = State.RUNNING
-    bound = replay._bind(script, recorded)
-    cursor = replay.Cursor(recorded.folder, recorded.plan)
+    bound = replay.bind_plan(script, recorded, recorded.ctf)
+    cursor = replay.Cursor(recorded.ctf.folder, recorded.ctf.plan)
     return session, replay.ReplayFeed(cursor, session, bound, 0, Activity(""))
 
 session, feed = opened()
