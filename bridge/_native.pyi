@@ -86,7 +86,9 @@ class _Lib:
     ) -> int: ...
     def mb_bpf_program_run(self, program: int, context: Any, bytes: int) -> int: ...
     def mb_bpf_attach_uprobes(self, program: int, probes: Any) -> int: ...
-    def mb_bpf_relocate(self, code: Any, bytes: int, maps: Any, count: int) -> int: ...
+    def mb_bpf_relocate(
+        self, code: Any, bytes: int, maps: Any, count: int, functions: Any, function_count: int
+    ) -> int: ...
     def mb_bpf_attach_sample(self, program: int, sampling: Any, cpu: int) -> int: ...
     def mb_bpf_attach_raw(self, program: int, tracepoint: bytes) -> int: ...
     def mb_bpf_attach_tracepoint(self, program: int, id: int, pid: int, cpu: int) -> int: ...
@@ -134,6 +136,10 @@ class _Lib:
 
     # live/record.cdef.h
     MB_FAULT: int
+    MB_MEMORY_BYTES: int
+    MB_MEMORY_ABSENT: int
+    MB_MEMORY_TEXT: int
+    MB_MEMORY_CUT: int
 
     # live/recorder.cdef.h
     MB_RECORDER_LONG: int
@@ -381,6 +387,7 @@ class _Lib:
     MB_USER_MODE: int
     MB_REGISTERS: int
     MB_KERNEL_STACK: int
+    MB_MEMORY: int
     MB_CONTEXTS: int
     MB_COUNT: int
     MB_SUM: int

@@ -313,8 +313,8 @@ _SCRIPT = {
 _ENGINE = {
     "computed-address": Code(
         ERROR,
-        "memory at a computed address is read where the process cannot be stopped",
-        "read a variable of the place, or use a probe in user space",
+        "memory is read at an address that is known only after the hit",
+        "keep addresses out of globals, or use a probe in user space",
     ),
     "no-process": Code(
         ERROR,

@@ -46,6 +46,10 @@ MB_KERNEL_PART = 2048
 
 # live/record.cdef.h
 MB_FAULT = 4294967295
+MB_MEMORY_BYTES = 16384
+MB_MEMORY_ABSENT = 1
+MB_MEMORY_TEXT = 2
+MB_MEMORY_CUT = 4
 
 # live/recorder.cdef.h
 MB_RECORDER_LONG = 1
@@ -99,7 +103,8 @@ MB_COMMAND = 15
 MB_USER_MODE = 16
 MB_REGISTERS = 17
 MB_KERNEL_STACK = 34
-MB_CONTEXTS = 35
+MB_MEMORY = 35
+MB_CONTEXTS = 36
 MB_COUNT = 0
 MB_SUM = 1
 MB_MIN = 2
@@ -512,6 +517,9 @@ OFFSETS: dict[str, int] = {
     "mb_ltt_totals.damaged": 48,
     "mb_ltt_totals.lost": 56,
     "mb_ltt_totals.corrupt": 60,
+    "mb_memory_piece.address": 0,
+    "mb_memory_piece.length": 8,
+    "mb_memory_piece.flags": 12,
     "mb_piece.letter": 0,
     "mb_piece.flag": 1,
     "mb_piece.star_width": 2,
@@ -661,6 +669,7 @@ SIZES: dict[str, int] = {
     "mb_ltt_op": 12,
     "mb_ltt_route": 48,
     "mb_ltt_totals": 64,
+    "mb_memory_piece": 16,
     "mb_piece": 24,
     "mb_record": 16,
     "mb_recorder_field": 8,

@@ -1,8 +1,9 @@
 """What handlers read of a process or of the kernel and only know while they run.
 
-That is memory at computed addresses, the stack, the files in memory. Such a read cannot be made
-at the hit. At a place in a program the process is held until the handler is done (`why_held`,
-csrc/live/hold.h); everywhere else, and where a hit has to be repeated from a recording, it is
+That is memory at computed addresses, the stack, the files in memory. At a place in a program
+the process is held until the handler is done (`why_held`, csrc/live/hold.h). What it reads of
+the kernel, and elsewhere of the process, too, a slice of the handler reads at the hit (`noted`,
+ir/slicing.py). What neither can do, and where a hit has to be repeated from a recording, is
 refused (`refused`). Handlers without a hit read the kernel's memory as it is
 (`first_kernel_read`, engine/kernel/memory.py). One rule: nothing is read at a later moment than
 the hit without saying so.
@@ -17,17 +18,19 @@ from bridge.ir import ops
 from bridge.ir.passes.captures import LOADED_AT
 from bridge.ir.program import Conversion, code_of
 from bridge.ir.reach import all_operations
+from bridge.ir.slicing import READS, Slice, slice_of
 from bridge.markers import Kind, MarkerAttachment
 from bridge.script.builtins import BUILTINS, KERNEL_STACK, Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from bridge.ir.program import ErrorSite, Format, Handler, Program
 
 PLACES = frozenset({Kind.USDT, Kind.FUNCTION, Kind.FUNCTION_RETURN})
 """Kinds of markers at which a process can be held: it is in its own code there."""
-
+NOTED = PLACES | {Kind.TRACEPOINT, Kind.SAMPLE, Kind.KERNEL_FUNCTION, Kind.KERNEL_RETURN}
+"""Kinds of markers at which the kernel can run the slice of a handler."""
 
 _GLOBAL = "@var"
 NO_STACK = "a trace does not hold the kernel's stack"
@@ -44,6 +47,8 @@ class _Read(NamedTuple):
     name: str
     site: int
     is_kernel: bool
+    sliced: bool = False
+    """Whether a slice can make it at the hit."""
     of_process: bool = False
     of_stack: bool = False
     """Of the kernel's stack, which a hit brings with it."""
@@ -64,7 +69,8 @@ def _reads_of(program: Program, op: ops.Op) -> Iterator[_Read]:
                 called = name.removesuffix("_error").removeprefix("_")
                 called = _GLOBAL if name == LOADED_AT else called
                 of_process = effect is Effect.PROCESS
-                yield _Read(called, site, name.startswith("kernel_"), of_process)
+                of_kernel = name.startswith("kernel_")
+                yield _Read(called, site, of_kernel, name in READS, of_process)
             elif builtin is not None and KERNEL_STACK in builtin.reads:
                 called = name.removeprefix("_")
                 yield _Read(called, site, is_kernel=True, of_stack=True)
@@ -79,6 +85,34 @@ def _reads_of(program: Program, op: ops.Op) -> Iterator[_Read]:
 def needs_hold(program: Program, op: ops.Op) -> bool:
     """Whether the process has to stand still while an operation runs."""
     return any(not read.is_kernel for read in _reads_of(program, op))
+
+
+def noted(kind: Kind) -> Callable[[ops.Op], bool]:
+    """The operations that a slice notes at a kind of marker: reads that no held process has."""
+
+    def is_noted(op: ops.Op) -> bool:
+        if not isinstance(op, ops.CallBuiltin) or op.name not in READS:
+            return False
+        return kind in NOTED and (kind not in PLACES or op.name.startswith("kernel_"))
+
+    return is_noted
+
+
+def slice_at(
+    program: Program, kind: Kind, handler: Handler, constants: Mapping[str, int] | None = None
+) -> Slice:
+    """The slice of a handler at a kind of marker."""
+    return slice_of(program, handler, noted(kind), constants)
+
+
+def takes_notes(program: Program, kind: Kind, handlers: tuple[int, ...]) -> bool:
+    """Whether something is to be noted for these handlers."""
+    is_noted = noted(kind)
+    return any(
+        is_noted(op)
+        for number in handlers
+        for op in all_operations(program, program.handlers[number])
+    )
 
 
 def _printed(name: str, format_: Format, site: int) -> Iterator[_Read]:
@@ -107,6 +141,7 @@ def refused(program: Program, *, record: bool) -> Iterator[Diagnostic]:
     """The reads that cannot be made."""
     told: set[int] = set()
     known: dict[tuple[int, int, int], list[_Read]] = {}
+    slices: dict[tuple[tuple[int, int, int], bool], Slice] = {}
     for handler in program.handlers:
         attachment = handler.expansion.attachment
         if not isinstance(attachment, MarkerAttachment):
@@ -116,6 +151,12 @@ def refused(program: Program, *, record: bool) -> Iterator[Diagnostic]:
             known[code] = list(_reads(program, handler))
         for read in known[code]:
             reason = _reason(attachment, read, record=record)
+            kind = attachment.marker.kind
+            if reason and read.sliced and kind in NOTED and not record:
+                key = (code, kind in PLACES)
+                if key not in slices:
+                    slices[key] = slice_at(program, kind, handler)
+                reason = _slice_reason(slices[key], read)
             if reason and read.site not in told:
                 told.add(read.site)
                 yield _diagnostic(program, read, reason)
@@ -159,6 +200,11 @@ def _reason(attachment: MarkerAttachment, read: _Read, *, record: bool) -> str:
     if record:
         return "its address is known only while the handler runs, so a trace cannot hold it"
     return ""
+
+
+def _slice_reason(slice_: Slice, read: _Read) -> str:
+    reason = slice_.refused.get(read.site, "")
+    return f"{reason}, which is known only after the hit" if reason else ""
 
 
 def _process_reason(attachment: MarkerAttachment, read: _Read, *, record: bool) -> str:

@@ -329,6 +329,8 @@ def _layout(
         captures = [c for n in numbers for c in program.handlers[n].captures]
         add(_arguments(attachment, variables(captures)))
         add(Context(name) for name in RECORDED_CONTEXTS)
+    elif reads.takes_notes(program, attachment.marker.kind, numbers):
+        add([Context("memory")])  # in front, so that its place in the record is fixed
     for number in numbers:
         handler = program.handlers[number]
         add(handler.captures)

@@ -83,6 +83,8 @@ class Emitter:
     """Allocas, which come first of all."""
     globals: list[str] = field(default_factory=list)
     """Definitions outside the function (constants)."""
+    memory: str = ""
+    """A pointer to where LONG registers are, if that is not the frame."""
     _count: int = 0
     _block: int = 0
     _uses_exit: bool = False
@@ -145,7 +147,7 @@ class Emitter:
     # --- registers ----------------------------------------------------------------------------
 
     def slot(self, reg: Reg) -> str:
-        """The alloca of a LONG register."""
+        """The pointer to a LONG register."""
         return f"%r{reg}"
 
     def type(self, reg: Reg) -> Value:
@@ -219,7 +221,10 @@ class Emitter:
 
     def _lower_entry(self) -> None:
         for number, type_ in enumerate(self.function.registers):
-            if type_ is Value.LONG:
+            if self.memory:
+                place = f"getelementptr i8, ptr {self.memory}, i64 {8 * number}"
+                self.entry.append(f"  {self.slot(Reg(number))} = {place}")
+            elif type_ is Value.LONG:
                 self.entry.append(f"  {self.slot(Reg(number))} = alloca i64, align 8")
                 self.set(Reg(number), "0")
         self.backend.prologue(self)
@@ -295,6 +300,9 @@ def signed(value: int) -> int:
     return (value - INT64_MIN) % (1 << 64) + INT64_MIN
 
 
-def lower_function(function: Function, name: str, backend: Backend) -> str:
-    """The text of one function, with the constants that it uses in front."""
-    return Emitter(function, name, backend).lower()
+def lower_function(function: Function, name: str, backend: Backend, memory: str = "") -> str:
+    """The text of one function, with the constants that it uses in front.
+
+    `memory` is a pointer to its registers, all LONG; without it they are in the frame.
+    """
+    return Emitter(function, name, backend, memory=memory).lower()

@@ -1,6 +1,6 @@
 """Built-ins that read memory: of the process that was hit, or ours if no hit is handled.
 
-The kernel's memory is read at the hit, as a capture; here for handlers that have no hit.
+What is read of the kernel's at a hit the hit brings with it (`notes`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,15 @@ def _fault(text: str, address: int) -> ScriptError:
     return ScriptError(text.replace(FAULT_ADDRESS, f"{address & MASK:#x}"))
 
 
+def _unread(machine: Machine, text: str, address: int) -> ScriptError:
+    """A fault, or that the hit does not bring the memory."""
+    notes = machine.session.notes()
+    if notes is None or notes.is_absent(address & MASK):
+        return _fault(text, address)
+    room = ": there was no room for more" if notes.is_cut else ""
+    return _fault(f"the memory at {FAULT_ADDRESS} was not read at the hit{room}", address)
+
+
 @dataclass(frozen=True, slots=True)
 class _Space:
     """Whose memory is read, and what is said when it is not there."""
@@ -43,7 +52,7 @@ class _Space:
     def exactly(self, machine: Machine, address: int, size: int, text: str) -> bytes:
         data = self.read(machine, address, size)
         if len(data) < size:
-            raise _fault(text, address)
+            raise _unread(machine, text, address)
         return data
 
 
@@ -73,7 +82,7 @@ def _text(space: _Space, machine: Machine, address: int, most: int) -> bytes:
     data = space.read(machine, address, room)
     text, end, _ = data.partition(b"\0")
     if not end and len(data) < room:
-        raise _fault(space.fault, address)
+        raise _unread(machine, space.fault, address)
     return text
 
 

@@ -17,6 +17,7 @@ from bridge.interpreter.arrays import OrderedArray
 from bridge.interpreter.faults import AbortedError, ScriptError
 from bridge.interpreter.host import Host, NoHost
 from bridge.interpreter.machine import Machine
+from bridge.interpreter.notes import Notes
 from bridge.interpreter.statistics import Statistic
 from bridge.ir.arithmetic import MASK
 from bridge.ir.program import Array, Value
@@ -157,12 +158,22 @@ class Session:
     def read(self, address: int, size: int, of_kernel: bool = False) -> bytes:
         """Memory of the process that was hit, or our own; fewer bytes where it ends.
 
-        Of the kernel's memory a hit brings what is read of it, so there is only what a handler
-        without a hit reads.
+        Of the kernel's memory a hit brings what is read of it, and where its process is not
+        stopped, of the process's, too.
         """
+        noted = self.notes()
+        if noted is not None:
+            found = noted.read(address & MASK, size)
+            if found or of_kernel or noted.is_absent(address & MASK):
+                return found
         if of_kernel:
             return b"" if self.hit else self.host.kernel_memory(address & MASK, size)
         return self.host.memory(self.pid, address & MASK, size)
+
+    def notes(self) -> Notes | None:
+        """The memory that a hit brings, if it does."""
+        data = self.hit.get("memory")
+        return Notes(data) if isinstance(data, bytes) else None
 
     def context(self, builtin: str) -> Item:
         """What a built-in says of the current hit, or of ourselves if there is none."""

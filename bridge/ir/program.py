@@ -149,12 +149,14 @@ CONTEXTS: dict[str, Value] = {
     "user_mode": Value.LONG,
     **dict.fromkeys(REGISTERS, Value.LONG),
     "kernel_stack": Value.STRING,
+    "memory": Value.STRING,
 }
 """What an engine can tell of a hit.
 
 Times are in nanoseconds: since 1970 (UTC), and of CLOCK_MONOTONIC. `task` is the address of the
 kernel's task_struct, `command` the arguments of the process with `\\037` between them,
 `kernel_stack` the kernel's return addresses as 64-bit numbers, which only built-ins read,
+`memory` what handlers read at computed addresses (`bridge.ir.slicing`), as `mb_memory_piece`s,
 `user_mode` 1 where user code was running, else 0.
 """
 

@@ -5,6 +5,8 @@
  */
 #include "bpf.h"
 
+#include "functions.h"
+
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
@@ -18,7 +20,6 @@
 #define ATTACH_UPROBE_MULTI 48
 #define UPROBE_MULTI_RETURN 1u
 #define KEY_BYTES_MAX 8192
-#define ATTR_LOAD_BYTES (offsetof(union bpf_attr, fd_array) + sizeof(uint64_t))
 
 struct link_uprobe_multi {
 	uint32_t program;
@@ -130,11 +131,15 @@ int64_t mb_bpf_map_read(int map, uint32_t key_size, uint32_t value_size, void *k
 	}
 }
 
-/* Put file descriptors in the place of map numbers: code refers to maps by their index in `maps`. */
-int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t count)
+/*
+ * Put file descriptors in the place of map numbers: code refers to maps by their index in `maps`. And distances in the
+ * place of numbers of functions, which begin at `functions`, in bytes.
+ */
+int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t count, const uint32_t *functions,
+		    uint32_t function_count)
 {
 	struct bpf_insn *insn = code;
-	const struct bpf_insn *end = insn + bytes / sizeof(*insn);
+	const struct bpf_insn *first = insn, *end = insn + bytes / sizeof(*insn);
 
 	for (; insn < end; insn++) {
 		if (insn->code != (BPF_LD | BPF_DW | BPF_IMM))
@@ -143,6 +148,10 @@ int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t co
 			if (insn->imm < 0 || (uint32_t)insn->imm >= count)
 				return -EINVAL;
 			insn->imm = maps[insn->imm];
+		} else if (insn->src_reg == BPF_PSEUDO_FUNC) {
+			if (insn->imm < 0 || (uint32_t)insn->imm >= function_count || functions[insn->imm] >= bytes)
+				return -EINVAL;
+			insn->imm = (int32_t)(functions[insn->imm] / sizeof(*insn)) - (int32_t)(insn - first) - 1;
 		}
 		insn++;		/* it takes two */
 	}
@@ -167,7 +176,7 @@ int mb_bpf_program_load(uint32_t type, uint32_t attach_type, uint32_t flags, con
 	attr.log_size = log_size;
 	attr.log_buf = log_size ? pointer(log) : 0;
 	memcpy(attr.prog_name, name, strnlen(name, sizeof(attr.prog_name) - 1));
-	return sys_bpf(BPF_PROG_LOAD, &attr, ATTR_LOAD_BYTES);
+	return mb_functions_load(&attr);
 }
 
 /* Run a raw tracepoint's program here and now; `context` are the arguments of the tracepoint. */

@@ -46,7 +46,8 @@ int mb_bpf_program_load(uint32_t type, uint32_t attach_type, uint32_t flags, con
 			const void *code, uint32_t bytes, char *log, uint32_t log_size);
 int mb_bpf_program_run(int program, const void *context, uint32_t bytes);
 int mb_bpf_attach_uprobes(int program, const struct mb_uprobes *probes);
-int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t count);
+int mb_bpf_relocate(void *code, uint32_t bytes, const int32_t *maps, uint32_t count, const uint32_t *functions,
+		    uint32_t function_count);
 int mb_bpf_attach_sample(int program, const struct mb_sampling *sampling, int cpu);
 int mb_bpf_attach_raw(int program, const char *tracepoint);
 int mb_bpf_attach_tracepoint(int program, uint64_t id, int pid, int cpu);

@@ -6,6 +6,8 @@
  */
 #include "kfunction.h"
 
+#include "functions.h"
+
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
@@ -51,7 +53,7 @@ int mb_bpf_trampoline_load(const struct mb_trampoline *place, const char *name, 
 	attr.log_size = log_size;
 	attr.log_buf = log_size ? pointer(log) : 0;
 	memcpy(attr.prog_name, name, strnlen(name, sizeof(attr.prog_name) - 1));
-	return sys_bpf(BPF_PROG_LOAD, &attr, offsetof(union bpf_attr, fd_array) + sizeof(uint64_t));
+	return mb_functions_load(&attr);
 }
 
 int mb_bpf_attach_trampoline(int program)

@@ -11,3 +11,18 @@ struct mb_string_slot {
 	uint32_t offset;	/* from the start of the record; 0 if the memory could not be read */
 	uint32_t length;	/* without the NUL; MB_FAULT if the memory could not be read */
 };
+
+#define MB_MEMORY_BYTES 16384	/* the most memory that a hit brings of its handlers' reads, with what says where it was */
+
+enum mb_memory_flag {
+	MB_MEMORY_ABSENT = 1,	/* it could not be read */
+	MB_MEMORY_TEXT = 2,	/* up to a NUL: what is behind it does not matter */
+	MB_MEMORY_CUT = 4,	/* the last piece: there was no room for more */
+};
+
+/* Memory as it was at the hit: in MB_MEMORY, with `length` bytes behind it, padded to 8. */
+struct mb_memory_piece {
+	uint64_t address;
+	uint32_t length;
+	uint32_t flags;
+};

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "builtin.h"
 
+#include "memory.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -114,7 +116,7 @@ static int32_t text_at(struct mb_session *session, uint32_t site, const struct s
 	if (most <= 0 || most == INT64_MAX)	/* which overflows with a NUL */
 		return MB_OK;
 	if (read_text(session, space, address, dest, (size_t)(most < room ? most : room)))
-		return mb_raise_fault(session, site, space->fault, address);
+		return mb_raise_unread(session, site, space->fault, address);
 	return MB_OK;
 }
 
@@ -143,7 +145,7 @@ MB_BUILTIN(kernel_string_n)
 	{ \
 		type value; \
 		if (mb_read_kernel(session, argument[0], (char *)&value, sizeof(value))) \
-			return mb_raise_fault(session, site, "kernel " words " copy fault at " MB_FAULT_ADDRESS " [man error::fault]", argument[0]); \
+			return mb_raise_unread(session, site, "kernel " words " copy fault at " MB_FAULT_ADDRESS " [man error::fault]", argument[0]); \
 		return mb_give(result, (int64_t)value); \
 	}
 
@@ -158,7 +160,7 @@ MB_KERNEL(pointer, uint64_t, "pointer")
 	{ \
 		type value; \
 		if (mb_read_user(session, argument[0], (char *)&value, sizeof(value))) \
-			return mb_raise_fault(session, site, "read fault [man error::fault] at " MB_FAULT_ADDRESS, argument[0]); \
+			return mb_raise_unread(session, site, "read fault [man error::fault] at " MB_FAULT_ADDRESS, argument[0]); \
 		return mb_give(result, (int64_t)value); \
 	} \
 	MB_KERNEL(name, type, words)
@@ -246,7 +248,7 @@ static int32_t wide_text(struct mb_session *session, uint32_t site, const struct
 
 	for (; dest < end; wide.address += (int64_t)unit, dest += length) {
 		if (next_character(&wide, &code))
-			return mb_raise_fault(session, site, space->wide_fault, wide.address);
+			return mb_raise_unread(session, site, space->wide_fault, wide.address);
 		if (!code)
 			break;
 		length = encode(code, bytes);

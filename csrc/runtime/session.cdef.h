@@ -19,6 +19,7 @@ enum mb_context {
 	MB_USER_MODE,
 	MB_REGISTERS,		/* as struct mb_frame has them */
 	MB_KERNEL_STACK = MB_REGISTERS + 17,
+	MB_MEMORY,		/* of struct mb_memory_piece */
 	MB_CONTEXTS
 };
 

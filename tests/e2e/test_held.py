@@ -216,7 +216,7 @@ def test_a_target_that_is_killed_while_it_is_held(walker: Path) -> None:
     ("options", "script", "reason"),
     [
         (["--trace", "DIR"], 'process("WALKER").mark("walk")', "a trace cannot hold it"),
-        ([], 'kernel.trace("sched_switch")', "a process cannot be held at a tracepoint"),
+        ([], "process.begin", "a process cannot be held at its events"),
     ],
 )
 def test_what_cannot_be_read_at_the_hit_is_refused(
@@ -230,15 +230,6 @@ def test_what_cannot_be_read_at_the_hit_is_refused(
     assert done.code == 1
     assert "error[computed-address]: user_string_n() cannot read here: " in done.err
     assert reason in done.err
-
-
-def test_kernel_memory_at_computed_addresses_is_refused(run: Runner) -> None:
-    text = 'probe kernel.trace("sched_switch") { for (i = 0; i < 9; i++) kernel_int(i) }'
-
-    done = run("run", "-e", text.replace("kernel_int(", "s += kernel_int32("))
-
-    assert done.code == 1
-    assert "error[computed-address]: kernel_int32() cannot read here" in done.err
 
 
 def test_memory_that_only_a_format_reads(run: Runner, walker: Path) -> None:

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.bpf
         ("probe timer.profile { println(usymdata(3)) }", "no-process"),
         ('probe kernel.trace("sched_switch") { print_ubacktrace() }', "no-process"),
         (
-            'probe kernel.trace("sched_switch") { for (i = 0; i < 9; i++) s += user_int8(i) }'
+            "probe process.begin { for (i = 0; i < 9; i++) s += user_int8(i) }"
             " global s probe end { println(s) }",
             "computed-address",
         ),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 from bridge.artifact import FAULT
 from bridge.codegen.bpf import text as t
 from bridge.codegen.bpf.object import Control
-from bridge.declared import MB_ARGUMENT_END
+from bridge.declared import MB_ARGUMENT_END, MB_MEMORY_BYTES
 from bridge.ir.program import (
     REGISTERS,
     Argument,
@@ -39,7 +39,7 @@ from bridge.markers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bridge.codegen.bpf.text import Text
     from bridge.markers import Operand
@@ -52,6 +52,8 @@ UPID_SHIFT, UPID_NAMESPACE = 4, 8
 COMMAND_BYTES = 4096
 """The most that is kept of a command line, and always a power of two."""
 LOW = 0xFFFFFFFF
+NOTES_BYTES = 4096
+"""The room for what runs slices of handlers, behind what they noted (`notes`)."""
 STACK_BYTES = 8 * 127
 """The most that is kept of a kernel stack: what perf_event_max_stack mostly allows."""
 _LOW_BITS = 0x7F7F7F7F7F7F7F7F
@@ -119,6 +121,8 @@ class Captures:
         self.control = control
         """The pointer to the control words."""
         self.nested = place.nested
+        self.note: Callable[[str], str] | None = None
+        """Runs the slices of the handlers, and writes what they note to a pointer."""
         self._values: dict[str, tuple[str, str]] = {}
         self._registers: dict[str, str] = {}
         self._buffer = ""
@@ -517,6 +521,9 @@ class Captures:
                 return self._command(destination, room)
             case Context(name="kernel_stack"):
                 return self._kernel_stack(destination, room)
+            case Context(name="memory"):
+                assert self.note is not None, "the generator knows the slices"
+                return self.note(destination)
             case Load(type=Value.STRING, space=space, address=address_capture):
                 helper = t.READ_USER_STR if space == "user" else t.READ_KERNEL_STR
                 address = self.value(address_capture)
@@ -620,6 +627,8 @@ def string_room(capture: Capture, maximum: int) -> int:
             return min(COMMAND_BYTES, 1 << maximum.bit_length() - 1)
         case Context(name="kernel_stack"):
             return STACK_BYTES + 1
+        case Context(name="memory"):
+            return MB_MEMORY_BYTES + NOTES_BYTES
         case Context():
             return min(COMM_BYTES, maximum)
         case Load(limit=int(limit)):

@@ -29,6 +29,7 @@ from bridge.codegen.bpf.gate import Wanted, gate
 from bridge.codegen.bpf.globals import GlobalMaps, handler_variables
 from bridge.codegen.bpf.handlers import call_gate, call_handler, gate_text, handler_text
 from bridge.codegen.bpf.hold import HELD_BYTES, HELD_ENTRIES, HELD_KEY_BYTES, farewell
+from bridge.codegen.bpf.notes import Step, note, steps_of
 from bridge.codegen.bpf.object import (
     CONTROL_WORDS,
     MAPPABLE,
@@ -51,9 +52,9 @@ from bridge.codegen.bpf.record import (
 from bridge.codegen.bpf.semaphores import StartMaps, start_programs, started_files
 from bridge.codegen.bpf.syscalls import Dispatchers
 from bridge.codegen.bpf.text import Text
-from bridge.deferred_reads import needs_hold
+from bridge.deferred_reads import needs_hold, slice_at, takes_notes
 from bridge.errors import HostError
-from bridge.ir.program import REGISTERS, variables
+from bridge.ir.program import REGISTERS, Context, variables
 from bridge.markers import Constant, Kind, LoadBias, RawArgument, is_argument_only
 from bridge.script.builtins import KERNEL_STACK
 
@@ -105,6 +106,8 @@ class _Plan:
     nested: bool = False
     constants: Mapping[str, int] | None = None
     started: tuple[StartedFile, ...] = ()
+    steps: dict[str, list[Step]] = field(default_factory=dict)
+    """By program: the functions that it gives to bpf_loop."""
 
     def add(self, spec: MapSpec) -> int:
         """Add a map; returns its number."""
@@ -152,11 +155,12 @@ def generate(
     for rank, program, text in _own_programs(plan, dispatchers):
         texts[program.name] = text
         ranked.append((rank, program))
+    texts |= {step.name: step.text for steps in plan.steps.values() for step in steps}
     code = compile_programs(texts)
     ranked.sort(key=lambda item: item[0])
     return BpfObject(
         maps=tuple(plan.maps),
-        programs=tuple(replace(program, code=code[program.name]) for _, program in ranked),
+        programs=tuple(_with_code(plan, program, code) for _, program in ranked),
         control=plan.control,
         ring=plan.ring if plan.needs_ring else None,
         held=plan.held,
@@ -168,6 +172,16 @@ def generate(
         started=plan.started,
         task_members=any(contexts(_captures(placed, h)) & TASK_CONTEXTS for h in placed.hooks),
     )
+
+
+def _with_code(plan: _Plan, program: BpfProgram, code: Mapping[str, bytes]) -> BpfProgram:
+    """A program, with the functions that it gives to others behind it."""
+    parts = [code[program.name]]
+    functions = []
+    for step in plan.steps.get(program.name, ()):
+        functions.append(sum(map(len, parts)))
+        parts.append(code[step.name])
+    return replace(program, code=b"".join(parts), functions=tuple(functions))
 
 
 def _plan(placed: Placed, ring_bytes: int, has: Callable[[str], bool]) -> _Plan:
@@ -443,6 +457,7 @@ def _program_text(
             shared_scratch=plan.shared_scratch,
         )
         maximum = placed.program.limits.maxstringlen
+        _take_notes(plan, text, captures, hook, program.name)
         wanted, gates = _wanted(plan, globals_, text, captures, hook)
         bodies += gates
         RecordWriter(text, captures, hook, maps, maximum).send(wanted)
@@ -452,6 +467,20 @@ def _program_text(
     return bodies + text.function(program.name, captures.entry)
 
 
+def _take_notes(plan: _Plan, text: Text, captures: Captures, hook: Hook, program: str) -> None:
+    """Let the record have the memory that its handlers read, if they do."""
+    if Context("memory") not in hook.layout.captures:
+        return
+    script, kind = plan.placed.program, hook.attachment.marker.kind
+    slices = [
+        slice_at(script, kind, script.handlers[number], plan.constants or {})
+        for number in hook.user
+        if takes_notes(script, kind, (number,))
+    ]
+    plan.steps[program] = steps_of(program, slices, script.limits)
+    captures.note = partial(note, text, captures, slices, script.limits)
+
+
 def _refuse_missing(plan: _Plan, hook: Hook, group: _Group) -> None:
     """Say what a hook wants that the kernel does not have."""
     marker = hook.attachment.marker
@@ -459,6 +488,9 @@ def _refuse_missing(plan: _Plan, hook: Hook, group: _Group) -> None:
     if hook.held and not plan.has("send_signal"):
         what = "stop the process, to read its memory at computed addresses"
         raise HostError(f"{name}: this kernel cannot {what}", "Linux 5.6 or later can")
+    if Context("memory") in hook.layout.captures and not plan.has("loop"):
+        what = "read memory at a hit whose address a handler computes"
+        raise HostError(f"{name}: this kernel cannot {what}", "Linux 5.17 or later can")
     returns = any(isinstance(o, LoadBias) and o.returns for o in group.operands.values())
     if returns and not plan.has("func_ip"):
         what = "tell where a program is loaded, in a probe on a function's return"

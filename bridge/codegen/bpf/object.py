@@ -89,6 +89,8 @@ class BpfProgram:
     """Whether it is one that goes on with those in slots."""
     kernel: KernelPlace | None = None
     """The function of the kernel that it is attached to."""
+    functions: tuple[int, ...] = ()
+    """Where in its code the functions begin that it gives to others to call, in bytes."""
 
 
 @unique

@@ -26,6 +26,7 @@ FUNC_IP = 173
 FUNC_ARG, FUNC_RESULT = 183, 184
 READ_USER, READ_KERNEL, READ_USER_STR, READ_KERNEL_STR = 112, 113, 114, 115
 SEND_SIGNAL_THREAD = 117
+LOOP = 181
 RING_OUTPUT, RING_RESERVE, RING_SUBMIT = 130, 131, 132
 """Numbers of BPF helpers (enum bpf_func_id)."""
 
@@ -35,8 +36,8 @@ SECTION = ".bpf."
 NO_WAKEUP = 1
 THIS_CPU = 0xFFFFFFFF
 """BPF_F_CURRENT_CPU: the buffer of the CPU that runs the program."""
-MAP_FD, MAP_VALUE = 1, 2
-"""What a map reference in the code means: the map, or the address of its first value."""
+MAP_FD, MAP_VALUE, FUNCTION = 1, 2, 4
+"""What a reference in the code means: a map, the address of its first value, a function."""
 
 
 class Text:

@@ -281,9 +281,12 @@ def _set_task_members(loaded: Loaded, *, kept: bool) -> None:
 def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # noqa: ANN401
     code = ffi.new("uint8_t[]", program.code)
     size = len(program.code)
-    relocated = lib.mb_bpf_relocate(code, size, descriptors, count)
+    functions = ffi.new("uint32_t[]", program.functions)
+    relocated = lib.mb_bpf_relocate(
+        code, size, descriptors, count, functions, len(program.functions)
+    )
     if relocated < 0:
-        raise host_error("relocate the map references of a BPF program", relocated)
+        raise host_error("relocate the references of a BPF program", relocated)
     if program.attach in TRAMPOLINES:
         return load_behind_trampoline(program, bytes(ffi.buffer(code, size)))
     kind, attach = PROGRAM_TYPES[program.attach]

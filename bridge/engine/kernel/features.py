@@ -154,6 +154,15 @@ _ATOMIC = _set(1, 1) + _insn(0x7B, 10, 1, -8) + _insn(0xDB, 10, 1, -8, 1) + _EXI
 _COPY = _BUFFER + _set(2, 8) + _set(3, 0) + _call(148) + _EXIT
 _REGISTERS = _call(158) + _insn(0xBF, 1, 0) + _call(175) + _EXIT
 _SIGNAL = _set(1, 0) + _call(117) + _EXIT
+_LOOP = (
+    _set(1, 1)
+    + _insn(0x18, 2, 4, imm=6)  # the address of what comes behind the program's end
+    + _insn(0)
+    + _insn(0xBF, 3, 10)
+    + _set(4, 0)
+    + _call(181)
+    + _EXIT
+)
 _READ_USER = _BUFFER + _set(2, 8) + _set(3, 0) + _call(112) + _EXIT
 
 FEATURES = (
@@ -268,6 +277,14 @@ FEATURES = (
         "/sys/bus/event_source/devices/kprobe is there (CONFIG_KPROBE_EVENTS)",
         "trampolines only; without them tracepoints at the same places, else no functions",
         KPROBE_PMU.exists,
+    ),
+    Feature(
+        "loop",
+        "5.17",
+        "loops of many steps: memory at addresses that handlers compute",
+        "the verifier takes a call of bpf_loop",
+        "such a read is refused, but of the memory of a program at a place in it",
+        lambda: _accepts(_LOOP + _EXIT),
     ),
     Feature(
         "memcg",

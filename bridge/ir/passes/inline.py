@@ -51,12 +51,34 @@ def run(program: Program) -> Program:
     return replace(program, handlers=handlers)
 
 
+def flatten(program: Program, body: Function) -> Function:
+    """A body without the calls of functions that can stand in it, however large they are.
+
+    Error sites stay those of the functions.
+    """
+    plain = {
+        number
+        for number in range(len(program.functions))
+        if _chain(program, number) and not _falls_through(program.functions[number])
+    }
+    for _ in range(MAXIMUM_READING_CALLS):
+        found = _first_call(body, plain)
+        if found is None:
+            break
+        body = _Inlining(program, body, *found, None).run()
+    return body
+
+
+def _falls_through(function: Function) -> bool:
+    return any(isinstance(b.terminator, ops.NextOverload) for b in function.blocks)
+
+
 def _is_small(function: Function) -> bool:
     found = [op for block in function.blocks for op in block.ops]
     return (
         len(found) <= MAXIMUM_OPERATIONS
         and not any(isinstance(op, ops.IterBegin) for op in found)
-        and not any(isinstance(b.terminator, ops.NextOverload) for b in function.blocks)
+        and not _falls_through(function)
     )
 
 
@@ -127,8 +149,8 @@ class _Inlining:
     function: Function
     number: int
     at: int
-    known: dict[str, int]
-    """The numbers of the program's error sites by their texts."""
+    known: dict[str, int] | None
+    """The numbers of the program's error sites by their texts; None: they get no new ones."""
 
     def run(self) -> Function:
         """The function with the callee's blocks behind its own."""
@@ -196,6 +218,8 @@ class _Inlining:
         return moved if site is None else with_site(moved, self._site(site, call.site))
 
     def _site(self, inner: int, call: int) -> int:
+        if self.known is None:
+            return inner
         sites = self.program.sites
         text = _called(sites[inner].text, sites[call].text)
         if text not in self.known:
