@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bridge.api import Program, Record, Replayed, Session, compile, markers_of
+    from bridge.api import Program, Replayed, compile, markers_of
     from bridge.attachments import (
         AttachedArgument,
         AttachedGlobal,
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
         Read,
     )
     from bridge.diagnostics import Diagnostic
+    from bridge.engine.base import RunResult
+    from bridge.engine.hits import Batch, Hit
+    from bridge.engine.snapshot import Bucket, Statistic
     from bridge.errors import BridgeError, CompileError, HostError, ProgramError, TraceError
     from bridge.marker_lookup import markers
     from bridge.markers import Marker
+    from bridge.session import Line, Lost, Session
     from bridge.trace.ctf.writer import CtfWriter
     from bridge.trace.open import open_trace
 
@@ -32,19 +36,25 @@ __all__ = [
     "AttachedGlobal",
     "AttachedHandler",
     "Attachment",
+    "Batch",
     "BridgeError",
+    "Bucket",
     "CompileError",
     "CtfWriter",
     "Diagnostic",
+    "Hit",
     "HostError",
+    "Line",
+    "Lost",
     "Marker",
     "Place",
     "Program",
     "ProgramError",
     "Read",
-    "Record",
     "Replayed",
+    "RunResult",
     "Session",
+    "Statistic",
     "TraceError",
     "compile",
     "markers",
@@ -53,7 +63,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "bridge.api": ("Program", "Record", "Replayed", "Session", "compile", "markers_of"),
+    "bridge.api": ("Program", "Replayed", "compile", "markers_of"),
     "bridge.attachments": (
         "AttachedArgument",
         "AttachedGlobal",
@@ -63,9 +73,13 @@ _HOMES = {
         "Read",
     ),
     "bridge.diagnostics": ("Diagnostic",),
+    "bridge.engine.base": ("RunResult",),
+    "bridge.engine.hits": ("Batch", "Hit"),
+    "bridge.engine.snapshot": ("Bucket", "Statistic"),
     "bridge.errors": ("BridgeError", "CompileError", "HostError", "ProgramError", "TraceError"),
     "bridge.marker_lookup": ("markers",),
     "bridge.markers": ("Marker",),
+    "bridge.session": ("Line", "Lost", "Session"),
     "bridge.trace.ctf.writer": ("CtfWriter",),
     "bridge.trace.open": ("open_trace",),
 }

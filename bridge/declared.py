@@ -35,6 +35,11 @@ MB_DEBUG_PROLOGUE_END = 2
 MB_DEBUG_END = 4
 MB_DEBUG_NOT_THERE = -2
 
+# live/events.cdef.h
+MB_EVENTS_LONG = 1
+MB_EVENTS_CHECKED = 2
+MB_EVENTS_TEXT = 3
+
 # live/hold.cdef.h
 MB_MOST_HELD = 4096
 MB_LONGEST_HELD_NS = 10000000000
@@ -43,6 +48,11 @@ MB_MISSED_IT = 2
 
 # live/kernel_reader.cdef.h
 MB_KERNEL_PART = 2048
+
+# live/live.cdef.h
+MB_ACCUMULATED = 0
+MB_RESIDENT = 1
+MB_KEEP = 2
 
 # live/record.cdef.h
 MB_FAULT = 4294967295
@@ -261,6 +271,11 @@ OFFSETS: dict[str, int] = {
     "mb_bpf_map.flags": 16,
     "mb_bpf_map.inner": 20,
     "mb_bpf_map.name": 24,
+    "mb_column.slot": 0,
+    "mb_column.kind": 4,
+    "mb_column.width": 8,
+    "mb_column.values": 16,
+    "mb_column.unreadable": 24,
     "mb_ctf_clock.frequency": 0,
     "mb_ctf_clock.offset_s": 8,
     "mb_ctf_clock.offset": 16,
@@ -427,20 +442,21 @@ OFFSETS: dict[str, int] = {
     "mb_limits.flags": 48,
     "mb_live.session": 0,
     "mb_live.recorder": 8,
-    "mb_live.failure": 16,
-    "mb_live.only_record": 20,
-    "mb_live.last_ns": 24,
-    "mb_live.moved": 32,
-    "mb_live.moved_bytes": 40,
-    "mb_live.held_map": 48,
-    "mb_live.beat": 56,
-    "mb_live.seats": 64,
-    "mb_live.wake": 72,
-    "mb_live.unheld": 88,
-    "mb_live.semaphore": 96,
-    "mb_live.semaphore_count": 104,
-    "mb_live.late": 108,
-    "mb_live.uncounted": 112,
+    "mb_live.events": 16,
+    "mb_live.failure": 24,
+    "mb_live.only_record": 28,
+    "mb_live.last_ns": 32,
+    "mb_live.moved": 40,
+    "mb_live.moved_bytes": 48,
+    "mb_live.held_map": 56,
+    "mb_live.beat": 64,
+    "mb_live.seats": 72,
+    "mb_live.wake": 80,
+    "mb_live.unheld": 96,
+    "mb_live.semaphore": 104,
+    "mb_live.semaphore_count": 112,
+    "mb_live.late": 116,
+    "mb_live.uncounted": 120,
     "mb_ltt_class.first": 0,
     "mb_ltt_class.count": 4,
     "mb_ltt_class.align": 8,
@@ -634,6 +650,7 @@ OFFSETS: dict[str, int] = {
 SIZES: dict[str, int] = {
     "mb_array_shape": 24,
     "mb_bpf_map": 40,
+    "mb_column": 32,
     "mb_ctf_clock": 24,
     "mb_ctf_description": 112,
     "mb_ctf_event": 48,
@@ -661,7 +678,7 @@ SIZES: dict[str, int] = {
     "mb_kernel_reader": 16,
     "mb_kprobe": 40,
     "mb_limits": 56,
-    "mb_live": 120,
+    "mb_live": 128,
     "mb_ltt_class": 20,
     "mb_ltt_damage": 32,
     "mb_ltt_event": 56,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bridge.artifact import Placed
+    from bridge.engine.snapshot import GlobalValue
     from bridge.ir.program import Handler
 
 TURN_NS = 100_000_000
@@ -191,6 +192,26 @@ class Feed(Protocol):
         ...
 
 
+class Observer(Protocol):
+    """Somebody who looks at a session from its own thread while it runs."""
+
+    def opened(self, look: Callable[[], dict[str, GlobalValue]]) -> None:
+        """Before anything runs. `look` gives the globals as they are now."""
+        ...
+
+    def turn(self) -> None:
+        """Once per turn of the loop."""
+        ...
+
+    def lost(self, hits: int) -> None:
+        """So many hits found no room in the kernel's buffer so far."""
+        ...
+
+    def ended(self) -> None:
+        """After the last handler; the globals are still there."""
+        ...
+
+
 class EmptyFeed:
     """No hits at all: begin, end and timers only."""
 
@@ -215,7 +236,10 @@ class EmptyFeed:
 
 
 def run_session(
-    session: Session, feed: Feed, stopped: Callable[[], bool] = lambda: False
+    session: Session,
+    feed: Feed,
+    stopped: Callable[[], bool] = lambda: False,
+    observer: Observer | None = None,
 ) -> RunResult:
     """The whole life of a session.
 
@@ -227,11 +251,13 @@ def run_session(
         start = feed.arm()
         try:
             session.start_timers(start)
-            _loop(session, feed, stopped)
+            _loop(session, feed, stopped, observer)
         finally:
             feed.disarm()
     _end(session)
     session.flush()
+    if observer is not None:
+        observer.ended()
     result = session.result()
     if result.errors or result.skipped:
         session.warn(f"Number of errors: {result.errors}, skipped probes: {result.skipped}")
@@ -256,8 +282,15 @@ def _begin(session: Session) -> None:
         session.state = State.RUNNING
 
 
-def _loop(session: Session, feed: Feed, stopped: Callable[[], bool]) -> None:
+def _loop(
+    session: Session,
+    feed: Feed,
+    stopped: Callable[[], bool],
+    observer: Observer | None,
+) -> None:
     while session.state is State.RUNNING:
+        if observer is not None:
+            observer.turn()
         if stopped():
             session.stop()
             return

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.deferred_reads import first_kernel_read
 from bridge.engine.base import run_session
 from bridge.engine.session.native import NativeSession
+from bridge.engine.snapshot import snapshot
 from bridge.placement import place
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.artifact import Placed
-    from bridge.engine.base import LiveSession, RunResult, SessionOptions
+    from bridge.engine.base import LiveSession, Observer, RunResult, SessionOptions
     from bridge.engine.kernel.memory import KernelMemory
     from bridge.engine.session.interpreted import InterpretedSession
     from bridge.engine.target import Target
@@ -36,7 +37,8 @@ class LiveOptions:
     `stopped` is asked every turn whether something outside ends the session; `seconds` is how
     long it lasts at most. `trace` is the folder to record into. `armed` is called when all
     probes are in place, before the command runs. `interpret`: the handlers are run by the
-    reference interpreter.
+    reference interpreter. `observer` looks on; `events` is the buffer (`struct mb_events`) that
+    gets a copy of each hit.
     """
 
     session: SessionOptions
@@ -46,6 +48,8 @@ class LiveOptions:
     trace: Path | None = None
     armed: Callable[[], None] = lambda: None
     interpret: bool = False
+    observer: Observer | None = None
+    events: Any = ffi.NULL
 
 
 def run_live(placed: Placed, target: Target, options: LiveOptions) -> RunResult:
@@ -68,7 +72,9 @@ def _run(placed: Placed, target: Target, options: LiveOptions) -> RunResult:
 
         return run_kernel(placed, session_options, outside)
     with open_session(placed, session_options, interpret=options.interpret) as session:
-        return run_session(session, TimerFeed(session, outside))
+        if options.observer is not None:
+            options.observer.opened(lambda: snapshot(session))
+        return run_session(session, TimerFeed(session, outside), observer=options.observer)
 
 
 def open_session(

@@ -5,6 +5,7 @@
 #include "dwarf/debug.h"
 #include "live/bpf.h"
 #include "live/btf.h"
+#include "live/events.h"
 #include "live/guard.h"
 #include "live/hold.h"
 #include "live/interrupt.h"
@@ -33,6 +34,7 @@
 
 SIZE(struct mb_array_shape, 24);
 SIZE(struct mb_bpf_map, 40);
+SIZE(struct mb_column, 32);
 SIZE(struct mb_ctf_clock, 24);
 SIZE(struct mb_ctf_description, 112);
 SIZE(struct mb_ctf_event, 48);
@@ -60,7 +62,7 @@ SIZE(struct mb_kernel_read, 4104);
 SIZE(struct mb_kernel_reader, 16);
 SIZE(struct mb_kprobe, 40);
 SIZE(struct mb_limits, 56);
-SIZE(struct mb_live, 120);
+SIZE(struct mb_live, 128);
 SIZE(struct mb_ltt_class, 20);
 SIZE(struct mb_ltt_damage, 32);
 SIZE(struct mb_ltt_event, 56);
@@ -104,6 +106,11 @@ OFFSET(struct mb_bpf_map, entries, 12);
 OFFSET(struct mb_bpf_map, flags, 16);
 OFFSET(struct mb_bpf_map, inner, 20);
 OFFSET(struct mb_bpf_map, name, 24);
+OFFSET(struct mb_column, slot, 0);
+OFFSET(struct mb_column, kind, 4);
+OFFSET(struct mb_column, width, 8);
+OFFSET(struct mb_column, values, 16);
+OFFSET(struct mb_column, unreadable, 24);
 OFFSET(struct mb_ctf_clock, frequency, 0);
 OFFSET(struct mb_ctf_clock, offset_s, 8);
 OFFSET(struct mb_ctf_clock, offset, 16);
@@ -270,20 +277,21 @@ OFFSET(struct mb_limits, maxbacktrace, 44);
 OFFSET(struct mb_limits, flags, 48);
 OFFSET(struct mb_live, session, 0);
 OFFSET(struct mb_live, recorder, 8);
-OFFSET(struct mb_live, failure, 16);
-OFFSET(struct mb_live, only_record, 20);
-OFFSET(struct mb_live, last_ns, 24);
-OFFSET(struct mb_live, moved, 32);
-OFFSET(struct mb_live, moved_bytes, 40);
-OFFSET(struct mb_live, held_map, 48);
-OFFSET(struct mb_live, beat, 56);
-OFFSET(struct mb_live, seats, 64);
-OFFSET(struct mb_live, wake, 72);
-OFFSET(struct mb_live, unheld, 88);
-OFFSET(struct mb_live, semaphore, 96);
-OFFSET(struct mb_live, semaphore_count, 104);
-OFFSET(struct mb_live, late, 108);
-OFFSET(struct mb_live, uncounted, 112);
+OFFSET(struct mb_live, events, 16);
+OFFSET(struct mb_live, failure, 24);
+OFFSET(struct mb_live, only_record, 28);
+OFFSET(struct mb_live, last_ns, 32);
+OFFSET(struct mb_live, moved, 40);
+OFFSET(struct mb_live, moved_bytes, 48);
+OFFSET(struct mb_live, held_map, 56);
+OFFSET(struct mb_live, beat, 64);
+OFFSET(struct mb_live, seats, 72);
+OFFSET(struct mb_live, wake, 80);
+OFFSET(struct mb_live, unheld, 96);
+OFFSET(struct mb_live, semaphore, 104);
+OFFSET(struct mb_live, semaphore_count, 112);
+OFFSET(struct mb_live, late, 116);
+OFFSET(struct mb_live, uncounted, 120);
 OFFSET(struct mb_ltt_class, first, 0);
 OFFSET(struct mb_ltt_class, count, 4);
 OFFSET(struct mb_ltt_class, align, 8);
@@ -501,11 +509,17 @@ VALUE(MB_DEBUG_STATEMENT, 1);
 VALUE(MB_DEBUG_PROLOGUE_END, 2);
 VALUE(MB_DEBUG_END, 4);
 VALUE(MB_DEBUG_NOT_THERE, -2);
+VALUE(MB_EVENTS_LONG, 1);
+VALUE(MB_EVENTS_CHECKED, 2);
+VALUE(MB_EVENTS_TEXT, 3);
 VALUE(MB_MOST_HELD, 4096);
 VALUE(MB_LONGEST_HELD_NS, 10000000000);
 VALUE(MB_STOPPED_IT, 1);
 VALUE(MB_MISSED_IT, 2);
 VALUE(MB_KERNEL_PART, 2048);
+VALUE(MB_ACCUMULATED, 0);
+VALUE(MB_RESIDENT, 1);
+VALUE(MB_KEEP, 2);
 VALUE(MB_FAULT, 4294967295);
 VALUE(MB_MEMORY_BYTES, 16384);
 VALUE(MB_MEMORY_ABSENT, 1);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "bpf.h"
+#include "events.h"
 #include "hold.h"
 #include "recorder.h"
 #include "runtime/runtime.h"
@@ -136,6 +137,8 @@ int mb_live_consume(void *context, const struct mb_record *record)
 		if (ret && !live->failure)
 			live->failure = ret;
 	}
+	if (live->events)
+		mb_events_add(live->events, record);
 	hold = hold_of(live, record);
 	if (hold == MB_STOPPED_IT)
 		return consume_held(live, record);
@@ -198,7 +201,7 @@ static void take_over(const struct mb_kernel_map *map, void *session, const int6
 	}
 }
 
-static int64_t drain_scalar(const struct mb_kernel_map *map, void *session)
+static int64_t drain_scalar(const struct mb_kernel_map *map, void *session, int resident)
 {
 	const uint32_t zero = 0;
 	uint8_t *value = malloc(map->value_bytes);
@@ -209,7 +212,8 @@ static int64_t drain_scalar(const struct mb_kernel_map *map, void *session)
 	ret = mb_bpf_map_lookup(map->map, &zero, value);
 	if (!ret) {
 		take_over(map, session, NULL, value + SEQUENCE_BYTES, 0);
-		ret = mb_bpf_map_update(map->map, &zero, map->initial, 0);
+		if (resident != MB_KEEP)
+			ret = mb_bpf_map_update(map->map, &zero, map->initial, 0);
 	}
 	free(value);
 	return ret < 0 ? ret : 1;
@@ -243,7 +247,7 @@ static int64_t drain_array(const struct mb_kernel_map *map, void *session, int r
 	}
 	if (count > 0)
 		drain_entries(map, session, entries, (size_t)count, resident);
-	for (int64_t i = 0; i < count; i++) {
+	for (int64_t i = 0; i < count && resident != MB_KEEP; i++) {
 		int ret = mb_bpf_map_delete(map->map, keys + (uint64_t)i * map->key_bytes);
 
 		if (ret < 0)
@@ -265,7 +269,7 @@ int64_t mb_kernel_map_drain(const struct mb_kernel_map *map, void *session, int 
 		return -EINVAL;
 	if (map->is_statistic && map->value_bytes < SEQUENCE_BYTES + MB_STAT_VALUES * sizeof(int64_t))
 		return -EINVAL;
-	return map->is_array ? drain_array(map, session, resident) : drain_scalar(map, session);
+	return map->is_array ? drain_array(map, session, resident) : drain_scalar(map, session, resident);
 }
 
 /* --- session to kernel --- */

@@ -2,6 +2,7 @@
 struct mb_live {
 	void *session;
 	void *recorder;		/* or NULL */
+	void *events;		/* or NULL: struct mb_events, for who reads hits as they come */
 	int32_t failure;	/* out: the first -errno of the recorder */
 	int32_t only_record;	/* whether handlers are done, and records only go into the trace */
 	uint64_t last_ns;	/* the time of the last record, once in order */
@@ -42,5 +43,8 @@ int mb_live_consume(void *context, const struct mb_record *record);
 
 /* Release what the consumer allocated; `live` itself is the caller's. */
 void mb_live_free(struct mb_live *live);
+
+/* Whether values of a global are added to the session's, or replace them, or do that and stay in the kernel, too. */
+enum mb_residence { MB_ACCUMULATED = 0, MB_RESIDENT = 1, MB_KEEP = 2 };
 int64_t mb_kernel_map_drain(const struct mb_kernel_map *map, void *session, int resident);
 int64_t mb_kernel_map_fill(const struct mb_kernel_map *map, void *session, int64_t first_sequence);

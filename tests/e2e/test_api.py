@@ -48,8 +48,8 @@ def test_lines_come_as_they_are_printed() -> None:
 
     with program.attach() as session:
         seen = []
-        for record in session:
-            seen.append(record.text)
+        for line in session:
+            seen.append(line.text)
             if len(seen) == 3:
                 session.stop()
 
@@ -59,7 +59,7 @@ def test_lines_come_as_they_are_printed() -> None:
 
 def test_an_error_at_run_time_is_in_messages() -> None:
     with bridge.compile('probe begin { println("a") error("no luck") }').attach() as session:
-        assert [record.text for record in session] == ["a"]
+        assert [line.text for line in session] == ["a"]
 
     assert session.result.exit_code == 1
     assert "ERROR: no luck" in session.messages
@@ -95,7 +95,7 @@ def test_attach_record_and_replay(compile_c: Compiler, tmp_path: Path) -> None:
     )
 
     with program.attach(command=[str(victim)], trace=trace) as session:
-        live = [record.text for record in session]
+        live = [line.text for line in session]
 
     assert live == ['n["even"]=50', 'n["odd"]=50']
     assert session.result.lost == 0

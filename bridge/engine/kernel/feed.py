@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ from bridge.engine.kernel.processes import Processes
 from bridge.engine.kernel.refusals import left_out_text
 from bridge.engine.kernel.uprobes import online
 from bridge.engine.live import open_session
+from bridge.engine.session.native import NativeSession
+from bridge.engine.snapshot import snapshot
 from bridge.errors import BridgeError, HostError
 from bridge.ir.program import FAULT_ADDRESS
 from bridge.markers import Timer
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from bridge.engine.base import LiveSession, RunResult, SessionOptions
     from bridge.engine.kernel.attach import Loaded
     from bridge.engine.live import Outside
+    from bridge.engine.snapshot import GlobalValue
     from bridge.engine.trace.record import Recorder
 
 MANY_REFUSED = 3
@@ -64,7 +68,10 @@ def run_kernel(placed: Placed, session_options: SessionOptions, outside: Outside
             feed = KernelFeed(loaded, session, outside)
             try:
                 feed.open(outside.options.trace)
-                return run_session(session, feed)
+                observer = outside.options.observer
+                if observer is not None:
+                    observer.opened(feed.look)
+                return run_session(session, feed, observer=observer)
             finally:
                 feed.close()
     finally:
@@ -166,6 +173,7 @@ class KernelFeed:
 
     def _open(self, trace: Path | None) -> None:
         self._live.held_map = -1
+        self._live.events = self._outside.options.events
         number = self._loaded.object.ring
         if number is not None:
             self._ring = self._open_ring(number)
@@ -330,6 +338,8 @@ class KernelFeed:
         self._loaded.set_word(Control.BEAT, time.monotonic_ns())
         if self._guard is not None:
             self._guard.watch()
+        if self._outside.options.observer is not None:
+            self._outside.options.observer.lost(self._lost())
         stopped = self._outside.stopped()
         if stopped:
             self._end_hits()
@@ -346,6 +356,17 @@ class KernelFeed:
         """Move what the kernel holds to where handlers in user space look."""
         with self._lent():
             self._drain.drain_armed()
+
+    def look(self) -> dict[str, GlobalValue]:
+        """The globals as they are now, for somebody outside the script."""
+        with self._lent():
+            session = self._session
+            if self._disarmed or not isinstance(session, NativeSession):
+                return snapshot(session)
+            with NativeSession(
+                session.placed, replace(session.options, quiet=True), session.code
+            ) as scratch:
+                return self._drain.look(scratch)
 
     def disarm(self) -> None:
         """End the hits, record what was not delivered any more, take over all globals."""
@@ -408,6 +429,8 @@ class KernelFeed:
         lost = self._lost()
         if self._recorder is not None:
             self._recorder.lost(-1, lost)
+        if self._outside.options.observer is not None:
+            self._outside.options.observer.lost(lost)
         if lost:
             self._session.note_lost(lost)
             self._session.warn(f"{lost} events were lost; a larger buffer (-s) holds more")

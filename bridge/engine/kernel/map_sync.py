@@ -11,17 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bridge import declared
 from bridge._native import ffi, lib
 from bridge.codegen.bpf.globals import STRING_BYTES
 from bridge.codegen.bpf.object import Control
 from bridge.engine.kernel.attach import switch
 from bridge.engine.kernel.refusals import host_error
+from bridge.engine.snapshot import combined, snapshot, value_of
 from bridge.ir.program import Array, Value
 
 if TYPE_CHECKING:
     from bridge.codegen.bpf.object import KernelGlobal
     from bridge.engine.base import LiveSession
     from bridge.engine.kernel.attach import Loaded
+    from bridge.engine.session.native import NativeSession
+    from bridge.engine.snapshot import GlobalValue
 
 
 @dataclass(slots=True)
@@ -49,6 +53,31 @@ class Drain:
             if kernel_global.outer is not None:
                 self._exchange(kernel_global)
 
+    def look(self, scratch: NativeSession) -> dict[str, GlobalValue]:
+        """While armed: all globals as they are now, those that live in the kernel as copies.
+
+        `scratch` is a session of the same program that nothing runs in.
+        """
+        self.drain_armed()
+        found = snapshot(self.session)
+        copies = Drain(self.loaded, scratch)
+        for kernel_global in self.loaded.object.globals:
+            if kernel_global.outer is None:
+                copied = copies.copy(kernel_global)
+                name = kernel_global.declaration.name
+                if not kernel_global.resident:
+                    copied = combined(found[name], copied)
+                found[name] = copied
+        return found
+
+    def copy(self, kernel_global: KernelGlobal) -> GlobalValue:
+        """What the kernel holds of a global, which stays there."""
+        with self.session.lent as session:
+            lib.mb_session_clear(session, kernel_global.variable)
+        self._move(kernel_global, self._current(kernel_global), declared.MB_KEEP)
+        with self.session.lent as session:
+            return value_of(session, kernel_global.variable, kernel_global.declaration)
+
     def drain_all(self) -> None:
         """After disarming: everything comes over."""
         for kernel_global in self.loaded.object.globals:
@@ -68,10 +97,11 @@ class Drain:
         self.loaded.spare[kernel_global.variable] = full
         self._move(kernel_global, full)
 
-    def _move(self, kernel_global: KernelGlobal, map_: int) -> None:
+    def _move(self, kernel_global: KernelGlobal, map_: int, keep: int = 0) -> None:
         described = self._describe(kernel_global, map_)
+        residence = keep or int(kernel_global.resident)
         with self.session.lent as session:
-            moved = lib.mb_kernel_map_drain(described, session, kernel_global.resident)
+            moved = lib.mb_kernel_map_drain(described, session, residence)
         self._check(moved, kernel_global)
 
     def _check(self, result: int, kernel_global: KernelGlobal) -> None:

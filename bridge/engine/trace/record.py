@@ -229,6 +229,17 @@ def _class(hook: Hook, common: frozenset[str]) -> _Class:
     return _Class(hook, _event_name(marker), tuple(context), _unique(payload))
 
 
+def payload_of(hook: Hook) -> tuple[tuple[str, Capture, int], ...]:
+    """Name, capture and slot of each field that a recording of a hook has as its payload."""
+    class_ = _class(hook, frozenset())
+    return tuple((row.field.name, row.capture, row.slot) for row in class_.payload)
+
+
+def event_name(marker: Marker) -> str:
+    """What a recording calls the event class of a marker."""
+    return _event_name(marker)
+
+
 def _common_contexts(hooks: tuple[Hook, ...]) -> tuple[str, ...]:
     """The contexts that every hook's records have."""
     held = [{c.name for c in hook.layout.captures if isinstance(c, Context)} for hook in hooks]

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The buffer is a ring of bytes. Both sides hold its lock only while they copy. */
+#include "events.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct mb_events {
+	char *data;
+	uint64_t bytes;
+	uint64_t head, tail;	/* taken and added so far; at most `bytes` apart */
+	uint64_t dropped;
+	int wake;
+	char lock;
+};
+
+static void lock(struct mb_events *events)
+{
+	while (__atomic_test_and_set(&events->lock, __ATOMIC_ACQUIRE))
+		sched_yield();
+}
+
+static void unlock(struct mb_events *events)
+{
+	__atomic_clear(&events->lock, __ATOMIC_RELEASE);
+}
+
+struct mb_events *mb_events_new(uint64_t bytes, int wake)
+{
+	struct mb_events *events = calloc(1, sizeof(*events));
+
+	if (!events)
+		return NULL;
+	events->data = malloc(bytes ? bytes : 1);
+	if (!events->data) {
+		free(events);
+		return NULL;
+	}
+	events->bytes = bytes;
+	events->wake = wake;
+	return events;
+}
+
+void mb_events_free(struct mb_events *events)
+{
+	if (!events)
+		return;
+	free(events->data);
+	free(events);
+}
+
+static void copy_in(struct mb_events *events, const void *source, uint64_t bytes)
+{
+	uint64_t at = events->tail % events->bytes, first = events->bytes - at;
+
+	if (first > bytes)
+		first = bytes;
+	memcpy(events->data + at, source, first);
+	memcpy(events->data, (const char *)source + first, bytes - first);
+	events->tail += bytes;
+}
+
+static void copy_out(const struct mb_events *events, uint64_t from, void *dest, uint64_t bytes)
+{
+	uint64_t at = from % events->bytes, first = events->bytes - at;
+
+	if (first > bytes)
+		first = bytes;
+	memcpy(dest, events->data + at, first);
+	memcpy((char *)dest + first, events->data, bytes - first);
+}
+
+int mb_events_add(void *context, const struct mb_record *record)
+{
+	struct mb_events *events = context;
+	int was_empty = 0;
+
+	lock(events);
+	if (events->bytes - (events->tail - events->head) < record->size) {
+		events->dropped++;
+	} else {
+		was_empty = events->tail == events->head;
+		copy_in(events, record, record->size);
+	}
+	unlock(events);
+	if (was_empty && events->wake >= 0) {
+		const uint64_t one = 1;
+		ssize_t written = write(events->wake, &one, sizeof(one));
+
+		(void)written;	/* a full counter wakes as well */
+	}
+	return 0;
+}
+
+uint64_t mb_events_take(struct mb_events *events, void *dest, uint64_t room)
+{
+	uint64_t held, end;
+
+	lock(events);
+	held = events->tail - events->head;
+	if (held <= room) {
+		end = held;
+	} else {
+		for (end = 0;;) {
+			uint32_t size;
+
+			copy_out(events, events->head + end, &size, sizeof(size));
+			if (end + size > room)
+				break;
+			end += size;
+		}
+	}
+	copy_out(events, events->head, dest, end);
+	events->head += end;
+	unlock(events);
+	return end;
+}
+
+uint64_t mb_events_held(struct mb_events *events)
+{
+	uint64_t held;
+
+	lock(events);
+	held = events->tail - events->head;
+	unlock(events);
+	return held;
+}
+
+uint64_t mb_events_dropped(struct mb_events *events)
+{
+	uint64_t dropped;
+
+	lock(events);
+	dropped = events->dropped;
+	unlock(events);
+	return dropped;
+}
+
+/* --- columns --- */
+
+/* The record at a place of a piece; NULL behind the last one. */
+static const struct mb_record *record_at(const char *records, uint64_t bytes, uint64_t at)
+{
+	const struct mb_record *record = (const void *)(records + at);
+
+	if (bytes - at < sizeof(*record) || record->size < sizeof(*record) || record->size > bytes - at)
+		return NULL;
+	return record;
+}
+
+static int has_slots(const struct mb_record *record, const struct mb_column *column)
+{
+	uint64_t slots = (uint64_t)column->slot + (column->kind == MB_EVENTS_CHECKED ? 2 : 1);
+
+	return sizeof(*record) + 8 * slots <= record->size;
+}
+
+/* The text of a column in a record, and its length; NULL if it could not be read. */
+static const char *text_of(const struct mb_record *record, const struct mb_column *column, uint32_t *length)
+{
+	struct mb_string_slot string;
+
+	memcpy(&string, &record->slot[column->slot], sizeof(string));
+	if (string.length == MB_FAULT || string.offset > record->size || string.length > record->size - string.offset)
+		return NULL;
+	*length = string.length;
+	return (const char *)record + string.offset;
+}
+
+uint64_t mb_events_count(const void *records, uint64_t bytes, uint32_t hook, struct mb_column *columns, uint32_t count)
+{
+	const struct mb_record *record;
+	uint64_t found = 0;
+
+	for (uint64_t at = 0; (record = record_at(records, bytes, at)); at += record->size) {
+		if (record->hook != hook)
+			continue;
+		found++;
+		for (uint32_t i = 0; i < count; i++) {
+			uint32_t length;
+
+			if (columns[i].kind == MB_EVENTS_TEXT && has_slots(record, &columns[i]) &&
+			    text_of(record, &columns[i], &length) && length > columns[i].width)
+				columns[i].width = length;
+		}
+	}
+	return found;
+}
+
+static void fill(const struct mb_record *record, const struct mb_column *column, uint64_t row)
+{
+	char *dest = (char *)column->values + row * column->width;
+	int bad = !has_slots(record, column);
+
+	memset(dest, 0, column->width);
+	if (!bad && column->kind == MB_EVENTS_TEXT) {
+		uint32_t length = 0;
+		const char *text = text_of(record, column, &length);
+
+		bad = !text;
+		if (text)
+			memcpy(dest, text, length < column->width ? length : column->width);
+	} else if (!bad) {
+		bad = column->kind == MB_EVENTS_CHECKED && (uint32_t)record->slot[column->slot + 1] == MB_FAULT;
+		if (!bad)
+			memcpy(dest, &record->slot[column->slot], sizeof(int64_t));
+	}
+	if (column->unreadable)
+		column->unreadable[row] = (uint8_t)bad;
+}
+
+uint64_t mb_events_fill(const void *records, uint64_t bytes, uint32_t hook, const struct mb_column *columns, uint32_t count)
+{
+	const struct mb_record *record;
+	uint64_t row = 0;
+
+	for (uint64_t at = 0; (record = record_at(records, bytes, at)); at += record->size) {
+		if (record->hook != hook)
+			continue;
+		for (uint32_t i = 0; i < count; i++)
+			fill(record, &columns[i], row);
+		row++;
+	}
+	return row;
+}
