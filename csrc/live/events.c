@@ -189,24 +189,41 @@ uint64_t mb_events_count(const void *records, uint64_t bytes, uint32_t hook, str
 	return found;
 }
 
-static void fill(const struct mb_record *record, const struct mb_column *column, uint64_t row)
+/* A number; 0 if it could not be read. */
+static int fill_number(const struct mb_record *record, const struct mb_column *column, uint64_t row)
+{
+	int64_t *values = column->values;
+	int bad = column->kind == MB_EVENTS_CHECKED && (uint32_t)record->slot[column->slot + 1] == MB_FAULT;
+
+	values[row] = bad ? 0 : record->slot[column->slot];
+	return bad;
+}
+
+/* A text, filled up with NULs. */
+static int fill_text(const struct mb_record *record, const struct mb_column *column, uint64_t row)
 {
 	char *dest = (char *)column->values + row * column->width;
-	int bad = !has_slots(record, column);
+	uint32_t length = 0;
+	const char *text = text_of(record, column, &length);
 
-	memset(dest, 0, column->width);
-	if (!bad && column->kind == MB_EVENTS_TEXT) {
-		uint32_t length = 0;
-		const char *text = text_of(record, column, &length);
+	if (length > column->width)
+		length = (uint32_t)column->width;
+	if (text)
+		memcpy(dest, text, length);
+	memset(dest + length, 0, column->width - length);
+	return !text;
+}
 
-		bad = !text;
-		if (text)
-			memcpy(dest, text, length < column->width ? length : column->width);
-	} else if (!bad) {
-		bad = column->kind == MB_EVENTS_CHECKED && (uint32_t)record->slot[column->slot + 1] == MB_FAULT;
-		if (!bad)
-			memcpy(dest, &record->slot[column->slot], sizeof(int64_t));
-	}
+static void fill(const struct mb_record *record, const struct mb_column *column, uint64_t row)
+{
+	int bad = 1;
+
+	if (!has_slots(record, column))
+		memset((char *)column->values + row * column->width, 0, column->width);
+	else if (column->kind == MB_EVENTS_TEXT)
+		bad = fill_text(record, column, row);
+	else
+		bad = fill_number(record, column, row);
 	if (column->unreadable)
 		column->unreadable[row] = (uint8_t)bad;
 }
