@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bridge._native import lib
 from bridge.errors import TraceError
 from bridge.progress import doing
+from bridge.trace.ctf.origin import PREFIX
 from bridge.trace.ltt.cursor import NONE
 from bridge.trace.ltt.reader import LttReader
 from bridge.trace.ltt.write import Route, TraceWriter, WriteOptions
@@ -208,14 +209,41 @@ def to_ltt(source: model.Reader, path: Path, options: WriteOptions) -> Converted
 # --- opening, and CTF -------------------------------------------------------------------------
 
 
+def _origins(source: model.Reader) -> tuple[dict[model.EventClass, int], dict[str, str]]:
+    """Recorded classes of ours with the numbers that they get, and what is said of each."""
+    from bridge.trace.ctf.reader import CtfReader
+    from bridge.trace.merge import MergedReader
+
+    readers = (
+        [one for _, one in source.readers] if isinstance(source, MergedReader) else [source]
+    )
+    numbers: dict[model.EventClass, int] = {}
+    entries: dict[str, str] = {}
+    for reader in (one for one in readers if isinstance(one, CtfReader)):
+        for event_class in reader.classes:
+            text = reader.environment.get(f"{PREFIX}{event_class.id}")
+            if isinstance(text, str):
+                entries[f"{PREFIX}{len(numbers)}"] = text
+                numbers[event_class] = len(numbers)
+    return numbers, entries
+
+
 def to_ctf(source: model.Reader, path: Path) -> Converted:
     """Write a trace as CTF 1.8. Times are those of the events."""
     from bridge.trace.ctf.writer import CtfWriter
     from bridge.trace.merge import environment_of
 
-    environment = {n: value for n, value in environment_of(source).items() if "." not in n}
-    entries = {"source_format": source.format, **environment}
-    with whole_folder(path) as folder, CtfWriter(folder, entries, move_late=True) as out:
+    environment = {
+        name: value
+        for name, value in environment_of(source).items()
+        if "." not in name and not name.startswith(PREFIX)
+    }
+    numbers, origins = _origins(source)
+    entries = {"source_format": source.format, **environment, **origins}
+    with (
+        whole_folder(path) as folder,
+        CtfWriter(folder, entries, move_late=True, numbers=numbers) as out,
+    ):
         first: dict[str, model.Event] = {}
         done = _write_all(source, out, first)
         lost, corrupt = _losses(source)

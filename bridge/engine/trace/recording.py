@@ -278,6 +278,8 @@ class Fields(Protocol):
 
 
 WORD_BITS = 64
+CPU_FIELD = "cpu_id"
+"""What a conversion puts among the context: of a recording, it is the packet's."""
 CONTEXT_SCOPES = (Scope.CONTEXT, Scope.EVENT_CONTEXT, Scope.PACKET_CONTEXT)
 
 
@@ -330,7 +332,7 @@ class PlanFields:
         event = self.plan.events[self.index]
         common = streams[event.stream_id].event_context
         structs = [s for s in (common, event.event.context, event.event.payload) if s]
-        order = [(f.name, f.type) for s in structs for f in s.fields]
+        order = [(f.name, f.type) for s in structs for f in s.fields if f.name != CPU_FIELD]
         return order.index((known.path[0], known.type))
 
 
@@ -395,7 +397,8 @@ class RowFields:
         if one.origin is None or not one.origin.faults:
             return lib.MB_REPLAY_NONE, 0
         context = one.event_class.context
-        names = [f.name for s in (context, one.event_class.payload) if s for f in s.fields]
+        structs = [s for s in (context, one.event_class.payload) if s]
+        names = [f.name for s in structs for f in s.fields if f.name != CPU_FIELD]
         word_number, bit = divmod(names.index(str(name)), WORD_BITS)
         told = place(one.event_class.payload, fault_field(word_number))
         if told is None:

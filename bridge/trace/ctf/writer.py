@@ -49,7 +49,8 @@ class CtfWriter:
 
     `environment` goes into the metadata. A stream's times may not go back: such an event is a
     TraceError, or with `move_late` it is written at the time of the one before it and counted
-    in `moved`. See `bridge.trace.model.Writer`.
+    in `moved`. `numbers` are those of classes, from 0 on, that the environment speaks of. See
+    `bridge.trace.model.Writer`.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class CtfWriter:
         packet_bytes: int = PACKET_BYTES,
         *,
         move_late: bool = False,
+        numbers: Mapping[EventClass, int] | None = None,
     ) -> None:
         self._folder = Folder(Path(path), packet_bytes)
         self._move_late = move_late
@@ -68,7 +70,8 @@ class CtfWriter:
         self._streams: dict[tuple[str, int], int] = {}
         self._stream_names: set[str] = set()
         self._stream_classes: set[int] = set()
-        self._numbers = [0, 0]
+        self._reserved = dict(numbers or {})
+        self._numbers = [len(self._reserved)] * 2
         self._last = 0
         entries = {tsdl.identifier(name): value for name, value in (environment or {}).items()}
         self._folder.describe(tsdl.header(str(self._folder.uuid), entries))
@@ -157,8 +160,9 @@ class CtfWriter:
             self._stream_classes.add(stream_class)
             self._folder.describe(tsdl.stream(stream_class, None, with_cpu=not stream_class))
         event_class = event.event_class
-        number = self._numbers[stream_class]
-        self._numbers[stream_class] += 1
+        reserved = self._reserved.pop(event_class, None)
+        number = self._numbers[stream_class] if reserved is None else reserved
+        self._numbers[stream_class] += reserved is None
         context = _context(event_class, event.context)
         payload, change = normal(event_class.payload)
         assert isinstance(payload, Struct)

@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 import bridge
+from bridge.engine.base import SessionOptions
+from bridge.engine.trace.replay import open_recorded, run_replay
 from bridge.errors import CompileError
 from bridge.markers import MarkerAttachment
 from bridge.script.options import AnalyseOptions
+from bridge.trace.convert import to_ctf
+from bridge.trace.open import open_trace
 from tests.support.mctf import compile_trace
 from tests.support.recordings import OFFSET_NS, Recording, usdt
 
@@ -111,6 +115,47 @@ def test_faults_come_back_as_faults(trace: Path) -> None:
     assert _replay(script, trace).text == "unreadable\n"
 
 
+EVERYTHING = """global n
+probe process("/usr/bin/shop").mark("order") {
+  n[$$name, pid()]++
+  try { printf("%d %s %s %d %d\\n", $arg1, user_string($arg2), execname(), ppid(), cpu()) }
+  catch { println("unreadable") }
+}
+probe process("shop").mark("refused") { printf("%s %d\\n", pp(), $arg1); n[$$name, 0]++ }
+probe end {
+  foreach ([name, process] in n+) printf("%s %d %d\\n", name, process, n[name, process])
+}"""
+
+
+def test_a_converted_recording_is_replayed_alike(trace: Path, tmp_path: Path) -> None:
+    with open_trace(trace) as source:
+        to_ctf(source, tmp_path / "once")
+    with open_trace(tmp_path / "once") as source:
+        to_ctf(source, tmp_path / "twice")
+
+    live = _replay(EVERYTHING, trace).text
+
+    assert "unreadable" in live
+    assert _replay(EVERYTHING, tmp_path / "once").text == live
+    assert _replay(EVERYTHING, tmp_path / "twice").text == live
+
+
+def test_a_merged_conversion_has_the_classes_of_both(tmp_path: Path) -> None:
+    for number, names in enumerate((("refused",), ("order", "refused"))):
+        attachments = [MarkerAttachment(usdt(name)) for name in names]
+        recording = Recording(tmp_path / "both" / str(number), attachments, start_ns=1)
+        for hook in range(len(names)):
+            recording.hit(1000 + number, number, hook=hook)
+        recording.recorder.close()
+    with open_trace(tmp_path / "both") as source:
+        to_ctf(source, tmp_path / "one")
+    script = 'probe process("shop").mark("*") { printf("%s %d\\n", $$name, $arg1) }'
+
+    replayed = _replay(script, tmp_path / "one").text.splitlines()
+
+    assert sorted(replayed) == ["order 1", "refused 0", "refused 1"]
+
+
 def test_losses_are_told(trace: Path) -> None:
     replayed = _replay('probe process("shop").mark("order") { next }', trace)
 
@@ -160,3 +205,20 @@ def test_kernel_traces_of_other_tracers(tmp_path: Path) -> None:
     assert _replay(script, tmp_path).text == expected
     with pytest.raises(CompileError, match="must be told to record"):
         _replay('probe kernel.trace("sched:sched_switch") { println(pid()) }', trace)
+
+
+def test_a_recording_beside_its_conversion(
+    trace: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with open_trace(trace) as source:
+        to_ctf(source, tmp_path / "once")
+    folders = [trace, tmp_path / "once"]
+    alone = _replay(EVERYTHING, trace).text.splitlines()
+    program = bridge.Program("test", EVERYTHING.encode(), AnalyseOptions())
+
+    run_replay(program._place(open_recorded(*folders)), folders, SessionOptions(replay=True))
+
+    hits = [line for line in alone if not line.startswith(("order", "refused"))]
+    both = capfd.readouterr().out.splitlines()
+    assert both[: 2 * len(hits)] == [line for line in hits for _ in folders]
+    assert both[2 * len(hits) :] == ["refused 0 6", "order 100 30", "order 101 30"]
