@@ -20,6 +20,10 @@ class Host(Protocol):
         """The same, of the kernel's memory."""
         ...
 
+    def own_task(self) -> int:
+        """Our own task_struct; 0 if it is not known."""
+        ...
+
     def environment(self, pid: int) -> bytes:
         """The environment of a process, `NAME=VALUE` with a NUL behind each."""
         ...
@@ -74,6 +78,10 @@ class NoHost:
     def kernel_memory(self, _address: int, _size: int) -> bytes:
         """Nothing."""
         return b""
+
+    def own_task(self) -> int:
+        """None."""
+        return 0
 
     def environment(self, _pid: int) -> bytes:
         """Nothing."""

@@ -193,6 +193,7 @@ class Session:
             "execname": lambda: b"markbridge",
             "pgrp": os.getpgrp,
             "sid": lambda: os.getsid(0),
+            "task": self.host.own_task,
             "pexecname": lambda: _read(f"/proc/{os.getppid()}/comm"),
             "command": lambda: _read("/proc/self/cmdline").replace(b"\0", b"\037"),
             "realtime_ns": lambda: time.time_ns() + self.clock_ns,

@@ -115,7 +115,8 @@ _TABLE = (
     _context(
         "task_current",
         "task",
-        doc="address of the kernel's task_struct; 0 where no hit started the handler",
+        doc="address of the kernel's task_struct; that of markbridge where no hit started the"
+        " handler (0 if nothing there reads the kernel's memory)",
     ),
     _context("user_mode", "user_mode", doc="whether user code was running"),
     _context("_command", "command", STRING, doc="arguments of the process, joined by \\037"),

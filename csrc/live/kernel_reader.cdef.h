@@ -3,6 +3,7 @@
 /* What the program and user space share. */
 struct mb_kernel_read {
 	int64_t result;		/* 0 or a negative errno */
+	int64_t task;		/* the task_struct of who asked */
 	char bytes[4096];	/* of which MB_KERNEL_PART are used; the verifier wants a power of 2 */
 };
 

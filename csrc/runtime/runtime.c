@@ -185,6 +185,7 @@ static int64_t own_context(const struct mb_session *session, uint32_t which)
 	case MB_SID:
 		return getsid(0);
 	case MB_TASK:
+		return session->task;
 	case MB_USER_MODE:
 	case MB_REGISTERS ... MB_KERNEL_STACK:
 		return 0;

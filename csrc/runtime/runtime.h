@@ -151,6 +151,7 @@ struct mb_session {
 	struct mb_stack *stack;		/* the last back trace, once asked for */
 	uint64_t hit;			/* how many there were */
 	mb_memory_reader kernel_reader;	/* or NULL; `kernel` is its context */
+	int64_t task;			/* our own task_struct; 0: not known */
 	void *kernel;
 
 	struct mb_pool pool;

@@ -271,10 +271,11 @@ int mb_session_timers(struct mb_session *session, uint64_t now_ns)
 	return session->state;
 }
 
-void mb_session_read_kernel_by(struct mb_session *session, mb_memory_reader reader, void *context)
+void mb_session_read_kernel_by(struct mb_session *session, mb_memory_reader reader, void *context, int64_t task)
 {
 	session->kernel_reader = reader;
 	session->kernel = context;
+	session->task = task;
 }
 
 void mb_session_set_clock(struct mb_session *session, uint64_t now_ns)

@@ -146,7 +146,7 @@ void mb_session_set_clock(struct mb_session *session, uint64_t now_ns);
 typedef int (*mb_memory_reader)(void *context, int64_t address, char *dest, uint64_t bytes);
 
 /* What handlers that run without a hit read the kernel's memory by; without it there is none. */
-void mb_session_read_kernel_by(struct mb_session *session, mb_memory_reader reader, void *context);
+void mb_session_read_kernel_by(struct mb_session *session, mb_memory_reader reader, void *context, int64_t task);
 
 void mb_session_stop(struct mb_session *session);
 int mb_session_state(const struct mb_session *session);

@@ -184,3 +184,19 @@ def test_a_kernel_that_cannot_do_it(command: str) -> None:
     assert "this kernel cannot run a program on demand" in err
     assert ":2:" in err
     assert "Linux 5.10 or later can" in err
+
+
+@pytest.mark.parametrize("probe", ["begin", "end", "timer.ms(10)"])
+def test_the_current_task_without_a_hit_is_our_own(probe: str, engine: str) -> None:
+    """SystemTap's are those of stapio, which runs its begin and end."""
+    script = f"""
+        probe {probe} {{
+          t = task_current()
+          println(task_execname(t), task_pid(t) == pid(), task_tid(t) == tid()) exit()
+        }}
+    """
+    start = "" if probe == "timer.ms(10)" else "probe timer.ms(50) { exit() }"
+
+    out, err = _run(script + start, engine=engine)
+
+    assert (out, err) == ("markbridge11\n", "")

@@ -20,14 +20,16 @@ from bridge.codegen.bpf.object import (
 )
 from bridge.codegen.bpf.text import Text
 from bridge.declared import OFFSETS, SIZES
-from bridge.ir.program import Argument, Value
+from bridge.ir.program import Argument, Context, Value
 from bridge.markers import RawArgument
 
 NAME = "mb_read_kernel"
 CONTROL, SHARED = 0, 1
 """The numbers of its maps."""
 SHARED_BYTES = SIZES["mb_kernel_read"]
-_RESULT, _BYTES = (OFFSETS[f"mb_kernel_read.{field}"] for field in ("result", "bytes"))
+_RESULT, _TASK, _BYTES = (
+    OFFSETS[f"mb_kernel_read.{field}"] for field in ("result", "task", "bytes")
+)
 _MOST = SHARED_BYTES - _BYTES
 _ADDRESS, _SIZE = "#address", "#size"
 
@@ -51,5 +53,6 @@ def _text() -> str:
     size = text.value(f"trunc i64 {size} to i32")
     result = text.call(t.READ_KERNEL, f"ptr {destination}", f"i32 {size}", f"i64 {address}")
     text.store(result, shared, _RESULT)
+    text.store(captures.value(Context("task")), shared, _TASK)
     text.emit("ret i64 0")
     return text.function(NAME, captures.entry)

@@ -26,7 +26,7 @@ PAGE = 4096
 
 
 class KernelMemory:
-    """Reads the kernel's memory. `native` is what C reads by."""
+    """Reads the kernel's memory. `native` is what C reads by, `task` our own task_struct."""
 
     def __init__(self) -> None:
         self._loaded: Loaded = attach.load(reader(), 0)
@@ -38,6 +38,8 @@ class KernelMemory:
         self.native: Any = ffi.new("struct mb_kernel_reader *")
         self.native.program = self._loaded.programs[names.index(NAME)]
         self.native.shared = ffi.cast("struct mb_kernel_read *", self._shared)
+        self.read(0, 1)
+        self.task: int = self.native.shared.task
 
     def read(self, address: int, size: int) -> bytes:
         """The bytes at an address; fewer where the page ends, if the next one is not there."""

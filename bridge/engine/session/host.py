@@ -104,6 +104,10 @@ class LiveHost:
         """The same, of the kernel's."""
         return b"" if self.kernel is None else self.kernel.read(address, size)
 
+    def own_task(self) -> int:
+        """Our own task_struct; 0 if nothing reads the kernel's memory."""
+        return 0 if self.kernel is None else self.kernel.task
+
     def environment(self, pid: int) -> bytes:
         """The environment of a process."""
         try:

@@ -77,7 +77,7 @@ class NativeSession:
         if memory is not None:
             session._memory = memory
             reader = ffi.addressof(lib, "mb_kernel_read")
-            lib.mb_session_read_kernel_by(session.handle, reader, memory.native)
+            lib.mb_session_read_kernel_by(session.handle, reader, memory.native, memory.task)
         return session
 
     # --- building -----------------------------------------------------------------------------
