@@ -46,6 +46,17 @@ for number in range(64):
     except OSError:
         pass
 """
+PATHS = """
+import os, socket
+opened = [os.open(path, 0) for path in ("/", "/proc/self/status", "/usr/bin/env", "FOLDER")]
+kept = socket.socket(), os.pipe()
+os.getpgid(0)
+for number in range(3, 64):
+    try:
+        print(number, os.readlink(f"/proc/self/fd/{number}"))
+    except OSError:
+        pass
+"""
 ARGUMENTS = """
 #include <unistd.h>
 #include <sys/syscall.h>
@@ -125,6 +136,33 @@ def test_the_open_files_of_a_process(run: Runner, engine: str, tmp_path: Path) -
     assert done.err == ""
     assert len(lines) >= 2 * 11
     assert lines[::2] == lines[1::2]
+
+
+@ENGINES
+def test_the_paths_of_open_files(run: Runner, engine: str, tmp_path: Path) -> None:
+    """Across mounts, and what is on no mount."""
+    script = """
+        probe syscall.getpgid {
+          if (pid() != target()) next
+          t = @task(task_current())->files->fdt
+          for (i = 3; i < 12; i++) {
+            f = @table(t)->fd[i]
+            if (f) printf("%d %s\\n", i, fullpath_struct_file(task_current(), f))
+          }
+          println("#", reverse_path_walk(@file(@table(t)->fd[5])->f_path->dentry))
+          println("#", inode_name(@file(@table(t)->fd[5])->f_inode))
+        }
+    """
+    code = PATHS.replace("FOLDER", str(tmp_path))
+
+    done = _run(run, engine, script, *_python(tmp_path, code), "-DMAXACTION=9000")
+
+    names = [line for line in done.out.splitlines() if line.startswith("#")]
+    lines = sorted(set(done.out.splitlines()) - set(names))
+    assert done.err == ""
+    assert len(lines) == 4 + 3
+    assert sorted(done.out.splitlines())[len(names) :: 2] == lines
+    assert all("/usr/bin/env".endswith(name[1:]) for name in names), names
 
 
 @ENGINES
