@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 WORD_BYTES = 8
 SIZES = (1, 2, 4, 8)
+FLOAT_SIZES = (4, 8)
+_VECTORS = re.compile(r"[xyz]mm\d+|st|mm\d+|[vqdsh]\d+")
+"""Registers for floating-point numbers and vectors, of both machines."""
 _NEXT = re.compile(r"\s+(?=-?\d+f?@)")
 
 # The x86-64 registers: low byte, high byte, word, double word, full.
@@ -232,11 +235,18 @@ def _size(text: str | None) -> tuple[int, bool] | Unreadable:
         return WORD_BYTES, True
     digits = text.rstrip("@")
     if digits.endswith("f"):
-        return Unreadable("it is a floating point number")
+        return _float_size(abs(int(digits[:-1])))
     number = int(digits)
     if abs(number) not in SIZES:
         return Unreadable(f"it has {abs(number)} bytes; only 1, 2, 4 or 8 can be read")
     return abs(number), number < 0
+
+
+def _float_size(size: int) -> tuple[int, bool] | Unreadable:
+    """A floating-point number is its bits, as SystemTap has it."""
+    if size in FLOAT_SIZES:
+        return size, False
+    return Unreadable(f"it is a floating-point number of {size} bytes; only 4 or 8 can be read")
 
 
 def _resolve(total: _Sum, image: Image) -> int | Unreadable:
@@ -276,6 +286,11 @@ def _register(place: _Place, machine: str, size: int, signed: bool) -> Operand |
     if machine == "aarch64" and name in _ZERO:
         return Constant(0)
     known = REGISTERS[machine].get(name)
+    if known is None and _VECTORS.fullmatch(name):
+        return Unreadable(
+            f"it lies in `{name}`, a floating-point register, which the kernel does not show to"
+            " probes; have the program keep the value in memory (volatile)"
+        )
     if known is None or name == "rip":
         return Unreadable(f"it lies in `{name}`, which is not a general register")
     full, width, high = known

@@ -111,7 +111,13 @@ def test_a_semaphore_is_a_file_offset_and_a_float_has_a_reason(world: RecordedWo
     marker = attachment(expansion).marker
     assert marker.sites[0].ref_ctr_offset == DATA_OFFSET + 0x100
     assert [v.name for v in marker.variables] == ["arg2"]
-    assert marker.unreadable == (("arg1", "it is a floating point number"),)
+    assert marker.unreadable == (
+        (
+            "arg1",
+            "it lies in `xmm0`, a floating-point register, which the kernel does not show to"
+            " probes; have the program keep the value in memory (volatile)",
+        ),
+    )
 
 
 def test_provider(world: RecordedWorld) -> None:

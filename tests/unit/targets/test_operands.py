@@ -93,12 +93,29 @@ def test_aarch64(text: str, expected: object) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "machine", "expected"),
+    [
+        ("8f@%rax", "x86_64", Register("rax", 8, signed=False)),
+        ("4f@%ecx", "x86_64", Register("rcx", 4, signed=False)),
+        ("-4f@-8(%rbp)", "x86_64", Memory("rbp", None, 1, -8, 4, signed=False)),
+        ("8f@$4612811918334230528", "x86_64", Constant(4612811918334230528)),
+        ("8f@[sp, 24]", "aarch64", Memory("sp", None, 1, 24, 8, signed=False)),
+        ("4f@w1", "aarch64", Register("x1", 4, signed=False)),
+    ],
+)
+def test_a_float_is_its_bits(text: str, machine: str, expected: object) -> None:
+    assert operand(text, machine) == expected
+
+
+@pytest.mark.parametrize(
     ("text", "machine", "reason"),
     [
-        ("8f@%xmm0", "x86_64", "floating point"),
-        ("8f@%rax", "x86_64", "floating point"),
-        ("-4f@-8(%rbp)", "x86_64", "floating point"),
-        ("8@%xmm1", "x86_64", "`xmm1`, which is not a general register"),
+        ("8f@%xmm0", "x86_64", "`xmm0`, a floating-point register"),
+        ("4f@s3", "aarch64", "`s3`, a floating-point register"),
+        ("8f@d0", "aarch64", "`d0`, a floating-point register"),
+        ("16f@(%rax)", "x86_64", "floating-point number of 16 bytes"),
+        ("8@%xmm1", "x86_64", "`xmm1`, a floating-point register"),
+        ("8@%cr3", "x86_64", "`cr3`, which is not a general register"),
         ("16@(%rax)", "x86_64", "16 bytes"),
         ("3@%rax", "x86_64", "3 bytes"),
         ("8@bar(%rip)", "x86_64", "`bar` is not in the file's symbol table"),
