@@ -149,7 +149,7 @@ class Binder:
         return KernelFunctions(self._world, Symbols(self._world), self._module_types)
 
     def _expand_functions(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
-        found = self._elsewhere.expand(parts) if parts[0].name == "kernel" else None
+        found = None if parts[0].name == "module" else self._elsewhere.expand(parts)
         return found or self._kernel_functions.expand(parts)
 
     @cached_property

@@ -52,6 +52,45 @@ def test_types_of_a_program(run: Runner, program: Path) -> None:
     assert done.out == "8" + "16" + "1010\n", done.err
 
 
+def test_the_structure_of_a_member(run: Runner, program: Path) -> None:
+    first = f'&@module_container_of(1000, "{program}", "outer", second)'
+    second = (
+        f'&@module_container_of(1008 + 4, "{program}", "struct outer", second->b)->second->a'
+    )
+    script = f"println({first}, {second})"
+
+    done = run("run", "-e", f"probe begin {{ {script} exit() }}")
+
+    assert done.out == "992" + "1008\n", done.err
+
+
+@pytest.mark.bpf
+def test_the_structure_of_a_member_of_the_kernel(run: Runner) -> None:
+    inner = "&$prev->tasks"
+    script = f'println(@container_of({inner}, "struct task_struct", tasks)->pid == $prev->pid, '
+    script += f'&@container_of({inner}, "task_struct", tasks) == $prev) exit()'
+
+    done = run("run", "-e", f'probe kernel.trace("sched_switch") {{ {script} }}')
+
+    assert done.out.startswith("11\n"), done.err
+
+
+def test_words_of_other_versions(run: Runner) -> None:
+    script = """
+    @__private30 global seen
+    @__private30 function twice(x) { return 2 * x }
+    probe begin {
+      @try_assign(a, twice(4), 9)
+      @try_assign(seen, 7 % (a - 8), 5)
+      println(a, seen)
+      exit()
+    }"""
+
+    done = run("run", "-e", script)
+
+    assert done.out == "85\n", done.err
+
+
 @pytest.mark.parametrize(
     ("options", "value"),
     [([], 512), (["-DMAXSTRINGLEN=700"], 700), (["-DMAXSTRINGLEN=64"], 64)],

@@ -32,7 +32,7 @@ from bridge.probes import errors
 from bridge.probes.btf import Kind as TypeKind
 from bridge.probes.kernel import calling
 from bridge.probes.kernel.scope import ZERO, KernelGlobals, KernelScope
-from bridge.probes.kernel.symbols import KALLSYMS, KERNEL, Symbol, Symbols
+from bridge.probes.kernel.symbols import KALLSYMS, KERNEL, Symbol, Symbols, module_name
 from bridge.probes.points import is_wild
 from bridge.suggest import among, similar
 from bridge.world import VMLINUX_BTF
@@ -175,7 +175,7 @@ class _Query:
         """The modules that are meant, by the names that the kernel gives them."""
         from fnmatch import fnmatchcase
 
-        pattern = self.question.owner.replace("-", "_")
+        pattern = module_name(self.question.owner)
         return [name for name in self.kernel.symbols.modules() if fnmatchcase(name, pattern)]
 
     def _candidates(self) -> Iterable[Symbol]:
@@ -326,7 +326,8 @@ def _unreadable() -> Diagnostic:
 
 
 def _not_loaded(module: str) -> Diagnostic:
-    message = f"module {module}: it is not loaded; `modprobe {module}` first"
+    name = module_name(module)
+    message = f"module {module}: it is not loaded; `modprobe {name}` first"
     return Diagnostic("module-not-loaded", message, file=FileOffset("/proc/modules", 0))
 
 

@@ -33,6 +33,12 @@ _NO_FUNCTION = ("__pfx_", "__cfi_", "__SCT__", "__SCK__", "__ksymtab", "__crc_",
 """What symbols of the text section start with that are no functions."""
 
 
+def module_name(module: str) -> str:
+    """What the kernel calls a module that is named, or whose file is given."""
+    file = module.rpartition("/")[2]
+    return re.sub(r"\.ko(?:\.\w+)?$", "", file).replace("-", "_")
+
+
 class Symbol(NamedTuple):
     """A function: its symbol, its address (0: hidden from us), and its module ("": none)."""
 

@@ -144,11 +144,35 @@ CALLS: dict[str, tuple[str, c.CType]] = {
         '(@cast({0}, "sk_buff", "kernel")->len - @cast({0}, "sk_buff", "kernel")->data_len)',
         c.Int(4, False),
     ),
+    "skb_is_nonlinear": ('@cast({0}, "sk_buff", "kernel")->data_len', c.INT),
+    "skb_end_pointer": (
+        '(@cast({0}, "sk_buff", "kernel")->head + @cast({0}, "sk_buff", "kernel")->end)',
+        c.Pointer(c.Int(1, False)),
+    ),
+    "skb_tail_pointer": (
+        '(@cast({0}, "sk_buff", "kernel")->head + @cast({0}, "sk_buff", "kernel")->tail)',
+        c.Pointer(c.Int(1, False)),
+    ),
+    "skb_shinfo": (
+        '(@cast({0}, "sk_buff", "kernel")->head + @cast({0}, "sk_buff", "kernel")->end)',
+        c.Pointer(c.Struct("skb_shared_info")),
+    ),
+    "ip_is_fragment": (
+        '((ntohs(@cast({0}, "iphdr", "kernel")->frag_off) & 0x3fff) != 0)',
+        c.INT,
+    ),
     "file_inode": (
         '@cast({0}, "file", "kernel")->f_inode',
         c.Pointer(c.Struct("inode")),
     ),
+    "file_dentry": (
+        '@cast({0}, "file", "kernel")->f_path->dentry',
+        c.Pointer(c.Struct("dentry")),
+    ),
+    "d_inode": ('@cast({0}, "dentry", "kernel")->d_inode', c.Pointer(c.Struct("inode"))),
+    "i_size_read": ('@cast({0}, "inode", "kernel")->i_size', c.LONG),
     "IS_ERR": ("({0} < 0 && {0} >= -4095)", c.INT),
+    "IS_ERR_VALUE": ("({0} < 0 && {0} >= -4095)", c.INT),
     "IS_ERR_OR_NULL": ("({0} <= 0 && {0} >= -4095)", c.INT),
     "PTR_ERR": ("{0}", c.LONG),
     "S_ISREG": ("(({0} & 0170000) == 0100000)", c.INT),

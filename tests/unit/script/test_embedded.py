@@ -43,6 +43,8 @@ MORE = {
     "long (a:long): int i; for (i = 0; i < 5; i++) { if (i == 3) continue;"
     " STAP_RETVALUE += i; }": "7",
     "long (a:long): STAP_RETVALUE = 1; STAP_RETVALUE = 2;": "2",
+    "long (a:long): STAP_RETURN(IS_ERR_VALUE(STAP_ARG_a) + 2 * IS_ERR_VALUE(STAP_ARG_a - 14)"
+    " + 4 * IS_ERR_VALUE(STAP_ARG_a - 5000));": "2",
     "long (a:long): unsigned char c = 300 + STAP_ARG_a; STAP_RETURN(c);": "46",
     "long (a:long): u32 x = STAP_ARG_a - 3; STAP_RETURN(x);": "4294967295",
     "long (a:long): u64 x = -1; STAP_RETURN(x > 5 && x / 2 > 5);": "1",

@@ -179,6 +179,10 @@ def _marker(place: Expansion) -> Marker:
         ('module("demo").function("*")', [
             'module("demo").function("demo_ioctl")', 'module("demo").function("fs_read")']),
         ('module("d*").function("fs_read")', ['module("d*").function("fs_read")']),
+        ('module("/lib/modules/6.1/updates/demo.ko").function("fs_read")', [
+            'module("/lib/modules/6.1/updates/demo.ko").function("fs_read")']),
+        ('module("demo.ko.xz").function("fs_r*")', [
+            'module("demo.ko.xz").function("fs_read")']),
         ('kprobe.function("fs_read")', ['kprobe.function("fs_read")']),
         ('kprobe.module("demo").function("fs_read").return',
          ['kprobe.module("demo").function("fs_read").return']),
@@ -210,6 +214,7 @@ def test_what_a_pattern_cannot_probe_is_counted(world: RecordedWorld) -> None:
         ('kernel.function("fs_read").label("out")', "from its debug information only"),
         ('kernel.function("fs_read").callees', "from its debug information only"),
         ('module("absent").function("f")', "`modprobe absent` first"),
+        ('module("/lib/modules/no-such.ko.zst").function("f")', "`modprobe no_such` first"),
     ],
 )
 def test_refusals_have_their_reason(world: RecordedWorld, point: str, reason: str) -> None:

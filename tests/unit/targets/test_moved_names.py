@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.diagnostics import Severity
 from bridge.errors import CompileError
+from bridge.markers import Kind, NoMatch
 from bridge.pipeline import compile_script
 from bridge.probes.kernel import names
 from bridge.probes.live import LiveTargets
 from bridge.source import SourceMap
 from bridge.world import LiveWorld
+from tests.support.points import parts
+
+if TYPE_CHECKING:
+    from bridge.markers import Expansion
 
 BTF = Path("/sys/kernel/btf/vmlinux")
 TAPSET = Path(names.__file__).parents[2] / "tapset"
@@ -74,6 +80,23 @@ def test_functions_and_tracepoints(point: str) -> None:
     assert len(told) == 1
     with pytest.raises(CompileError):
         _compiled(script, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("__vfs_read", "vfs_read"), ("do_fork", "kernel_clone")]
+)
+def test_what_reads_registers_moves_to_functions_only(name: str, other: str) -> None:
+    """A tracepoint has no registers: `kprobe.function` never stands for one."""
+
+    def expanded(point: str, *, reached: bool) -> tuple[Expansion, ...] | NoMatch:
+        return LiveTargets(LiveWorld(), reached=lambda: reached).expand(parts(point))
+
+    (place,) = expanded(f'kprobe.function("{name}")', reached=True)
+    assert place.point == f'kprobe.function("{other}")'
+    assert any(f"{name} is {other}" in note.message for note in place.notes)
+    (place,) = expanded(f'kprobe.function("{name}")', reached=False)
+    assert place.attachment.marker.kind is Kind.KERNEL_FUNCTION
+    assert isinstance(expanded('kprobe.function("sys_munmap")', reached=True), NoMatch)
 
 
 @pytest.mark.parametrize("script", GONE)
