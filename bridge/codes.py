@@ -305,6 +305,19 @@ _SCRIPT = {
     "wrapping-scalar": Code(
         ERROR, "`%` behind the name of a variable that is no array", "remove it"
     ),
+    "stapxx-name": Code(
+        ERROR,
+        "a name of stap++ (`--xx`) that stands for nothing",
+        "give it with --arg, say which program is meant, or name the modules' folder with -I",
+    ),
+    "stapxx-argument": Code(
+        WARNING, "--arg gives a value that a stap++ script does not ask for", "see its name"
+    ),
+    "stapxx-static-library": Code(
+        WARNING,
+        "a library that a stap++ script names is none of the target's: its program is taken",
+        "nothing, if the program contains the library",
+    ),
     "tapset-skipped": Code(
         WARNING, "a file of the library has errors, and is left out", "see the other messages"
     ),

@@ -58,7 +58,13 @@ def _stamp() -> str:
 def entry(main: Source, arguments: argparse.Namespace) -> Path | None:
     """Where the compiled form of a script is, or would be; None if none may be kept."""
     folder = _folder()
-    if folder is None or arguments.include or "process" in main.text or "kernel" in main.text:
+    if (
+        folder is None
+        or arguments.include
+        or arguments.xx
+        or "process" in main.text
+        or "kernel" in main.text
+    ):
         return None
     options = [
         f"{name}={getattr(arguments, name)!r}"

@@ -67,6 +67,16 @@ def configure_script(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not look for the kernel's functions and members under the names of today",
     )
+    add("--xx", action="store_true", help="the script is one of stap++ (.sxx)")
+    add(
+        "--arg",
+        dest="xx_arguments",
+        metavar="N=V",
+        action="append",
+        default=[],
+        help="with --xx: the value of $^arg_N",
+    )
+    add("--exec", dest="xx_program", metavar="FILE", help="with --xx: the program it is for")
 
 
 def configure_replay(parser: argparse.ArgumentParser, text: str) -> None:
@@ -77,7 +87,17 @@ def configure_replay(parser: argparse.ArgumentParser, text: str) -> None:
 
 
 def read_script(arguments: argparse.Namespace, sources: SourceMap) -> Source:
-    """The script that the options name; it takes the first word if there is no -e."""
+    """The script that the options name, in the language."""
+    source = _read(arguments, sources)
+    if not arguments.xx:
+        return source
+    from bridge.cli.stapxx import translated
+
+    return translated(arguments, source, sources)
+
+
+def _read(arguments: argparse.Namespace, sources: SourceMap) -> Source:
+    """The text that the options name; it takes the first word if there is no -e."""
     if arguments.text is not None:
         return sources.add("<input>", arguments.text.encode("utf-8", "surrogateescape"))
     if not arguments.words:
@@ -108,6 +128,7 @@ def analyse_options(arguments: argparse.Namespace) -> AnalyseOptions:
     return AnalyseOptions(
         arguments=tuple(arguments.words),
         include=_folders(arguments.include),
+        texts=getattr(arguments, "texts", ()),
         defines=_defines(arguments.defines),
         globals_=_pairs(arguments.globals_, "-G", None),
         extra=tuple(arguments.extra),

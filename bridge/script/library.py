@@ -164,6 +164,8 @@ class Library:
             for path in own_files(suffix):
                 file = _own_file(path)
                 yield file.name, file.text
+        if suffix == ".stp":
+            yield from self._options.texts
         for folder in self._options.include:
             for path in _library_files(folder, suffix, self._options):
                 try:

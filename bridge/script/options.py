@@ -25,6 +25,8 @@ class AnalyseOptions:
 
     arguments: tuple[str, ...] = ()
     include: tuple[Path, ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
+    """Names and texts of further files of the library."""
     defines: Mapping[str, str] = field(default_factory=dict)
     globals_: Mapping[str, str] = field(default_factory=dict)
     extra: tuple[str, ...] = ()
