@@ -132,8 +132,8 @@ class Binder:
                 return sample if isinstance(sample, NoMatch) else (sample,)
             case "process":
                 return self._expand_process(parts)
-            case "kernel" if parts[1].name == "trace":
-                return self._expand_trace(_text(parts[1]))
+            case "kernel" if parts[1].name in ("trace", "mark"):
+                return self._expand_event(parts)
             case "kernel" | "module" | "kprobe":
                 return self._expand_functions(parts)
             case _:
@@ -168,6 +168,13 @@ class Binder:
         return self._of_modules[module]
 
     # --- kernel.trace ---
+
+    def _expand_event(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
+        if parts[1].name == "trace":
+            return self._expand_trace(_text(parts[1]))
+        from bridge.probes import kernel_marks
+
+        return kernel_marks.expand(parts, self._expand_trace)
 
     def _expand_trace(self, pattern: str) -> tuple[Expansion, ...] | NoMatch:
         found = self._tracepoints(pattern)

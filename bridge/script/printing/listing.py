@@ -23,6 +23,8 @@ PROBE_TYPES = (
     "end(number)",
     "error",
     "error(number)",
+    "kernel.mark(string)",
+    "kernel.mark(string).format(string)",
     "kernel.trace(string)",
     "never",
     *(
