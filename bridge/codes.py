@@ -534,8 +534,17 @@ _TRACES = {
     ),
 }
 
+_EXPORT = {
+    "not-exported": Code(
+        ERROR,
+        "`markbridge export`: the tracer that is exported to has nothing for this",
+        "follow the hint, export to another one, or take it out of the script",
+    ),
+}
+
 SECTIONS = {
     "Scripts": _SCRIPT,
+    "Exports": _EXPORT,
     "Running and replaying": _ENGINE,
     "Programs, libraries and the kernel": _PROGRAMS,
     "Traces": _TRACES,

@@ -13,4 +13,4 @@ with open_ltt(sys.argv[1]) as trace:
             entry = entered[event.cpu].pop()
             runs.append((event.timestamp_ns - entry.timestamp_ns, entry.fields["irq_id"]))
 for duration, irq in sorted(runs, reverse=True)[:10]:
-    print(f"irq {irq:3} {duration:9,} ns")  # noqa: T201 - a program
+    print(f"irq {irq:3} {duration:9,} ns")

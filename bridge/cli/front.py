@@ -40,6 +40,7 @@ COMMANDS = {
     "list": "list probe points and their variables",
     "read": "print a trace",
     "convert": "convert a trace to another format",
+    "export": "write a script's markers, or all of it, for another tracer",
     "facility": "write a description of events (facility, provider file) in another form",
     "dtrace": "make a header or an object from a DTrace provider file, in place of dtrace(1)",
     "doctor": "say what this machine has and lacks, and what to do about it",

@@ -37,6 +37,11 @@ def definition_text(node: ast.Definition) -> str:
             return f"%{{{code}%}}"
 
 
+def statement_text(node: ast.Stmt) -> str:
+    """One statement."""
+    return _statement(node, 0)
+
+
 def _points(points: Iterable[ast.ProbePoint]) -> str:
     return ", ".join(point_text(point) for point in points)
 
