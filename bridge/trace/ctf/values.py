@@ -268,7 +268,8 @@ def _raw(value: Value, encoding: str = "utf8") -> bytes:
             return value.encode(encoding)
         return value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise Misfit(f"{_short(value)} has characters that {encoding} has not") from None
+        name = encoding.replace("utf", "UTF-").replace("--", "-")
+        raise Misfit(f"{_short(value)} has characters that {name} has not") from None
 
 
 def _put(raw: bytes, into: Encoding) -> None:

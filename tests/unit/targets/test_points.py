@@ -91,7 +91,7 @@ def test_points_without_marker(binder: Binder, point: str, attachment: object) -
             "kernel",
             0,
             "probe point truncated (follow:  function(number) function(string)"
-            " statement(number) statement(string) trace(string))",
+            " mark(string) statement(number) statement(string) trace(string))",
         ),
         ('kernel.data("x").rw', 1, "probe point `kernel.data` is not supported by markbridge"),
         (
@@ -122,7 +122,7 @@ def test_refused_points(binder: Binder, point: str, part: int, message: str) -> 
         ("timer.s", 1, ("s", "ms", "ns", "us", "hz")),
         ('procss("x").mark("y")', 0, None),
         ('process("x").mark(4)', 1, None),
-        ("kernel.trace(3)", 1, ("trace", "function", "statement")),
+        ("kernel.trace(3)", 1, ("trace", "mark", "function", "statement")),
     ],
 )
 def test_mismatches_suggest_what_is_near(
