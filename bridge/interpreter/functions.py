@@ -207,6 +207,11 @@ def _pid2execname(machine: Machine, pid: int) -> bytes:
     return machine.session.host.name(pid)
 
 
+def _process_pages(machine: Machine, pid: int, number: int) -> int:
+    words = machine.session.host.pages(pid)
+    return int(words[number]) if number < len(words) else 0
+
+
 def _load(_: Machine, index: int) -> int:
     if not 0 <= index <= 2:
         raise ScriptError(f"Invalid loadavg index {index} specified.")
@@ -277,6 +282,7 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "ngroups": _ngroups,
     "env_var": _env_var,
     "pid2execname": _pid2execname,
+    "_process_pages": _process_pages,
     "get_loadavg_index": _load,
     "sprint_loadavg": lambda _: b"%.2f %.2f %.2f\n" % os.getloadavg(),
     "printk": _printk,

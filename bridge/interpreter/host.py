@@ -32,6 +32,10 @@ class Host(Protocol):
         """The name of a process, empty if there is none."""
         ...
 
+    def pages(self, pid: int) -> list[bytes]:
+        """The numbers of pages of a process, none if there is no such process."""
+        ...
+
     def signal(self, pid: int, tid: int, number: int) -> None:
         """Send a signal to a thread, or raise OSError."""
         ...
@@ -90,6 +94,10 @@ class NoHost:
     def name(self, _pid: int) -> bytes:
         """Nothing."""
         return b""
+
+    def pages(self, _pid: int) -> list[bytes]:
+        """None."""
+        return []
 
     def signal(self, _pid: int, _tid: int, _number: int) -> None:
         """To nobody."""

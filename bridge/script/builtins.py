@@ -279,6 +279,9 @@ _TABLE = (
     ),
     Builtin("pid2execname", (LONG,), STRING, Effect.STATE, doc="name of a process, or empty"),
     Builtin(
+        "_process_pages", (LONG, LONG), LONG, Effect.STATE, doc="a number of /proc/PID/statm"
+    ),
+    Builtin(
         "get_loadavg_index",
         (LONG,),
         LONG,
@@ -353,6 +356,7 @@ _NAMES = {
     ("commit", 1): "id",
     ("env_var", 1): "name",
     ("pid2execname", 1): "pid",
+    ("_process_pages", 2): "pid number",
     ("get_loadavg_index", 1): "indx",
     ("printk", 2): "level msg",
     ("ftrace", 1): "msg",

@@ -89,6 +89,7 @@ int32_t mb_do_user_uint64_error(struct mb_session *, uint32_t, void *, const int
 int32_t mb_do_user_uint8_error(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_env_var(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_pid2execname(struct mb_session *, uint32_t, void *, const int64_t *);
+int32_t mb_do__process_pages(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_get_loadavg_index(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_sprint_loadavg(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_printk(struct mb_session *, uint32_t, void *, const int64_t *);

@@ -89,6 +89,27 @@ MB_BUILTIN(pid2execname)
 	return MB_OK;
 }
 
+/* A number of /proc/PID/statm, which counts pages: see proc(5); 0 where there is none. */
+MB_BUILTIN(_process_pages)
+{
+	char text[256];
+	char *at = text;
+	int64_t pages = 0;
+	ssize_t length = 0;
+	int file;
+
+	snprintf(text, sizeof(text), "/proc/%" PRId64 "/statm", argument[0]);
+	file = is_replay(session) || argument[0] <= 0 ? -1 : open(text, O_RDONLY | O_CLOEXEC);
+	if (file >= 0) {
+		length = read(file, text, sizeof(text) - 1);
+		close(file);
+	}
+	text[length > 0 ? length : 0] = '\0';
+	for (int64_t number = 0; length > 0 && number <= argument[1]; number++)
+		pages = strtoll(at, &at, 10);
+	return mb_give(result, pages);
+}
+
 /* --- load --- */
 
 static void load(double *averages)

@@ -52,7 +52,7 @@ function shares() { foreach (page in shared) total += shared[page] return total 
 """
 TOUCH = """
 import mmap
-area = mmap.mmap(-1, 256 * 4096)
+area = mmap.mmap(-1, 256 * 4096, flags=mmap.MAP_PRIVATE)
 for page in range(256):
     area[page * 4096]  # the page of zeros, which is written to next
 for page in range(256):

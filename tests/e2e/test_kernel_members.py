@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import resource
+from pathlib import Path
+from subprocess import Popen
 from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.support.command import wait_until
 
+if TYPE_CHECKING:
     from tests.support.command import Runner
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
+ENGINES = ("native", "interpreter")
 TASK = r"""
 probe kernel.trace("sched:sched_process_exec") {
   if (pid() != target()) next
@@ -42,6 +45,49 @@ probe kernel.trace("sock:inet_sock_set_state") {
     printf("%d %d\n", tcp_get_info_rto($sk) >= 200000, tcp_get_info_snd_cwnd($sk) > 0)
 }
 global seen
+"""
+MEMORY = r"""
+@define action(number)
+%( &@cast(task_current(), "task_struct", "kernel")->sighand->action[@number - 1] %)
+probe syscall.getpgid {
+  if (pid() != target() || seen++) next
+  t = task_current()
+  printf("here %d %d %d %d %d\n", proc_mem_size(), proc_mem_rss(), proc_mem_shr(),
+         proc_mem_txt(), proc_mem_data())
+  printf("files %d %d %d %d\n", task_open_file_handles(t), task_max_file_handles(t),
+         __file_ino(task_fd_lookup(t, 70)), task_fd_lookup(t, 5000))
+  printf("program %s\n", __file_filename(current_exe_file()))
+  printf("blocked %d%d\n", is_sig_blocked(t, 10), is_sig_blocked(t, 12))
+}
+probe syscall.getpgid {
+  if (pid() != target()) next
+  printf("actions %d %d %s %d\n", get_sa_handler(@action(10)) > 1, get_sa_handler(@action(12)),
+         sa_flags_str(get_sa_flags(@action(10))), get_sigaction_mask(@action(10)))
+}
+global seen
+"""
+USES = """#!/usr/bin/python3
+import os, signal
+signal.signal(10, lambda *_: 0)
+signal.signal(12, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, {10})
+table = [os.open("/proc/self/statm", 0)]
+table += [os.open("/etc/passwd", 0) for _ in range(300)]
+def size():
+    return next(x.split()[1] for x in open("/proc/self/status") if x.startswith("FDSize"))
+print("now", size(), len(os.listdir("/proc/self/fd")) - 1, flush=True)
+text = os.pread(table[0], 99, 0).decode()
+os.getpgid(0)
+print("statm", text, flush=True)
+print("inode", os.fstat(70).st_ino, flush=True)
+"""
+OTHERS = """
+probe begin {
+  printf("%d %d %d %d\\n", proc_mem_size($1), proc_mem_txt($1), proc_mem_data($1),
+         proc_mem_rss(-1))
+  println(proc_mem_string($1) == proc_mem_string_pid($1))
+  exit()
+}
 """
 CLIENT = """#!/usr/bin/python3
 import socket
@@ -86,3 +132,36 @@ def test_members_of_sockets(run: Runner, tmp_path: Path) -> None:
     assert all("127.0.0.1 127.0.0.1" in line for line in live if line.endswith("ESTABLISHED"))
     assert "1 1" in live
     assert [line for line in live if not line.startswith("ports")] == again
+
+
+def test_memory_and_files_of_tasks(run: Runner, tmp_path: Path) -> None:
+    program = tmp_path / "uses"
+    program.write_text(USES)
+    program.chmod(0o755)
+    script = tmp_path / "x.stp"
+    script.write_text(MEMORY)
+    done = run("run", script, "-c", str(program))
+    assert done.code == 0, done.err
+    told = {line.split()[0]: line.split()[1:] for line in done.out.splitlines() if line}
+    size, rss, shared, text, _, data, _ = map(int, told["statm"])
+    assert told["here"][0] == str(size)
+    assert told["here"][3:] == [str(text), str(data)]
+    # counters of other processors may lag behind by some pages each
+    assert abs(int(told["here"][1]) - rss) < 1000
+    assert abs(int(told["here"][2]) - shared) < 1000
+    (places, opened), (inode,) = told["now"], told["inode"]
+    assert told["files"] == [opened, places, inode, "0"]
+    assert told["program"][0].startswith("python3")
+    assert told["blocked"] == ["10"]
+    assert told["actions"][:2] == ["1", "1"]
+
+
+def test_memory_of_other_processes(run: Runner) -> None:
+    with Popen(["sleep", "600"]) as other:
+        try:
+            wait_until(lambda: Path(f"/proc/{other.pid}/comm").read_text() == "sleep\n")
+            told = [run("run", f"--engine={e}", "-e", OTHERS, other.pid).out for e in ENGINES]
+            pages = Path(f"/proc/{other.pid}/statm").read_text().split()
+        finally:
+            other.kill()
+    assert told == [f"{pages[0]} {pages[3]} {pages[5]} 0\n1\n"] * 2

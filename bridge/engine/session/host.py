@@ -122,6 +122,13 @@ class LiveHost:
         except OSError:
             return b""
 
+    def pages(self, pid: int) -> list[bytes]:
+        """What /proc/PID/statm says: numbers of pages (proc(5))."""
+        try:
+            return (PROC / str(pid) / "statm").read_bytes().split()
+        except OSError:
+            return []
+
     def signal(self, pid: int, tid: int, number: int) -> None:
         """Send a signal to a thread."""
         library = ctypes.CDLL(None, use_errno=True)

@@ -36,7 +36,15 @@ SIZES = ("none", "number", "star")
 LETTERS = "diuoxXpcbmMs"
 FLAGS = ("", "0", "+", "-", " ", "#")
 UNFORESEEN = {"randint", "get_loadavg_index", "sprint_loadavg", "env_var", "tz_gmtoff"}
-UNFORESEEN |= {"pid2execname", "tz_name", "symname", "symdata", "modname", "uaddr"}
+UNFORESEEN |= {
+    "pid2execname",
+    "_process_pages",
+    "tz_name",
+    "symname",
+    "symdata",
+    "modname",
+    "uaddr",
+}
 UNFORESEEN |= {b.name for b in TABLE.values() if b.effect is Effect.PROCESS}
 UNFORESEEN |= {b.name for b in TABLE.values() if KERNEL_STACK in b.reads}
 UNFORESEEN |= {"switch_file", "system", "printk", "ftrace", "raise"}

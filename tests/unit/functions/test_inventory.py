@@ -148,8 +148,7 @@ MISSING = {
     """,
     "needs line numbers of the kernel": "symfileline",
     "needs lists or trees of kernel structures": """
-        pid2task pid2execname task_dentry_path d_name reverse_path_walk inode_name
-        tcpmib_local_addr tcpmib_remote_addr tcpmib_remote_port tcpmib_local_port
+        pid2task task_dentry_path reverse_path_walk inode_name
     """,
     "tells what a procfs file gives": """
         json_add_array_numeric_metric json_add_array json_set_prefix cve_count_metric
