@@ -38,7 +38,9 @@ def _own(block: BasicBlock) -> tuple[Live, Live]:
     read: set[Reg] = set()
     written: set[Reg] = set()
     for op in (*block.ops, block.terminator):
-        read.update(reg for reg in reads(op) if reg not in written)
+        for reg in reads(op):
+            if reg not in written:
+                read.add(reg)
         written.update(writes(op))
     return frozenset(read), frozenset(written)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from bridge.ir import ops
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from bridge.ir.ops import Op, Terminator
     from bridge.ir.program import Label, Reg
@@ -27,26 +27,45 @@ _REGISTERS = {
 }
 
 
-def _written_fields(op: Op | Terminator) -> tuple[str, ...]:
-    return ("keys", "value") if isinstance(op, ops.IterNext) else ("dest",)
+_FETCHED = frozenset({"keys", "value"})
+_DEST = frozenset({"dest"})
 
 
-def _registers(op: Op | Terminator, *, written: bool) -> Iterator[Reg]:
-    for name in _REGISTERS[type(op)]:
-        if (name in _written_fields(op)) == written:
-            value: Any = getattr(op, name)
-            items = value if isinstance(value, tuple) else (value,)
-            yield from (item for item in items if item is not None)
+def _written_fields(class_: type[Op | Terminator]) -> frozenset[str]:
+    return _FETCHED if class_ is ops.IterNext else _DEST
+
+
+def _fields(*, written: bool) -> dict[type[Op | Terminator], tuple[str, ...]]:
+    """By operation, the fields with the registers that it writes, or reads."""
+    return {
+        class_: tuple(n for n in names if (n in _written_fields(class_)) == written)
+        for class_, names in _REGISTERS.items()
+    }
+
+
+_READ, _WRITTEN = _fields(written=False), _fields(written=True)
+
+
+def _registers(op: Op | Terminator, names: tuple[str, ...]) -> tuple[Reg, ...]:
+    """The registers in some fields: this runs for every operation in every pass."""
+    found: list[Reg] = []
+    for name in names:
+        value: Any = getattr(op, name)
+        if isinstance(value, tuple):
+            found += [item for item in value if item is not None]
+        elif value is not None:
+            found.append(value)
+    return tuple(found)
 
 
 def reads(op: Op | Terminator) -> tuple[Reg, ...]:
     """The registers that an operation reads, in order."""
-    return tuple(_registers(op, written=False))
+    return _registers(op, _READ[type(op)])
 
 
 def writes(op: Op | Terminator) -> tuple[Reg, ...]:
     """The registers that an operation writes."""
-    return tuple(_registers(op, written=True))
+    return _registers(op, _WRITTEN[type(op)])
 
 
 def map_registers(
@@ -55,7 +74,7 @@ def map_registers(
     """The operation with other registers."""
     changes: dict[str, Any] = {}
     for name in _REGISTERS[type(op)]:
-        if written if name in _written_fields(op) else read:
+        if written if name in _written_fields(type(op)) else read:
             value: Any = getattr(op, name)
             if isinstance(value, tuple):
                 changes[name] = tuple(None if v is None else change(v) for v in value)

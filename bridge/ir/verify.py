@@ -77,7 +77,8 @@ class _Checker:
                 self._check(op)
             labels = successors(block.terminator)
             for label in (*labels, *(() if block.on_error is None else (block.on_error,))):
-                self._want(0 <= label < len(self.function.blocks), f"no block b{label}")
+                if not 0 <= label < len(self.function.blocks):
+                    self._want(condition=False, message=f"no block b{label}")
         return self.problems
 
     def _want(self, condition: bool, message: str) -> bool:
@@ -96,8 +97,8 @@ class _Checker:
                     self.iterators[op.iterator] = array
 
     def _check(self, op: Op | Terminator) -> None:
-        count = len(self.function.registers)
-        if not all(0 <= reg < count for reg in (*reads(op), *writes(op))):
+        used = (*reads(op), *writes(op))
+        if used and not 0 <= min(used) <= max(used) < len(self.function.registers):
             self._want(condition=False, message="no such register")
             return
         site = getattr(op, "site", None)
@@ -105,7 +106,8 @@ class _Checker:
         for reg, value in self._wanted(op):
             if reg is not None:
                 found = self.function.registers[reg]
-                self._want(found is value, f"%{reg} is {found}, wanted {value}")
+                if found is not value:  # the message costs more than the look
+                    self._want(condition=False, message=f"%{reg} is {found}, wanted {value}")
 
     def _wanted(self, op: Op | Terminator) -> Wanted:
         """Each register of the operation with the type it must have."""
