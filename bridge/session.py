@@ -18,7 +18,7 @@ from bridge._native import ffi
 from bridge.engine.base import SessionOptions
 from bridge.engine.child import start
 from bridge.engine.hits import BUFFER_BYTES, Decoder, EventBuffer
-from bridge.engine.live import LiveOptions, run_live
+from bridge.engine.live import RING_BYTES, LiveOptions, run_live
 from bridge.engine.target import Target
 from bridge.errors import BridgeError
 
@@ -183,6 +183,10 @@ class Session:
         self._poll: select.epoll | None = None
         self._ended = threading.Event()
         self._unread = 0
+        self.options = SessionOptions()
+        """How it behaves, but for where it prints to and its target; set before it starts."""
+        self.ring_bytes = RING_BYTES
+        """The size of the kernel's buffer; a power of two."""
         self.result: RunResult | None = None
         self.messages = ""
 
@@ -225,12 +229,13 @@ class Session:
                 self._events.wake()
 
     def _options(self, output: int, messages: Memory) -> LiveOptions:
-        session = SessionOptions(output=output, messages=messages.descriptor)
+        session = replace(self.options, output=output, messages=messages.descriptor)
         events = self._events
         return LiveOptions(
             replace(session, target=self._target.pid),
             self._stop.is_set,
             self._seconds,
+            self.ring_bytes,
             trace=self._trace,
             observer=self._observer,
             events=ffi.NULL if events is None else events.lent.pointer,

@@ -6,13 +6,15 @@ keeps its name. What is found but cannot be used says why on standard error.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.cli.front import EXIT_ERROR, EXIT_HOST
 from bridge.cli.terminal import say_diagnostics
-from bridge.diagnostics import Diagnostic, Severity, Sink
+from bridge.diagnostics import Diagnostic, Severity, Sink, as_json, told
+from bridge.json_text import dumps
 from bridge.marker_lookup import derived_of
 from bridge.markers import Kind, MarkerAttachment, ValueType
 from bridge.probes.processes import LISTED
@@ -40,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-I", dest="include", metavar="DIR", action="append", default=[], help="a tapset folder"
     )
     configure_replay(parser, "list what the trace there has; may be given several times")
+    add("--format", choices=("text", "json"), default="text", help="for people, or for tools")
     add("--unsafe-nop5", action="store_true", help="say nothing about the red zone")
     add("--strict-names", action="store_true", help="only names that this kernel has itself")
 
@@ -59,12 +62,27 @@ def run(arguments: argparse.Namespace, *, with_variables: bool = True) -> int:
             lines.add(line(derived.expansion, alias) if with_variables else name)
             for warning in _warnings(derived.expansion):
                 sink.report(warning)
+    if getattr(arguments, "format", "text") == "json":
+        _print_json(lines, sink, sources)
+        return 0 if lines else EXIT_ERROR
     for text in sorted(lines):
         print(text)
     say_diagnostics(dict.fromkeys(sink.items), sources)
     if lines:
         return 0
     return EXIT_HOST if any(map(of_the_host, sink.items)) else EXIT_ERROR
+
+
+def _print_json(lines: set[str], sink: Sink, sources: SourceMap) -> None:
+    """The points with the types of their variables by name, and what is wrong with them."""
+    points = []
+    for text in sorted(lines):
+        point, *variables = re.split(r" (?=\$)", text)
+        pairs = (variable[1:].partition(":") for variable in variables)
+        types = {name: kind for name, _, kind in pairs}
+        points.append({"point": point, "variables": types})
+    wrong = [as_json(d, sources) for d in told(dict.fromkeys(sink.items))]
+    print(dumps({"points": points, "diagnostics": wrong}, indent=1))
 
 
 def line(expansion: Expansion, alias: str = "") -> str:

@@ -68,6 +68,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what runs the handlers: machine code, or the reference interpreter (slow)",
     )
     add(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="json: hits, lines, messages and globals as objects, one a line",
+    )
+    add(
         "--suppress-handler-errors",
         action="store_true",
         help="go on after errors in handlers, and only count them",
@@ -89,13 +95,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.names is not None or arguments.pattern is not None:
         return _list(arguments)
     gc.disable()  # compiling makes many objects and drops few
-    if arguments.replay and (arguments.command or arguments.trace):
-        raise UsageError("--replay takes neither -c nor --trace")
-    if arguments.engine == "interpreter" and (arguments.replay or arguments.trace):
-        raise UsageError("--engine=interpreter takes neither --replay nor --trace")
+    _check_options(arguments)
     placed = _placed(arguments)
     if placed is None:
         return EXIT_ERROR
+    if arguments.format == "json":
+        gc.enable()
+        return _run_json(arguments, placed)
     if arguments.verbose:
         _say_compiled(placed)
     if arguments.output is not None:
@@ -110,6 +116,17 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         if output != 1:
             os.close(output)
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """UsageError for options that exclude each other."""
+    if arguments.replay and (arguments.command or arguments.trace):
+        raise UsageError("--replay takes neither -c nor --trace")
+    if arguments.engine == "interpreter" and (arguments.replay or arguments.trace):
+        raise UsageError("--engine=interpreter takes neither --replay nor --trace")
+    own = arguments.replay or arguments.output or arguments.engine == "interpreter"
+    if arguments.format == "json" and own:
+        raise UsageError("--format=json takes neither --replay, -o nor --engine=interpreter")
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -142,15 +159,14 @@ def _placed(arguments: argparse.Namespace) -> Placed | None:
     """The compiled script: one that was kept, or a new one; None after errors."""
     sources = SourceMap()
     main = read_script(arguments, sources)
-    special = bool(arguments.replay) or arguments.trace is not None
+    hits = arguments.trace is not None or arguments.format == "json"
+    special = bool(arguments.replay) or hits
     kept = None if special else cache.entry(main, arguments)
     placed = cache.recall(kept) if kept is not None else None
     if placed is not None:
         return placed
     targets = targets_of(arguments)
-    compiled = compile_source(
-        arguments, main, sources, targets, record=arguments.trace is not None
-    )
+    compiled = compile_source(arguments, main, sources, targets, record=hits)
     if compiled is None:
         return None
     if compiled.warnings and not arguments.quiet:
@@ -267,6 +283,21 @@ def _run_live(arguments: argparse.Namespace, placed: Placed, output: int) -> int
             return result.exit_code
         finally:
             target.abandon()
+
+
+def _run_json(arguments: argparse.Namespace, placed: Placed) -> int:
+    from bridge.cli.run_json import print_session
+    from bridge.engine.target import Target
+    from bridge.session import DEFAULT_EVENTS, Session
+
+    pid = Target.of_number(arguments.pid) if arguments.pid else Target()
+    target = arguments.command or pid
+    trace, seconds = arguments.trace, arguments.seconds
+    session = Session(placed, target, trace=trace, seconds=seconds, events=DEFAULT_EVENTS)
+    session.options = _session_options(arguments, placed, 1)
+    session.ring_bytes = _power_of_two(arguments.megabytes * MEGABYTE)
+    with Interruption() as interruption:
+        return print_session(session, interruption).exit_code
 
 
 def _target(arguments: argparse.Namespace) -> Target:
