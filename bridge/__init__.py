@@ -41,15 +41,32 @@ if TYPE_CHECKING:
         ValueType,
         Variable,
     )
+    from bridge.markers import Field as TracepointField
     from bridge.script.options import AnalyseOptions
     from bridge.session import Line, Lost, Session
-    from bridge.source import SourceMap
+    from bridge.source import SourceMap, Span
     from bridge.trace.arrays import Columns
     from bridge.trace.columns import columns
     from bridge.trace.ctf.writer import CtfWriter
     from bridge.trace.ltt.writer import LttWriter
-    from bridge.trace.model import Event, EventClass, Reader, StreamStatistics, Writer
+    from bridge.trace.model import (
+        Enumeration,
+        Event,
+        EventClass,
+        Field,
+        FixedArray,
+        Float,
+        Integer,
+        Reader,
+        Sequence,
+        StreamStatistics,
+        Struct,
+        Text,
+        Variant,
+        Writer,
+    )
     from bridge.trace.open import open_trace
+    from bridge.trace.selection import Selection
 
 __version__ = "0.1.0"
 
@@ -67,11 +84,16 @@ __all__ = [
     "Constant",
     "CtfWriter",
     "Diagnostic",
+    "Enumeration",
     "Event",
     "EventClass",
+    "Field",
     "FileOffset",
+    "FixedArray",
+    "Float",
     "Hit",
     "HostError",
+    "Integer",
     "KernelPlace",
     "Kind",
     "Line",
@@ -92,16 +114,23 @@ __all__ = [
     "RunResult",
     "Sampling",
     "SavedRegister",
+    "Selection",
     "Semaphore",
+    "Sequence",
     "Session",
     "Severity",
     "Site",
     "SourceMap",
+    "Span",
     "Statistic",
     "StreamStatistics",
+    "Struct",
+    "Text",
     "TraceError",
+    "TracepointField",
     "ValueType",
     "Variable",
+    "Variant",
     "Writer",
     "columns",
     "compile",
@@ -112,12 +141,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "bridge.api": (
-        "Program",
-        "Replayed",
-        "compile",
-        "markers_of",
-    ),
+    "bridge.api": ("Program", "Replayed", "compile", "markers_of"),
     "bridge.attachments": (
         "AttachedArgument",
         "AttachedGlobal",
@@ -126,28 +150,11 @@ _HOMES = {
         "Place",
         "Read",
     ),
-    "bridge.diagnostics": (
-        "Diagnostic",
-        "FileOffset",
-        "Severity",
-        "render",
-    ),
+    "bridge.diagnostics": ("Diagnostic", "FileOffset", "Severity", "render"),
     "bridge.engine.base": ("RunResult",),
-    "bridge.engine.hits": (
-        "Batch",
-        "Hit",
-    ),
-    "bridge.engine.snapshot": (
-        "Bucket",
-        "Statistic",
-    ),
-    "bridge.errors": (
-        "BridgeError",
-        "CompileError",
-        "HostError",
-        "ProgramError",
-        "TraceError",
-    ),
+    "bridge.engine.hits": ("Batch", "Hit"),
+    "bridge.engine.snapshot": ("Bucket", "Statistic"),
+    "bridge.errors": ("BridgeError", "CompileError", "HostError", "ProgramError", "TraceError"),
     "bridge.marker_lookup": ("markers",),
     "bridge.markers": (
         "Constant",
@@ -167,29 +174,37 @@ _HOMES = {
         "Variable",
     ),
     "bridge.script.options": ("AnalyseOptions",),
-    "bridge.session": (
-        "Line",
-        "Lost",
-        "Session",
-    ),
-    "bridge.source": ("SourceMap",),
+    "bridge.session": ("Line", "Lost", "Session"),
+    "bridge.source": ("SourceMap", "Span"),
     "bridge.trace.arrays": ("Columns",),
     "bridge.trace.columns": ("columns",),
     "bridge.trace.ctf.writer": ("CtfWriter",),
     "bridge.trace.ltt.writer": ("LttWriter",),
     "bridge.trace.model": (
+        "Enumeration",
         "Event",
         "EventClass",
+        "Field",
+        "FixedArray",
+        "Float",
+        "Integer",
         "Reader",
+        "Sequence",
         "StreamStatistics",
+        "Struct",
+        "Text",
+        "Variant",
         "Writer",
     ),
     "bridge.trace.open": ("open_trace",),
+    "bridge.trace.selection": ("Selection",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
+    if name == "TracepointField":  # of the marker model; `Field` is that of a trace
+        return import_module("bridge.markers").Field
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'bridge' has no attribute '{name}'")
