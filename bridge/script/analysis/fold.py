@@ -120,7 +120,7 @@ class Folder(Constants):
             case ast.AtLiteral(op="enum"):
                 return self._enum(node)
             case ast.Call():
-                return self._call(node)
+                return self._asked(node)
             case ast.EmbeddedExpr(code=code) | ast.AtLiteral(op="const", literals=(code, *_)):
                 return self._embedded(node, code)
         return node
@@ -203,6 +203,13 @@ class Folder(Constants):
                 if isinstance(found, Variable) and found.type is ValueType.STRING:
                     return argument
         return node
+
+    def _asked(self, node: ast.Call) -> ast.Node:
+        """The same; what a place that is only assumed would answer is a number."""
+        known = self._expansion is None or not isinstance(self._expansion.attachment, Never)
+        if known or not self._place.assume or node.name not in ASKING:
+            return self._call(node)
+        return ast.Target("$assumed", span=node.span, token=node.token)
 
     def _result(self, node: ast.Call) -> ast.Node:
         """`returnval()`."""
