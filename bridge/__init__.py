@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Variable,
     )
     from bridge.markers import Field as TracepointField
+    from bridge.python_marker import PythonMarker, marker
     from bridge.script.options import AnalyseOptions
     from bridge.session import Line, Lost, Session
     from bridge.source import SourceMap, Span
@@ -105,6 +106,7 @@ __all__ = [
     "Place",
     "Program",
     "ProgramError",
+    "PythonMarker",
     "RawArgument",
     "Read",
     "Reader",
@@ -134,6 +136,7 @@ __all__ = [
     "Writer",
     "columns",
     "compile",
+    "marker",
     "markers",
     "markers_of",
     "open_trace",
@@ -173,6 +176,7 @@ _HOMES = {
         "ValueType",
         "Variable",
     ),
+    "bridge.python_marker": ("PythonMarker", "marker"),
     "bridge.script.options": ("AnalyseOptions",),
     "bridge.session": ("Line", "Lost", "Session"),
     "bridge.source": ("SourceMap", "Span"),
