@@ -94,3 +94,13 @@ def _begin_anew(words: list[str]) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     warnings.resetwarnings()
     warnings.simplefilter("ignore", DeprecationWarning)
+    _forget_the_machine()
+
+
+def _forget_the_machine() -> None:
+    """What the tests' own process has found out of it, or done once there."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("bridge.engine."):
+            for value in vars(module).values():
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
