@@ -20,7 +20,7 @@ pytestmark = [
 
 DEVICES = """
 probe netdev.register { if (pid() == target()) println("register ", dev_name) }
-probe netdev.ioctl { if (pid() == target()) printf("ioctl %x\\n", cmd) }
+probe netdev.ioctl { if (pid() == target()) printf("ioctl %x %s\\n", cmd, arg) }
 probe netdev.change_rx_flag { if (pid() == target()) printf("flags %s %x\\n", dev_name, flags) }
 probe netdev.change_mtu {
   if (pid() == target()) println("mtu ", dev_name, " ", old_mtu, " ", new_mtu)
@@ -71,7 +71,7 @@ def _run(run: Runner, folder: Path, script: str, program: str) -> list[str]:
 def test_changes_of_devices(run: Runner, tmp_path: Path) -> None:
     printed = _run(run, tmp_path, DEVICES, CHANGE)
     assert "register lo" in printed
-    assert "ioctl 8922" in printed
+    assert "ioctl 8922 lo" in printed
     assert "mtu lo 65536 1400" in printed
     assert [line for line in printed if line.startswith("promiscuous")] == [
         "promiscuous lo 10 1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 from pathlib import Path
 from subprocess import Popen
@@ -80,6 +81,27 @@ text = os.pread(table[0], 99, 0).decode()
 os.getpgid(0)
 print("statm", text, flush=True)
 print("inode", os.fstat(70).st_ino, flush=True)
+"""
+CHAIN = """
+probe syscall.getpgid {
+  if (pid() != target()) next
+  println("chain", pstrace(task_current()))
+  println("names ", task_ancestry(task_current(), 0))
+  println("times ", task_ancestry(task_current(), 1))
+}
+"""
+ABOVE = """#!/usr/bin/python3
+import os
+os.getpgid(0)
+pid, chain, names = os.getpid(), "", []
+while pid:
+    name = open(f"/proc/{pid}/comm").read().strip()
+    names = [name, *names]
+    if pid > 1:
+        chain += f" {name}({pid})"
+    pid = int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+print("above" + chain)
+print("named", "=>".join(["swapper/0", *names]), flush=True)
 """
 OTHERS = """
 probe begin {
@@ -165,3 +187,22 @@ def test_memory_of_other_processes(run: Runner) -> None:
         finally:
             other.kill()
     assert told == [f"{pages[0]} {pages[3]} {pages[5]} 0\n1\n"] * 2
+
+
+def test_where_a_task_comes_from(run: Runner, tmp_path: Path) -> None:
+    program, script = tmp_path / "above", tmp_path / "x.stp"
+    program.write_text(ABOVE)
+    program.chmod(0o755)
+    script.write_text(CHAIN)
+    done = run("run", script, "-c", str(program))
+    assert done.code == 0, done.err
+    told = dict(line.partition(" ")[::2] for line in done.out.splitlines())
+    assert told.get("chain") == told["above"], done
+    names, times = (
+        told["names"].split("=>"),
+        re.sub(r"\([^)]*\)", "", told["times"]).split("=>"),
+    )
+    assert names == times
+    assert names[0] == "swapper/0"
+    # of the first process it may be another thread that started the next one
+    assert names[2:] == told["named"].split("=>")[2:]

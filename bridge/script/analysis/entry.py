@@ -68,6 +68,12 @@ class _Saver:
                 return self._defined(node, operand)
             case ast.AtOperator(op="entry", operand=operand):
                 return self._save(operand, node)
+            case ast.Ternary(condition=condition):
+                chosen = self._chosen(condition, node.then, node.orelse)
+                return rebuild(node, self._change) if chosen is None else self._change(chosen)
+            case ast.If(condition=condition) if isinstance(node.orelse, ast.Stmt):
+                chosen = self._chosen(condition, node.then, node.orelse)
+                return rebuild(node, self._change) if chosen is None else self._change(chosen)
             case ast.Target(name=name) if name not in _OWN and self._is_of_entry(node):
                 message = errors.Message(
                     "value-of-entry",
@@ -78,6 +84,15 @@ class _Saver:
                 return self._save(node, node)
             case _:
                 return rebuild(node, self._change)
+
+    def _chosen(self, condition: ast.Expr, then: ast.Node, orelse: ast.Node) -> ast.Node | None:
+        """The branch that `@defined(@entry(...))` leaves: of the other one nothing is saved."""
+        if not (isinstance(condition, ast.AtOperator) and condition.op == "defined"):
+            return None
+        known = self._change(condition)
+        if not isinstance(known, ast.Number):
+            return None
+        return then if known.value else orelse
 
     def _is_of_entry(self, node: ast.Target) -> bool:
         """Whether it is there at the entry, and no constant of the place."""

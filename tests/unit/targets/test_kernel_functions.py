@@ -397,6 +397,20 @@ def test_what_a_program_is_attached_to(
     assert _attached(world, script) == [attach]
 
 
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "x = @defined(@entry($file)) ? @entry($count) : @entry($nosuch)",
+        "x = @defined(@entry($nosuch)) ? @entry($nosuch) : @entry($count)",
+        "if (@defined(@entry($nosuch))) x = @entry($nosuch) else x = @entry($count)",
+        "if (@defined(@entry($nosuch->f_mode))) x = @entry($nosuch) else x = @entry($count)",
+    ],
+)
+def test_only_what_is_there_is_saved_at_the_entry(world: RecordedWorld, choice: str) -> None:
+    script = f'probe kernel.function("fs_read").return {{ {choice} println(x) }}'
+    assert _attached(world, script) == [Attach.FENTRY, Attach.FEXIT]
+
+
 def test_refused_trampolines_become_kprobes(world: RecordedWorld) -> None:
     script = """probe kernel.function("fs_read") { println($count) }
                 probe kernel.function("fs_write") { println($file) }"""
