@@ -129,7 +129,7 @@ def _check_events(reader: Reader, wanted: Iterable[str]) -> None:
     from fnmatch import fnmatchcase
 
     names = sorted(reader.event_classes)
-    if reader.format != "ctf-1.8" and not reader.format.startswith("ltt-"):
+    if not reader.format.startswith(("ctf-", "ltt-")):
         return
     for pattern in wanted:
         if not any(fnmatchcase(name, pattern) for name in names) and not _unknown(pattern):

@@ -133,6 +133,10 @@ def _open_ctf(path: Path, folders: list[Path]) -> Reader:
 
     if len(folders) == 1:
         return CtfReader(folders[0])
+    from bridge.trace.ctf.repeated import skip_repeated
     from bridge.trace.merge import MergedReader
 
-    return MergedReader([(str(f.relative_to(path)), CtfReader(f)) for f in folders])
+    readers = [CtfReader(folder) for folder in folders]
+    skip_repeated(readers)
+    names = (str(folder.relative_to(path)) for folder in folders)
+    return MergedReader(list(zip(names, readers, strict=True)))

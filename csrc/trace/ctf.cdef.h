@@ -153,6 +153,8 @@ void mb_ctf_probe(struct mb_ctf_cursor *cursor);
 void mb_ctf_rank(struct mb_ctf_cursor *cursor, uint32_t stream, uint32_t rank);
 void mb_ctf_want(struct mb_ctf_cursor *cursor, uint32_t event_class, uint32_t wanted);
 void mb_ctf_want_stream(struct mb_ctf_cursor *cursor, uint32_t stream, uint32_t wanted);
+int64_t mb_ctf_packets(struct mb_ctf_cursor *cursor, uint32_t stream, uint64_t *places, uint32_t max);
+int mb_ctf_skip(struct mb_ctf_cursor *cursor, uint32_t stream, const uint64_t *packets, uint32_t count);
 void mb_ctf_rewind(struct mb_ctf_cursor *cursor);
 int64_t mb_ctf_next(struct mb_ctf_cursor *cursor, struct mb_ctf_event *events, uint32_t max_events, int64_t *slots,
 		    uint32_t max_slots);

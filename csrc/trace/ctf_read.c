@@ -25,6 +25,8 @@ struct stream {
 	uint64_t packet;	/* where the open packet starts */
 	uint64_t packet_end;	/* where the next one starts */
 	uint64_t event;		/* bit where the next event's header starts */
+	uint64_t *skipped;	/* packets that are read elsewhere, in order */
+	uint32_t skipped_count;
 	struct mb_ctf_decoder d;
 	struct mb_ctf_event next;
 	struct mb_ctf_totals totals;
@@ -227,6 +229,17 @@ static uint32_t measure_packet(struct mb_ctf_cursor *c, struct stream *s)
 	return 0;
 }
 
+/* What the next packet's counters are compared with. */
+static void keep_counters(struct stream *s)
+{
+	const struct mb_ctf_decoder *d = &s->d;
+
+	s->lost = d->roles[MB_CTF_ROLE_DISCARDED];
+	s->sequence = d->roles[MB_CTF_ROLE_SEQUENCE];
+	s->end_clock = mb_ctf_has_role(d, MB_CTF_ROLE_END) ? d->roles[MB_CTF_ROLE_END] : d->clock;
+	s->counted = 1;
+}
+
 /* Counters of the packets before tell what is missing; the first packet's own counts are of an unknown past. */
 static void note_losses(struct mb_ctf_cursor *c, struct stream *s)
 {
@@ -249,10 +262,22 @@ static void note_losses(struct mb_ctf_cursor *c, struct stream *s)
 		note(c, s, MB_CTF_GAP, s->packet, sequence - s->sequence - 1);
 	if (mb_ctf_has_role(d, MB_CTF_ROLE_END) && time_of(c, s, end) > c->last_ns)
 		c->last_ns = time_of(c, s, end);
-	s->lost = lost;
-	s->sequence = sequence;
-	s->end_clock = end;
-	s->counted = 1;
+	keep_counters(s);
+}
+
+static int is_skipped(const struct stream *s)
+{
+	uint32_t low = 0, high = s->skipped_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (s->skipped[middle] < s->packet)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < s->skipped_count && s->skipped[low] == s->packet;
 }
 
 static int is_before_range(const struct mb_ctf_cursor *c, const struct stream *s)
@@ -283,6 +308,10 @@ static int open_packet(struct mb_ctf_cursor *c, struct stream *s)
 			note(c, s, fault, s->packet, 0);
 			s->totals.packets++;
 			resynchronize(s, s->packet + 4);
+			continue;
+		}
+		if (is_skipped(s)) {
+			keep_counters(s);
 			continue;
 		}
 		note_losses(c, s);
@@ -594,6 +623,47 @@ void mb_ctf_rewind(struct mb_ctf_cursor *c)
 	c->last_ns = INT64_MIN;
 }
 
+/*
+ * Where the packets of a stream that can be read are: place and size of each. How many numbers that are, or -EINVAL. Rewind
+ * afterwards.
+ */
+int64_t mb_ctf_packets(struct mb_ctf_cursor *c, uint32_t stream, uint64_t *places, uint32_t max)
+{
+	struct stream *s;
+	uint32_t count = 0;
+
+	if (stream >= c->stream_count)
+		return -EINVAL;
+	s = c->streams[stream];
+	rewind_stream(c, s);
+	while (open_packet(c, s)) {
+		if (count + 2 <= max) {
+			places[count] = s->packet;
+			places[count + 1] = s->packet_end - s->packet;
+		}
+		count += 2;
+		s->open = 0;
+	}
+	return count;
+}
+
+/* The packets of a stream that are left out, by their places in order. 0, -EINVAL, -ENOMEM. */
+int mb_ctf_skip(struct mb_ctf_cursor *c, uint32_t stream, const uint64_t *packets, uint32_t count)
+{
+	uint64_t *copy;
+
+	if (stream >= c->stream_count)
+		return -EINVAL;
+	copy = malloc(((size_t)count + 1) * sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, packets, count * sizeof(*copy));
+	free(c->streams[stream]->skipped);
+	c->streams[stream]->skipped = copy;
+	c->streams[stream]->skipped_count = count;
+	return 0;
+}
+
 void mb_ctf_set_range(struct mb_ctf_cursor *c, int64_t begin_ns, int64_t end_ns)
 {
 	c->begin_ns = begin_ns;
@@ -712,6 +782,7 @@ void mb_ctf_close(struct mb_ctf_cursor *c)
 	for (uint32_t i = 0; i < c->stream_count; i++) {
 		munmap((void *)(uintptr_t)c->streams[i]->data, c->streams[i]->size);
 		free(c->streams[i]->d.variables);
+		free(c->streams[i]->skipped);
 		free(c->streams[i]);
 	}
 	free(c->streams);

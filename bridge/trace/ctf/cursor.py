@@ -271,6 +271,19 @@ class Cursor:
             pass
         return [list(counts[i * classes : (i + 1) * classes]) for i in range(len(self.files))]
 
+    def packets(self, stream: int) -> list[tuple[int, int]]:
+        """Place and size in bytes of the packets of a stream; the cursor starts again."""
+        size = lib.mb_ctf_packets(self.handle, stream, ffi.NULL, 0)
+        places = ffi.new("uint64_t[]", size or 1)
+        lib.mb_ctf_packets(self.handle, stream, places, size)
+        self.rewind()
+        return [(places[i], places[i + 1]) for i in range(0, size, 2)]
+
+    def skip(self, stream: int, packets: list[int]) -> None:
+        """Leave out the packets of a stream at these places."""
+        if lib.mb_ctf_skip(self.handle, stream, sorted(packets), len(packets)):
+            raise MemoryError
+
     def lost(self) -> int:
         """Events that the packets read so far say were lost."""
         totals = ffi.new("struct mb_ctf_totals *")

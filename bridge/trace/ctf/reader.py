@@ -17,7 +17,7 @@ from bridge.trace.model import Event, EventClass, StreamStatistics, Struct, Valu
 from bridge.trace.selection import EVERYTHING, Selection, channel_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -54,6 +54,7 @@ class CtfReader:
         self._unused = [first]
         self._diagnostics = first.diagnostics
         self._selection = EVERYTHING
+        self._skipped: dict[int, list[int]] = {}
         self.environment = self.plan.description.environment
         self.attributes = {name: str(value) for name, value in self.environment.items()}
         self.classes = _classes(self.plan)
@@ -65,6 +66,10 @@ class CtfReader:
     def diagnostics(self) -> list[Diagnostic]:
         """Damage and losses met so far."""
         return self._diagnostics
+
+    def skip(self, packets: Mapping[int, list[int]]) -> None:
+        """From the next iteration on, leave out packets: by stream, where they start."""
+        self._skipped = dict(packets)
 
     def select(self, selection: Selection) -> None:
         """From the next iteration on, give only what is selected."""
@@ -89,6 +94,8 @@ class CtfReader:
         for index, path in enumerate(cursor.files):
             keep = selection.has_stream(path.name, channel_of(path.name))
             lib.mb_ctf_want_stream(handle, index, keep)
+        for index, packets in self._skipped.items():
+            cursor.skip(index, packets)
 
     def keeps(self, raw: RawEvent) -> bool:
         """Whether an event of a batch is on a CPU that is selected."""
