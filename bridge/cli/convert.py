@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from bridge.trace.ltt.write import WriteOptions
     from bridge.trace.model import Reader
 
-TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", "ctf")
+CTF = {"ctf-1.8": 1, "ctf-2": 2, "ctf": 1}
+TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", *CTF)
 _UNITS = {"k": 1 << 10, "m": 1 << 20}
 
 
@@ -60,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     from bridge.trace import convert
 
     with _terminable(), _open(arguments.source) as source:
-        if arguments.to == "ctf":
-            done = convert.to_ctf(source, arguments.out)
+        if arguments.to in CTF:
+            done = convert.to_ctf(source, arguments.out, CTF[arguments.to])
         else:
             done = convert.to_ltt(source, arguments.out, _options(arguments))
         say_diagnostics(source.diagnostics, SourceMap())

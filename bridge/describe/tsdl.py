@@ -12,14 +12,14 @@ from uuid import UUID
 
 from bridge.facility import checksum
 from bridge.trace.ctf import tsdl_writer
+from bridge.trace.ctf.description import Clock
 from bridge.trace.ctf.normal import normal
 from bridge.trace.ltt.facility_payload import Sizes, event_payload
-from bridge.trace.model import Struct
+from bridge.trace.model import EventClass, Struct
 
 if TYPE_CHECKING:
     from bridge.facility.model import Facility
 
-_NS_PER_S = 1_000_000_000
 CLOCK = "monotonic"
 
 
@@ -40,14 +40,14 @@ def write(facility: Facility, word_size: int = 8) -> str:
     """The metadata's text."""
     parts = [
         tsdl_writer.header(str(uuid(facility)), {"tracer_name": "markbridge"}),
-        tsdl_writer.clock(CLOCK, _NS_PER_S, 0, 0, "nanoseconds"),
+        tsdl_writer.clock(Clock(CLOCK, description="nanoseconds")),
         tsdl_writer.stream(0, None, with_cpu=True),
     ]
     for number, event in enumerate(facility.events):
         payload, _ = normal(event_payload(facility, event, sizes(facility, word_size)))
         assert isinstance(payload, Struct)
-        name = f"{facility.name}:{event.name}"
-        parts.append(tsdl_writer.event(name, number, 0, None, payload))
+        event_class = EventClass(f"{facility.name}:{event.name}", number, payload)
+        parts.append(tsdl_writer.event(event_class, number, 0, None, payload))
     return "".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""A trace of any format -> a trace of another: LTT 2.6, 0.8, 0.7 or CTF.
+"""A trace of any format -> a trace of another: LTT 2.6, 0.8, 0.7, CTF 1.8 or 2.
 
 Between LTT traces events go from cursor to writer in C and keep their clock values; any other
 source goes event by event and keeps its times. The rule: the source's own descriptions
@@ -8,7 +8,7 @@ source goes event by event and keeps its times. The rule: the source's own descr
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge._native import lib
 from bridge.errors import TraceError
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.trace import model
+    from bridge.trace.ctf.description import Clock
     from bridge.trace.ctf.writer import CtfWriter
 
-TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", "ctf")
+TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", "ctf-1.8", "ctf-2")
 TOLD_EACH = 1024
 _COUNTING = ("ctf-", "ltt-")
 """Formats that count lost events."""
@@ -228,8 +229,20 @@ def _origins(source: model.Reader) -> tuple[dict[model.EventClass, int], dict[st
     return numbers, entries
 
 
-def to_ctf(source: model.Reader, path: Path) -> Converted:
-    """Write a trace as CTF 1.8. Times are those of the events."""
+def _clock_of(source: model.Reader) -> Clock | None:
+    """The only clock of a CTF trace; None if there is another number of them."""
+    from bridge.trace.ctf.reader import CtfReader
+
+    clocks = source.plan.description.clocks if isinstance(source, CtfReader) else {}
+    ticks = isinstance(source, CtfReader) and all(s.clock for s in source.plan.streams)
+    return next(iter(clocks.values())) if len(clocks) == 1 and ticks else None
+
+
+def to_ctf(source: model.Reader, path: Path, version: int = 1) -> Converted:
+    """Write a trace as CTF 1.8, or 2.
+
+    Times are values of the source's clock, if it is CTF and has one, else nanoseconds.
+    """
     from bridge.trace.ctf.writer import CtfWriter
     from bridge.trace.merge import environment_of
 
@@ -240,9 +253,11 @@ def to_ctf(source: model.Reader, path: Path) -> Converted:
     }
     numbers, origins = _origins(source)
     entries = {"source_format": source.format, **environment, **origins}
+    options: dict[str, Any] = {"version": version, "clock": _clock_of(source)}
+    options["numbers"] = numbers
     with (
         whole_folder(path) as folder,
-        CtfWriter(folder, entries, move_late=True, numbers=numbers) as out,
+        CtfWriter(folder, entries, move_late=True, **options) as out,
     ):
         first: dict[str, model.Event] = {}
         done = _write_all(source, out, first)

@@ -404,10 +404,10 @@ static int read_values(struct mb_ctf_cursor *c, struct stream *s, int64_t *slots
 		return ret;
 	}
 	before = s->event;
+	if (!ret && s->d.bit == before)
+		ret = -MB_CTF_BAD_EVENT;	/* events of no size at all would never end */
 	if (ret)
 		give_up(c, s, (uint32_t)-ret, class->id);
-	else if (s->d.bit == before)
-		give_up(c, s, MB_CTF_BAD_EVENT, class->id);	/* events of no size at all would never end */
 	return ret;
 }
 

@@ -20,6 +20,7 @@ from bridge.describe import ctf2, tsdl
 from bridge.facility import model as fac
 from bridge.facility.parse import parse
 from bridge.facility.writers import barectf, c_header, lttng_ust, tapset
+from bridge.trace.ctf import json_writer
 from bridge.trace.ltt.facility_payload import event_payload
 from bridge.trace.model import Event, EventClass
 from tests.support.facility_texts import ALL, EVERY_TYPE
@@ -214,7 +215,7 @@ def test_ctf2_is_metadata_of_real_traces(tmp_path: Path) -> None:
 
 
 def test_ctf2_is_a_sequence_of_json_texts() -> None:
-    texts = ctf2.write(only(EVERY_TYPE)).split(ctf2.SEPARATOR)
+    texts = ctf2.write(only(EVERY_TYPE)).split(json_writer.SEPARATOR)
     assert texts[0] == ""
     kinds = [json.loads(text)["type"] for text in texts[1:]]
     assert kinds[:4] == ["preamble", "clock-class", "trace-class", "data-stream-class"]

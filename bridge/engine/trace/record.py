@@ -34,10 +34,11 @@ from bridge.ir.program import (
 from bridge.markers import Field as TracepointField
 from bridge.markers import Kind, Memory, RawArgument, Register
 from bridge.trace.ctf import tsdl_writer as tsdl
+from bridge.trace.ctf.description import Clock
 from bridge.trace.ctf.folder import PACKET_BYTES, Folder
 from bridge.trace.ctf.layout import Scope
 from bridge.trace.ctf.origin import PREFIX, Origin
-from bridge.trace.model import Field, Integer, Struct, Text
+from bridge.trace.model import EventClass, Field, Integer, Struct, Text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -379,7 +380,9 @@ class Recorder:
                 number += 1
         text = tsdl.header(str(self._folder.uuid), entries)
         seconds, rest = divmod(self._offset_ns, NS_PER_S)
-        text += tsdl.clock("monotonic", NS_PER_S, seconds, rest, "CLOCK_MONOTONIC")
+        text += tsdl.clock(
+            Clock("monotonic", NS_PER_S, seconds, rest, description="CLOCK_MONOTONIC")
+        )
         text += tsdl.stream(0, self._event_context(), with_cpu=True)
         self._folder.describe(text)
 
@@ -413,7 +416,9 @@ class Recorder:
         bits = Integer(WORD_BITS, signed=False, base=16)
         payload = _struct(class_.payload, *(Field(fault_field(n), bits) for n in range(words)))
         context = _struct(class_.context) if class_.context else None
-        self._folder.describe(tsdl.event(class_.name, number, 0, context, payload))
+        self._folder.describe(
+            tsdl.event(EventClass(class_.name, number, payload), number, 0, context, payload)
+        )
         scopes = {
             Scope.EVENT_CONTEXT: self._event_context(),
             Scope.CONTEXT: context,

@@ -14,6 +14,25 @@ NS_PER_S = 1_000_000_000
 NO_PAYLOAD = Struct(())
 """The payload of an event class that declares none, not even an empty one (compare by `is`)."""
 
+LOG_LEVELS = (
+    "emergency",
+    "alert",
+    "critical",
+    "error",
+    "warning",
+    "notice",
+    "info",
+    "debug:system",
+    "debug:program",
+    "debug:process",
+    "debug:module",
+    "debug:unit",
+    "debug:function",
+    "debug:line",
+    "debug",
+)
+"""Log levels by their numbers in CTF 1.8."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:

@@ -66,7 +66,7 @@ class Folder:
 
         The scopes are in the order of the stream.
         """
-        assembler = Assembler()
+        assembler = Assembler(loose=True)
         for scope, struct in scopes.items():
             assembler.scope(scope, struct)
         ops, count = native_ops(assembler.ops)

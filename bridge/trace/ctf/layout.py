@@ -125,6 +125,15 @@ class Known:
     around: tuple[tuple[int, int], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a path leads: the scope, the names of structures' fields there, and the type."""
+
+    scope: Scope
+    members: tuple[str, ...]
+    type: FieldType
+
+
 Names = dict[Scope, list[Known]]
 
 
@@ -158,6 +167,10 @@ class Assembler:
 
     clocks: Mapping[str, int] = field(default_factory=dict)
     exact: bool = False
+    loose: bool = False
+    """Paths may be those of either version; the context has what missing scopes would have."""
+    places: list[Place] = field(default_factory=list)
+    """Where the paths lead, in the order of the fields that have them."""
     ops: list[Op] = field(default_factory=list)
     ranges: list[tuple[int, int]] = field(default_factory=list)
     variables: int = 0
@@ -165,12 +178,14 @@ class Assembler:
     _by_path: dict[Scope, dict[tuple[str, ...], Known]] = field(default_factory=dict)
     _by_members: dict[Scope, dict[tuple[str, ...], list[Known]]] = field(default_factory=dict)
     _scope: Scope = Scope.PAYLOAD
+    _declared: set[Scope] = field(default_factory=set)
     _members: tuple[str, ...] = ()
     _around: tuple[tuple[int, int], ...] = ()
 
     def scope(self, scope: Scope, struct: Struct | None) -> Stretch:
         """Add a scope; those before it in the stream must have been added."""
         self._scope = scope
+        self._declared.add(scope)
         order = list(Scope)
         for later in order[order.index(scope) :]:
             self._known[later] = []
@@ -249,7 +264,9 @@ class Assembler:
 
     def _roles(self, type_: Integer | FixedArray, path: tuple[str, ...]) -> int:
         if self.exact:
-            return sum(1 << DECLARED_ROLES[role] for role in set(type_.roles))
+            is_cpu = self._scope is Scope.PACKET_CONTEXT and path == ("cpu_id",)
+            own = 1 << lib.MB_CTF_ROLE_CPU if is_cpu else 0
+            return own | sum(1 << DECLARED_ROLES[role] for role in set(type_.roles))
         if isinstance(type_, FixedArray):
             is_uuid = path == ("uuid",) and self._scope is Scope.PACKET_HEADER
             return 1 << lib.MB_CTF_ROLE_UUID if is_uuid else 0
@@ -309,7 +326,7 @@ class Assembler:
         at = self._add(lib.MB_CTF_VARIANT, signed, count=len(type_.options))
         self.ops[at] = replace(self.ops[at], source=self._stored(tags))
         for number, option in enumerate(type_.options):
-            chosen = type_.ranges[number] if type_.ranges else _labelled(option.name, tag)
+            chosen = type_.ranges[number] if type_.ranges else labelled(option.name, tag)
             self._option(at, number, option, _within(chosen, tag, path), path)
         self.ops[at] = replace(self.ops[at], body=len(self.ops) - at - 1)
 
@@ -361,7 +378,10 @@ class Assembler:
 
     def _find(self, name: str, path: tuple[str, ...]) -> list[Known]:
         """The number that a name leads to; several where options of a variant have it."""
-        found = self._all_at(*self._place(name)) if self.exact else self._named(name, path)
+        scope, names = self._place(name)
+        found = self._all_at(scope, names) if self.exact else self._named(name, path)
+        if self.loose and not found:
+            found = self._all_at(scope, names)
         if not found or not all(isinstance(k.type, Integer | Enumeration) for k in found):
             raise LayoutError(f"field `{'.'.join(path)}`: no number `{name}` before it")
         if (
@@ -369,6 +389,8 @@ class Assembler:
             > 1
         ):
             raise LayoutError(f"field `{'.'.join(path)}`: `{name}` is of different types")
+        places = (s for s, known in self._known.items() if found[0] in known)
+        self.places.append(Place(next(places), found[0].members, found[0].type))
         return found
 
     def _named(self, name: str, path: tuple[str, ...]) -> list[Known]:
@@ -382,7 +404,9 @@ class Assembler:
         """The scope and the names of structures' fields that a path of CTF 2 leads to."""
         for scope in Scope:
             if name.startswith(scope.value + "."):
-                return scope, _walked((), names_of(name[len(scope.value) + 1 :]))
+                is_there = not self.loose or scope in self._declared
+                names = _walked((), names_of(name[len(scope.value) + 1 :]))
+                return scope if is_there else Scope.CONTEXT, names
         return self._scope, _walked(self._members[:-1], names_of(name))
 
     def _relative(self, names: tuple[str, ...], path: tuple[str, ...]) -> list[Known]:
@@ -472,7 +496,7 @@ def _container(type_: FieldType) -> Integer:
     return found
 
 
-def _labelled(name: str, tag: FieldType) -> Ranges:
+def labelled(name: str, tag: FieldType) -> Ranges:
     """The values of a tag that have an option's name."""
     assert isinstance(tag, Enumeration)
     return tuple((low, high) for label, low, high in tag.labels if label in (name, f"_{name}"))

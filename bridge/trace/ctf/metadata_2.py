@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bridge.trace.ctf.description import (
+    LOG_LEVELS,
     NO_PAYLOAD,
     Clock,
     CtfEvent,
@@ -327,7 +328,9 @@ def _attributes(value: Mapping[str, Any]) -> dict[str, str]:
     for entries in value.values():
         if isinstance(entries, dict):
             for name, entry in entries.items():
-                if isinstance(entry, str | int) and not isinstance(entry, bool):
+                if name == "log-level" and entry in LOG_LEVELS:
+                    found["loglevel"] = str(LOG_LEVELS.index(entry))
+                elif isinstance(entry, str | int) and not isinstance(entry, bool):
                     found[names.get(str(name), str(name))] = str(entry)
     return found
 

@@ -1,23 +1,32 @@
 """Field types of any reader -> field types that CTF can write, and values along with them.
 
 A count that stands before its elements becomes a field of its own; unions become structures
-that hold every reading. Nothing else changes.
+that hold every reading. For CTF 1.8 (`plain`) numbers of any length become numbers of 64 bits,
+truth values numbers, bytes arrays of numbers, and all text UTF-8. Nothing else changes.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
+from bridge.trace.ctf.layout import width
 from bridge.trace.ctf.values import Misfit
 from bridge.trace.model import (
+    BYTES,
+    Enumeration,
     Field,
     FieldType,
     FixedArray,
+    Float,
+    Integer,
+    Optional,
     Sequence,
     Struct,
+    Text,
     Value,
     Variant,
+    is_raw,
 )
 
 if TYPE_CHECKING:
@@ -32,27 +41,106 @@ def _same(value: Value) -> Value:
     return value
 
 
-def normal(type_: FieldType) -> tuple[FieldType, Change]:
+def normal(type_: FieldType, *, plain: bool = False) -> tuple[FieldType, Change]:
     """A type that can be written, and what makes its values of the given type's values."""
+    return _normal(_simple(type_) if plain else type_)
+
+
+def _normal(type_: FieldType) -> tuple[FieldType, Change]:
     match type_:
         case Struct():
             return _struct(type_)
-        case FixedArray(element=element):
-            inner, change = normal(element)
-            return replace(type_, element=inner), _each(change)
-        case Sequence(count=None, element=element):
-            inner, change = normal(element)
-            return replace(type_, element=inner), _each(change)
+        case FixedArray() | Sequence(count=None):
+            return _elements(type_)
         case Sequence():
             return _counted(type_)
         case Variant(options=options):
             return replace(type_, options=tuple(_option(f) for f in options)), _same
+        case Optional(element=element):
+            inner, change = _normal(element)
+            return replace(type_, element=inner), _if_there(change)
         case _:
             return type_, _same
 
 
+def _elements(type_: FixedArray | Sequence) -> tuple[FieldType, Change]:
+    """Elements each; text and bytes as a whole, and bytes that became numbers as a list."""
+    if is_raw(type_.element):
+        return type_, _same
+    inner, change = _each_of(type_.element)
+    return replace(type_, element=inner), change
+
+
+def _each_of(element: FieldType) -> tuple[FieldType, Change]:
+    """The type of elements, and what makes their array of a value."""
+    inner, change = _normal(element)
+    if change is _same:
+        return inner, _same if is_raw(element) else _as_list
+    return inner, _each(change)
+
+
+def _as_list(value: Value) -> Value:
+    """Bytes as the numbers that they are."""
+    return list(value) if isinstance(value, bytes) else value
+
+
+def _if_there(change: Change) -> Change:
+    return change if change is _same else lambda value: None if value is None else change(value)
+
+
+# --- what CTF 1.8 has -------------------------------------------------------------------------
+
+
+def _simple(type_: FieldType) -> FieldType:
+    """The nearest type that CTF 1.8 can describe."""
+    match type_:
+        case Integer():
+            return _simple_number(type_)
+        case Enumeration(container=container):
+            return replace(type_, container=_simple_number(container))
+        case Float():
+            return replace(type_, reversed_bits=False)
+        case Text():
+            return type_ if width(type_.encoding) == 1 else Text()
+        case FixedArray() | Sequence():
+            return _simple_elements(type_)
+        case Struct() | Variant():
+            return _simple_members(type_)
+        case Optional():
+            return type_
+    assert_never(type_)
+
+
+def _simple_elements(type_: FixedArray | Sequence) -> FieldType:
+    element = type_.element
+    if isinstance(element, Integer) and width(element.encoding) > 1:
+        return Text()
+    inner = _simple(element)
+    if isinstance(type_, FixedArray):
+        return FixedArray(inner, type_.length)
+    return Sequence(inner, type_.length, type_.count)
+
+
+def _simple_members(type_: Struct | Variant) -> FieldType:
+    if isinstance(type_, Struct):
+        fields = tuple(replace(f, type=_simple(f.type)) for f in type_.fields)
+        return replace(type_, fields=fields)
+    options = tuple(replace(o, type=_simple(o.type)) for o in type_.options)
+    return replace(type_, options=options)
+
+
+def _simple_number(type_: Integer) -> Integer:
+    align = 8 if type_.form == "leb128" else type_.align_bits
+    encoding, base = type_.encoding, type_.base
+    if encoding == BYTES:
+        encoding, base = "", 16
+    return Integer(
+        type_.bits, type_.signed, align, type_.big_endian, base, encoding, type_.clock
+    )
+
+
 def _option(option: Field) -> Field:
-    inner, change = normal(option.type)
+    inner, change = _normal(option.type)
     if change is not _same:
         raise TypeError("a sequence with its own count cannot be in a variant")
     return replace(option, type=inner)
@@ -70,10 +158,9 @@ def _each(change: Change) -> Change:
 
 def _counted(type_: Sequence) -> tuple[FieldType, Change]:
     """Where no field can be put before it: a structure of the count and the elements."""
-    inner, change = normal(type_.element)
+    inner, elements = _each_of(type_.element)
     assert type_.count is not None
     struct = Struct((Field(COUNT, type_.count), Field(ELEMENTS, Sequence(inner, COUNT))))
-    elements = _each(change)
 
     def apply(value: Value) -> Value:
         return {COUNT: _length(value), ELEMENTS: elements(value)}
@@ -97,12 +184,12 @@ def _struct(type_: Struct) -> tuple[FieldType, Change]:
             while name in taken:
                 name += "_"
             taken.add(name)
-            inner, change = normal(member.type.element)
+            inner, change = _each_of(member.type.element)
             fields.append(Field(name, member.type.count))
             fields.append(Field(member.name, Sequence(inner, name)))
-            changes.append((member.name, name, _each(change)))
+            changes.append((member.name, name, change))
         else:
-            changed, change = normal(member.type)
+            changed, change = _normal(member.type)
             fields.append(Field(member.name, changed))
             changes.append((member.name, "", change))
     result = Struct(tuple(fields), type_.align_bits)

@@ -133,14 +133,16 @@ def _integer(type_: Integer) -> Printer:
     return lambda slots, at: (written(slots[at]), at + 1)
 
 
-def _enumeration(type_: Enumeration) -> Printer:
+def _enumeration(type_: Enumeration, braces: bool) -> Printer:
+    """Several labels stand in braces where babeltrace2 2.2 writes them, which reads CTF 2."""
     written = number(type_.container)
     unsigned = 0 if type_.container.signed else MASK
 
     @cache
     def labels(value: int) -> str:
         found = dict.fromkeys(n for n, low, high in type_.labels if low <= value <= high)
-        return ", ".join(map(quoted, found)) if found else "<unknown>"
+        shown = ", ".join(map(quoted, found)) if found else "<unknown>"
+        return f"{{ {shown} }}" if braces and len(found) > 1 else shown
 
     def show(slots: Slots, at: int) -> tuple[str, int]:
         value = slots[at]
@@ -289,7 +291,7 @@ def _printer(type_: FieldType, shown: Shown, depth: int) -> Printer:
         case Integer():
             return _integer(type_)
         case Enumeration():
-            return _enumeration(type_)
+            return _enumeration(type_, shown.exact)
         case Float():
             return _real
         case Text(encoding=encoding):

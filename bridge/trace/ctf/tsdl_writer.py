@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, assert_never
 
-from bridge.trace.ctf.layout import LayoutError, alignment
+from bridge.trace.ctf.layout import LayoutError, Scope, alignment
 from bridge.trace.model import (
     Enumeration,
     Field,
@@ -21,10 +21,14 @@ from bridge.trace.model import (
     Struct,
     Text,
     Variant,
+    names_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from bridge.trace.ctf.description import Clock
+    from bridge.trace.model import EventClass
 
 SIGNATURE = "/* CTF 1.8 */\n"
 MANTISSA = {32: 24, 64: 53}
@@ -61,6 +65,9 @@ stream {{
 	}};{context}
 }};
 """
+
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def quoted(text: str) -> str:
@@ -129,8 +136,11 @@ def _bounds(low: int, high: int) -> str:
 
 
 def _path(path: str) -> str:
-    """A relative path with our underscores; paths from a scope on are kept as they are."""
-    return ".".join("_" + identifier(name) for name in path.split("."))
+    """A path with our underscores; the scope that it may start at has none."""
+    for scope in Scope:
+        if path.startswith(f"{scope.value}."):
+            return f"{scope.value}.{_path(path[len(scope.value) + 1 :])}"
+    return ".".join("_" + identifier(name) for name in names_of(path))
 
 
 def _specifier(type_: FieldType, indent: str) -> str:
@@ -204,12 +214,18 @@ def header(uuid: str, environment: Mapping[str, str | int]) -> str:
     )
 
 
-def clock(name: str, frequency: int, offset_s: int, offset: int, description: str) -> str:
+def clock(found: Clock) -> str:
     """The clock, and the types that hold it."""
+    name = identifier(found.name)
     mapped = f"signed = false; map = clock.{name}.value;"
+    uuid = found.uuid or (found.uid if _UUID.fullmatch(found.uid) else "")
+    rows = f"\tuuid = {quoted(uuid)};\n" if uuid else ""
+    rows += "\tabsolute = true;\n" if found.absolute else ""
+    rows += f"\tprecision = {found.precision};\n" if found.precision is not None else ""
     return (
-        f'\nclock {{\n\tname = "{name}";\n\tdescription = {quoted(description)};\n'
-        f"\tfreq = {frequency};\n\toffset_s = {offset_s};\n\toffset = {offset};\n}};\n\n"
+        f'\nclock {{\n\tname = "{name}";\n\tdescription = {quoted(found.description)};\n'
+        f"\tfreq = {found.frequency};\n\toffset_s = {found.offset_s};\n"
+        f"\toffset = {found.offset};\n{rows}}};\n\n"
         f"typealias integer {{ size = 32; align = 8; {mapped} }} := uint32_clock_t;\n"
         f"typealias integer {{ size = 64; align = 8; {mapped} }} := uint64_clock_t;\n"
     )
@@ -225,11 +241,20 @@ def stream(number: int, context: Struct | None, *, with_cpu: bool) -> str:
 
 
 def event(
-    name: str, number: int, stream_number: int, context: Struct | None, payload: Struct
+    event_class: EventClass,
+    number: int,
+    stream_number: int,
+    context: Struct | None,
+    payload: Struct,
 ) -> str:
     """An event class."""
     inner = f"\n\tcontext := {struct(context, chr(9))};" if context else ""
+    kept = event_class.attributes
+    level, uri = kept.get("loglevel", ""), kept.get("model.emf.uri")
+    rows = [f"\n\tloglevel = {level};"] if level.isdecimal() else []
+    rows += [f"\n\tmodel.emf.uri = {quoted(uri)};"] if uri is not None else []
     return (
-        f"\nevent {{\n\tname = {quoted(name)};\n\tid = {number};\n"
-        f"\tstream_id = {stream_number};{inner}\n\tfields := {struct(payload, chr(9))};\n}};\n"
+        f"\nevent {{\n\tname = {quoted(event_class.name)};\n\tid = {number};\n"
+        f"\tstream_id = {stream_number};{''.join(rows)}{inner}\n"
+        f"\tfields := {struct(payload, chr(9))};\n}};\n"
     )

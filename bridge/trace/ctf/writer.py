@@ -1,22 +1,26 @@
-"""Events of the model -> a CTF 1.8 folder that babeltrace2 and Trace Compass read.
+"""Events of the model -> a CTF folder that babeltrace2 and Trace Compass read, 1.8 or 2.
 
 Streams become files, per-event context becomes the event's own context. Times are nanoseconds
-on a clock whose origin is that of the events (1970).
+on a clock whose origin is that of the events (1970), or values of a clock that is given.
 """
 
 from __future__ import annotations
 
 import errno
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import lib
 from bridge.errors import TraceError
+from bridge.trace.ctf import event_types, json_writer
 from bridge.trace.ctf import tsdl_writer as tsdl
+from bridge.trace.ctf.description import Clock
 from bridge.trace.ctf.folder import PACKET_BYTES, Folder
 from bridge.trace.ctf.layout import LayoutError, Scope
+from bridge.trace.ctf.locate import located, relative, shortened
 from bridge.trace.ctf.normal import normal
 from bridge.trace.ctf.values import Encoding, Misfit, encoder
 from bridge.trace.model import Event, Field, Float, Integer, Struct, Text, Value
@@ -28,8 +32,8 @@ if TYPE_CHECKING:
     from bridge.trace.ctf.values import Encoder
     from bridge.trace.model import EventClass, FieldType
 
-NS_PER_S = 1_000_000_000
-CLOCK = "origin"
+VERSIONS = (1, 2)
+CLOCK = Clock("origin", description="nanoseconds since the origin of the events' time")
 CPU_FIELDS = frozenset(("cpu_id",))
 """Context that the packets hold."""
 
@@ -47,10 +51,11 @@ class _Class:
 class CtfWriter:
     """Writes events into the folder `path`, which must not exist or be empty.
 
-    `environment` goes into the metadata. A stream's times may not go back: such an event is a
-    TraceError, or with `move_late` it is written at the time of the one before it and counted
-    in `moved`. `numbers` are those of classes, from 0 on, that the environment speaks of. See
-    `bridge.trace.model.Writer`.
+    `version` 2 writes CTF 2, 1 CTF 1.8. `environment` goes into the metadata. With a `clock`
+    events have its values (`tsc`), else nanoseconds. A stream's times may not go back: such an
+    event is a TraceError, or with `move_late` it is written at the time of the one before it
+    and counted in `moved`. `numbers` are those of classes, from 0 on, that the environment
+    speaks of. See `bridge.trace.model.Writer`.
     """
 
     def __init__(
@@ -59,10 +64,16 @@ class CtfWriter:
         environment: Mapping[str, str | int] | None = None,
         packet_bytes: int = PACKET_BYTES,
         *,
+        version: int = 1,
+        clock: Clock | None = None,
         move_late: bool = False,
         numbers: Mapping[EventClass, int] | None = None,
     ) -> None:
+        if version not in VERSIONS:
+            raise TraceError(f"CTF {version} cannot be written; versions 1 and 2 can")
+        self.version = version
         self._folder = Folder(Path(path), packet_bytes)
+        self._clock = clock
         self._move_late = move_late
         self.moved = 0
         self._last_of: dict[int, int] = {}
@@ -73,10 +84,24 @@ class CtfWriter:
         self._reserved = dict(numbers or {})
         self._numbers = [len(self._reserved)] * 2
         self._last = 0
-        entries = {tsdl.identifier(name): value for name, value in (environment or {}).items()}
-        self._folder.describe(tsdl.header(str(self._folder.uuid), entries))
-        description = "nanoseconds since the origin of the events' time"
-        self._folder.describe(tsdl.clock(CLOCK, NS_PER_S, 0, 0, description))
+        self._describe_trace(environment or {})
+
+    def _describe_trace(self, environment: Mapping[str, str | int]) -> None:
+        uuid, shown = str(self._folder.uuid), self._clock or CLOCK
+        if self.version == 2:
+            text = json_writer.header(uuid, environment) + json_writer.clock(shown)
+        else:
+            entries = {tsdl.identifier(name): value for name, value in environment.items()}
+            text = tsdl.header(uuid, entries) + tsdl.clock(shown)
+        self._folder.describe(text)
+
+    def event_class(self, event_name: str, /, **fields: event_types.Spec) -> EventWriter:
+        """A class of events whose fields are typed by name: `a="u32", s="string", xs=["i16"]`.
+
+        What comes back writes an event: `tick(a=1, s="y", xs=[1, 2])`. See
+        `bridge.trace.ctf.event_types`; TraceError for a type that is none.
+        """
+        return EventWriter(self, event_types.event_class(event_name, fields))
 
     def write(self, events: Event | Iterable[Event]) -> None:
         """Append one event, or all of a trace.
@@ -88,7 +113,7 @@ class CtfWriter:
                 self._write(event, handle)
 
     def _write(self, event: Event, handle: Any) -> None:  # noqa: ANN401 - of cffi
-        if event.timestamp_ns < 0:
+        if self._time_of(event) < 0:
             raise _refused(event, f"its time {event.timestamp_ns} is before 1970")
         stream = self._stream(event)
         class_ = self._class(event)
@@ -99,22 +124,25 @@ class CtfWriter:
             class_.payload(class_.change(event.fields), into)
         except Misfit as misfit:
             raise _refused(event, str(misfit)) from None
-        time_ns = self._time(event, stream)
+        clock = self._time(event, stream)
         code = lib.mb_ctf_write(
-            handle, stream, class_.index, time_ns, into.slots, len(into.slots)
+            handle, stream, class_.index, clock, into.slots, len(into.slots)
         )
         if code in _REFUSALS:
             raise _refused(event, _REFUSALS[code])
         if code:
             raise self._folder.failure(code)
-        self._last_of[stream] = time_ns
-        self._last = max(self._last, time_ns)
+        self._last_of[stream] = clock
+        self._last = max(self._last, clock)
+
+    def _time_of(self, event: Event) -> int:
+        return event.timestamp_ns if self._clock is None else event.tsc
 
     def _time(self, event: Event, stream: int) -> int:
         """The time that the event is written with."""
         last = self._last_of.get(stream, 0)
-        if event.timestamp_ns >= last:
-            return event.timestamp_ns
+        if self._time_of(event) >= last:
+            return self._time_of(event)
         if not self._move_late:
             raise _refused(
                 event,
@@ -158,21 +186,47 @@ class CtfWriter:
     def _declare(self, event: Event, stream_class: int) -> _Class:
         if stream_class not in self._stream_classes:
             self._stream_classes.add(stream_class)
-            self._folder.describe(tsdl.stream(stream_class, None, with_cpu=not stream_class))
+            self._describe_stream(stream_class)
         event_class = event.event_class
         reserved = self._reserved.pop(event_class, None)
         number = self._numbers[stream_class] if reserved is None else reserved
         self._numbers[stream_class] += reserved is None
         context = _context(event_class, event.context)
-        payload, change = normal(event_class.payload)
+        plain = self.version == 1
+        payload, change = normal(event_class.payload, plain=plain)
         assert isinstance(payload, Struct)
-        scopes = {Scope.CONTEXT: context} if context else {}
+        scopes: dict[Scope, Struct] = {}
+        if context:
+            kind, change_context = normal(context, plain=plain)
+            assert isinstance(kind, Struct)
+            scopes[Scope.CONTEXT] = kind
         scopes[Scope.PAYLOAD] = payload
+        scopes = located(scopes)
+        described = relative(scopes) if plain else scopes
         index = self._folder.add_class(number, scopes)
+        write = tsdl.event if plain else json_writer.event
         self._folder.describe(
-            tsdl.event(event_class.name, number, stream_class, context, payload)
+            write(
+                event_class,
+                number,
+                stream_class,
+                described.get(Scope.CONTEXT),
+                described[Scope.PAYLOAD],
+            )
         )
-        return _Class(index, encoder(context) if context else None, change, encoder(payload))
+        encoders = {scope: encoder(struct) for scope, struct in shortened(scopes).items()}
+        if context:
+            encoders[Scope.CONTEXT] = _after(change_context, encoders[Scope.CONTEXT])
+        return _Class(index, encoders.get(Scope.CONTEXT), change, encoders[Scope.PAYLOAD])
+
+    def _describe_stream(self, stream_class: int) -> None:
+        with_cpu = not stream_class
+        if self.version == 2:
+            name = (self._clock or CLOCK).name
+            text = json_writer.stream(stream_class, name, with_cpu=with_cpu)
+        else:
+            text = tsdl.stream(stream_class, None, with_cpu=with_cpu)
+        self._folder.describe(text)
 
     # --- the end ---
 
@@ -192,6 +246,34 @@ class CtfWriter:
         /,
     ) -> None:
         self.close()
+
+
+class EventWriter:
+    """Writes events of one class into a stream."""
+
+    def __init__(
+        self, writer: CtfWriter, event_class: EventClass, stream: str = "stream"
+    ) -> None:
+        self._writer = writer
+        self.event_class = event_class
+        self.stream = stream
+
+    def __call__(self, /, **fields: Value) -> None:
+        """Write an event of now; TraceError names the field whose value does not fit."""
+        self.at(time.time_ns(), fields)
+
+    def at(self, timestamp_ns: int, fields: Mapping[str, Value], cpu: int = -1) -> None:
+        """Write an event of a time (ns since 1970)."""
+        extra = fields.keys() - {f.name for f in self.event_class.payload.fields}
+        if extra:
+            raise TraceError(f"event {self.event_class.name}: no field `{min(extra)}`")
+        event = Event(self.event_class, timestamp_ns, 0, cpu, self.stream, dict(fields))
+        self._writer.write(event)
+
+
+def _after(change: Callable[[Value], Value], encode: Encoder) -> Encoder:
+    """An encoder of values that are changed first."""
+    return lambda value, into: encode(change(value), into)
 
 
 _REFUSALS = {

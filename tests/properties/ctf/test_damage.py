@@ -27,7 +27,7 @@ PAYLOAD = Struct(
         Field("q", Sequence(Integer(16, signed=True), "", Integer(8, signed=False))),
     )
 )
-TYPES = Path(__file__).parents[2] / "traces" / "types.txt"
+TYPES = Path(__file__).parents[2] / "traces"
 
 
 @pytest.fixture
@@ -91,9 +91,24 @@ def test_streams(
         shutil.rmtree(trace)
 
 
-def test_metadata(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["types.txt", "types-2.txt"])
+def test_any_type(name: str, tmp_path: Path) -> None:
+    chance = random.Random(name)
+    text = (TYPES / name).read_text().partition("--- expected\n")[0]
+    trace = compile_trace(text, tmp_path / "trace")
+    stream = (trace / "stream").read_bytes()
+    for number in range(250):
+        data = bytearray(stream)
+        (_flip, _cut, _scramble, _drop)[number % 4](data, chance)
+        if data:
+            (trace / "stream").write_bytes(data)
+            _all_lines(trace)
+
+
+@pytest.mark.parametrize("name", ["types.txt", "types-2.txt"])
+def test_metadata(name: str, tmp_path: Path) -> None:
     chance = random.Random(1)
-    text = TYPES.read_text().partition("--- expected\n")[0]
+    text = (TYPES / name).read_text().partition("--- expected\n")[0]
     trace = compile_trace(text, tmp_path / "trace")
     metadata = (trace / "metadata").read_bytes()
     for number in range(250):

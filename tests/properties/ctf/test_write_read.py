@@ -37,10 +37,12 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def _write(events: list[Event], folder: Path, packet_bytes: int = 4096) -> Path:
+def _write(
+    events: list[Event], folder: Path, packet_bytes: int = 4096, version: int = 1
+) -> Path:
     trace = folder / "trace"
     shutil.rmtree(trace, ignore_errors=True)
-    with CtfWriter(trace, packet_bytes=packet_bytes) as writer:
+    with CtfWriter(trace, packet_bytes=packet_bytes, version=version) as writer:
         writer.write(events)
     return trace
 
@@ -49,10 +51,12 @@ def _as_written(event: Event) -> Value:
     return normal(event.event_class.payload)[1](event.fields)
 
 
+@pytest.mark.parametrize("version", [1, 2])
 @SLOW
 @given(events=traces())
-def test_events_come_back(events: list[Event], folder: Path) -> None:
-    with CtfReader(_write(events, folder)) as reader:
+def test_events_come_back(version: int, events: list[Event], folder: Path) -> None:
+    with CtfReader(_write(events, folder, version=version)) as reader:
+        assert reader.format == {1: "ctf-1.8", 2: "ctf-2"}[version]
         found = list(reader)
         assert reader.diagnostics == []
 
@@ -81,6 +85,17 @@ def test_packets_are_as_construct_describes_them(events: list[Event], folder: Pa
         )
         assert header.timestamp == own[0].timestamp_ns & 0xFFFFFFFF
         assert packet.cpu_id == (cpu if cpu >= 0 else None)
+
+
+@SLOW
+@given(events=traces())
+def test_both_versions_say_the_same(events: list[Event], folder: Path) -> None:
+    shown = []
+    for version in (1, 2):
+        with CtfReader(_write(events, folder, version=version)) as reader:
+            shown.append([(e.event_class.name, e.timestamp_ns, e.fields) for e in reader])
+
+    assert shown[0] == shown[1]
 
 
 # babeltrace2 2.0 prints an empty string as what the field held in the event before.
