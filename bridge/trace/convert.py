@@ -8,7 +8,7 @@ source goes event by event and keeps its times. The rule: the source's own descr
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bridge._native import lib
 from bridge.errors import TraceError
@@ -243,7 +243,7 @@ def to_ctf(source: model.Reader, path: Path, version: int = 1) -> Converted:
 
     Times are values of the source's clock, if it is CTF and has one, else nanoseconds.
     """
-    from bridge.trace.ctf.writer import CtfWriter
+    from bridge.trace.ctf.writer import CtfWriter, Kept
     from bridge.trace.merge import environment_of
 
     environment = {
@@ -253,11 +253,10 @@ def to_ctf(source: model.Reader, path: Path, version: int = 1) -> Converted:
     }
     numbers, origins = _origins(source)
     entries = {"source_format": source.format, **environment, **origins}
-    options: dict[str, Any] = {"version": version, "clock": _clock_of(source)}
-    options["numbers"] = numbers
+    kept = Kept(_clock_of(source), numbers)
     with (
         whole_folder(path) as folder,
-        CtfWriter(folder, entries, move_late=True, **options) as out,
+        CtfWriter(folder, entries, version=version, move_late=True, kept=kept) as out,
     ):
         first: dict[str, model.Event] = {}
         done = _write_all(source, out, first)

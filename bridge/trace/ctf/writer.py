@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,14 +48,25 @@ class _Class:
     payload: Encoder
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the written trace has of another one.
+
+    With a `clock` events have its values (`tsc`), else nanoseconds. `numbers` are those of
+    classes, from 0 on, that the environment speaks of.
+    """
+
+    clock: Clock | None = None
+    numbers: Mapping[EventClass, int] = field(default_factory=dict)
+
+
 class CtfWriter:
     """Writes events into the folder `path`, which must not exist or be empty.
 
-    `version` 2 writes CTF 2, 1 CTF 1.8. `environment` goes into the metadata. With a `clock`
-    events have its values (`tsc`), else nanoseconds. A stream's times may not go back: such an
-    event is a TraceError, or with `move_late` it is written at the time of the one before it
-    and counted in `moved`. `numbers` are those of classes, from 0 on, that the environment
-    speaks of. See `bridge.trace.model.Writer`.
+    `version` 2 writes CTF 2, 1 CTF 1.8. `environment` goes into the metadata. A stream's times
+    may not go back: such an event is a TraceError, or with `move_late` it is written at the
+    time of the one before it and counted in `moved`. `kept` is what a converted trace keeps.
+    See `bridge.trace.model.Writer`.
     """
 
     def __init__(
@@ -65,15 +76,15 @@ class CtfWriter:
         packet_bytes: int = PACKET_BYTES,
         *,
         version: int = 1,
-        clock: Clock | None = None,
         move_late: bool = False,
-        numbers: Mapping[EventClass, int] | None = None,
+        kept: Kept | None = None,
     ) -> None:
         if version not in VERSIONS:
             raise TraceError(f"CTF {version} cannot be written; versions 1 and 2 can")
         self.version = version
         self._folder = Folder(Path(path), packet_bytes)
-        self._clock = clock
+        kept = kept or Kept()
+        self._clock = kept.clock
         self._move_late = move_late
         self.moved = 0
         self._last_of: dict[int, int] = {}
@@ -81,7 +92,7 @@ class CtfWriter:
         self._streams: dict[tuple[str, int], int] = {}
         self._stream_names: set[str] = set()
         self._stream_classes: set[int] = set()
-        self._reserved = dict(numbers or {})
+        self._reserved = dict(kept.numbers)
         self._numbers = [len(self._reserved)] * 2
         self._last = 0
         self._describe_trace(environment or {})
