@@ -5,13 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from bridge.cli.front import EXIT_ERROR
+from bridge.cli.front import EXIT_ERROR, UsageError
 
 if TYPE_CHECKING:
     import argparse
 
-CONSUMERS = ("bpftrace", "ftrace", "gdb", "lttng", "perf", "systemtap")
-"""The modules of `bridge.export` that take a script."""
+OTEL = "otel"
+"""The one that takes a recorded trace."""
+CONSUMERS = ("bpftrace", "ftrace", "gdb", "lttng", OTEL, "perf", "systemtap")
+"""The modules of `bridge.export`."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     configure_script(parser)
     parser.add_argument(
-        "--to", required=True, choices=CONSUMERS, dest="consumer", help="who takes the result"
+        "--to",
+        required=True,
+        choices=CONSUMERS,
+        dest="consumer",
+        help="who takes the result (otel: of a trace)",
     )
 
 
@@ -31,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     from bridge.export.model import Exported
     from bridge.world import LiveWorld
 
+    if arguments.consumer == OTEL:
+        return _spans(arguments)
     compiled = compile_arguments(arguments, live_targets(arguments))
     if compiled is None:
         return EXIT_ERROR
@@ -42,4 +50,22 @@ def run(arguments: argparse.Namespace) -> int:
     if exported.failed:
         return EXIT_ERROR
     print(text, end="")
+    return 0
+
+
+def _spans(arguments: argparse.Namespace) -> int:
+    """Print the spans of a trace; warn of events that have no partner."""
+    from bridge.cli.terminal import say
+    from bridge.export.otel import document
+    from bridge.json_text import dumps
+    from bridge.trace.open import open_trace
+
+    if len(arguments.words) != 1 or arguments.text is not None:
+        raise UsageError("--to otel takes a recorded trace, and nothing else")
+    with open_trace(arguments.words[0]) as trace:
+        host = trace.attributes.get("hostname", "")
+        shown, found = document(trace, {"host.name": host} if host else {})
+    print(dumps(shown))
+    for name, number in sorted(found.unpaired.items()):
+        say(f"warning: {number} events `{name}` have no partner in their thread: no span")
     return 0
