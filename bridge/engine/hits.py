@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from bridge.markers import Marker
 
 BUFFER_BYTES = 1 << 26
-PIECE_BYTES = 1 << 20
-"""How much is taken at once."""
 Argument = int | str | None
 """The value of an argument; None: its memory could not be read."""
 
@@ -86,16 +84,14 @@ class EventBuffer:
             os.close(self.descriptor)
             raise MemoryError(f"{size} bytes for events")
         self.lent = Handle(pointer, lib.mb_events_free, "the session")
-        self._piece = bytearray(PIECE_BYTES)
+        self._size = ffi.new("uint64_t *")
 
     def take(self) -> memoryview:
-        """The oldest hits; valid until the next call."""
+        """The hits that have come since the last call; valid until the next one."""
         with self.lent as handle:
             self._reset()
-            size = lib.mb_events_take(handle, ffi.from_buffer(self._piece), PIECE_BYTES)
-            if lib.mb_events_held(handle):
-                self.wake()
-        return memoryview(self._piece)[:size]
+            piece = lib.mb_events_take(handle, self._size)
+        return memoryview(ffi.buffer(ffi.cast("char *", piece), self._size[0]))
 
     def _reset(self) -> None:
         with suppress(BlockingIOError):

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The buffer is a ring of bytes. Both sides hold its lock only while they copy. */
+/*
+ * Two buffers: one is filled, the other one is read. Both begin at their start again each time, so what is read soon after it came is
+ * still in the cache. Both sides hold the lock only while they copy or exchange.
+ */
 #include "events.h"
 
 #include <sched.h>
@@ -8,12 +11,13 @@
 #include <unistd.h>
 
 struct mb_events {
-	char *data;
-	uint64_t bytes;
-	uint64_t head, tail;	/* taken and added so far; at most `bytes` apart */
+	char *data[2];
+	uint64_t bytes;		/* of each */
+	uint64_t filled;	/* of the one that is filled */
 	uint64_t dropped;
 	int wake;
 	char lock;
+	uint8_t active;		/* which one is filled */
 };
 
 static void lock(struct mb_events *events)
@@ -33,9 +37,10 @@ struct mb_events *mb_events_new(uint64_t bytes, int wake)
 
 	if (!events)
 		return NULL;
-	events->data = malloc(bytes ? bytes : 1);
-	if (!events->data) {
-		free(events);
+	events->data[0] = malloc(bytes ? bytes : 1);
+	events->data[1] = malloc(bytes ? bytes : 1);
+	if (!events->data[0] || !events->data[1]) {
+		mb_events_free(events);
 		return NULL;
 	}
 	events->bytes = bytes;
@@ -47,29 +52,9 @@ void mb_events_free(struct mb_events *events)
 {
 	if (!events)
 		return;
-	free(events->data);
+	free(events->data[0]);
+	free(events->data[1]);
 	free(events);
-}
-
-static void copy_in(struct mb_events *events, const void *source, uint64_t bytes)
-{
-	uint64_t at = events->tail % events->bytes, first = events->bytes - at;
-
-	if (first > bytes)
-		first = bytes;
-	memcpy(events->data + at, source, first);
-	memcpy(events->data, (const char *)source + first, bytes - first);
-	events->tail += bytes;
-}
-
-static void copy_out(const struct mb_events *events, uint64_t from, void *dest, uint64_t bytes)
-{
-	uint64_t at = from % events->bytes, first = events->bytes - at;
-
-	if (first > bytes)
-		first = bytes;
-	memcpy(dest, events->data + at, first);
-	memcpy((char *)dest + first, events->data, bytes - first);
 }
 
 int mb_events_add(void *context, const struct mb_record *record)
@@ -78,11 +63,12 @@ int mb_events_add(void *context, const struct mb_record *record)
 	int was_empty = 0;
 
 	lock(events);
-	if (events->bytes - (events->tail - events->head) < record->size) {
+	if (events->bytes - events->filled < record->size) {
 		events->dropped++;
 	} else {
-		was_empty = events->tail == events->head;
-		copy_in(events, record, record->size);
+		was_empty = !events->filled;
+		memcpy(events->data[events->active] + events->filled, record, record->size);
+		events->filled += record->size;
 	}
 	unlock(events);
 	if (was_empty && events->wake >= 0) {
@@ -94,38 +80,17 @@ int mb_events_add(void *context, const struct mb_record *record)
 	return 0;
 }
 
-uint64_t mb_events_take(struct mb_events *events, void *dest, uint64_t room)
+const void *mb_events_take(struct mb_events *events, uint64_t *bytes)
 {
-	uint64_t held, end;
+	const void *taken;
 
 	lock(events);
-	held = events->tail - events->head;
-	if (held <= room) {
-		end = held;
-	} else {
-		for (end = 0;;) {
-			uint32_t size;
-
-			copy_out(events, events->head + end, &size, sizeof(size));
-			if (end + size > room)
-				break;
-			end += size;
-		}
-	}
-	copy_out(events, events->head, dest, end);
-	events->head += end;
+	taken = events->data[events->active];
+	*bytes = events->filled;
+	events->active ^= 1;
+	events->filled = 0;
 	unlock(events);
-	return end;
-}
-
-uint64_t mb_events_held(struct mb_events *events)
-{
-	uint64_t held;
-
-	lock(events);
-	held = events->tail - events->head;
-	unlock(events);
-	return held;
+	return taken;
 }
 
 uint64_t mb_events_dropped(struct mb_events *events)

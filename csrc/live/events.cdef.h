@@ -18,8 +18,7 @@ struct mb_column {
 struct mb_events *mb_events_new(uint64_t bytes, int wake);
 void mb_events_free(struct mb_events *events);
 int mb_events_add(void *events, const struct mb_record *record);
-uint64_t mb_events_take(struct mb_events *events, void *dest, uint64_t room);
-uint64_t mb_events_held(struct mb_events *events);
+const void *mb_events_take(struct mb_events *events, uint64_t *bytes);
 uint64_t mb_events_dropped(struct mb_events *events);
 
 /* How many records of a hook there are in a taken piece; the width of a column of texts becomes that of the longest. */

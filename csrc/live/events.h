@@ -4,7 +4,7 @@
  *
  * mb_events_new	`bytes` of room; `wake` is an eventfd(2) that is written when the buffer is not empty any more.
  * mb_events_add	copies a record; has the type of mb_record_handler. One that finds no room is counted as dropped.
- * mb_events_take	moves whole records, the oldest first, to `dest`, as many as `room` holds; their bytes.
+ * mb_events_take	all records that have come since the last call, the oldest first; they are there until the next call.
  * mb_events_count	and mb_events_fill look at a piece that was taken: they make columns of the records of one hook.
  */
 #ifndef MB_EVENTS_H
