@@ -128,7 +128,17 @@ _SECTIONS = {
         "Read",
     ),
     "Markers": (
-        *("markers", "markers_of", "Marker", "Kind", "Site", "Semaphore", "Variable"),
+        *(
+            "markers",
+            "markers_of",
+            "marker",
+            "PythonMarker",
+            "Marker",
+            "Kind",
+            "Site",
+            "Semaphore",
+            "Variable",
+        ),
         *("ValueType", "Register", "Memory", "Constant", "RawArgument", "SavedRegister"),
         *("RecordedField", "LoadBias", "KernelPlace", "Sampling", "TracepointField"),
     ),
