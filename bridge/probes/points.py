@@ -86,21 +86,35 @@ SHAPES = frozenset(
     }
 )
 
-# What SystemTap has and we do not (yet): named, so that the message says so.
+_CALLEES = "which functions a function calls is not looked up; name them"
 UNSUPPORTED = {
-    "kernel": ("data",),
-    "process": ("insn", "plt"),
-    "perf": ("counter", "process"),
-    "timer": ("profile",),
-    "": (
-        "java",
-        "netfilter",
-        "oracle",
-        "procfs",
-        "python2",
-        "python3",
-    ),
+    "kernel": {
+        "data": "hardware breakpoints are not set; probe the functions that write there",
+        "lsm": 'no programs of this type are made; probe kernel.function("security_NAME")',
+        "tracepoint": 'write kernel.trace("NAME")',
+    },
+    "process": {
+        "callee": _CALLEES,
+        "callees": _CALLEES,
+        "data": "hardware breakpoints are not set; probe the functions that write there",
+        "insn": "programs are not single-stepped; perf.type(0).config(1) counts instructions",
+        "plt": "calls are probed where they arrive: process.library(NAME).function(NAME)",
+    },
+    "perf": {
+        "counter": "no counter is read in handlers; one that hits is perf.type().config()",
+        "process": "counters are of all processes; choose by pid() in the handler",
+    },
+    "timer": {"profile": "the profile has no parts; write timer.profile"},
+    "": {
+        "java": "methods in a JVM need an agent in it; probe the markers of libjvm.so",
+        "netfilter": "no netfilter programs are made; probe tracepoints of packets (net:*)",
+        "oracle": "there is no such tracer here",
+        "procfs": "no files are made that handlers serve; print from timers to a file (-o)",
+        "python2": "it needs a module in Python; probe the markers of Python itself",
+        "python3": "it needs a module in Python; probe the markers of Python itself",
+    },
 }
+"""What SystemTap has and we do not: by the first word, each with the reason."""
 
 
 def is_wild(text: str) -> bool:
@@ -190,13 +204,14 @@ def _stands_for(part: PointPart, word: tuple[str, str]) -> bool:
 def _mismatch(parts: Sequence[PointPart], index: int, path: str) -> NoMatch:
     name = parts[index].name
     before = parts[0].name if index else ""
-    if (index <= 1 or before == "perf") and name in UNSUPPORTED.get(before, ()):
+    reasons = UNSUPPORTED.get(before, {})
+    if (index <= 1 or before in {"perf", "process"}) and name in reasons:
         # `timer.profile` alone is known by the library
         last = len(parts) if before == "timer" else index + 1
         point = ".".join(part.name for part in parts[:last])
         return NoMatch(
             index,
-            f"probe point `{point}` is not supported by markbridge",
+            f"probe point `{point}` is not supported by markbridge: {reasons[name]}",
             code="unsupported-probe-point",
         )
     if path in SHAPES:

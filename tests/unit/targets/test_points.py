@@ -93,16 +93,23 @@ def test_points_without_marker(binder: Binder, point: str, attachment: object) -
             "probe point truncated (follow:  function(number) function(string)"
             " mark(string) statement(number) statement(string) trace(string))",
         ),
-        ('kernel.data("x").rw', 1, "probe point `kernel.data` is not supported by markbridge"),
+        (
+            'kernel.data("x").rw',
+            1,
+            "probe point `kernel.data` is not supported by markbridge"
+            ": hardware breakpoints are not set; probe the functions that write there",
+        ),
         (
             "timer.profile.tick",
             1,
-            "probe point `timer.profile.tick` is not supported by markbridge",
+            "probe point `timer.profile.tick` is not supported by markbridge:"
+            " the profile has no parts; write timer.profile",
         ),
         (
             'process("x").insn',
             1,
-            "probe point `process.insn` is not supported by markbridge",
+            "probe point `process.insn` is not supported by markbridge: programs are not"
+            " single-stepped; perf.type(0).config(1) counts instructions",
         ),
     ],
 )
