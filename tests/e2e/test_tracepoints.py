@@ -108,3 +108,20 @@ def test_all_variables_of_a_tracepoint_are_its_arguments(run: Runner) -> None:
         r"preempt=0x[01] prev=0xffff[0-9a-f]{12} next=0xffff[0-9a-f]{12} prev_state=0x[0-9a-f]+"
     )
     assert re.fullmatch(rf"(?:{line}\n)+", done.out), done.err
+
+
+def test_an_index_may_become_a_constant(run: Runner) -> None:
+    """As `0 * x` does; what is behind such an index has to find its own one."""
+    texts = (
+        "$prev->comm[0 * pid()]",
+        '@cast($prev, "task_struct", "kernel")->comm[0 * pid()]',
+        "$prev->comm[pid() * 0 + zero * 0]",
+        '@cast(&$prev->comm[zero], "char", "kernel")[0 * pid()]',
+        "$prev->cpus_ptr->bits[0 * pid()] == $prev->cpus_ptr->bits[zero] ? $prev->comm[0] : -1",
+    )
+    shown = ", ".join(f"({text}) == $prev->comm[0]" for text in texts)
+    script = f'global zero probe kernel.trace("sched_switch") {{ println({shown}) exit() }}'
+
+    done = run("run", "-T", "5", "-e", script)
+
+    assert done.out == "1" * len(texts) + "\n", done.err

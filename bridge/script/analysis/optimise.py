@@ -10,11 +10,14 @@ import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from bridge.markers import NoAccess
 from bridge.script import errors
 from bridge.script.analysis.derive import ScopedBlock
 from bridge.script.analysis.fold import Folder, place_of
 from bridge.script.analysis.infer import Inference
+from bridge.script.analysis.lookup import lookup, parts
 from bridge.script.analysis.program import Arity
+from bridge.script.analysis.resolve import no_access
 from bridge.script.analysis.typed import LocalVariable
 from bridge.script.analysis.types import Type
 from bridge.script.analysis.usage import Effects, usage
@@ -25,6 +28,8 @@ from bridge.script.syntax.walk import children, rebuild, walk
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.markers import Result
+    from bridge.script.analysis.lookup import Typed
     from bridge.script.analysis.program import Body, Program
 
 LEAST_ROUNDS = 20
@@ -239,9 +244,21 @@ class _Sweep:
             facts.calls[new] = facts.calls[old]
         if isinstance(old, _TARGETS) and isinstance(new, _TARGETS):
             if old in facts.targets:
-                facts.targets[new] = facts.targets[old]
+                facts.targets[new] = self._target(old, new)
             if old in facts.refused:
                 facts.refused[new] = facts.refused[old]
+
+    def _target(self, old: Typed, new: Typed) -> Result | str:
+        """What a variable stands for whose indices may have become constants."""
+        known = self._body.facts.targets[old]
+        if parts(old.path) == parts(new.path):
+            return known
+        place = self._body.derived.expansion if self._body.derived is not None else None
+        found = lookup(new, place, self._program.structures, self._program.statics)
+        if isinstance(found, NoAccess):
+            self._program.sink.report(no_access(new, found))
+            return known
+        return found
 
     def _warn(self, text: str, node: ast.Node) -> None:
         function = self._body.function
