@@ -24,6 +24,7 @@ NEWER = frozenset(
         *(f"kernel_{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
         "inet_get_dest_port",
         "inet_get_ip_dest",
+        "task_exe_file",
         "user_uint",
     ]
 )
