@@ -111,6 +111,40 @@ probe begin {
   exit()
 }
 """
+PACKETS = r"""
+probe kernel.trace("net:net_dev_queue") {
+  if (pid() != target()) next
+  ip = __get_skb_iphdr($skb)
+  if (__ip_skb_proto(ip) == 17) {
+    udp = __get_skb_udphdr($skb)
+    printf("udp %s %s %d %d\n", ip_ntop(__ip_skb_saddr(ip)), ip_ntop(__ip_skb_daddr(ip)),
+           __udp_skb_sport(udp), __udp_skb_dport(udp))
+  }
+  if (__ip_skb_proto(ip) == 6) {
+    tcp = __get_skb_tcphdr($skb)
+    printf("tcp %s %d %d %d%d%d%d%d%d\n", ip_ntop(__ip_skb_daddr(ip)), __tcp_skb_sport(tcp),
+           __tcp_skb_dport(tcp), __tcp_skb_syn(tcp), __tcp_skb_ack(tcp), __tcp_skb_psh(tcp),
+           __tcp_skb_fin(tcp), __tcp_skb_rst(tcp), __tcp_skb_urg(tcp))
+  }
+}
+"""
+SENDER = """#!/usr/bin/python3
+import socket
+one, other = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+one.bind(("127.0.0.2", 0))
+other.bind(("127.0.0.3", 0))
+one.sendto(b"x", other.getsockname())
+server = socket.socket()
+server.bind(("127.0.0.1", 0))
+server.listen()
+client = socket.create_connection(server.getsockname())
+held = server.accept()
+client.send(b"x")
+held[0].recv(1)
+client.close()
+print("ports", one.getsockname()[1], other.getsockname()[1], held[1][1],
+      server.getsockname()[1])
+"""
 CLIENT = """#!/usr/bin/python3
 import socket
 server = socket.socket()
@@ -154,6 +188,26 @@ def test_members_of_sockets(run: Runner, tmp_path: Path) -> None:
     assert all("127.0.0.1 127.0.0.1" in line for line in live if line.endswith("ESTABLISHED"))
     assert "1 1" in live
     assert [line for line in live if not line.startswith("ports")] == again
+
+
+def test_headers_of_packets(run: Runner, tmp_path: Path) -> None:
+    """A datagram, and a connection: SYN, its answer, the data, the end."""
+    program = tmp_path / "sender"
+    program.write_text(SENDER)
+    program.chmod(0o755)
+    for engine in ENGINES:
+        done = run("run", "-e", PACKETS, "-c", program, "--engine", engine)
+        ports = re.search(r"ports (\d+) (\d+) (\d+) (\d+)", done.out)
+        assert ports is not None, done.err
+        one, other, client, server = ports.groups()
+        lines = done.out.splitlines()
+        assert f"udp 127.0.0.2 127.0.0.3 {one} {other}" in lines
+        sent = [line.split()[4] for line in lines if f" {client} {server} " in line]
+        back = [line.split()[4] for line in lines if f" {server} {client} " in line]
+        assert sent[0] == "100000"
+        assert "011000" in sent
+        assert "010100" in sent
+        assert back[0] == "110000"
 
 
 def test_memory_and_files_of_tasks(run: Runner, tmp_path: Path) -> None:
