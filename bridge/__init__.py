@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     )
     from bridge.diagnostics import Diagnostic, FileOffset, Severity, render
     from bridge.engine.base import RunResult
-    from bridge.engine.hits import Batch, Hit
-    from bridge.engine.snapshot import Bucket, Statistic
+    from bridge.engine.hits import Argument, Batch, Hit
+    from bridge.engine.snapshot import Bucket, GlobalValue, Statistic
     from bridge.errors import BridgeError, CompileError, HostError, ProgramError, TraceError
     from bridge.marker_lookup import markers
     from bridge.markers import (
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         LoadBias,
         Marker,
         Memory,
+        Operand,
         RawArgument,
         RecordedField,
         Register,
@@ -45,24 +46,30 @@ if TYPE_CHECKING:
     from bridge.python_marker import PythonMarker, marker
     from bridge.script.options import AnalyseOptions
     from bridge.session import Line, Lost, Session
-    from bridge.source import SourceMap, Span
+    from bridge.source import Source, SourceMap, Span
     from bridge.trace.arrays import Columns
     from bridge.trace.columns import columns
-    from bridge.trace.ctf.writer import CtfWriter
+    from bridge.trace.ctf.description import Clock
+    from bridge.trace.ctf.event_types import Spec
+    from bridge.trace.ctf.writer import CtfWriter, EventWriter, Kept
     from bridge.trace.ltt.writer import LttWriter
     from bridge.trace.model import (
         Enumeration,
         Event,
         EventClass,
         Field,
+        FieldType,
         FixedArray,
         Float,
         Integer,
+        Optional,
+        Ranges,
         Reader,
         Sequence,
         StreamStatistics,
         Struct,
         Text,
+        Value,
         Variant,
         Writer,
     )
@@ -73,6 +80,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AnalyseOptions",
+    "Argument",
     "AttachedArgument",
     "AttachedGlobal",
     "AttachedHandler",
@@ -80,6 +88,7 @@ __all__ = [
     "Batch",
     "BridgeError",
     "Bucket",
+    "Clock",
     "Columns",
     "CompileError",
     "Constant",
@@ -88,13 +97,17 @@ __all__ = [
     "Enumeration",
     "Event",
     "EventClass",
+    "EventWriter",
     "Field",
+    "FieldType",
     "FileOffset",
     "FixedArray",
     "Float",
+    "GlobalValue",
     "Hit",
     "HostError",
     "Integer",
+    "Kept",
     "KernelPlace",
     "Kind",
     "Line",
@@ -103,10 +116,13 @@ __all__ = [
     "LttWriter",
     "Marker",
     "Memory",
+    "Operand",
+    "Optional",
     "Place",
     "Program",
     "ProgramError",
     "PythonMarker",
+    "Ranges",
     "RawArgument",
     "Read",
     "Reader",
@@ -122,14 +138,17 @@ __all__ = [
     "Session",
     "Severity",
     "Site",
+    "Source",
     "SourceMap",
     "Span",
+    "Spec",
     "Statistic",
     "StreamStatistics",
     "Struct",
     "Text",
     "TraceError",
     "TracepointField",
+    "Value",
     "ValueType",
     "Variable",
     "Variant",
@@ -144,7 +163,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "bridge.api": ("Program", "Replayed", "compile", "markers_of"),
+    "bridge.api": (
+        "Program",
+        "Replayed",
+        "compile",
+        "markers_of",
+    ),
     "bridge.attachments": (
         "AttachedArgument",
         "AttachedGlobal",
@@ -153,11 +177,30 @@ _HOMES = {
         "Place",
         "Read",
     ),
-    "bridge.diagnostics": ("Diagnostic", "FileOffset", "Severity", "render"),
+    "bridge.diagnostics": (
+        "Diagnostic",
+        "FileOffset",
+        "Severity",
+        "render",
+    ),
     "bridge.engine.base": ("RunResult",),
-    "bridge.engine.hits": ("Batch", "Hit"),
-    "bridge.engine.snapshot": ("Bucket", "Statistic"),
-    "bridge.errors": ("BridgeError", "CompileError", "HostError", "ProgramError", "TraceError"),
+    "bridge.engine.hits": (
+        "Argument",
+        "Batch",
+        "Hit",
+    ),
+    "bridge.engine.snapshot": (
+        "Bucket",
+        "GlobalValue",
+        "Statistic",
+    ),
+    "bridge.errors": (
+        "BridgeError",
+        "CompileError",
+        "HostError",
+        "ProgramError",
+        "TraceError",
+    ),
     "bridge.marker_lookup": ("markers",),
     "bridge.markers": (
         "Constant",
@@ -166,6 +209,7 @@ _HOMES = {
         "LoadBias",
         "Marker",
         "Memory",
+        "Operand",
         "RawArgument",
         "RecordedField",
         "Register",
@@ -176,27 +220,48 @@ _HOMES = {
         "ValueType",
         "Variable",
     ),
-    "bridge.python_marker": ("PythonMarker", "marker"),
+    "bridge.python_marker": (
+        "PythonMarker",
+        "marker",
+    ),
     "bridge.script.options": ("AnalyseOptions",),
-    "bridge.session": ("Line", "Lost", "Session"),
-    "bridge.source": ("SourceMap", "Span"),
+    "bridge.session": (
+        "Line",
+        "Lost",
+        "Session",
+    ),
+    "bridge.source": (
+        "Source",
+        "SourceMap",
+        "Span",
+    ),
     "bridge.trace.arrays": ("Columns",),
     "bridge.trace.columns": ("columns",),
-    "bridge.trace.ctf.writer": ("CtfWriter",),
+    "bridge.trace.ctf.event_types": ("Spec",),
+    "bridge.trace.ctf.description": ("Clock",),
+    "bridge.trace.ctf.writer": (
+        "CtfWriter",
+        "EventWriter",
+        "Kept",
+    ),
     "bridge.trace.ltt.writer": ("LttWriter",),
     "bridge.trace.model": (
         "Enumeration",
         "Event",
         "EventClass",
         "Field",
+        "FieldType",
         "FixedArray",
         "Float",
         "Integer",
+        "Optional",
+        "Ranges",
         "Reader",
         "Sequence",
         "StreamStatistics",
         "Struct",
         "Text",
+        "Value",
         "Variant",
         "Writer",
     ),

@@ -154,6 +154,7 @@ class SavedRegister:
 _InProgram = Register | Constant | Memory | LoadBias
 _OfEvent = Field | RawArgument | SavedRegister | RecordedField
 Operand = _InProgram | _OfEvent
+"""Where a value is: in a program at a site, in the record of an event, or in a trace."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,9 +128,11 @@ class Optional:
 
 Ranges = tuple[tuple[int, int], ...]
 """Numbers: first and last of each range."""
+
 FieldType = (
     Integer | Float | Text | Enumeration | FixedArray | Sequence | Struct | Variant | Optional
 )
+"""The type of a field."""
 
 
 @dataclass(frozen=True, slots=True)

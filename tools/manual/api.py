@@ -11,7 +11,7 @@ import enum
 import inspect
 import re
 import sys
-from types import FunctionType, ModuleType
+from types import FunctionType, GenericAlias, ModuleType, UnionType
 from typing import TYPE_CHECKING
 
 import bridge
@@ -34,7 +34,7 @@ _PAGES = {
     "I write a tracer": (
         """\
 What a script would attach to, without running it: files, offsets, registers, types. Attach it
-yourself (`examples/another_tracer.py` does so with ftrace in 60 lines), or let us run it and
+yourself (`examples/another_tracer.py` does so with ftrace, in a page), or let us run it and
 take the hits. `markbridge explain --format=json` gives other languages the same data,
 `markbridge export --to` whole definitions for ftrace, perf, gdb, lttng, bpftrace, SystemTap.
 """,
@@ -122,7 +122,17 @@ for marker in bridge.markers(pattern='process("examples/shop").mark("*")'):
 
 _SECTIONS = {
     "Scripts": ("compile", "Program", "AnalyseOptions", "Replayed", "RunResult"),
-    "A running script": ("Session", "Line", "Hit", "Batch", "Lost", "Statistic", "Bucket"),
+    "A running script": (
+        "Session",
+        "Line",
+        "Hit",
+        "Argument",
+        "Batch",
+        "Lost",
+        "GlobalValue",
+        "Statistic",
+        "Bucket",
+    ),
     "Attachments": (
         *("Attachment", "Place", "AttachedArgument", "AttachedHandler", "AttachedGlobal"),
         "Read",
@@ -138,24 +148,26 @@ _SECTIONS = {
             "Site",
             "Semaphore",
             "Variable",
+            "Operand",
         ),
         *("ValueType", "Register", "Memory", "Constant", "RawArgument", "SavedRegister"),
         *("RecordedField", "LoadBias", "KernelPlace", "Sampling", "TracepointField"),
     ),
     "Traces": (
         *("open_trace", "Reader", "Event", "EventClass", "columns", "Columns"),
-        *("Selection", "StreamStatistics", "Writer", "CtfWriter", "LttWriter"),
+        *("Selection", "StreamStatistics", "Writer", "CtfWriter", "EventWriter", "Spec"),
+        *("Kept", "Clock", "LttWriter", "Value", "FieldType"),
         *("Struct", "Field", "Integer", "Float", "Text", "Enumeration", "FixedArray"),
-        *("Sequence", "Variant"),
+        *("Sequence", "Variant", "Ranges", "Optional"),
     ),
     "What is wrong": (
         *("BridgeError", "CompileError", "HostError", "ProgramError", "TraceError"),
-        *("Diagnostic", "Severity", "FileOffset", "SourceMap", "Span", "render"),
+        *("Diagnostic", "Severity", "FileOffset", "SourceMap", "Source", "Span", "render"),
     ),
 }
 
 
-_MADE_BY_US = frozenset({"Program", "Session", "SourceMap"})
+_MADE_BY_US = frozenset({"EventWriter", "Program", "Session", "Source", "SourceMap"})
 """Classes that nobody makes but the library."""
 
 
@@ -181,12 +193,25 @@ def _entry(name: str) -> str:
     thing = getattr(bridge, name)
     if isinstance(thing, ModuleType):
         thing = markers
+    if isinstance(thing, GenericAlias | UnionType):
+        return f"### `{name}`\n\n{_alias(name)}\n"
     lines = [f"### `{_head(name, thing)}`\n", _doc(name, thing), ""]
     if inspect.isclass(thing) and not issubclass(thing, enum.Enum | BaseException):
         for member, value in _members(thing):
             lines += [f"* `{_head(member, value)}`: {_line(_doc(f'{name}.{member}', value))}"]
         lines.append("")
     return "\n".join(lines)
+
+
+def _alias(name: str) -> str:
+    """What stands behind the definition of a type's other name."""
+    pattern = re.compile(rf'^{name} = (?:(?!"""|\n\n).)*"""(.*?)"""', re.MULTILINE | re.DOTALL)
+    for home, module in sorted(sys.modules.items()):
+        if home.startswith("bridge.") and vars(module).get(name) is getattr(bridge, name):
+            found = pattern.search(inspect.getsource(module))
+            if found is not None:
+                return found[1].strip()
+    raise LookupError(f"{name} has no docstring")
 
 
 def _members(thing: type) -> Iterator[tuple[str, object]]:

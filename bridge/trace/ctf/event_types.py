@@ -8,7 +8,7 @@ structure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bridge.errors import TraceError
 from bridge.trace.model import (
@@ -24,9 +24,8 @@ from bridge.trace.model import (
     Text,
 )
 
-if TYPE_CHECKING:
-    Spec = str | list[Any] | Mapping[str, Any]
-    """The name of a type, or what it is made of."""
+Spec = str | list[Any] | Mapping[str, Any]
+"""The type of a field, for a writer: a name, `[element]`, or fields by name."""
 
 COUNT = Integer(32, signed=False)
 _BYTE = Integer(8, signed=False, encoding=BYTES)

@@ -1,0 +1,69 @@
+"""Everything that a public signature mentions is public."""
+
+from __future__ import annotations
+
+import builtins
+import collections.abc
+import inspect
+import re
+import typing
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+import bridge
+from bridge.marker_lookup import markers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KNOWN = {
+    *bridge.__all__,
+    *dir(builtins),
+    *dir(typing),
+    *dir(collections.abc),
+    *("Array", "Path", "PathLike", "TracebackType"),
+}
+"""`Array` is one of numpy, which is optional."""
+NOT_MADE_BY_USERS = {"Session"}
+
+
+def _annotations(thing: object) -> Iterator[str]:
+    match thing:
+        case property():
+            yield from _annotations(thing.fget)
+        case classmethod() | staticmethod():
+            yield from _annotations(thing.__func__)
+        case type():
+            yield from (text for name, text in _texts(thing) if not name.startswith("_"))
+            for name, member in vars(thing).items():
+                made = name == "__init__" and thing.__name__ not in NOT_MADE_BY_USERS
+                if made or not name.startswith("_"):
+                    yield from _annotations(member)
+        case FunctionType():
+            yield from (text for _, text in _texts(thing))
+
+
+def _texts(thing: object) -> Iterator[tuple[str, str]]:
+    for name, found in getattr(thing, "__annotations__", {}).items():
+        yield name, str(getattr(found, "__forward_arg__", found))
+
+
+@pytest.mark.parametrize("name", bridge.__all__)
+def test_what_a_signature_mentions_is_public(name: str) -> None:
+    thing = getattr(bridge, name)
+    thing = markers if isinstance(thing, ModuleType) else thing
+    mentioned = {
+        word.rpartition(".")[2]
+        for text in _annotations(thing)
+        for word in re.findall(r"[A-Za-z_.]*\b[A-Z]\w+", text)
+    }
+    assert mentioned <= KNOWN
+
+
+def test_signatures_are_looked_at() -> None:
+    """Else the test above could not fail."""
+    assert any("GlobalValue" in text for text in _annotations(bridge.Session))
+    assert any("Operand" in text for text in _annotations(bridge.Variable))
+    assert inspect.isclass(bridge.EventWriter)
