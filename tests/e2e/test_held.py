@@ -26,12 +26,12 @@ SOURCE = r"""
 #include <sys/wait.h>
 #include <unistd.h>
 struct node { int value; struct node *next; const char *name; };
-static int rounds;
+static int rounds;	/* 0: without an end */
 static void __attribute__((noinline)) walk(struct node *n) { DTRACE_PROBE1(held, walk, n); }
 static void *work(void *unused)
 {
 	struct node c = { 3, 0, "three" }, b = { 2, &c, "two" }, a = { 1, &b, "one" };
-	for (int i = 0; i < rounds; i++) {
+	for (unsigned i = 0; !rounds || i < (unsigned)rounds; i++) {
 		walk(&a);
 		a.value++;
 		b.value += 2;
@@ -111,7 +111,7 @@ def test_a_hit_that_ends_the_session_lets_the_target_go(run: Runner, walker: Pat
     script = f'probe process("{walker}").mark("walk") {{ p = $arg1; while (p) '
     script += "{ println(user_int32(p)); p = user_uint64(p + 8) } exit() }"
 
-    with subprocess.Popen([walker, "2000000000"], stdout=subprocess.PIPE, text=True) as target:
+    with subprocess.Popen([walker, "0"], stdout=subprocess.PIPE, text=True) as target:
         done = run("run", "-e", script, "-x", target.pid)
         _goes_on(target.pid)
         target.kill()
@@ -162,7 +162,7 @@ def _guards_of(tool: subprocess.Popen[str]) -> list[int]:
 
 def _stopped_in_the_middle(walker: Path) -> tuple[subprocess.Popen[str], subprocess.Popen[str]]:
     """A target that is held, by a tool that is stopped itself."""
-    target = subprocess.Popen([walker, "2000000000"], stdout=subprocess.PIPE, text=True)
+    target = subprocess.Popen([walker, "0"], stdout=subprocess.PIPE, text=True)
     command = [sys.executable, "-m", "bridge", "run", "-e", SCRIPT % (walker, 1), "-v"]
     tool = subprocess.Popen(
         [*command, "-x", str(target.pid)], stderr=subprocess.PIPE, text=True
