@@ -5,6 +5,7 @@
  */
 #include "bpf.h"
 
+#include "bpf_call.h"
 #include "functions.h"
 
 #include <errno.h>
@@ -35,21 +36,6 @@ struct link_uprobe_multi {
 	int32_t pid;
 	uint32_t padding;
 };
-
-static uint64_t pointer(const void *p)
-{
-	return (uint64_t)(uintptr_t)p;
-}
-
-static int sys_bpf(int command, const void *attr, size_t bytes)
-{
-	long ret;
-
-	do {
-		ret = syscall(SYS_bpf, command, attr, bytes);
-	} while (ret < 0 && errno == EAGAIN && command == BPF_PROG_LOAD);
-	return ret < 0 ? -errno : (int)ret;
-}
 
 int mb_bpf_map_create(const struct mb_bpf_map *map)
 {

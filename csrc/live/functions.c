@@ -2,6 +2,8 @@
 /* Types for programs of several functions: see functions.h. Layout: Documentation/bpf/btf.rst. */
 #include "functions.h"
 
+#include "bpf_call.h"
+
 #include <errno.h>
 #include <linux/btf.h>
 #include <stddef.h>
@@ -42,21 +44,6 @@ static const struct types TYPES = {
 	.step = { .name_off = 13, .info = BTF_KIND_FUNC << 24, .type = PROTOTYPE },
 	.names = "\0int\0program\0step",
 };
-
-static uint64_t pointer(const void *p)
-{
-	return (uint64_t)(uintptr_t)p;
-}
-
-static int sys_bpf(int command, const void *attr, size_t bytes)
-{
-	long ret;
-
-	do {
-		ret = syscall(SYS_bpf, command, attr, bytes);
-	} while (ret < 0 && errno == EAGAIN && command == BPF_PROG_LOAD);
-	return ret < 0 ? -errno : (int)ret;
-}
 
 static int load_types(void)
 {

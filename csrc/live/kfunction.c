@@ -6,6 +6,7 @@
  */
 #include "kfunction.h"
 
+#include "bpf_call.h"
 #include "functions.h"
 
 #include <errno.h>
@@ -18,21 +19,6 @@
 #include <unistd.h>
 
 #define NAME_BYTES 64
-
-static uint64_t pointer(const void *p)
-{
-	return (uint64_t)(uintptr_t)p;
-}
-
-static int sys_bpf(int command, const void *attr, size_t bytes)
-{
-	long ret;
-
-	do {
-		ret = syscall(SYS_bpf, command, attr, bytes);
-	} while (ret < 0 && errno == EAGAIN && command == BPF_PROG_LOAD);
-	return ret < 0 ? -errno : (int)ret;
-}
 
 int mb_bpf_trampoline_load(const struct mb_trampoline *place, const char *name, const void *code,
 			   uint32_t bytes, char *log, uint32_t log_size)
