@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     with doing("checking the script"):
         text = _checked(arguments, sources, sink)
+    gc.freeze()  # at its end, Python would look at all of it once more
     _tell(sink.items, sources, arguments.format)
     if text is None:
         return EXIT_HOST if any(map(of_the_host, sink.items)) else EXIT_ERROR
