@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,6 +81,19 @@ def _run(run: Runner, folder: Path, text: str) -> tuple[list[str], list[str]]:
     assert live.code == 0, live.err
     again = run("run", script, "--replay", folder / "trace")
     return live.out.splitlines(), again.out.splitlines()
+
+
+def test_a_signal_without_information(run: Runner) -> None:
+    """Who is killed together with another thread has none."""
+    script = "probe signal.handle { if (sig == 9) seen[sig_code]++ }"
+    script += " probe end { println(seen[0] > 0) } global seen"
+    threads = "import os, threading; threading.Thread(target=threading.Event().wait).start();"
+    command = f"{sys.executable} -c '{threads} os.kill(os.getpid(), 9)'"
+
+    done = run("run", "-e", script, "-c", command)
+
+    assert done.out == "1\n", done.err
+    assert "ERROR" not in done.err
 
 
 def test_the_scheduler(run: Runner, tmp_path: Path) -> None:
