@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CHECKOUT := $(abspath .)
 CSRC := $(wildcard csrc/*/*.c csrc/*/*.h csrc/include/markbridge/*.h)
 DEBIAN_TOOLS := systemtap systemtap-doc systemtap-sdt-dev bpftrace babeltrace2 binutils \
-	lttng-tools liblttng-ust-dev postgresql-15 mawk gawk gdb libc6-dbg dwz clang python3-venv gcc make libc6-dev lz4 zstd lld
+	lttng-tools liblttng-ust-dev postgresql-15 mawk gawk gdb libc6-dbg dwz clang python3-venv gcc make libc6-dev lz4 zstd lld linux-perf
 
 .PHONY: help demo test guest fuzz random fuzz-c bench lint types layers pytest unit sanitize declared wheel docs tools format clean
 
