@@ -18,7 +18,7 @@ from bridge._native import lib
 from bridge.engine.base import SessionOptions
 from bridge.engine.session.native import NativeSession
 from bridge.pipeline import compile_script
-from bridge.probes.resolver import Binder
+from bridge.probes.live import LiveTargets
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
 from bridge.world import LiveWorld
@@ -61,7 +61,7 @@ class _Script:
         sources = SourceMap()
         main = sources.add("bench.stp", text)
         options = AnalyseOptions(defines=LIMITS)
-        self._placed = compile_script(main, sources, Binder(LiveWorld()), options).placed
+        self._placed = compile_script(main, sources, LiveTargets(LiveWorld()), options).placed
         self.bytes_per_entry = 0.0
 
     def time(self, last: int) -> float:

@@ -17,6 +17,7 @@ from bridge.engine.target import Target
 from bridge.errors import CompileError
 from bridge.pipeline import compile_script
 from bridge.probes.live import LiveTargets
+from bridge.probes.machine import Options
 from bridge.script.options import AnalyseOptions
 from bridge.script.syntax.parse import parse
 from bridge.script.syntax.read import read_text, why
@@ -85,7 +86,7 @@ class Program:
         BridgeError, if there is no process `pid`.
         """
         words = command if isinstance(command, str) else shlex.join(command)
-        targets = LiveTargets(LiveWorld(), words, pid, reached=reaches_functions)
+        targets = LiveTargets(LiveWorld(), Options(words, pid, reached=reaches_functions))
         placed = self._place(targets, record=trace is not None or bool(events))
         target = Target.of_process(pid) if pid and not words else Target()
         folder = None if trace is None else Path(trace)
@@ -104,7 +105,7 @@ class Program:
 
         words = command if isinstance(command, str) else shlex.join(command)
         world = LiveWorld()
-        targets = LiveTargets(world, words, pid, reached=reaches_functions)
+        targets = LiveTargets(world, Options(words, pid, reached=reaches_functions))
         return attachments(self._place(targets), world)
 
     def replay(self, trace: Path | str) -> Replayed:

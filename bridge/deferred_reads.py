@@ -20,6 +20,7 @@ from bridge.ir.program import Conversion, code_of
 from bridge.ir.reach import all_operations
 from bridge.ir.slicing import READS, Slice, slice_of
 from bridge.markers import Kind, MarkerAttachment
+from bridge.probes import families
 from bridge.script.builtins import BUILTINS, KERNEL_STACK, Effect
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
     from bridge.ir.program import ErrorSite, Format, Handler, Program
 
-PLACES = frozenset({Kind.USDT, Kind.FUNCTION, Kind.FUNCTION_RETURN})
-"""Kinds of markers at which a process can be held: it is in its own code there."""
-NOTED = PLACES | {Kind.TRACEPOINT, Kind.SAMPLE, Kind.KERNEL_FUNCTION, Kind.KERNEL_RETURN}
-"""Kinds of markers at which the kernel can run the slice of a handler."""
 
 _GLOBAL = "@var"
 NO_STACK = "a trace does not hold the kernel's stack"
@@ -89,11 +86,12 @@ def needs_hold(program: Program, op: ops.Op) -> bool:
 
 def noted(kind: Kind) -> Callable[[ops.Op], bool]:
     """The operations that a slice notes at a kind of marker: reads that no held process has."""
+    family = families.of_kind(kind)
 
     def is_noted(op: ops.Op) -> bool:
         if not isinstance(op, ops.CallBuiltin) or op.name not in READS:
             return False
-        return kind in NOTED and (kind not in PLACES or op.name.startswith("kernel_"))
+        return family.slices and (not family.stops or op.name.startswith("kernel_"))
 
     return is_noted
 
@@ -124,7 +122,7 @@ def _printed(name: str, format_: Format, site: int) -> Iterator[_Read]:
 
 def why_held(program: Program, attachment: MarkerAttachment, handlers: tuple[int, ...]) -> str:
     """Why the process stands still at the hits of these handlers; "" if it does not."""
-    if attachment.marker.kind not in PLACES:
+    if not families.of_kind(attachment.marker.kind).stops:
         return ""
     for number in handlers:
         for read in _reads(program, program.handlers[number]):
@@ -152,8 +150,9 @@ def refused(program: Program, *, record: bool) -> Iterator[Diagnostic]:
         for read in known[code]:
             reason = _reason(attachment, read, record=record)
             kind = attachment.marker.kind
-            if reason and read.sliced and kind in NOTED and not record:
-                key = (code, kind in PLACES)
+            family = families.of_kind(kind)
+            if reason and read.sliced and family.slices and not record:
+                key = (code, family.stops)
                 if key not in slices:
                     slices[key] = slice_at(program, kind, handler)
                 reason = _slice_reason(slices[key], read)
@@ -191,7 +190,7 @@ def _reason(attachment: MarkerAttachment, read: _Read, *, record: bool) -> str:
         return "its address is known only while the handler runs, so the trace does not have it"
     if read.is_kernel:
         return "its address is known only while the handler runs, after the hit"
-    if kind not in PLACES:
+    if not families.of_kind(kind).stops:
         where = "at its events" if kind is Kind.PROCESS else "at a tracepoint"
         return (
             "its address is known only while the handler runs, and a process cannot be held"
@@ -211,7 +210,7 @@ def _process_reason(attachment: MarkerAttachment, read: _Read, *, record: bool) 
     kind = attachment.marker.kind
     if kind is Kind.RECORDED:
         return "it looks at the process, which a trace does not hold"
-    if kind not in PLACES:
+    if not families.of_kind(kind).stops:
         return "it looks at the process, which cannot be held at a tracepoint"
     if record:
         return "it looks at the process, which a trace cannot hold"

@@ -1,7 +1,7 @@
 """The one marker model: whatever can be traced is a `Marker`; consumers are bound to markers.
 
 A probe point of a script (`bridge.script.syntax.ast.ProbePoint`) is *expanded* by a `Targets`
-implementation into `Attachment`s. The live one is `bridge.probes.resolver.Binder`, the one for
+implementation into `Attachment`s. The live one is `bridge.probes.live.LiveTargets`, the one for
 a recorded trace `bridge.probes.recorded.RecordedTargets`; tests pass their own. An attachment
 names what fires (a marker, a timer, the begin of the session) and which variables a handler can
 read there, each with the operand that says where its value lies.
@@ -622,6 +622,13 @@ class Expansion:
     """A way from a variable (`sk->sk_protocol`) and the value there that a hit must have."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Why a variable is not there, by its name; "*": any other."""
+    newest_first: bool = field(default=False, compare=False)
+    """Whether the handlers of one marker run from the newest to the oldest.
+
+    Each of SystemTap's probes in a program is a uprobe of its own, and the kernel runs those of
+    one place in that order."""
+    dollars: bool = field(default=False, compare=False)
+    """Whether `$$vars` names the variables with their dollars, as SystemTap does at marks."""
     notes: tuple[Diagnostic, ...] = field(default=(), compare=False)
     """Warnings about how the point was expanded; the first of its expansions has them."""
 

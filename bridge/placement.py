@@ -42,8 +42,6 @@ ENDING = frozenset({"exit", "abort", "error"})
 """Calls that end the session (an error does if MAXERRORS is 0, as it mostly is)."""
 ADDITIONS = (ops.GlobalAdd, ops.ArrayAdd, ops.StatAdd)
 ELEMENTS = (ops.ArrayGet, ops.ArraySet, ops.ArrayAdd, ops.ArrayHas, ops.ArrayDelete)
-PLACES = (".mark(", ".function(", ".statement(")
-"""What the points have in their names that stand for places in programs."""
 VARIABLES = (
     *ELEMENTS,
     ops.GlobalGet,
@@ -305,14 +303,9 @@ def _hooks(
 
 
 def _in_order(program: Program, numbers: list[int]) -> list[int]:
-    """The order in which the handlers of one marker run.
-
-    Each of SystemTap's probes in a program is a uprobe of its own, and the kernel runs those of
-    one place from the newest to the oldest.
-    """
-    point = program.handlers[numbers[0]].expansion.point
-    is_place = any(word in point for word in PLACES)
-    return numbers[::-1] if point.startswith("process") and is_place else numbers
+    """The order in which the handlers of one marker run."""
+    newest_first = program.handlers[numbers[0]].expansion.newest_first
+    return numbers[::-1] if newest_first else numbers
 
 
 def _layout(

@@ -16,8 +16,8 @@ from bridge.cli.terminal import say_diagnostics
 from bridge.diagnostics import Diagnostic, Severity, Sink, as_json, told
 from bridge.json_text import dumps
 from bridge.marker_lookup import derived_of
-from bridge.markers import Kind, MarkerAttachment, ValueType
-from bridge.probes.processes import LISTED
+from bridge.markers import MarkerAttachment, ValueType
+from bridge.probes import families
 from bridge.progress import doing
 from bridge.source import NOWHERE, SourceMap, machine_text
 
@@ -91,13 +91,12 @@ def line(expansion: Expansion, alias: str = "") -> str:
         scope = expansion.scope
         listed = (f"${one.name}:{one.ctype}" for one in (*scope.result(), *scope.listed()))
         return " ".join((alias or expansion.point, *listed))
-    attachment = expansion.attachment
-    if isinstance(attachment, MarkerAttachment) and attachment.marker.kind is Kind.PROCESS:
-        return " ".join((alias or expansion.point, *(f"${name}:long" for name in LISTED)))
-    traced = (
-        isinstance(attachment, MarkerAttachment) and attachment.marker.kind is Kind.TRACEPOINT
-    )
-    variables = (f"${v.name}:{_type(v, traced=traced)}" for v in expansion.variables)
+    if not isinstance(expansion.attachment, MarkerAttachment):
+        return alias or expansion.point
+    family = families.of_kind(expansion.attachment.marker.kind)
+    variables = [f"${name}:long" for name in family.listed] or [
+        f"${v.name}:{_type(v, traced=family.shows_types)}" for v in expansion.variables
+    ]
     return " ".join((alias or expansion.point, *variables))
 
 

@@ -197,16 +197,17 @@ def live_targets(arguments: argparse.Namespace) -> Targets:
     """What there is to probe on this machine."""
     from bridge.engine.kernel.features import reaches_functions
     from bridge.probes.live import LiveTargets
+    from bridge.probes.machine import Options
     from bridge.world import LiveWorld
 
-    return LiveTargets(
-        LiveWorld(),
+    options = Options(
         arguments.command,
         arguments.pid,
-        unsafe_nop5=arguments.unsafe_nop5,
-        strict_names=arguments.strict_names,
-        reached=reaches_functions,
+        arguments.unsafe_nop5,
+        arguments.strict_names,
+        reaches_functions,
     )
+    return LiveTargets(LiveWorld(), options)
 
 
 def compile_arguments(

@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 
 def markers_of(path: str, world: World) -> tuple[Marker, ...]:
     """The USDT markers of a file; none if it is no ELF file or has none."""
-    from bridge.probes.resolver import markers_of as read
+    from bridge.probes.usdt import markers_of as read
 
     return read(path, world)

@@ -7,17 +7,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bridge.diagnostics import Sink
 from bridge.markers import Kind, Marker, Memory, Operand, Register, Site, ValueType, Variable
 from bridge.probes import errors, operands, symbols
+from bridge.probes.elf import open_elf
 from bridge.probes.safety import SitePolicy, site_fault
+from bridge.probes.sdt import read_argument_names, read_notes
 from bridge.probes.semaphores import semaphore
+from bridge.probes.separate import separate_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bridge.diagnostics import Sink
     from bridge.probes.elf import ElfFile
     from bridge.probes.sdt import ArgumentNames, Note
+    from bridge.world import World
 
 _ARGUMENT = re.compile(r"arg[0-9]+")
 _C_TYPES = {1: "char", 2: "short", 4: "int", 8: "long"}
@@ -34,6 +38,18 @@ class _Placed:
 
 def _no_file() -> None:
     return None
+
+
+def markers_of(path: str, world: World) -> tuple[Marker, ...]:
+    """The USDT markers of a file; none if it is no ELF file or has none."""
+    sink = Sink()
+    elf = open_elf(world.real_path(path), world, sink)
+    if elf is None or not elf.machine:
+        return ()
+    policy = SitePolicy(world.release)
+    symbols = partial(separate_file, elf, world)
+    notes, named = read_notes(elf, sink), read_argument_names(elf, sink)
+    return tuple(read_markers(elf, notes, policy, sink, symbols, named))
 
 
 def read_markers(

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.markers import NoMatch
 from bridge.probes import markers_of
-from bridge.probes.resolver import Binder
+from bridge.probes.live import LiveTargets
 from bridge.suggest import among
 from bridge.world import LiveWorld
 from tests.support.annotated import SOURCE, WARNINGS
@@ -160,7 +160,7 @@ def test_messages_are_those_of_stap(build_tree: Path, tmp_path: Path) -> None:
     )
 
     found = []
-    binder = Binder(LiveWorld())
+    binder = LiveTargets(LiveWorld())
     for point in points:
         problem = binder.expand(parts(point))
         assert isinstance(problem, NoMatch), point

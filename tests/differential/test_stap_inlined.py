@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.markers import MarkerAttachment, NoMatch, PointPart
-from bridge.probes.resolver import Binder
+from bridge.probes.live import LiveTargets
 from bridge.world import LiveWorld
 
 pytestmark = [pytest.mark.tools]
@@ -87,7 +87,7 @@ def _stap(kernel: Path, program: Path) -> Counter[tuple[str, int]]:
 
 def _ours(program: Path) -> Counter[tuple[str, int]]:
     parts = [PointPart("process", str(program)), PointPart("function", "*")]
-    places = Binder(LiveWorld()).expand(parts)
+    places = LiveTargets(LiveWorld()).expand(parts)
     assert not isinstance(places, NoMatch)
     found = set()
     for place in places:

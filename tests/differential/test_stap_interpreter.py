@@ -9,7 +9,7 @@ import pytest
 from bridge.errors import CompileError
 from bridge.interpreter.interpret import Interpreter, Outcome
 from bridge.pipeline import compile_script
-from bridge.probes.resolver import Binder
+from bridge.probes.live import LiveTargets
 from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
@@ -30,7 +30,7 @@ def _run(name: str, case: Case) -> Outcome:
     source = sources.add(f"{name}.stp", case.text)
     options = AnalyseOptions(extra=tuple(case.extra), **case.options)
     try:
-        compiled = compile_script(source, sources, Binder(LiveWorld()), options)
+        compiled = compile_script(source, sources, LiveTargets(LiveWorld()), options)
     except CompileError:
         return Outcome(b"", (), 1)
     return Interpreter(compiled.placed.program, CONTEXTS).run_session()

@@ -90,7 +90,7 @@ def _refused(path: Path) -> tuple[str, str, int, int]:
     """Our first error of a script: message, token, line, column."""
     sources, sink = SourceMap(), Sink()
     source = sources.add(path.name, path.read_bytes())
-    targets = LiveTargets(LiveWorld(), "", 0)
+    targets = LiveTargets(LiveWorld())
     assert analyse(source, sources, targets, sink, AnalyseOptions()) is None, path.name
     error = sink.errors[0]
     place = sources.place(error.span)

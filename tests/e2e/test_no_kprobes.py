@@ -11,6 +11,7 @@ from bridge.errors import CompileError
 from bridge.markers import MarkerAttachment
 from bridge.pipeline import compile_script
 from bridge.probes.live import LiveTargets
+from bridge.probes.machine import Options
 from bridge.source import SourceMap
 from bridge.world import LiveWorld
 
@@ -142,7 +143,7 @@ def test_functions_are_hit_at_tracepoints(run: Runner, tmp_path: Path) -> None:
 
 def _compiled(text: str) -> Compiled:
     sources = SourceMap()
-    targets = LiveTargets(LiveWorld(), reached=features.reaches_functions)
+    targets = LiveTargets(LiveWorld(), Options(reached=features.reaches_functions))
     return compile_script(sources.add("a.stp", text), sources, targets)
 
 

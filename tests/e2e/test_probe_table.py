@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.probes.points import SHAPES, UNSUPPORTED
+from bridge.probes import families
+from bridge.probes.points import refused
 from tests.support.victims import compile_c
 from tools.manual.probes import ROWS, UNFIRED, Row, probe_manual
 
@@ -130,8 +131,9 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_no_word_of_a_probe_point_is_missing_in_the_table() -> None:
     told = " ".join(row.points for row in ROWS)
-    words = {part.split(" ")[0] for shape in SHAPES for part in shape.split("/")}
-    words |= {name for names in UNSUPPORTED.values() for name in names}
+    shapes = [shape for family in families.all_families() for shape in family.shapes]
+    words = {part.split(" ")[0] for shape in shapes for part in shape.split("/")}
+    words |= {name for first in ("", *families.WORDS) for name in refused(first)}
     absent = {word for word in words if word not in told}
 
     assert absent == set()

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.markers import Constant, Memory, NoMatch, Register
+from bridge.probes.live import LiveTargets
 from bridge.probes.operands import Unreadable, operand, split
-from bridge.probes.resolver import Binder, markers_of
+from bridge.probes.usdt import markers_of
 from bridge.probes.x86 import LONGEST, decode
 from bridge.world import RecordedWorld
 from tests.support.elf_writer import CODE, DATA, Elf
@@ -73,7 +74,7 @@ class OneFile:
 
 def look(data: bytes) -> None:
     """Expand all points, and list; each answer must be one of the two kinds."""
-    binder = Binder(OneFile(data))
+    binder = LiveTargets(OneFile(data))
     for point in POINTS:
         found = binder.expand(point)
         if isinstance(found, NoMatch):
@@ -92,7 +93,7 @@ def test_the_seed_itself_is_good() -> None:
 
     assert [v.name for v in one.variables] == ["arg1", "arg2"]
     assert two.sites[0].unsafe == ""
-    assert not isinstance(Binder(OneFile(WHOLE)).expand(POINTS[2]), NoMatch)
+    assert not isinstance(LiveTargets(OneFile(WHOLE)).expand(POINTS[2]), NoMatch)
 
 
 @settings(max_examples=300)
@@ -184,7 +185,7 @@ def test_a_recorded_machine_gives_the_same(tmp_path: Path, size: int) -> None:
     (root / "app").write_bytes(WHOLE[:size])
     (tmp_path / "world.json").write_text("{}")
 
-    found = Binder(RecordedWorld(tmp_path)).expand(POINTS[0])
+    found = LiveTargets(RecordedWorld(tmp_path)).expand(POINTS[0])
 
     assert isinstance(found, NoMatch)
     assert len(found.reasons) == 1

@@ -10,7 +10,7 @@ from bridge.engine.base import SessionOptions
 from bridge.engine.session.native import run_native
 from bridge.interpreter.interpret import Interpreter
 from bridge.pipeline import compile_script
-from bridge.probes.resolver import Binder
+from bridge.probes.live import LiveTargets
 from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
@@ -37,7 +37,7 @@ def compiled(text: str, **options: object) -> Compiled:
     sources = SourceMap()
     analyse = AnalyseOptions(**options)  # type: ignore[arg-type]  # by name
     source = sources.add("a.stp", text)
-    return compile_script(source, sources, Binder(LiveWorld()), analyse)
+    return compile_script(source, sources, LiveTargets(LiveWorld()), analyse)
 
 
 def run(engine: str, text: str, folder: Path, **options: object) -> Printed:

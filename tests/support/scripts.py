@@ -21,8 +21,7 @@ from bridge.markers import (
     Variable,
 )
 from bridge.pipeline import Compiled, compile_script
-from bridge.probes import perf_probes as samples
-from bridge.probes.session_probes import expand_session, expand_timer
+from bridge.probes.families import perf, session, timer
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
 
@@ -54,7 +53,11 @@ SWITCH = Marker(
 )
 MARKERS = {
     "hit": Expansion(
-        MarkerAttachment(HIT), 'process("/bin/demo").mark("hit")', {"$$name": "hit"}
+        MarkerAttachment(HIT),
+        'process("/bin/demo").mark("hit")',
+        {"$$name": "hit"},
+        newest_first=True,
+        dollars=True,
     ),
     "switch": Expansion(MarkerAttachment(SWITCH), 'kernel.trace("sched:switch")'),
 }
@@ -74,13 +77,13 @@ class DemoTargets:
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """The expansion of one point."""
         if parts[0].name in {"timer", "perf"}:
-            timer = parts[0].name == "timer"
-            found = expand_timer(parts, 100) if timer else samples.expand(parts, "x86_64")
+            is_timer = parts[0].name == "timer"
+            found = timer.place(parts, 100) if is_timer else perf.place(parts, "x86_64")
             return found if isinstance(found, NoMatch) else (found,)
         if parts[0].name in {"process", "kernel", "module", "kprobe"}:
             marker = MARKERS.get(str(parts[1].argument))
             return (marker,) if marker else NoMatch(1)
-        return (expand_session(parts),)
+        return (session.place(parts),)
 
 
 def compile_text(

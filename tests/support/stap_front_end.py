@@ -199,7 +199,7 @@ def _said(
 def analyse_here(data: bytes, options: AnalyseOptions) -> Verdict:
     """What our front end says about a script, with the kernel's types taken for there."""
     sources, sink = SourceMap(), Sink()
-    targets = AssumedTargets(LiveTargets(LiveWorld(), "", 0))
+    targets = AssumedTargets(LiveTargets(LiveWorld()))
     source = sources.add("script.stp", data)
     typed = analyse(source, sources, targets, sink, options)
     errors = (_said(error, source, sources, token=True) for error in sink.errors)
@@ -209,7 +209,7 @@ def analyse_here(data: bytes, options: AnalyseOptions) -> Verdict:
 def listed_here(path: Path, options: AnalyseOptions, *, verbose: bool = False) -> str | None:
     """What our `-p2` prints about a script; None if it is refused."""
     sources, sink = SourceMap(), Sink()
-    targets = AssumedTargets(LiveTargets(LiveWorld(), "", 0))
+    targets = AssumedTargets(LiveTargets(LiveWorld()))
     typed = analyse(sources.add(str(path), path.read_bytes()), sources, targets, sink, options)
     return None if typed is None else typed_text(typed, verbose=verbose)
 
@@ -219,7 +219,7 @@ def analyse_said(
 ) -> list[tuple[str, tuple[int, int] | None]]:
     """All our errors with what they go back to, in order, each with the token that it names."""
     sources, sink = SourceMap(), Sink()
-    targets = AssumedTargets(LiveTargets(LiveWorld(), "", 0))
+    targets = AssumedTargets(LiveTargets(LiveWorld()))
     analyse(sources.add("script.stp", text.encode()), sources, targets, sink, options)
     said: list[tuple[str, tuple[int, int] | None]] = []
 

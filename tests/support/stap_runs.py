@@ -15,7 +15,7 @@ from bridge.engine.base import SessionOptions
 from bridge.engine.session.native import run_native
 from bridge.errors import CompileError, HostError
 from bridge.pipeline import compile_script
-from bridge.probes.resolver import Binder
+from bridge.probes.live import LiveTargets
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
 from bridge.world import LiveWorld
@@ -104,7 +104,7 @@ def run(name: str, case: Case, folder: Path) -> tuple[bytes, int]:
     path = folder / "output"
     end = time.monotonic() + 600
     try:
-        placed = compile_script(source, sources, Binder(LiveWorld()), options).placed
+        placed = compile_script(source, sources, LiveTargets(LiveWorld()), options).placed
     except CompileError:
         return b"", 1
     output = os.open(path, os.O_CREAT | os.O_WRONLY)

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from itertools import groupby
 
-from bridge.probes.points import UNSUPPORTED
+from bridge.probes.points import refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Row:
 
 
 def _refused(family: str, first: str, name: str, points: str, example: str) -> Row:
-    return Row(family, points, example, refused=UNSUPPORTED[first][name])
+    return Row(family, points, example, refused=refused(first)[name])
 
 
 _FUNCTIONS = "kernel.function, module.function, kprobe"

@@ -29,7 +29,7 @@ from bridge.codegen.bpf.object import (
 from bridge.codegen.bpf.text import Text
 from bridge.ir.program import Argument, Value
 from bridge.markers import RawArgument, SavedRegister
-from bridge.probes.processes import CONVENTIONS
+from bridge.probes.families.process import CONVENTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

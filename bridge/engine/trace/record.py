@@ -32,7 +32,8 @@ from bridge.ir.program import (
     capture_type,
 )
 from bridge.markers import Field as TracepointField
-from bridge.markers import Kind, Memory, RawArgument, Register
+from bridge.markers import Memory, RawArgument, Register
+from bridge.probes import families
 from bridge.trace.ctf import tsdl_writer as tsdl
 from bridge.trace.ctf.description import Clock
 from bridge.trace.ctf.folder import PACKET_BYTES, Folder
@@ -193,21 +194,9 @@ def fault_field(word: int) -> str:
 # --- classes ----------------------------------------------------------------------------------
 
 
-def _event_name(marker: Marker) -> str:
-    match marker.kind:
-        case Kind.TRACEPOINT:
-            return marker.name
-        case Kind.PROCESS:
-            program = os.path.basename(marker.provider)  # noqa: PTH119 - a name, not a file
-            return f"{program or 'process'}:{marker.name}"
-        case Kind.SAMPLE:
-            return f"{marker.provider}.{marker.name}"
-        case Kind.FUNCTION | Kind.FUNCTION_RETURN:
-            program = os.path.basename(marker.provider)  # noqa: PTH119 - a name, not a file
-            suffix = "__return" if marker.kind is Kind.FUNCTION_RETURN else ""
-            return f"{program}:{marker.name}{suffix}"
-        case _:
-            return f"{marker.provider}:{marker.name}"
+def event_name(marker: Marker) -> str:
+    """What a recording calls the event class of a marker."""
+    return families.of_kind(marker.kind).event_class(marker)
 
 
 def _class(hook: Hook, common: frozenset[str]) -> _Class:
@@ -227,18 +216,13 @@ def _class(hook: Hook, common: frozenset[str]) -> _Class:
             case _:
                 field = _payload_field(capture, marker, addresses)
                 payload.append(_Recorded(field, capture, slot, kind))
-    return _Class(hook, _event_name(marker), tuple(context), _unique(payload))
+    return _Class(hook, event_name(marker), tuple(context), _unique(payload))
 
 
 def payload_of(hook: Hook) -> tuple[tuple[str, Capture, int], ...]:
     """Name, capture and slot of each field that a recording of a hook has as its payload."""
     class_ = _class(hook, frozenset())
     return tuple((row.field.name, row.capture, row.slot) for row in class_.payload)
-
-
-def event_name(marker: Marker) -> str:
-    """What a recording calls the event class of a marker."""
-    return _event_name(marker)
 
 
 def _common_contexts(hooks: tuple[Hook, ...]) -> tuple[str, ...]:
@@ -249,12 +233,6 @@ def _common_contexts(hooks: tuple[Hook, ...]) -> tuple[str, ...]:
 
 def _struct(fields: tuple[_Recorded, ...], *extra: Field) -> Struct:
     return Struct((*(f.field for f in fields), *extra), align_bits=8)
-
-
-def _path(marker: Marker) -> str:
-    if marker.kind is Kind.PROCESS:
-        return marker.provider
-    return marker.sites[0].path if marker.sites else ""
 
 
 def _origin(class_: _Class, placed: Placed, *, faults: bool) -> Origin:
@@ -268,7 +246,7 @@ def _origin(class_: _Class, placed: Placed, *, faults: bool) -> Origin:
         kind=marker.kind.value,
         provider=marker.provider,
         name=marker.name,
-        path=_path(marker),
+        path=families.of_kind(marker.kind).file(marker),
         pid=attachment.pid,
         follow_target=attachment.follow_target,
         points=tuple(dict.fromkeys(h.expansion.point for h in handlers)),

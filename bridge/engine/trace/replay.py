@@ -38,6 +38,7 @@ from bridge.ir.program import (
     capture_type,
 )
 from bridge.markers import Kind, RecordedField
+from bridge.probes import families
 from bridge.progress import doing
 from bridge.trace.ctf.cursor import Cursor
 
@@ -55,9 +56,6 @@ if TYPE_CHECKING:
 EVENTS_PER_TURN = 20_000
 NONE = lib.MB_REPLAY_NONE
 
-OF_PROGRAMS = {
-    kind.value for kind in (Kind.USDT, Kind.FUNCTION, Kind.FUNCTION_RETURN, Kind.PROCESS)
-}
 DIRECT = {
     "cpu": lib.MB_REPLAY_CPU,
     "realtime_ns": lib.MB_REPLAY_REALTIME,
@@ -185,7 +183,7 @@ class _Binder:
     def _of_program(self) -> bool:
         """Whether programs were hit; events without a provider are the kernel's."""
         if self.group.origin is not None:
-            return self.group.origin.kind in OF_PROGRAMS
+            return families.of_kind(Kind(self.group.origin.kind)).of_program
         return ":" in self.group.event_class.name
 
     def _operand(self, capture: Capture) -> int:

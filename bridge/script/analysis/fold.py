@@ -323,7 +323,7 @@ def _listing(node: ast.Target, expansion: Expansion) -> ast.Node:
     if expansion.scope is not None:
         return _listed(node, expansion, expansion.scope)
     pieces, arguments = [], []
-    dollar = "$" if ".mark(" in expansion.point else ""  # as SystemTap has it
+    dollar = "$" if expansion.dollars else ""
     for variable in _listable(expansion.variables):
         letter = '\\"%s\\"' if variable.type is ValueType.STRING else "%#x"
         name = script_text(variable.name)

@@ -18,7 +18,7 @@ from bridge.ir.program import Argument, Computed, Context, Literal
 from bridge.markers import MarkerAttachment
 from bridge.pipeline import compile_script
 from bridge.placement import place
-from bridge.probes.resolver import Binder
+from bridge.probes.live import LiveTargets
 from bridge.script.builtins import CONTEXTS
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
@@ -149,7 +149,7 @@ def make_batch(seed: int, victim: Path, programs: int) -> Batch:
     script = Handlers(seed).script(victim, programs)
     sources = SourceMap()
     main = sources.add("<input>", script)
-    placed = compile_script(main, sources, Binder(LiveWorld()), OPTIONS).placed
+    placed = compile_script(main, sources, LiveTargets(LiveWorld()), OPTIONS).placed
     return Batch(script, placed, arguments)
 
 

@@ -12,7 +12,7 @@ import pytest
 from bridge.engine.base import RunResult, SessionOptions
 from bridge.engine.session.native import run_native
 from bridge.pipeline import compile_script
-from bridge.probes.resolver import Binder
+from bridge.probes.live import LiveTargets
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
 from bridge.world import LiveWorld
@@ -34,7 +34,7 @@ class Native:
     def __call__(self, text: str, defines: dict[str, str] | None = None, **options: Any) -> Ran:
         sources = SourceMap()
         source = sources.add("t.stp", text.encode())
-        binder = Binder(LiveWorld())
+        binder = LiveTargets(LiveWorld())
         compiled = compile_script(
             source, sources, binder, AnalyseOptions(defines=defines or {})
         )

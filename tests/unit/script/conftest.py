@@ -26,8 +26,9 @@ from bridge.markers import (
     ValueType,
     Variable,
 )
-from bridge.probes import perf_probes as samples
-from bridge.probes import processes
+from bridge.probes.families import perf, process
+from bridge.probes.machine import Machine
+from bridge.probes.points import family_of
 from bridge.script.analysis.analyse import analyse
 from bridge.script.analysis.typed import Typed
 from bridge.script.options import AnalyseOptions
@@ -74,10 +75,10 @@ class SessionTargets:
 
     def _markers(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         if parts[0].name == "perf":
-            found = samples.expand(parts, "")
+            found = perf.place(parts, "")
             return found if isinstance(found, NoMatch) else (found,)
-        if processes.is_event(parts):
-            return processes.expand(parts, LiveWorld(), follow_target=False)
+        if family_of(parts) is process.FAMILY:
+            return process.FAMILY.expand(parts, Machine(LiveWorld()))
         return self._marks(str(parts[1].argument))
 
     def _marks(self, pattern: str) -> tuple[Expansion, ...] | NoMatch:
@@ -89,6 +90,8 @@ class SessionTargets:
                 MarkerAttachment(Marker(Kind.USDT, "app", name, variables=ARGUMENTS)),
                 f'process("app").mark("{name}")',
                 {"name": name, "provider": "app"},
+                newest_first=True,
+                dollars=True,
             )
             for name in names
         )

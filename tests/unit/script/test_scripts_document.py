@@ -11,6 +11,7 @@ import pytest
 from bridge.errors import CompileError
 from bridge.pipeline import compile_script
 from bridge.probes.live import LiveTargets
+from bridge.probes.machine import Options
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
 from bridge.world import LiveWorld
@@ -46,7 +47,7 @@ def test_all_rows_are_read() -> None:
 @pytest.mark.parametrize("script", KINDS)
 def test_a_kind_is_refused_with_its_code(script: str) -> None:
     sources = SourceMap()
-    targets = LiveTargets(LiveWorld(), "/bin/true", reached=lambda: True)
+    targets = LiveTargets(LiveWorld(), Options("/bin/true", reached=lambda: True))
     main = sources.add("a.stp", script)
     with pytest.raises(CompileError) as caught:
         compile_script(main, sources, targets, AnalyseOptions(guru=True))

@@ -18,7 +18,8 @@ from bridge.markers import (
     Register,
 )
 from bridge.probes import markers_of
-from bridge.probes.resolver import Binder, Options
+from bridge.probes.live import LiveTargets
+from bridge.probes.machine import Options
 from bridge.world import LiveWorld, RecordedWorld
 from tests.support.elf_writer import CODE, CODE_OFFSET, DATA, DATA_OFFSET, IFUNC, Elf
 from tests.support.points import parts
@@ -34,7 +35,7 @@ PATH = {"PATH": "/usr/local/bin:/usr/bin"}
 def expand(
     world: RecordedWorld | LiveWorld, point: str, options: Options | None = None
 ) -> tuple[Expansion, ...]:
-    found = Binder(world, options).expand(parts(point))
+    found = LiveTargets(world, options).expand(parts(point))
     assert not isinstance(found, NoMatch), found
     return found
 
@@ -42,7 +43,7 @@ def expand(
 def refuse(
     world: RecordedWorld | LiveWorld, point: str, options: Options | None = None
 ) -> NoMatch:
-    found = Binder(world, options).expand(parts(point))
+    found = LiveTargets(world, options).expand(parts(point))
     assert isinstance(found, NoMatch)
     return found
 
@@ -296,7 +297,7 @@ def test_unsafe_sites_say_so(recorded: Recorder) -> None:
 
 def can_see(world: LiveWorld, name: str) -> bool:
     point = f'process({os.getpid()}).function("{name}")'
-    return not isinstance(Binder(world, Options()).expand(parts(point)), NoMatch)
+    return not isinstance(LiveTargets(world, Options()).expand(parts(point)), NoMatch)
 
 
 def test_processes_of_this_machine() -> None:

@@ -15,7 +15,7 @@ from bridge.markers import Access, GlobalAccess, MarkerAttachment, Memory, NoMat
 from bridge.probes.dwarf.image import open_image
 from bridge.probes.dwarf.index import is_index
 from bridge.probes.elf import open_elf
-from bridge.probes.resolver import Binder
+from bridge.probes.live import LiveTargets
 from bridge.world import LiveWorld
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def build(tmp_path: Path) -> Build:
 
 def expand(program: Path, *parts: tuple[str, str | int | None]) -> tuple[Expansion, ...]:
     first = PointPart("process", str(program))
-    found = Binder(LiveWorld()).expand([first, *(PointPart(*part) for part in parts)])
+    found = LiveTargets(LiveWorld()).expand([first, *(PointPart(*part) for part in parts)])
     assert not isinstance(found, NoMatch), found
     return found
 
@@ -312,7 +312,7 @@ def test_random_damage_is_a_message(build: Build, flags: list[str], seed: int) -
 
 
 def _ask_everything(program: Path) -> None:
-    binder = Binder(LiveWorld())
+    binder = LiveTargets(LiveWorld())
     first = PointPart("process", str(program))
     for part in (
         PointPart("function", "*"),
@@ -354,7 +354,7 @@ def test_split_debug_information_is_refused(build: Build, version: int) -> None:
         ("function", "main@prog.c"),
         ("statement", "*@prog.c:5"),
     ):
-        refused = Binder(LiveWorld()).expand([first, PointPart(*part)])
+        refused = LiveTargets(LiveWorld()).expand([first, PointPart(*part)])
         assert isinstance(refused, NoMatch)
         (reason,) = refused.reasons
         assert reason.code == "split-debug-information"

@@ -22,7 +22,7 @@ from bridge.markers import (
 from bridge.probes.dwarf.image import open_image
 from bridge.probes.dwarf.probe_addresses import parse_spec
 from bridge.probes.elf import open_elf
-from bridge.probes.resolver import Binder
+from bridge.probes.live import LiveTargets
 from bridge.world import LiveWorld
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def build(tmp_path: Path):
 
 def expand(program: Path, *parts: tuple[str, str | int | None]) -> tuple[Expansion, ...]:
     first = PointPart("process", str(program))
-    found = Binder(LiveWorld()).expand([first, *(PointPart(*part) for part in parts)])
+    found = LiveTargets(LiveWorld()).expand([first, *(PointPart(*part) for part in parts)])
     assert not isinstance(found, NoMatch), found
     return found
 
@@ -238,7 +238,7 @@ def test_what_names_no_place(build) -> None:
 
     def refused(*parts: tuple[str, str | int | None]) -> NoMatch:
         first = PointPart("process", str(program))
-        found = Binder(LiveWorld()).expand([first, *(PointPart(*part) for part in parts)])
+        found = LiveTargets(LiveWorld()).expand([first, *(PointPart(*part) for part in parts)])
         assert isinstance(found, NoMatch)
         return found
 
@@ -304,7 +304,7 @@ def test_a_separate_file(build, tmp_path: Path) -> None:
     (tmp_path / "prog.debug").write_bytes(damaged)
     first = PointPart("process", str(program))
     assert isinstance(
-        Binder(LiveWorld()).expand([first, PointPart("function", "add")]), NoMatch
+        LiveTargets(LiveWorld()).expand([first, PointPart("function", "add")]), NoMatch
     )
 
 
@@ -315,7 +315,7 @@ def test_without_debug_information_functions_are_found_by_symbol(build) -> None:
     assert found.scope is None
     assert [v.name for v in found.variables][:2] == ["arg1", "arg2"]
     first = PointPart("process", str(program))
-    refused = Binder(LiveWorld()).expand([first, PointPart("statement", "add@prog.c:10")])
+    refused = LiveTargets(LiveWorld()).expand([first, PointPart("statement", "add@prog.c:10")])
     assert isinstance(refused, NoMatch)
     assert refused.reasons[0].code == "needs-debug-information"
 
@@ -336,7 +336,7 @@ def test_damage_is_a_diagnostic(build, section: str, value: int) -> None:
         end = min(head.offset + head.size, at + 16)
         data[at:end] = bytes([value]) * (end - at)
         program.write_bytes(data)
-        binder = Binder(LiveWorld())
+        binder = LiveTargets(LiveWorld())
         first = PointPart("process", str(program))
         for name in ("add", "*@prog.c"):
             answer = binder.expand([first, PointPart("function", name)])

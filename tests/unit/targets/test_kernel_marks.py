@@ -18,7 +18,7 @@ from bridge.markers import (
     Variable,
 )
 from bridge.probes import old_events
-from bridge.probes.kernel_marks import expand, field_names
+from bridge.probes.families.kernel_mark import field_names, places
 
 KNOWN = {
     "irq:irq_handler_entry": ("irq", "action"),
@@ -42,7 +42,7 @@ def _trace(name: str) -> tuple[Expansion, ...] | NoMatch:
 
 def _expand(mark: str, format_: str | None = None) -> tuple[Expansion, ...] | NoMatch:
     parts = [PointPart("kernel"), PointPart("mark", mark)]
-    return expand([*parts, *([PointPart("format", format_)] if format_ else [])], _trace)
+    return places([*parts, *([PointPart("format", format_)] if format_ else [])], _trace)
 
 
 @pytest.mark.parametrize(

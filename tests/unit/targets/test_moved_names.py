@@ -14,6 +14,7 @@ from bridge.markers import Kind, NoMatch
 from bridge.pipeline import compile_script
 from bridge.probes.kernel import names
 from bridge.probes.live import LiveTargets
+from bridge.probes.machine import Options
 from bridge.source import SourceMap
 from bridge.world import LiveWorld
 from tests.support.points import parts
@@ -56,7 +57,7 @@ GONE = {
 def _compiled(text: str, *, strict: bool = False) -> list[str]:
     """The warnings of a script; CompileError, if it is refused."""
     sources = SourceMap()
-    targets = LiveTargets(LiveWorld(), strict_names=strict)
+    targets = LiveTargets(LiveWorld(), Options(strict_names=strict))
     compiled = compile_script(sources.add("a.stp", text), sources, targets)
     return [warning.message for warning in compiled.warnings]
 
@@ -89,7 +90,7 @@ def test_what_reads_registers_moves_to_functions_only(name: str, other: str) -> 
     """A tracepoint has no registers: `kprobe.function` never stands for one."""
 
     def expanded(point: str, *, reached: bool) -> tuple[Expansion, ...] | NoMatch:
-        return LiveTargets(LiveWorld(), reached=lambda: reached).expand(parts(point))
+        return LiveTargets(LiveWorld(), Options(reached=lambda: reached)).expand(parts(point))
 
     (place,) = expanded(f'kprobe.function("{name}")', reached=True)
     assert place.point == f'kprobe.function("{other}")'

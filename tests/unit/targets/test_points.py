@@ -8,8 +8,7 @@ import pytest
 
 from bridge.markers import Begin, End, Error, Expansion, Never, NoMatch, Timer
 from bridge.probes.live import LiveTargets
-from bridge.probes.points import check
-from bridge.probes.resolver import Binder
+from bridge.probes.points import family_of
 from tests.support.points import parts
 
 if TYPE_CHECKING:
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def binder(recorded: Recorder) -> Binder:
-    return Binder(recorded({}))
+def binder(recorded: Recorder) -> LiveTargets:
+    return LiveTargets(recorded({}))
 
 
-def one(binder: Binder, point: str) -> Expansion:
+def one(binder: LiveTargets, point: str) -> Expansion:
     found = binder.expand(parts(point))
     assert not isinstance(found, NoMatch), found
     (expansion,) = found
@@ -53,7 +52,7 @@ def one(binder: Binder, point: str) -> Expansion:
         ("timer.jiffies(10).randomize(4)", Timer(100 * 10**6, 40 * 10**6)),
     ],
 )
-def test_points_without_marker(binder: Binder, point: str, attachment: object) -> None:
+def test_points_without_marker(binder: LiveTargets, point: str, attachment: object) -> None:
     expansion = one(binder, point)
 
     assert expansion.attachment == attachment
@@ -113,7 +112,7 @@ def test_points_without_marker(binder: Binder, point: str, attachment: object) -
         ),
     ],
 )
-def test_refused_points(binder: Binder, point: str, part: int, message: str) -> None:
+def test_refused_points(binder: LiveTargets, point: str, part: int, message: str) -> None:
     found = binder.expand(parts(point))
 
     assert isinstance(found, NoMatch)
@@ -135,9 +134,9 @@ def test_refused_points(binder: Binder, point: str, part: int, message: str) -> 
 def test_mismatches_suggest_what_is_near(
     point: str, part: int, near: tuple[str, ...] | None
 ) -> None:
-    found = check(parts(point))
+    found = family_of(parts(point))
 
-    assert found is not None
+    assert isinstance(found, NoMatch)
     assert (found.part, found.message) == (part, "probe point mismatch")
     assert near is None or found.similar == near
     assert found.similar

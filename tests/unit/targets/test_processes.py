@@ -17,7 +17,8 @@ from bridge.markers import (
     SavedRegister,
     Variable,
 )
-from bridge.probes.resolver import Binder, Options
+from bridge.probes.live import LiveTargets
+from bridge.probes.machine import Options
 from bridge.world import RecordedWorld
 from tests.support.points import parts
 
@@ -38,7 +39,7 @@ def world(recorded: Recorder) -> RecordedWorld:
 def expand(
     world: RecordedWorld, point: str, options: Options | None = None
 ) -> tuple[Expansion, ...]:
-    found = Binder(world, options).expand(parts(point))
+    found = LiveTargets(world, options).expand(parts(point))
     assert not isinstance(found, NoMatch), found
     return found
 
@@ -98,7 +99,7 @@ def test_a_target_restricts_every_point(
 def test_refused(
     world: RecordedWorld, point: str, options: Options | None, message: str
 ) -> None:
-    found = Binder(world, options).expand(parts(point))
+    found = LiveTargets(world, options).expand(parts(point))
 
     assert isinstance(found, NoMatch)
     assert (found.part, found.message) == (0, message)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from bridge.markers import Expansion, MarkerAttachment, NoMatch, Sampling
-from bridge.probes import perf_probes as samples
+from bridge.probes.families import perf
 from tests.support.points import parts
 
 
 @pytest.mark.parametrize(
     ("point", "sampling"),
     [
-        ("perf.type(1).config(0)", Sampling(1, 0, samples.COUNTS)),
+        ("perf.type(1).config(0)", Sampling(1, 0, perf.COUNTS)),
         ("perf.type(0).config(5).sample(7)", Sampling(0, 5, 7)),
         ("perf.type(1).config(0).hz(97)", Sampling(1, 0, 97, hertz=True)),
     ],
 )
 def test_counters(point: str, sampling: Sampling) -> None:
-    found = samples.expand(parts(point), "x86_64")
+    found = perf.place(parts(point), "x86_64")
 
     assert isinstance(found, Expansion)
     assert isinstance(found.attachment, MarkerAttachment)
@@ -27,7 +27,7 @@ def test_counters(point: str, sampling: Sampling) -> None:
 
 @pytest.mark.parametrize("point", ["sample(0)", "hz(0)", "sample(-3)"])
 def test_rates_are_positive(point: str) -> None:
-    found = samples.expand(parts(f"perf.type(1).config(0).{point}"), "")
+    found = perf.place(parts(f"perf.type(1).config(0).{point}"), "")
 
     assert isinstance(found, NoMatch)
     assert found.message.startswith("invalid perf ")

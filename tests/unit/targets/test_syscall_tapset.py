@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.pipeline import compile_script
-from bridge.probes.resolver import Binder
+from bridge.probes.live import LiveTargets
 from bridge.script import library
 from bridge.source import SourceMap
 
@@ -70,7 +70,7 @@ def test_every_alias_has_its_variables(machine: RecordedWorld, path: Path) -> No
     sources = SourceMap()
     text = script(path)
 
-    done = compile_script(sources.add("all.stp", text), sources, Binder(machine))
+    done = compile_script(sources.add("all.stp", text), sources, LiveTargets(machine))
 
     assert not done.warnings
     assert len(done.placed.program.handlers) >= text.count("probe ")

@@ -18,7 +18,7 @@ from bridge.markers import (
 )
 from bridge.probes import syscalls
 from bridge.probes.btf import Kind as TypeKind
-from bridge.probes.resolver import Binder
+from bridge.probes.live import LiveTargets
 from bridge.probes.tracepoints import merge_arguments, parse_format
 from tests.support.kernel_types import Image
 from tests.support.points import parts
@@ -60,13 +60,13 @@ FILES: dict[str, bytes | str] = {
 }
 
 
-def points(binder: Binder, point: str) -> list[str]:
+def points(binder: LiveTargets, point: str) -> list[str]:
     found = binder.expand(parts(point))
     return [] if isinstance(found, NoMatch) else [expansion.point for expansion in found]
 
 
 def test_a_format_becomes_variables(recorded: Recorder) -> None:
-    found = Binder(recorded(FILES)).expand(parts('kernel.trace("sched:run")'))
+    found = LiveTargets(recorded(FILES)).expand(parts('kernel.trace("sched:run")'))
 
     assert not isinstance(found, NoMatch)
     (expansion,) = found
@@ -100,7 +100,7 @@ def test_a_format_becomes_variables(recorded: Recorder) -> None:
 def test_without_kernel_types_the_fields_are_there(recorded: Recorder, data: bytes) -> None:
     world = recorded(FILES | {"/sys/kernel/btf/vmlinux": data})
 
-    found = Binder(world).expand(parts('kernel.trace("sched:run")'))
+    found = LiveTargets(world).expand(parts('kernel.trace("sched:run")'))
 
     assert not isinstance(found, NoMatch)
     assert found[0].members is None
@@ -108,7 +108,7 @@ def test_without_kernel_types_the_fields_are_there(recorded: Recorder, data: byt
 
 
 def test_names_with_and_without_subsystem_and_wildcards(recorded: Recorder) -> None:
-    binder = Binder(recorded(FILES))
+    binder = LiveTargets(recorded(FILES))
 
     run = ['kernel.trace("net:run")', 'kernel.trace("sched:run")']
     rest = 'kernel.trace("sched:rest")'
@@ -119,7 +119,7 @@ def test_names_with_and_without_subsystem_and_wildcards(recorded: Recorder) -> N
 
 
 def test_no_such_event_suggests_others(recorded: Recorder) -> None:
-    found = Binder(recorded(FILES)).expand(parts('kernel.trace("rast")'))
+    found = LiveTargets(recorded(FILES)).expand(parts('kernel.trace("rast")'))
 
     assert isinstance(found, NoMatch)
     assert found.near is not None
@@ -127,7 +127,7 @@ def test_no_such_event_suggests_others(recorded: Recorder) -> None:
 
 
 def test_without_tracefs_the_remedy_is_told(recorded: Recorder) -> None:
-    found = Binder(recorded({})).expand(parts('kernel.trace("run")'))
+    found = LiveTargets(recorded({})).expand(parts('kernel.trace("run")'))
 
     assert isinstance(found, NoMatch)
     (reason,) = found.reasons
@@ -138,7 +138,7 @@ def test_without_tracefs_the_remedy_is_told(recorded: Recorder) -> None:
 def test_a_format_that_is_none_is_reported(recorded: Recorder) -> None:
     files = FILES | {f"{EVENTS}/net/run/format": "nonsense"}
 
-    found = Binder(recorded(files)).expand(parts('kernel.trace("net:run")'))
+    found = LiveTargets(recorded(files)).expand(parts('kernel.trace("net:run")'))
 
     assert isinstance(found, NoMatch)
     assert [reason.code for reason in found.reasons] == ["tracefs-format"]
@@ -153,7 +153,7 @@ def test_without_the_right_to_read_tracefs(
     world = recorded(FILES)
     monkeypatch.setattr(type(world), "list_dir", denied)
 
-    found = Binder(world).expand(parts('kernel.trace("run")'))
+    found = LiveTargets(world).expand(parts('kernel.trace("run")'))
 
     assert isinstance(found, NoMatch)
     (reason,) = found.reasons
@@ -170,7 +170,7 @@ def test_without_tracefs_events_come_from_the_types(recorded: Recorder) -> None:
         prototype = image.prototype(("__data", integer), ("cpu", integer))
         image.add(TypeKind.FUNC, f"__traceiter_{event}", prototype)
     image.add(TypeKind.FUNC, "run", 1)
-    binder = Binder(recorded({"/sys/kernel/btf/vmlinux": image.build()}))
+    binder = LiveTargets(recorded({"/sys/kernel/btf/vmlinux": image.build()}))
 
     found = binder.expand(parts('kernel.trace("run")'))
 

@@ -44,7 +44,7 @@ def world(recorded: Recorder) -> RecordedWorld:
 
 def _compile(script: str, world: RecordedWorld) -> None:
     sources = SourceMap()
-    compile_script(sources.add("x", script.encode()), sources, LiveTargets(world, "", 0))
+    compile_script(sources.add("x", script.encode()), sources, LiveTargets(world))
 
 
 @pytest.mark.parametrize(

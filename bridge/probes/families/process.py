@@ -24,19 +24,21 @@ from bridge.markers import (
     Variable,
 )
 from bridge.probes import programs
+from bridge.probes.families import Family, program_and_name
 from bridge.probes.points import is_wild
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bridge.markers import Part, PointPart, Result
+    from bridge.probes.families import Places
+    from bridge.probes.machine import Machine
+    from bridge.probes.recorded import RecordedClass, RecordedTargets
     from bridge.world import World
 
 ARGUMENTS = 6
 LISTED = ("syscall", *(f"arg{number}" for number in range(1, ARGUMENTS + 1)))
 """What `stap -L` lists at each of these points, whether it can be read there or not."""
-EVENTS = frozenset({"begin", "end", "thread", "syscall"})
-"""What follows `process` in points about processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +72,13 @@ CONVENTIONS = {
 """By machine; 15 and 139 are rt_sigreturn."""
 
 
-def is_event(parts: Sequence[PointPart]) -> bool:
-    """Whether a process point is about processes, and not about a place in a program."""
-    return parts[1].name in EVENTS
-
-
-def expand(
-    parts: Sequence[PointPart], world: World, *, follow_target: bool
-) -> tuple[Expansion, ...] | NoMatch:
-    """One expansion per program; `follow_target` if the session has a target."""
-    event = ".".join(part.name for part in parts[1:])
+def _expand(parts: Sequence[PointPart], machine: Machine) -> Places:
+    """One place per program; only the session's target counts if it has one."""
+    wrong = machine.target_gone()
+    if wrong is not None:
+        return wrong
+    world, follow_target = machine.world, machine.has_target
+    event = _event(parts[1:])
     match parts[0].argument:
         case None:
             return (_expansion("process", event, world, follow_target=follow_target),)
@@ -100,6 +99,10 @@ def expand(
                 )
                 for path in found or [name]
             )
+
+
+def _event(rest: Sequence[PointPart]) -> str:
+    return ".".join(part.name for part in rest)
 
 
 def _expansion(
@@ -203,3 +206,61 @@ def _no_parts(name: str, path: Sequence[Part], pretty: str) -> NoAccess | None:
     if pretty:
         return NoAccess(f"utrace variable '${name}' may not be pretty-printed")
     return None
+
+
+# --- in a trace -------------------------------------------------------------------------------
+
+
+def _recorded(parts: Sequence[PointPart], trace: RecordedTargets) -> Places:
+    event = _event(parts[1:])
+    file = parts[0].argument
+
+    def is_from(found: RecordedClass) -> bool:
+        # events come from every program where none is named
+        return trace.is_file(found, file) if isinstance(file, str) else not found.path
+
+    known = [c for c in trace.of_kinds(Kind.PROCESS) if is_from(c)]
+    chosen = [c for c in known if c.name == event]
+    return trace.best(parts[0], chosen, _of_class) or trace.none("events", event, known)
+
+
+def _of_class(found: RecordedClass, pid: int) -> Expansion:
+    prefix = found.program(pid) if pid or found.path else "process"
+    return Expansion(
+        found.attachment(pid),
+        f"{prefix}.{found.name}",
+        found.strings or {"name": found.name, "provider": found.provider},
+        CallValues(found.name, found.variables),
+        members_list=True,
+    )
+
+
+def _event_class(marker: Marker) -> str:
+    return program_and_name(marker) if marker.provider else f"process:{marker.name}"
+
+
+def _file(marker: Marker) -> str:
+    return marker.provider
+
+
+PROCESSES = ("process", "process S", "process N")
+FAMILY = Family(
+    frozenset(
+        f"{process}/{event}"
+        for process in PROCESSES
+        for event in (
+            *("begin", "end", "thread/begin", "thread/end"),
+            *("syscall", "syscall/return"),
+        )
+    ),
+    _expand,
+    _recorded,
+    kinds=(Kind.PROCESS,),
+    event_class=_event_class,
+    file=_file,
+    of_program=True,
+    listed=LISTED,
+    refused={
+        "insn": "programs are not single-stepped; perf.type(0).config(1) counts instructions",
+    },
+)

@@ -1,18 +1,23 @@
-"""`begin`, `end`, `error`, `never` and the timers: points that have no marker.
+"""`timer.UNIT(N)`, `.randomize(M)`, `timer.hz(N)`: points of the session's clock.
 
-Ranges and messages are SystemTap's.
+Ranges and messages are SystemTap's. What a jiffy is depends on the machine, or on the one that
+recorded.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.markers import Begin, End, Error, Expansion, Never, NoMatch, Timer
+from bridge.markers import Expansion, NoMatch, Timer
+from bridge.probes.families import Family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.markers import Attachment, PointPart
+    from bridge.markers import PointPart
+    from bridge.probes.families import Places
+    from bridge.probes.machine import Machine
+    from bridge.probes.recorded import RecordedTargets
 
 SECOND_NS = 1_000_000_000
 DAY_SECONDS = 86400
@@ -31,21 +36,19 @@ UNITS_NS = {
 }
 
 
-def expand_session(parts: Sequence[PointPart]) -> Expansion:
-    """`begin`, `end(N)`, `error`, `never`."""
-    name, number = parts[0].name, parts[0].argument
-    priority = number if isinstance(number, int) else 0
-    point = name if number is None else f"{name}({number})"
-    attachments: dict[str, Attachment] = {
-        "begin": Begin(priority),
-        "end": End(priority),
-        "error": Error(priority),
-        "never": Never(),
-    }
-    return Expansion(attachments[name], point)
+def _expand(parts: Sequence[PointPart], machine: Machine) -> Places:
+    return _one(place(parts, machine.world.user_hz))
 
 
-def expand_timer(parts: Sequence[PointPart], hz: int) -> Expansion | NoMatch:
+def _recorded(parts: Sequence[PointPart], trace: RecordedTargets) -> Places:
+    return _one(place(parts, trace.hz))
+
+
+def _one(found: Expansion | NoMatch) -> Places:
+    return found if isinstance(found, NoMatch) else (found,)
+
+
+def place(parts: Sequence[PointPart], hz: int) -> Expansion | NoMatch:
     """`timer.UNIT(N)` and `.randomize(M)`; `hz` is what a jiffy is."""
     unit, interval = parts[1].name, _number(parts[1])
     spread = _number(parts[2]) if len(parts) > 2 else 0
@@ -88,3 +91,17 @@ def _jiffies(interval: int, spread: int, hz: int, point: str) -> Expansion | NoM
         return _invalid("invalid randomize for jiffies timer")
     jiffy = SECOND_NS // hz
     return Expansion(Timer(interval * jiffy, spread * jiffy), point)
+
+
+FAMILY = Family(
+    frozenset(
+        {
+            *(f"timer/{unit} N" for unit in (*UNITS_NS, "jiffies")),
+            *(f"timer/{unit} N/randomize N" for unit in (*UNITS_NS, "jiffies")),
+            "timer/hz N",
+        }
+    ),
+    _expand,
+    _recorded,
+    refused={"profile": "the profile has no parts; write timer.profile"},
+)
