@@ -74,10 +74,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _listed(arguments: argparse.Namespace, sources: SourceMap, sink: Sink) -> Iterable[str]:
+    if arguments.dump_probe_types:
+        from bridge.probes.points import probe_types
+
+        return probe_types()
     from bridge.script.printing import listing
 
-    if arguments.dump_probe_types:
-        return listing.PROBE_TYPES
     lister = listing.functions if arguments.dump_functions else listing.aliases
     return lister(sources, sink, analyse_options(arguments))
 

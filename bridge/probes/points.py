@@ -46,6 +46,15 @@ def is_wild(text: str) -> bool:
     return any(c in text for c in WILD)
 
 
+def probe_types() -> list[str]:
+    """Every shape of a probe point, as `stap --dump-probe-types` writes them."""
+    return sorted(
+        ".".join(map(_follow, shape.split("/")))
+        for family in families.all_families()
+        for shape in family.shapes
+    )
+
+
 def _word(part: PointPart) -> str:
     match part.argument:
         case None:

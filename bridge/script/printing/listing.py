@@ -1,4 +1,4 @@
-"""Lists for `check --dump-…`: functions and aliases of the library, kinds of probe points."""
+"""Lists for `check --dump-…`: functions and aliases of the library."""
 
 from __future__ import annotations
 
@@ -13,53 +13,6 @@ if TYPE_CHECKING:
     from bridge.script.options import AnalyseOptions
     from bridge.script.syntax import ast
     from bridge.source import SourceMap
-
-_TIMES = ("s", "sec", "ms", "msec", "us", "usec", "ns", "nsec")
-
-PROBE_TYPES = (
-    "begin",
-    "begin(number)",
-    "end",
-    "end(number)",
-    "error",
-    "error(number)",
-    "kernel.mark(string)",
-    "kernel.mark(string).format(string)",
-    "kernel.trace(string)",
-    "never",
-    *(
-        f"perf.type(number).config(number){rate}"
-        for rate in ("", ".hz(number)", ".sample(number)")
-    ),
-    *(
-        f"process{which}{library}.{kind}"
-        for which in ("", "(number)", "(string)")
-        for library in ("", ".library(string)")
-        for kind in (
-            *(
-                f"function({argument}){suffix}"
-                for argument in ("number", "string")
-                for suffix in ("", ".call", ".exported", ".inline", ".return")
-            ),
-            "function(string).label(string)",
-            "mark(string)",
-            "provider(string).mark(string)",
-            "statement(number)",
-            "statement(string)",
-            "statement(string).nearest",
-        )
-    ),
-    *(
-        f"process{which}.{event}"
-        for which in ("", "(number)", "(string)")
-        for event in ("begin", "end", "syscall", "syscall.return", "thread.begin", "thread.end")
-    ),
-    "timer.hz(number)",
-    *(f"timer.{unit}(number)" for unit in _TIMES),
-    *(f"timer.{unit}(number).randomize(number)" for unit in _TIMES),
-)
-"""Every kind of probe point, as `stap --dump-probe-types` writes them."""
-
 
 BUILT_IN_FAMILIES = frozenset(
     [
