@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.artifact import Where
+from bridge.codegen.bpf import hooks
 from bridge.codegen.bpf import lifecycle as life
 from bridge.codegen.bpf import text as t
 from bridge.codegen.bpf.captures import (
@@ -54,16 +55,15 @@ from bridge.codegen.bpf.syscalls import Dispatchers
 from bridge.codegen.bpf.text import Text
 from bridge.deferred_reads import needs_hold, slice_at, takes_notes
 from bridge.errors import HostError
-from bridge.ir.program import REGISTERS, Context, variables
-from bridge.markers import Constant, Kind, LoadBias, RawArgument, is_argument_only
-from bridge.script.builtins import KERNEL_STACK
+from bridge.ir.program import REGISTERS, Context
+from bridge.markers import Kind, LoadBias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from bridge.artifact import Hook, Placed
+    from bridge.codegen.bpf.hooks import Served
     from bridge.ir.program import Capture
-    from bridge.markers import Operand, Site, Variable
 
 CPUS = 4096
 """More than a machine has."""
@@ -71,21 +71,6 @@ PERCPU_BYTES = 32768
 """The most that a value in a map with a value for each CPU can have (PCPU_MIN_UNIT_SIZE)."""
 TARGETS_ENTRIES = 65536
 """How many threads a followed target and its descendants can have at a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """The sites of a hook, or the moment in a process's life, that one program serves."""
-
-    sites: tuple[Site, ...]
-    operands: dict[str, Operand]
-    moment: life.Moment | None = None
-    trampoline: bool = False
-
-
-KERNEL_FUNCTIONS = frozenset({Kind.KERNEL_FUNCTION, Kind.KERNEL_RETURN})
-EVERYWHERE = -1
-"""Among the hooks that do without trampolines: all of them do."""
 
 
 @dataclass(slots=True)
@@ -146,12 +131,12 @@ def generate(
     ranked: list[tuple[tuple[object, ...], BpfProgram]] = []
     dispatchers = Dispatchers(plan.add)
     for hook in placed.hooks:
-        for number, group in enumerate(_groups(placed, hook, kprobes)):
-            program = dispatchers.placed(_program(hook, number, group), hook.attachment.marker)
+        for served in hooks.programs(hook, _captures(placed, hook), kprobes):
+            program = dispatchers.placed(served.program, hook.attachment.marker)
             if program.sites and _may_sleep(plan, hook, globals_):
                 program = replace(program, sleepable=True)
-            texts[program.name] = _program_text(plan, globals_, hook, group, program)
-            ranked.append((_rank(hook, group), program))
+            texts[program.name] = _program_text(plan, globals_, hook, served, program)
+            ranked.append((_rank(hook, served), program))
     for rank, program, text in _own_programs(plan, dispatchers):
         texts[program.name] = text
         ranked.append((rank, program))
@@ -247,13 +232,13 @@ def _own_programs(
         yield (), program, text
 
 
-def _rank(hook: Hook, group: _Group) -> tuple[object, ...]:
+def _rank(hook: Hook, served: Served) -> tuple[object, ...]:
     """The order of attaching: SystemTap asks by path, then by number, then as written."""
-    if group.moment is None:
+    if served.moment is None:
         return (life.Rank.BEFORE,)
     marker = hook.attachment.marker
     path, pid = marker.provider, hook.attachment.pid
-    return group.moment.rank, not path, path, pid, hook.id
+    return served.moment.rank, not path, path, pid, hook.id
 
 
 def _sends(placed: Placed, hook: Hook) -> bool:
@@ -314,129 +299,33 @@ def _may_sleep(plan: _Plan, hook: Hook, globals_: GlobalMaps) -> bool:
     return reads_user_memory(_captures(placed, hook))
 
 
-def _groups(placed: Placed, hook: Hook, kprobes: frozenset[int]) -> Iterator[_Group]:
-    marker = hook.attachment.marker
-    wanted = variables(_captures(placed, hook))
-    # a place has its variables read from debug information when it is asked for them
-    readable = marker.readable if wanted else ()
-    used = [variable for variable in readable if variable.name in wanted]
-    if marker.kind is Kind.PROCESS:
-        plain = {variable.name: variable.operand(0) for variable in used}
-        for moment in life.moments(hook.attachment):
-            hidden = life.hidden_operands(moment, marker.machine)
-            yield _Group((), plain | hidden, moment)
-        return
-    if marker.kind in KERNEL_FUNCTIONS:
-        yield _kernel_group(placed, hook, used, kprobes)
-        return
-    if not marker.sites:
-        yield _Group((), _tracepoint_operands(used))
-        return
-    groups: dict[tuple[str, tuple[Operand, ...]], list[Site]] = {}
-    for number, site in enumerate(marker.sites):
-        key = site.path, tuple(variable.operand(number) for variable in used)
-        groups.setdefault(key, []).append(site)
-    for (_, operands), sites in groups.items():
-        names = [variable.name for variable in used]
-        yield _Group(tuple(sites), dict(zip(names, operands, strict=True)))
-
-
-def _kernel_group(
-    placed: Placed, hook: Hook, used: list[Variable], kprobes: frozenset[int]
-) -> _Group:
-    """A function of the kernel: behind a trampoline, unless something needs the registers."""
-    place = hook.attachment.marker.kernel
-    assert place is not None
-    by_kprobe = (
-        not place.trampoline
-        or place.offset
-        or hook.id in kprobes
-        or EVERYWHERE in kprobes
-        or any(v.raw is None and not isinstance(v.operand(0), Constant) for v in used)
-        or KERNEL_STACK in contexts(_captures(placed, hook))
-    )
-    if by_kprobe:
-        return _Group((), {v.name: v.operand(0) for v in used})
-    operands = {v.name: v.operand(0) if v.raw is None else v.raw for v in used}
-    return _Group((), operands, trampoline=True)
-
-
-def _tracepoint_operands(used: list[Variable]) -> dict[str, Operand]:
-    """All as raw arguments if one is an argument, unless another is only a field."""
-    arguments = [v for v in used if isinstance(v.operand(0), RawArgument)]
-    fields = [v for v in used if v.raw is None]
-    if arguments and not fields:
-        return {v.name: v.raw for v in used if v.raw is not None}
-    assert not any(map(is_argument_only, arguments)), "refused by attachable"
-    return {v.name: v.field if v.field is not None else v.operand(0) for v in used}
-
-
-def _program(hook: Hook, number: int, group: _Group) -> BpfProgram:
-    marker = hook.attachment.marker
-    name = f"mb_{hook.id}_{number}"
-    if group.moment is not None:
-        moment = group.moment
-        return BpfProgram(name, hook.id, moment.attach, b"", tracepoint=moment.tracepoint)
-    match marker.kind:
-        case Kind.TRACEPOINT:
-            # without an id (no tracefs) only the name is left to attach by
-            unread = not marker.id and not group.operands
-            raw = unread or any(isinstance(o, RawArgument) for o in group.operands.values())
-            return BpfProgram(
-                name,
-                hook.id,
-                Attach.RAW_TRACEPOINT if raw else Attach.TRACEPOINT,
-                b"",
-                tracepoint=marker.name,
-                tracepoint_id=marker.id,
-            )
-        case Kind.SAMPLE:
-            return BpfProgram(name, hook.id, Attach.SAMPLE, b"", sampling=marker.sampling)
-        case Kind.KERNEL_FUNCTION | Kind.KERNEL_RETURN:
-            attach = _KERNEL_ATTACH[marker.kind, group.trampoline]
-            return BpfProgram(name, hook.id, attach, b"", kernel=marker.kernel)
-        case Kind.FUNCTION_RETURN:
-            attach = Attach.UPROBE_RETURN
-        case _:
-            attach = Attach.UPROBE
-    return BpfProgram(name, hook.id, attach, b"", sites=group.sites, pid=hook.attachment.pid)
-
-
-_KERNEL_ATTACH = {
-    (Kind.KERNEL_FUNCTION, False): Attach.KPROBE,
-    (Kind.KERNEL_RETURN, False): Attach.KPROBE_RETURN,
-    (Kind.KERNEL_FUNCTION, True): Attach.FENTRY,
-    (Kind.KERNEL_RETURN, True): Attach.FEXIT,
-}
-
-
 def _program_text(
-    plan: _Plan, globals_: GlobalMaps, hook: Hook, group: _Group, program: BpfProgram
+    plan: _Plan, globals_: GlobalMaps, hook: Hook, served: Served, program: BpfProgram
 ) -> str:
     """One function, with the bodies of its kernel handlers in front."""
     placed = plan.placed
-    _refuse_missing(plan, hook, group)
+    _refuse_missing(plan, hook, served)
     text = Text()
     control = text.map(plan.control, t.MAP_VALUE)
     place = Place(
-        group.operands,
+        served.operands,
         hook.attachment.marker.machine,
         sleepable=program.sleepable,
-        task=life.CHILD if life.CHILD in group.operands else "",
+        task=life.CHILD if life.CHILD in served.operands else "",
         interrupted=program.attach is Attach.SAMPLE,
         nested=plan.nested,
-        trampoline=group.trampoline,
+        trampoline=served.trampoline,
         kprobe=program.attach is Attach.KPROBE,
     )
     captures = Captures(text, place, control)
     _require_armed(text, control)
-    if group.moment is None:
-        _filter(plan, captures, hook, text, is_uprobe=bool(group.sites))
+    if served.moment is None:
+        _filter(plan, captures, hook, text, is_uprobe=bool(program.sites))
     else:
         assert plan.life is not None
         machine = hook.attachment.marker.machine
         filter_ = life.Filter(
-            text, captures, plan.life, control, plan.targets, group.moment, machine
+            text, captures, plan.life, control, plan.targets, served.moment, machine
         )
         filter_.whom(hook.attachment)
         filter_.what(hook.attachment.marker.name)
@@ -481,7 +370,7 @@ def _take_notes(plan: _Plan, text: Text, captures: Captures, hook: Hook, program
     captures.note = partial(note, text, captures, slices, script.limits)
 
 
-def _refuse_missing(plan: _Plan, hook: Hook, group: _Group) -> None:
+def _refuse_missing(plan: _Plan, hook: Hook, served: Served) -> None:
     """Say what a hook wants that the kernel does not have."""
     marker = hook.attachment.marker
     name = f"{marker.provider}:{marker.name}"
@@ -491,7 +380,7 @@ def _refuse_missing(plan: _Plan, hook: Hook, group: _Group) -> None:
     if Context("memory") in hook.layout.captures and not plan.has("loop"):
         what = "read memory at a hit whose address a handler computes"
         raise HostError(f"{name}: this kernel cannot {what}", "Linux 5.17 or later can")
-    returns = any(isinstance(o, LoadBias) and o.returns for o in group.operands.values())
+    returns = any(isinstance(o, LoadBias) and o.returns for o in served.operands.values())
     if returns and not plan.has("func_ip"):
         what = "tell where a program is loaded, in a probe on a function's return"
         remedy = "read its globals in a probe on the call; Linux 6.7 or later can do both"

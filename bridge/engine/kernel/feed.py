@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.artifact import Where
-from bridge.codegen.bpf.generate import EVERYWHERE, generate
+from bridge.codegen.bpf.generate import generate
+from bridge.codegen.bpf.hooks import EVERYWHERE
 from bridge.codegen.bpf.lifecycle import ARMING
 from bridge.codegen.bpf.object import Control, MapType, split_error_word
 from bridge.engine import namespace
