@@ -90,21 +90,6 @@ static int number(struct mb_ctf_decoder *d, const struct mb_ctf_op *op, uint64_t
 	return 0;
 }
 
-/* A narrow time stamp holds the low bits; if they went back, the high ones counted on once. */
-void mb_ctf_tick(struct mb_ctf_decoder *d, uint64_t value, uint32_t bits)
-{
-	uint64_t mask;
-
-	if (bits == 64) {
-		d->clock = value;
-		return;
-	}
-	mask = (1ull << bits) - 1;
-	if (value < (d->clock & mask))
-		d->clock += mask + 1;
-	d->clock = (d->clock & ~mask) | value;
-}
-
 static void keep_roles(struct mb_ctf_decoder *d, uint32_t roles, uint64_t value)
 {
 	d->seen |= roles;

@@ -1,72 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A cursor over all streams of a CTF trace, in order of time. Files are mapped; text in slots points into the mapping
- * and is good until the cursor is closed. Damage becomes a note, and reading goes on at the next packet that is whole.
+ * A cursor over all streams of a CTF trace, in order of time. Damage becomes a note, and reading goes on at the next packet that is whole.
  */
 #define _GNU_SOURCE
-#include "ctf_read.h"
+#include "ctf_cursor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include "runtime/system_calls.h"
-
-#define MAX_NOTES 4096
 #define NS_PER_S 1000000000ll
 #define UUID_BYTES 16u
 #define SIGN_BYTES 20u
-
-struct stream {
-	const uint8_t *data;
-	uint64_t size;
-	uint64_t packet;	/* where the open packet starts */
-	uint64_t packet_end;	/* where the next one starts */
-	uint64_t event;		/* bit where the next event's header starts */
-	uint64_t *skipped;	/* packets that are read elsewhere, in order */
-	uint32_t skipped_count;
-	struct mb_ctf_decoder d;
-	struct mb_ctf_event next;
-	struct mb_ctf_totals totals;
-	const struct mb_ctf_stream_class *class;
-	uint64_t lost;		/* cumulative, as the packet before said */
-	uint64_t sequence;
-	uint64_t end_clock;	/* of the packet before */
-	int64_t instance;
-	uint32_t index;
-	uint32_t unwanted;
-	uint32_t rank;		/* among events of the same time */
-	int32_t cpu;
-	int open;		/* in a packet */
-	int counted;		/* lost and sequence are known */
-	int foreign;		/* a packet of another trace was noted */
-};
-
-struct mb_ctf_cursor {
-	struct mb_ctf_op *ops;
-	struct mb_ctf_range *ranges;
-	struct mb_ctf_stream_class *stream_classes;
-	struct mb_ctf_event_class *event_classes;
-	struct mb_ctf_clock *clocks;
-	uint32_t *unwanted;	/* by event class */
-	uint32_t *by_id;	/* stream class by stream class: event class of a small number */
-	struct stream **streams;
-	uint32_t *heap;		/* streams with a next event, the earliest first */
-	struct mb_ctf_description description;
-	struct mb_ctf_note notes[MAX_NOTES];
-	uint32_t note_count;
-	uint32_t stream_count;
-	uint32_t heap_count;
-	uint32_t ids;		/* numbers per stream class in by_id */
-	int started;
-	int64_t last_ns;	/* the latest end of a packet that was opened */
-	int64_t begin_ns;
-	int64_t end_ns;
-};
-
-#define MAX_SMALL_IDS 65536u
 
 /* --- time --- */
 
@@ -184,6 +128,7 @@ static void start_decoder(struct mb_ctf_cursor *c, struct stream *s, uint64_t at
 	s->d.idle = 0;
 	s->d.big = -1;
 	s->d.end = (s->size - at) << 3;
+	s->d.mapped = s->size - at;
 	s->d.ranges = c->ranges;
 	s->d.slot = NULL;
 	s->d.seen = 0;
@@ -364,7 +309,8 @@ static int advance(struct mb_ctf_cursor *c, struct stream *s)
 		}
 		s->event = s->d.bit;
 		s->d.seen &= ~(1u << MB_CTF_ROLE_ID);
-		if (run(c, s, &s->class->event_header)) {
+		if (!mb_quick_read_header(&s->d, c->headers + (s->class - c->stream_classes)) &&
+		    run(c, s, &s->class->event_header)) {
 			give_up(c, s, MB_CTF_BAD_EVENT, 0);
 			continue;
 		}
@@ -382,6 +328,38 @@ static int advance(struct mb_ctf_cursor *c, struct stream *s)
 	}
 }
 
+static int run_scopes(struct mb_ctf_cursor *c, struct stream *s, const struct mb_ctf_event_class *class)
+{
+	int ret = run(c, s, &s->class->event_context);
+
+	if (!ret)
+		ret = run(c, s, &class->context);
+	return ret ? ret : run(c, s, &class->payload);
+}
+
+/* The quick way of a class, made when it is asked for; NULL if it has none. */
+static const struct mb_quick_class *quick_class(struct mb_ctf_cursor *c, const struct stream *s, uint32_t event_class)
+{
+	struct mb_quick_class *quick = c->quick + event_class;
+	const struct mb_ctf_event_class *class = c->event_classes + event_class;
+
+	if (!quick->state) {
+		const struct mb_ctf_scope scopes[] = { s->class->event_context, class->context, class->payload };
+
+		mb_quick_compile(quick, c->ops, scopes, 3);
+	}
+	return quick->state > 0 ? quick : NULL;
+}
+
+static int is_quick(struct mb_ctf_cursor *c, struct stream *s)
+{
+	const struct mb_quick_class *quick = quick_class(c, s, s->next.event_class);
+
+	if (!quick)
+		return 0;
+	return s->d.slot ? mb_quick_values(&s->d, quick) : mb_quick_skip(&s->d, quick);
+}
+
 /* The values of s->next. 0 or as mb_ctf_decode; -MB_CTF_FULL leaves the event as it is. */
 static int read_values(struct mb_ctf_cursor *c, struct stream *s, int64_t *slots, uint32_t max_slots)
 {
@@ -391,11 +369,7 @@ static int read_values(struct mb_ctf_cursor *c, struct stream *s, int64_t *slots
 
 	s->d.slot = slots;
 	s->d.slot_end = slots ? slots + max_slots : NULL;
-	ret = run(c, s, &s->class->event_context);
-	if (!ret)
-		ret = run(c, s, &class->context);
-	if (!ret)
-		ret = run(c, s, &class->payload);
+	ret = is_quick(c, s) ? 0 : run_scopes(c, s, class);
 	s->next.slots = slots ? (uint32_t)(s->d.slot - slots) : 0;
 	s->d.slot = NULL;
 	if (ret == -MB_CTF_FULL) {
@@ -537,40 +511,99 @@ static int is_wanted(const struct mb_ctf_cursor *c, const struct mb_ctf_event *e
 int64_t mb_ctf_next(struct mb_ctf_cursor *c, struct mb_ctf_event *events, uint32_t max_events, int64_t *slots,
 		    uint32_t max_slots)
 {
-	struct mb_ctf_event event;
 	uint32_t count = 0, used = 0;
 
-	while (count < max_events && c->note_count < MAX_NOTES - 64 && mb_ctf_peek(c, &event)) {
-		int wanted = is_wanted(c, &event);
-		int ret = mb_ctf_take(c, &event, wanted ? slots + used : NULL, max_slots - used);
+	if (!c->started)
+		start(c);
+	while (count < max_events && c->note_count < MAX_NOTES - 64 && c->heap_count) {
+		struct stream *s = c->streams[c->heap[0]];
+		const int wanted = is_wanted(c, &s->next);
+		int ret = read_values(c, s, wanted ? slots + used : NULL, max_slots - used);
 
 		if (ret == -MB_CTF_FULL)
 			return count ? (int64_t)count : ret;
+		if (!ret && s->next.time_ns >= c->begin_ns)
+			count_event(s);
+		if (!ret && wanted) {
+			s->next.slot = used;
+			used += s->next.slots;
+			events[count++] = s->next;
+		}
 		mb_ctf_taken(c);
-		if (ret || !wanted)
-			continue;
-		event.slot = used;
-		used += event.slots;
-		events[count++] = event;
 	}
 	return count;
 }
 
-/* Goes through to the end without values; counts by stream and event class. How many events. */
-int64_t mb_ctf_count(struct mb_ctf_cursor *c, uint64_t *counts)
+/* Events of the open packet as long as they are quick to pass and in order; when the last of them was. How many are wanted. */
+static int64_t count_packet(struct mb_ctf_cursor *c, struct stream *s, uint64_t *counts, int64_t *last_ns)
 {
-	struct mb_ctf_event event;
+	const uint64_t events = s->totals.events;
+	const struct mb_quick_header *header = c->headers + (s->class - c->stream_classes);
+	struct mb_ctf_decoder *d = &s->d;
 	int64_t total = 0;
 
-	while (mb_ctf_peek(c, &event)) {
-		int ret = mb_ctf_take(c, &event, NULL, 0);
+	while (d->bit < d->end) {
+		const uint64_t bit = d->bit, clock = d->clock;
+		const struct mb_quick_class *quick;
+		uint32_t class;
 
-		mb_ctf_taken(c);
-		if (ret || !is_wanted(c, &event))
-			continue;
-		counts[(size_t)event.stream * c->description.event_class_count + event.event_class]++;
-		total++;
+		d->seen &= ~(1u << MB_CTF_ROLE_ID);
+		if (!mb_quick_read_header(d, header))
+			break;
+		class = find_event_class(c, s);
+		quick = class == MB_CTF_NONE ? NULL : quick_class(c, s, class);
+		if (!quick || d->clock < clock || !mb_quick_skip(d, quick) || d->bit == bit) {
+			d->bit = bit;
+			d->clock = clock;
+			break;
+		}
+		if (!c->unwanted[class]) {
+			counts[class]++;
+			total++;
+		}
+		s->totals.events++;
 	}
+	if (s->totals.events > events) {
+		*last_ns = time_of(c, s, s->d.clock);
+		if (*last_ns > s->totals.last_ns)
+			s->totals.last_ns = *last_ns;
+	}
+	return total;
+}
+
+static int64_t count_stream(struct mb_ctf_cursor *c, struct stream *s, uint64_t *counts)
+{
+	const int whole = c->begin_ns == INT64_MIN && c->end_ns == INT64_MAX;
+	int64_t total = 0, before = INT64_MIN;
+
+	while (advance(c, s)) {
+		if (s->next.time_ns < before)
+			note(c, s, MB_CTF_BAD_ORDER, s->packet + (s->event >> 3), 0);
+		before = s->next.time_ns;
+		if (read_values(c, s, NULL, 0))
+			continue;
+		if (s->next.time_ns < c->begin_ns)
+			continue;
+		count_event(s);
+		if (!c->unwanted[s->next.event_class]) {
+			counts[s->next.event_class]++;
+			total++;
+		}
+		if (whole)
+			total += count_packet(c, s, counts, &before);
+	}
+	return total;
+}
+
+/* Goes through all streams without values, one after the other; counts by stream and event class. How many events. */
+int64_t mb_ctf_count(struct mb_ctf_cursor *c, uint64_t *counts)
+{
+	int64_t total = 0;
+
+	mb_ctf_rewind(c);
+	for (uint32_t i = 0; i < c->stream_count; i++)
+		if (!c->streams[i]->unwanted)
+			total += count_stream(c, c->streams[i], counts + (size_t)i * c->description.event_class_count);
 	return total;
 }
 
@@ -603,7 +636,7 @@ int64_t mb_ctf_packet_context(struct mb_ctf_cursor *c, uint32_t stream, uint64_t
 
 /* --- the whole --- */
 
-static void rewind_stream(struct mb_ctf_cursor *c, struct stream *s)
+void mb_ctf_rewind_stream(struct mb_ctf_cursor *c, struct stream *s)
 {
 	s->packet = s->packet_end = 0;
 	s->open = s->counted = s->foreign = 0;
@@ -617,7 +650,7 @@ static void rewind_stream(struct mb_ctf_cursor *c, struct stream *s)
 void mb_ctf_rewind(struct mb_ctf_cursor *c)
 {
 	for (uint32_t i = 0; i < c->stream_count; i++)
-		rewind_stream(c, c->streams[i]);
+		mb_ctf_rewind_stream(c, c->streams[i]);
 	c->started = 0;
 	c->note_count = 0;
 	c->last_ns = INT64_MIN;
@@ -635,7 +668,7 @@ int64_t mb_ctf_packets(struct mb_ctf_cursor *c, uint32_t stream, uint64_t *place
 	if (stream >= c->stream_count)
 		return -EINVAL;
 	s = c->streams[stream];
-	rewind_stream(c, s);
+	mb_ctf_rewind_stream(c, s);
 	while (open_packet(c, s)) {
 		if (count + 2 <= max) {
 			places[count] = s->packet;
@@ -688,170 +721,6 @@ void mb_ctf_want_stream(struct mb_ctf_cursor *c, uint32_t stream, uint32_t wante
 {
 	if (stream < c->stream_count)
 		c->streams[stream]->unwanted = !wanted;
-}
-
-static void *copy_rows(const void *rows, uint32_t count, size_t size)
-{
-	void *copy = calloc((size_t)count + 1, size);
-
-	if (copy && count)
-		memcpy(copy, rows, count * size);
-	return copy;
-}
-
-static int check_scope(const struct mb_ctf_description *t, const struct mb_ctf_scope *scope)
-{
-	if (scope->first > t->op_count || scope->count > t->op_count - scope->first)
-		return -EINVAL;
-	return mb_ctf_check_ops(t->ops + scope->first, scope->count, t->range_count, t->variables);
-}
-
-static int check_description(const struct mb_ctf_description *t)
-{
-	int ret = check_scope(t, &t->packet_header);
-
-	for (uint32_t i = 0; !ret && i < t->stream_class_count; i++) {
-		const struct mb_ctf_stream_class *s = t->stream_classes + i;
-
-		ret = check_scope(t, &s->packet_context) | check_scope(t, &s->event_header) |
-		      check_scope(t, &s->event_context);
-		if (s->clock != MB_CTF_NONE && s->clock >= t->clock_count)
-			ret = -EINVAL;
-	}
-	for (uint32_t i = 0; !ret && i < t->event_class_count; i++) {
-		const struct mb_ctf_event_class *e = t->event_classes + i;
-
-		ret = check_scope(t, &e->context) | check_scope(t, &e->payload);
-		if (e->stream_class >= t->stream_class_count)
-			ret = -EINVAL;
-	}
-	for (uint32_t i = 0; i < t->clock_count; i++)
-		if (!t->clocks[i].frequency)
-			ret = -EINVAL;
-	return t->stream_class_count ? ret : -EINVAL;
-}
-
-static int index_ids(struct mb_ctf_cursor *c)
-{
-	const struct mb_ctf_description *t = &c->description;
-	size_t cells;
-
-	for (uint32_t i = 0; i < t->event_class_count; i++)
-		if (c->event_classes[i].id < MAX_SMALL_IDS && c->event_classes[i].id >= c->ids)
-			c->ids = (uint32_t)c->event_classes[i].id + 1;
-	cells = (size_t)c->ids * t->stream_class_count;
-	c->by_id = malloc((cells + 1) * sizeof(*c->by_id));
-	if (!c->by_id)
-		return -ENOMEM;
-	for (size_t i = 0; i < cells; i++)
-		c->by_id[i] = MB_CTF_NONE;
-	for (uint32_t i = 0; i < t->event_class_count; i++)
-		if (c->event_classes[i].id < c->ids)
-			c->by_id[(size_t)c->event_classes[i].stream_class * c->ids + c->event_classes[i].id] = i;
-	return 0;
-}
-
-struct mb_ctf_cursor *mb_ctf_open(const struct mb_ctf_description *t)
-{
-	struct mb_ctf_cursor *c;
-
-	if (check_description(t))
-		return NULL;
-	c = calloc(1, sizeof(*c));
-	if (!c)
-		return NULL;
-	c->description = *t;
-	c->ops = copy_rows(t->ops, t->op_count, sizeof(*t->ops));
-	c->ranges = copy_rows(t->ranges, t->range_count, sizeof(*t->ranges));
-	c->stream_classes = copy_rows(t->stream_classes, t->stream_class_count, sizeof(*t->stream_classes));
-	c->event_classes = copy_rows(t->event_classes, t->event_class_count, sizeof(*t->event_classes));
-	c->clocks = copy_rows(t->clocks, t->clock_count, sizeof(*t->clocks));
-	c->unwanted = calloc((size_t)t->event_class_count + 1, sizeof(*c->unwanted));
-	c->begin_ns = c->last_ns = INT64_MIN;
-	c->end_ns = INT64_MAX;
-	if (!c->ops || !c->ranges || !c->stream_classes || !c->event_classes || !c->clocks || !c->unwanted ||
-	    index_ids(c)) {
-		mb_ctf_close(c);
-		return NULL;
-	}
-	return c;
-}
-
-void mb_ctf_close(struct mb_ctf_cursor *c)
-{
-	for (uint32_t i = 0; i < c->stream_count; i++) {
-		munmap((void *)(uintptr_t)c->streams[i]->data, c->streams[i]->size);
-		free(c->streams[i]->d.variables);
-		free(c->streams[i]->skipped);
-		free(c->streams[i]);
-	}
-	free(c->streams);
-	free(c->heap);
-	free(c->by_id);
-	free(c->unwanted);
-	free(c->clocks);
-	free(c->event_classes);
-	free(c->stream_classes);
-	free(c->ranges);
-	free(c->ops);
-	free(c);
-}
-
-static const uint8_t *map_file(const char *path, uint64_t *size)
-{
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat status;
-	void *data = NULL;
-
-	if (file < 0)
-		return NULL;
-	if (!mb_fstat(file, &status)) {
-		*size = (uint64_t)status.st_size;
-		data = *size ? mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
-		if (!*size)
-			errno = ENODATA;
-	}
-	close(file);
-	return data == MAP_FAILED ? NULL : data;
-}
-
-static int more_room(struct mb_ctf_cursor *c)
-{
-	struct stream **streams = realloc(c->streams, (c->stream_count + 1) * sizeof(struct stream *));
-	uint32_t *heap;
-
-	if (!streams)
-		return -ENOMEM;
-	c->streams = streams;
-	heap = realloc(c->heap, (c->stream_count + 1) * sizeof(*heap));
-	if (!heap)
-		return -ENOMEM;
-	c->heap = heap;
-	return 0;
-}
-
-/* The number of the stream, or -errno; -ENODATA if the file is empty. */
-int mb_ctf_add_stream(struct mb_ctf_cursor *c, const char *path)
-{
-	struct stream *s;
-
-	if (more_room(c))
-		return -ENOMEM;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return -ENOMEM;
-	s->d.variables = calloc(c->description.variables + 2, sizeof(int64_t));
-	s->data = s->d.variables ? map_file(path, &s->size) : NULL;
-	if (!s->data) {
-		free(s->d.variables);
-		free(s);
-		return errno ? -errno : -EIO;
-	}
-	s->index = s->rank = c->stream_count;
-	s->instance = -1;
-	rewind_stream(c, s);
-	c->streams[c->stream_count] = s;
-	return (int)c->stream_count++;
 }
 
 /* The latest time that a packet seen so far tells; INT64_MIN if none does. */

@@ -9,6 +9,7 @@ struct mb_ctf_decoder {
 	const uint8_t *bytes;		/* the packet */
 	uint64_t bit;
 	uint64_t end;			/* bits that may be read */
+	uint64_t mapped;		/* bytes from `bytes` on that are there at all */
 	const struct mb_ctf_range *ranges;
 	int64_t *variables;
 	int64_t *slot;			/* NULL: values are not wanted */
@@ -21,8 +22,18 @@ struct mb_ctf_decoder {
 	int big;			/* byte order of the number before: 0, 1, or -1 if there was none */
 };
 
-/* The clock shows a value of which the low bits are known. */
-void mb_ctf_tick(struct mb_ctf_decoder *d, uint64_t value, uint32_t bits);
+/* The clock shows a value of which the low bits are known: if they went back, the high ones counted on once. */
+static inline void mb_ctf_tick(struct mb_ctf_decoder *d, uint64_t value, uint32_t bits)
+{
+	const uint64_t mask = UINT64_MAX >> (64 - bits);
+
+	if (bits < 64) {
+		if (value < (d->clock & mask))
+			d->clock += mask + 1;
+		value |= d->clock & ~mask;
+	}
+	d->clock = value;
+}
 
 /* 0, or -MB_CTF_BAD_EVENT (leaves the packet), -MB_CTF_BAD_TAG, -MB_CTF_BAD_BYTE_ORDER, -MB_CTF_BAD_NUMBER, -MB_CTF_FULL. */
 int mb_ctf_decode(struct mb_ctf_decoder *d, const struct mb_ctf_op *ops, uint32_t count);
