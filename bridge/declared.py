@@ -237,6 +237,45 @@ MB_LTT_WITH_FIELDS = 1
 MB_LTT_WITH_PAYLOAD = 2
 MB_LTT_FULL = 1879048192
 
+# trace/print.cdef.h
+MB_LINE_LITERAL = 1
+MB_LINE_SIGNED = 2
+MB_LINE_UNSIGNED = 3
+MB_LINE_HEXADECIMAL = 4
+MB_LINE_OCTAL = 5
+MB_LINE_BINARY = 6
+MB_LINE_TRUTH = 7
+MB_LINE_FLAGS = 8
+MB_LINE_ENUMERATION = 9
+MB_LINE_REAL = 10
+MB_LINE_TEXT = 11
+MB_LINE_BYTES = 12
+MB_LINE_ARRAY = 13
+MB_LINE_VARIANT = 14
+MB_LINE_OPTION = 15
+MB_LINE_OPTIONAL = 16
+MB_LINE_HIDE = 17
+MB_LINE_LATER = 18
+MB_LINE_KEPT = 19
+MB_LINE_PACKET = 20
+MB_LINE_TIME = 21
+MB_LINE_CLOCK = 22
+MB_LINE_CPU = 23
+MB_LINE_STREAM = 24
+MB_LINE_JSON = 1
+MB_LINE_COUNTED = 2
+MB_LINE_BRACES = 4
+MB_LINE_WHOLE = 8
+MB_LINE_CYCLES = 1
+MB_LINE_SECONDS = 2
+MB_LINE_DATE = 4
+MB_LINE_UTC = 8
+MB_LINE_NO_DELTA = 16
+MB_LINE_DONE = -1
+MB_LINE_ENOUGH = -2
+MB_LINE_MISSING = -3
+MB_LINE_NO_MEMORY = -4
+
 # trace/replay.cdef.h
 MB_REPLAY_LONG = 1
 MB_REPLAY_CONSTANT = 2
@@ -545,6 +584,33 @@ OFFSETS: dict[str, int] = {
     "mb_piece.precision": 8,
     "mb_piece.length": 12,
     "mb_piece.text": 16,
+    "mb_print_label.low": 0,
+    "mb_print_label.high": 8,
+    "mb_print_label.first": 16,
+    "mb_print_label.length": 20,
+    "mb_print_op.kind": 0,
+    "mb_print_op.bits": 1,
+    "mb_print_op.flags": 2,
+    "mb_print_op.count": 4,
+    "mb_print_op.first": 8,
+    "mb_print_op.length": 12,
+    "mb_print_op.body": 16,
+    "mb_print_program.ops": 0,
+    "mb_print_program.labels": 8,
+    "mb_print_program.texts": 16,
+    "mb_print_program.op_count": 24,
+    "mb_print_program.label_count": 28,
+    "mb_print_program.text_bytes": 32,
+    "mb_print_program.packet": 36,
+    "mb_print_program.timed": 40,
+    "mb_print_source.printer": 0,
+    "mb_print_source.events": 8,
+    "mb_print_source.slots": 16,
+    "mb_print_source.slot_count": 24,
+    "mb_print_source.count": 28,
+    "mb_print_source.at": 32,
+    "mb_print_source.ended": 36,
+    "mb_print_source.missing": 40,
     "mb_record.size": 0,
     "mb_record.hook": 4,
     "mb_record.time_ns": 8,
@@ -689,6 +755,10 @@ SIZES: dict[str, int] = {
     "mb_ltt_totals": 64,
     "mb_memory_piece": 16,
     "mb_piece": 24,
+    "mb_print_label": 24,
+    "mb_print_op": 20,
+    "mb_print_program": 48,
+    "mb_print_source": 48,
     "mb_record": 16,
     "mb_recorder_field": 8,
     "mb_recorder_hook": 16,

@@ -22,11 +22,14 @@ from bridge.source import SourceMap
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
+    from typing import TypeAlias
 
     from bridge.trace.ctf.reader import CtfReader
     from bridge.trace.ctf.text import TextOptions
     from bridge.trace.model import Event, Reader, StreamStatistics
     from bridge.trace.selection import Selection
+
+    Buffer: TypeAlias = bytes | memoryview
 
 LINES = 2048
 NS_PER_S = 1_000_000_000
@@ -85,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
             _print_statistics(reader.format, found, as_json=arguments.format == "json")
             count = sum(sum(stream.events.values()) for stream in found.values())
         else:
-            count = _print_lines(_lines(reader, arguments), str(arguments.trace))
+            count = _print_events(reader, arguments)
         sys.stdout.flush()
         say_diagnostics(reader.diagnostics, SourceMap())
         _say_nothing(count, arguments)
@@ -168,6 +171,48 @@ def _open(arguments: argparse.Namespace) -> Reader:
         return open_trace(arguments.trace)
 
 
+def _print_events(reader: Reader, arguments: argparse.Namespace) -> int:
+    """Print the events; how many there were."""
+    pieces = _pieces(reader, arguments)
+    if pieces is None:
+        return _print_lines(_lines(reader, arguments), str(arguments.trace))
+    if sys.stdout.isatty():
+        return sum(_print_piece(text, count) for text, count in pieces)
+    total = 0
+    with doing(f"reading {arguments.trace}", "events") as activity:
+        for text, count in pieces:
+            total += _print_piece(text, count)
+            activity.count(total)
+    return total
+
+
+def _print_piece(text: Buffer, count: int) -> int:
+    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.flush()
+    return count
+
+
+def _pieces(
+    reader: Reader, arguments: argparse.Namespace
+) -> Iterator[tuple[Buffer, int]] | None:
+    """Text that C prints and how many lines it is, piece by piece; None if it does not."""
+    ctf = _ctf_readers(reader)
+    if not ctf or arguments.format == "lttv":
+        return None
+    from bridge.trace.ctf.printed import json_pieces, text_pieces
+    from bridge.trace.merge import MergedReader
+
+    _select(reader, arguments)
+    if arguments.format == "text":
+        return text_pieces(ctf, _options(arguments))
+    if not isinstance(reader, MergedReader):
+        return json_pieces([("", ctf[0])], [{}])
+    named = [(n, r) for n, r in reader.readers if isinstance(r, type(ctf[0]))]
+    if len(named) < len(reader.readers):
+        return None
+    return json_pieces(named, [reader.origin(one) for one in ctf])
+
+
 def _print_lines(lines: Iterable[str], name: str) -> int:
     """Print the lines; how many there were. On a terminal they show that it goes on."""
     if sys.stdout.isatty():
@@ -216,11 +261,6 @@ def _lines(reader: Reader, arguments: argparse.Namespace) -> Iterator[str]:
         return (dumps(as_object(event)) for event in events)
     if arguments.format == "lttv":
         return _lttv_lines(reader, arguments)
-    ctf = _ctf_readers(reader)
-    if ctf:
-        from bridge.trace.ctf.text import lines
-
-        return lines(ctf, _options(arguments))
     from bridge.trace.text import event_lines
 
     return event_lines(events, _options(arguments))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.handles import Opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from bridge.diagnostics import Diagnostic
@@ -44,10 +44,10 @@ class MergedReader:
         return [d for _, reader in self.readers for d in reader.diagnostics]
 
     def __iter__(self) -> Iterator[Event]:
-        rows = [_labelled(label, one, self._origin(one)) for label, one in self.readers]
+        rows = [labelled(label, one, self.origin(one)) for label, one in self.readers]
         return self._opened.guard(heapq.merge(*rows, key=lambda event: event.timestamp_ns))
 
-    def _origin(self, reader: Reader) -> dict[str, Value]:
+    def origin(self, reader: Reader) -> dict[str, Value]:
         """What tells the events of one trace from those of the others: its process."""
         own = environment_of(reader)
         return {n: own[n] for n in IDENTITY if n in own and n not in self.environment}
@@ -99,7 +99,7 @@ def _common(environments: list[Mapping[str, str | int]]) -> dict[str, str | int]
     }
 
 
-def _labelled(label: str, reader: Reader, origin: dict[str, Value]) -> Iterator[Event]:
+def labelled(label: str, reader: Iterable[Event], origin: dict[str, Value]) -> Iterator[Event]:
     """The events of one trace; what they say themselves of their process counts."""
     for event in reader:
         context = {**origin, **event.context}

@@ -149,6 +149,7 @@ struct mb_ctf_cursor *mb_ctf_open(const struct mb_ctf_description *description);
 void mb_ctf_close(struct mb_ctf_cursor *cursor);
 int mb_ctf_add_stream(struct mb_ctf_cursor *cursor, const char *path);
 void mb_ctf_set_range(struct mb_ctf_cursor *cursor, int64_t begin_ns, int64_t end_ns);
+void mb_ctf_without_quick(struct mb_ctf_cursor *cursor);
 void mb_ctf_probe(struct mb_ctf_cursor *cursor);
 void mb_ctf_rank(struct mb_ctf_cursor *cursor, uint32_t stream, uint32_t rank);
 void mb_ctf_want(struct mb_ctf_cursor *cursor, uint32_t event_class, uint32_t wanted);

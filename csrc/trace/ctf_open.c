@@ -76,6 +76,15 @@ static int index_ids(struct mb_ctf_cursor *c)
 	return 0;
 }
 
+/* Everything is read by the decoder, which the quick ways are held equal to. */
+void mb_ctf_without_quick(struct mb_ctf_cursor *c)
+{
+	for (uint32_t i = 0; i < c->description.stream_class_count; i++)
+		c->headers[i].usable = 0;
+	for (uint32_t i = 0; i < c->description.event_class_count; i++)
+		c->quick[i].state = -1;
+}
+
 struct mb_ctf_cursor *mb_ctf_open(const struct mb_ctf_description *t)
 {
 	struct mb_ctf_cursor *c;

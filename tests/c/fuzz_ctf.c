@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* libFuzzer target: CTF streams with any description, read whole, in a range of time, and only counted. */
+/*
+ * libFuzzer target: CTF streams with any description, read whole, in a range of time, without some packets, and only counted: by the
+ * quick ways and without them, which must find the same.
+ */
 #define _GNU_SOURCE
 #include "fuzz_ctf_tables.h"
 
@@ -54,11 +57,42 @@ static void read_all(struct mb_ctf_cursor *cursor, uint32_t room)
 
 static void count_all(struct mb_ctf_cursor *cursor, const struct tables *t, uint32_t streams)
 {
-	uint64_t *counts = calloc((size_t)streams * t->d.event_class_count + 1, sizeof(*counts));
+	const size_t cells = (size_t)streams * t->d.event_class_count + 1;
+	uint64_t *quick = calloc(cells, sizeof(*quick)), *plain = calloc(cells, sizeof(*plain));
+	struct mb_ctf_totals totals[2][MOST_STREAMS] = { 0 };
 
+	for (int round = 0; round < 2; round++) {
+		mb_ctf_rewind(cursor);
+		if (round)
+			mb_ctf_without_quick(cursor);
+		mb_ctf_count(cursor, round ? plain : quick);
+		for (uint32_t i = 0; i < streams; i++)
+			mb_ctf_totals(cursor, i, &totals[round][i]);
+		drain(cursor);
+	}
+	CHECK(!memcmp(quick, plain, cells * sizeof(*quick)));
+	CHECK(!memcmp(totals[0], totals[1], sizeof(totals[0])));
+	free(quick);
+	free(plain);
+}
+
+/* Every second packet of each stream is left out. */
+static void skip_some(struct mb_ctf_cursor *cursor, uint32_t streams)
+{
+	for (uint32_t i = 0; i < streams; i++) {
+		const int64_t size = mb_ctf_packets(cursor, i, NULL, 0);
+		uint64_t *places = calloc((size_t)size + 1, sizeof(*places));
+		uint32_t kept = 0;
+
+		CHECK(mb_ctf_packets(cursor, i, places, (uint32_t)size) == size);
+		for (int64_t k = 0; k < size; k += 4)
+			places[kept++] = places[k];
+		CHECK(!mb_ctf_skip(cursor, i, places, kept));
+		free(places);
+	}
+	CHECK(mb_ctf_packets(cursor, streams, NULL, 0) < 0 && mb_ctf_skip(cursor, streams, NULL, 0) < 0);
 	mb_ctf_rewind(cursor);
-	mb_ctf_count(cursor, counts);
-	free(counts);
+	read_all(cursor, 64);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -80,6 +114,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		mb_ctf_set_range(cursor, 1, INT64_MAX / 2);
 		mb_ctf_rewind(cursor);
 		read_all(cursor, 3);
+		skip_some(cursor, opened);
+		mb_ctf_set_range(cursor, INT64_MIN, INT64_MAX);
 		count_all(cursor, &t, opened);
 		mb_ctf_close(cursor);
 	}

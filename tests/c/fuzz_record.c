@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * libFuzzer target: records. The first byte chooses where they come from: 0, a ring buffer as the kernel fills it, into a recorder and a
- * session; 1, a recorded trace that is replayed. Seeds: tests/c/seeds.py.
+ * session; 1, a recorded trace that is replayed; 2, rows that were decoded elsewhere. Seeds: tests/c/seeds.py.
  */
 #define _GNU_SOURCE
 #include "fuzz_ctf_tables.h"
@@ -199,13 +199,48 @@ static void replay(struct input *input)
 	free(step);
 }
 
+/* --- out of rows --- */
+
+static void deliver_rows(struct input *input)
+{
+	const uint32_t bindings = (uint32_t)take(input, 1) % 32, steps = (uint32_t)take(input, 1);
+	struct mb_replay_binding *binding = take_rows(input, bindings, sizeof(*binding));
+	struct mb_replay_step *step = take_rows(input, steps, sizeof(*step));
+	const uint32_t rows = (uint32_t)take(input, 1), variables = (uint32_t)take(input, 1);
+	struct mb_replay_row *row = take_rows(input, rows, sizeof(*row));
+	int64_t *variable = take_rows(input, variables, sizeof(*variable));
+	uint8_t *texts = malloc(left(input) + 1);
+	const struct mb_replay_batch batch = { row, variable, texts, variables, left(input), rows };
+	struct mb_session *session = watching_session(MOST_HOOKS);
+	struct mb_replay *replay = mb_replay_new(NULL, session, binding, bindings, step, steps);
+
+	memcpy(texts, input->at, left(input));
+	if (replay) {
+		mb_replay_rows(replay, &batch);
+		CHECK(mb_replay_records(replay) <= (uint64_t)rows * bindings);
+		mb_replay_free(replay);
+	}
+	mb_session_free(session);
+	free(texts);
+	free(variable);
+	free(row);
+	free(binding);
+	free(step);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = { data, data + size };
 
-	if (take(&input, 1) & 1)
-		replay(&input);
-	else
+	switch (take(&input, 1) % 3) {
+	case 0:
 		record(&input);
+		break;
+	case 1:
+		replay(&input);
+		break;
+	default:
+		deliver_rows(&input);
+	}
 	return 0;
 }

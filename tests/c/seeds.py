@@ -375,6 +375,7 @@ def main() -> None:
             folders += sorted(p.parent for p in (wanted.folder / "ctf").rglob("metadata"))
         _write(wanted.out / "fuzz_ltt", _ltt_of, [*ltt_traces(where), *genuine])
         _write(wanted.out / "fuzz_ctf", ctf_input, folders)
+        _write(wanted.out / "fuzz_print", ctf_input, folders)
         (wanted.out / "fuzz_record").mkdir(parents=True, exist_ok=True)
         for name_, content in record_inputs().items():
             (wanted.out / "fuzz_record" / name_).write_bytes(content)

@@ -17,7 +17,7 @@ from bridge.trace.model import Event, EventClass, StreamStatistics, Struct, Valu
 from bridge.trace.selection import EVERYTHING, Selection, channel_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -97,6 +97,11 @@ class CtfReader:
         for index, packets in self._skipped.items():
             cursor.skip(index, packets)
 
+    @property
+    def cpus(self) -> Collection[int] | None:
+        """The CPUs that are selected; None if all are."""
+        return self._selection.cpus
+
     def keeps(self, raw: RawEvent) -> bool:
         """Whether an event of a batch is on a CPU that is selected."""
         return self._selection.has_cpu(raw.cpu)
@@ -105,7 +110,7 @@ class CtfReader:
         return self.opened.guard(self._events(self.cursor()))
 
     def _events(self, cursor: Cursor) -> Iterator[Event]:
-        takers = _Takers(self, cursor)
+        takers = Takers(self, cursor)
         for events, slots in cursor.batches():
             for raw in events:
                 if self.keeps(raw):
@@ -165,7 +170,7 @@ def _with_context(event: CtfEvent, stream: StreamClass, shown: Shown) -> EventCl
     )
 
 
-class _Takers:
+class Takers:
     """Makes events of slots; one function per structure, packets' contexts kept by stream."""
 
     def __init__(self, reader: CtfReader, cursor: Cursor) -> None:
@@ -192,6 +197,7 @@ class _Takers:
         self._packets: dict[int, tuple[int, dict[str, Value]]] = {}
 
     def event(self, raw: RawEvent, slots: list[int]) -> Event:
+        """The event of some slots."""
         number = raw.event_class
         context = dict(self._packet_context(raw, number))
         common, own, payload = self._takers[number]

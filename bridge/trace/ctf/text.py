@@ -371,7 +371,7 @@ def _delta(delta: int | None, digits: int) -> str:
 # --- events -----------------------------------------------------------------------------------
 
 
-def _origin(environment: dict[str, str | int]) -> str:
+def origin_text(environment: dict[str, str | int]) -> str:
     """`host:process:(pid) `, as far as the trace knows them."""
     parts = [str(environment[n]) for n in ("hostname", "procname") if n in environment]
     if isinstance(vpid := environment.get("vpid"), int):
@@ -384,7 +384,7 @@ class Lines:
 
     def __init__(self, reader: CtfReader) -> None:
         self._reader = reader
-        origin = _origin(reader.environment)
+        origin = origin_text(reader.environment)
         by_scope = {scope: shown(reader.plan, scope) for scope in Scope}
         streams = {stream.id: stream for stream in reader.plan.streams}
         self._classes = []
@@ -411,6 +411,11 @@ class Lines:
             for raw in events:
                 if self._reader.keeps(raw):
                     yield self._line(raw, slots, packets)
+
+    def of(self, cursor: Cursor) -> Callable[[RawEvent, Slots], Line]:
+        """What makes the line of one event of a cursor."""
+        packets = _Packets(cursor)
+        return lambda raw, slots: self._line(raw, slots, packets)
 
     def _line(self, raw: RawEvent, slots: Slots, packets: _Packets) -> Line:
         timed, head, packet, printers = self._classes[raw.event_class]
