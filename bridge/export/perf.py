@@ -12,7 +12,7 @@ from bridge.export.fetch import fetch_arguments
 from bridge.export.model import GROUP, event_names, quoted
 
 if TYPE_CHECKING:
-    from bridge.attachments import Attachment
+    from bridge.attachments import Attachment, Place
     from bridge.export.model import Exported
     from bridge.source import Span
 
@@ -45,8 +45,7 @@ def _define(
     taken: set[str],
     define: list[str],
 ) -> list[str]:
-    returns = attachment.kind.endswith("-return")
-    if not attachment.places or returns:
+    if not attachment.places:
         exported.refuse(f"{attachment.kind} probes", span, "export to ftrace instead")
         return []
     events = []
@@ -60,9 +59,18 @@ def _define(
             exported.refuse(what, span, "export to ftrace, which counts it up")
             continue
         fetch = fetch_arguments(attachment, number, span, exported)
-        at = f"{place.address:#x}" if place.path else f"{place.symbol}+{place.offset}"
-        words = quoted(" ".join((f"{GROUP}:{name}={at}", *fetch)))
+        words = quoted(" ".join((f"{GROUP}:{name}={_where(place, attachment)}", *fetch)))
         file = f"-x {quoted(place.path)} " if place.path else ""
         define.append(f"perf probe -q {file}--add {words}")
-        events.append(f"{GROUP}:{name}")
+        # perf gives the events of returns names of its own
+        events.append(
+            f"{GROUP}:{name}{'__return' if attachment.kind.endswith('-return') else ''}"
+        )
     return events
+
+
+def _where(place: Place, attachment: Attachment) -> str:
+    """An address; where functions return, the name, as perf takes nothing else there."""
+    if attachment.kind.endswith("-return"):
+        return f"{place.symbol or attachment.name}%return"
+    return f"{place.address:#x}" if place.path else f"{place.symbol}+{place.offset}"

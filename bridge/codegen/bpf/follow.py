@@ -87,8 +87,8 @@ def follow_programs(
         write(text, captures, targets)
         text.jump("out")
         text.open("out")
-        text.emit("ret i64 0")
         attach = Attach.RAW_TRACEPOINT if raw else Attach.TRACEPOINT
+        text.emit(f"ret i64 {attach.result}")
         program = BpfProgram(name, -1, attach, b"", tracepoint=tracepoint)
         yield program, text.function(name, captures.entry)
 

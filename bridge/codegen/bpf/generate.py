@@ -352,7 +352,7 @@ def _program_text(
         RecordWriter(text, captures, hook, maps, maximum).send(wanted)
     text.jump("out")
     text.open("out")
-    text.emit("ret i64 0")
+    text.emit(f"ret i64 {program.attach.result}")
     return bodies + text.function(program.name, captures.entry)
 
 

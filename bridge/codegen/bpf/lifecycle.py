@@ -259,7 +259,7 @@ def keepers(
         write(_Keeper(text, captures, maps, word))
         text.jump("out")
         text.open("out")
-        text.emit("ret i64 0")
+        text.emit(f"ret i64 {moment.attach.result}")
         program = BpfProgram(name, -1, moment.attach, b"", tracepoint=moment.tracepoint)
         yield moment, program, text.function(name, captures.entry)
 

@@ -64,6 +64,15 @@ class Attach(Enum):
     FENTRY = "fentry"
     FEXIT = "fexit"
 
+    @property
+    def result(self) -> int:
+        """What its programs return.
+
+        After 0 of a program at a tracepoint the kernel hides the hit from all who record it
+        with perf_event_open(2), of any process (kernel/trace/bpf_trace.c, trace_call_bpf).
+        """
+        return 1 if self is Attach.TRACEPOINT else 0
+
 
 @dataclass(frozen=True, slots=True)
 class BpfProgram:

@@ -83,5 +83,5 @@ def _dispatch(control: int, array: int) -> Text:
     text.call(t.TAIL_CALL, "ptr %ctx", f"ptr {text.map(array)}", f"i64 {number}")
     text.jump("out")
     text.open("out")
-    text.emit("ret i64 0")
+    text.emit(f"ret i64 {Attach.TRACEPOINT.result}")
     return text
