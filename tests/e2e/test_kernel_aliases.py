@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.support.command import Runner
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -170,41 +168,6 @@ def test_requests_to_disks(run: Runner, tmp_path: Path) -> None:
     assert sum(sizes) == 20480
     assert f"ioblock_trace.request {disk} 1 1 1" in printed
     assert f"ioblock_trace.request {disk} 0 1 1" not in printed
-
-
-ENDS = r"""
-global on
-probe ioblock.end {
-  if (devname == @1)
-    println(name, " ", bio_rw_str(rw), " ", sector, " ", size, " ", error, " ", vcnt)
-}
-probe scheduler.cpu_on { if (idle == (tid() == 0) && task_prev < 0) on++ }
-probe end { println(on > 0) }
-"""
-ZRAM = Path("/sys/class/zram-control")
-
-
-@pytest.fixture
-def disk_of_memory() -> Iterator[str]:
-    """A disk of 4 MiB that takes transfers, not requests."""
-    if not ZRAM.is_dir():
-        pytest.skip("this kernel has no compressed disks of memory")
-    number = (ZRAM / "hot_add").read_text().strip()
-    try:
-        Path(f"/sys/block/zram{number}/disksize").write_text("4M")
-        yield f"zram{number}"
-    finally:
-        (ZRAM / "hot_remove").write_text(number)
-
-
-def test_ends_of_transfers(run: Runner, disk_of_memory: str) -> None:
-    write = f"dd if=/dev/zero of=/dev/{disk_of_memory} bs=4096 count=2 oflag=direct status=none"
-
-    done = run("run", "-e", ENDS, "-c", write, disk_of_memory)
-
-    *ends, on = done.out.splitlines()
-    assert ends == [f"ioblock.end W {sector} 4096 0 1" for sector in (0, 8)], done.err
-    assert on == "1"
 
 
 PROCESSES = r"""
