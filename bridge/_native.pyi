@@ -156,6 +156,7 @@ class _Lib:
     # live/record.cdef.h
     MB_FAULT: int
     MB_MEMORY_BYTES: int
+    MB_USER_FRAMES: int
     MB_MEMORY_ABSENT: int
     MB_MEMORY_TEXT: int
     MB_MEMORY_CUT: int
@@ -408,6 +409,7 @@ class _Lib:
     MB_REGISTERS: int
     MB_KERNEL_STACK: int
     MB_MEMORY: int
+    MB_USER_STACK: int
     MB_CONTEXTS: int
     MB_COUNT: int
     MB_SUM: int
@@ -468,6 +470,7 @@ class _Lib:
     ) -> int: ...
     def mb_session_hold(self, session: Any, hook: int, stopped: int) -> None: ...
     def mb_session_know(self, session: Any, path: bytes) -> int: ...
+    def mb_session_stacks(self, session: Any, cut: Any, gone: Any) -> None: ...
     def mb_session_add_timer(
         self, session: Any, handler: int, period_ns: int, randomize_ns: int
     ) -> int: ...

@@ -57,6 +57,7 @@ MB_KEEP = 2
 # live/record.cdef.h
 MB_FAULT = 4294967295
 MB_MEMORY_BYTES = 16384
+MB_USER_FRAMES = 127
 MB_MEMORY_ABSENT = 1
 MB_MEMORY_TEXT = 2
 MB_MEMORY_CUT = 4
@@ -114,7 +115,8 @@ MB_USER_MODE = 16
 MB_REGISTERS = 17
 MB_KERNEL_STACK = 34
 MB_MEMORY = 35
-MB_CONTEXTS = 36
+MB_USER_STACK = 36
+MB_CONTEXTS = 37
 MB_COUNT = 0
 MB_SUM = 1
 MB_MIN = 2
@@ -708,6 +710,8 @@ OFFSETS: dict[str, int] = {
     "mb_uprobes.count": 32,
     "mb_uprobes.at_return": 36,
     "mb_uprobes.pid": 40,
+    "mb_user_stack.frame_bytes": 0,
+    "mb_user_stack.frame": 8,
     "mb_wake.writer": 0,
     "mb_wake.count": 4,
     "mb_wake.next": 8,
@@ -778,5 +782,6 @@ SIZES: dict[str, int] = {
     "mb_trampoline": 12,
     "mb_uprobe": 40,
     "mb_uprobes": 48,
+    "mb_user_stack": 1024,
     "mb_wake": 3088,
 }

@@ -1,7 +1,8 @@
 """What handlers read of a process or of the kernel and only know while they run.
 
 That is memory at computed addresses, the stack, the files in memory. At a place in a program
-the process is held until the handler is done (`why_held`, csrc/live/hold.h). What it reads of
+the process is held until the handler is done (`why_held`, csrc/live/hold.h); elsewhere a hit brings bytes of
+the stack, and the files are looked at when the handler runs. What it reads of
 the kernel, and elsewhere of the process, too, a slice of the handler reads at the hit (`noted`,
 ir/slicing.py). What neither can do, and where a hit has to be repeated from a recording, is
 refused (`refused`). Handlers without a hit read the kernel's memory as it is
@@ -11,6 +12,7 @@ the hit without saying so.
 
 from __future__ import annotations
 
+import platform
 from typing import TYPE_CHECKING, NamedTuple
 
 from bridge.diagnostics import Diagnostic
@@ -210,11 +212,13 @@ def _process_reason(attachment: MarkerAttachment, read: _Read, *, record: bool) 
     kind = attachment.marker.kind
     if kind is Kind.RECORDED:
         return "it looks at the process, which a trace does not hold"
-    if not families.of_kind(kind).stops:
+    stops = families.of_kind(kind).stops
+    if not stops and read.name == _GLOBAL:
         return "it looks at the process, which cannot be held at a tracepoint"
     if record:
         return "it looks at the process, which a trace cannot hold"
-    if attachment.marker.machine != UNWOUND and read.name != _GLOBAL:
+    machine = attachment.marker.machine if stops else platform.machine()
+    if machine != UNWOUND and read.name != _GLOBAL:
         return f"stacks and symbols are known on {UNWOUND} only"
     return ""
 

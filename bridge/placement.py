@@ -27,7 +27,8 @@ from bridge.ir.program import (
 from bridge.ir.reach import all_operations
 from bridge.ir.values import State, analyse
 from bridge.markers import Kind, MarkerAttachment, RawArgument, Timer, ValueType
-from bridge.script.builtins import BUILTINS, Effect
+from bridge.probes import families
+from bridge.script.builtins import BUILTINS, USER_STACK, Effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -327,7 +328,10 @@ def _layout(
     for number in numbers:
         handler = program.handlers[number]
         add(handler.captures)
-        add(Context(name) for name in sorted(_called_contexts(program, handler)))
+        called = _called_contexts(program, handler)
+        if record or families.of_kind(attachment.marker.kind).stops:
+            called.discard(USER_STACK)  # it is read where it is
+        add(Context(name) for name in sorted(called))
     return tuple(wanted.values())
 
 

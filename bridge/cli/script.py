@@ -148,6 +148,7 @@ LIMITS = {
     "MAXSKIPPED": (0, (1 << 31) - 1),
     "HIST_ELISION": (-1, 128),
     "MAXBACKTRACE": (1, 4096),
+    "MAXUSERSTACK": (4096, 1 << 16),
 }
 """The limits that -D sets, and the values that they may have."""
 

@@ -167,6 +167,10 @@ class LiveSession(Session, Protocol):
         """Count records that did not arrive."""
         ...
 
+    def stacks(self) -> tuple[int, int]:
+        """Back traces that hits brought too few bytes for, and those of ended processes."""
+        ...
+
 
 class Feed(Protocol):
     """Where hits come from: the kernel, a trace, or nowhere."""

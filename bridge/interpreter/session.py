@@ -90,6 +90,10 @@ class Session:
     match_failed: bool = False
     speculations: dict[int, bytes] = field(default_factory=dict)
     speculated: int = 0
+    goes_on: bool = False
+    """Whether the process of the hit does not stand still."""
+    cut_stacks: int = 0
+    gone_stacks: int = 0
     warned: set[bytes] = field(default_factory=set)
     symbols: list[Symbol] | None = None
     images: dict[str, Image | None] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from bridge.declared import MB_USER_FRAMES, OFFSETS, SIZES
 from bridge.interpreter.faults import ScriptError
 from bridge.ir.arithmetic import MASK
 from bridge.ir.program import REGISTERS
@@ -28,6 +29,7 @@ _VDSO = "[vdso]"
 _LINE_BYTES = 8192
 _WORD = 8
 _PC, _SP, _FP = 16, 7, 6
+_HEAD, _FRAMES = SIZES["mb_user_stack"], OFFSETS["mb_user_stack.frame"]
 
 
 class Mapping(NamedTuple):
@@ -60,6 +62,35 @@ class Place(NamedTuple):
     bias: int
 
 
+@dataclass(slots=True)
+class Taken:
+    """What a hit brings of the stack of a process that goes on: a `mb_user_stack`."""
+
+    data: bytes
+    address: int
+    frames: list[int]
+    beyond: bool = False
+
+    @classmethod
+    def of(cls, session: Session) -> Taken | None:
+        """That of the current hit."""
+        data, at = session.hit.get("user_stack"), session.hit.get("rsp")
+        if not isinstance(data, bytes) or not isinstance(at, int) or len(data) < _HEAD:
+            return None
+        count = int.from_bytes(data[:_WORD], "little", signed=True) // _WORD
+        words = range(_FRAMES, _FRAMES + _WORD * min(count, MB_USER_FRAMES), _WORD)
+        frames = [int.from_bytes(data[word : word + _WORD], "little") for word in words]
+        return cls(data[_HEAD:], at & MASK, frames)
+
+    def read(self, address: int) -> bytes:
+        """A number on the stack; fewer bytes if it is not among what was taken."""
+        at = address - self.address
+        if not 0 <= at <= len(self.data) - _WORD:
+            self.beyond = True
+            return b""
+        return self.data[at : at + _WORD]
+
+
 @dataclass(frozen=True, slots=True)
 class Style:
     """How an address is written: before its name, behind it, with which module."""
@@ -85,6 +116,7 @@ class Process:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._taken = Taken.of(session)
         self.mappings = [
             Mapping(
                 int(start, 16), int(end, 16), int(offset, 16), file, path.replace("\\012", "\n")
@@ -101,8 +133,10 @@ class Process:
 
     def _place(self, at: int, mapping: Mapping) -> Place:
         name = "vdso" if mapping.path == _VDSO else mapping.path
-        known = mapping.path == _VDSO or self.session.host.is_known(
-            self.session.pid, mapping.path, mapping.extent
+        known = (
+            mapping.path == _VDSO
+            or self.session.goes_on
+            or self.session.host.is_known(self.session.pid, mapping.path, mapping.extent)
         )
         image = self._image(mapping)
         if image is not None:
@@ -155,7 +189,8 @@ class Process:
 
     def word(self, address: int) -> int:
         """A number on the stack."""
-        data = self.session.read(address, _WORD)
+        taken = self._taken
+        data = self.session.read(address, _WORD) if taken is None else taken.read(address)
         if len(data) != _WORD:
             raise LookupError(address)
         return int.from_bytes(data, "little")
@@ -173,13 +208,33 @@ class Process:
                 break
             place = self.place(found[-1] - step.after_call)
             if place is None or place.image is None:
+                if self._taken is not None:
+                    return self._by_pointers(found)
                 self._missing("(unknown)" if place is None else place.path)
                 break
             try:
                 step = place.image.step(step, place.bias, self.word)
             except FAULTS:
-                break
+                return self._by_pointers(found)
         return found
+
+    def _by_pointers(self, found: list[int]) -> list[int]:
+        """Where call frame information leads no further, frame pointers may."""
+        taken = self._taken
+        if taken is None:
+            return found
+        at = taken.frames.index(found[-1]) + 1 if found[-1] in taken.frames else None
+        more = [] if at is None else taken.frames[at:]
+        if not more and taken.beyond:
+            self.session.cut_stacks += 1
+        return [*found, *more][: self.session.program.limits.maxbacktrace]
+
+    def is_gone(self) -> bool:
+        """Whether the process had ended, or never was one, when its files were looked at."""
+        if self._taken is None or self.mappings:
+            return False
+        self.session.gone_stacks += bool(self._taken.data)
+        return True
 
     def _missing(self, module: str) -> None:
         words = f"rerun with 'markbridge run -d {module}'"
@@ -247,6 +302,8 @@ def _lines(machine: Machine, style: Style, **changed: int) -> Iterator[bytes] | 
     if frame is None:
         return None
     process = Process(session)
+    if process.is_gone():
+        return None
     texts = [process.text(address, style) for address in process.trace(frame)]
     return (text.encode("utf-8", "surrogateescape")[:_LINE_BYTES] for text in texts)
 

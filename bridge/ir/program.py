@@ -150,6 +150,7 @@ CONTEXTS: dict[str, Value] = {
     **dict.fromkeys(REGISTERS, Value.LONG),
     "kernel_stack": Value.STRING,
     "memory": Value.STRING,
+    "user_stack": Value.STRING,
 }
 """What an engine can tell of a hit.
 
@@ -157,7 +158,8 @@ Times are in nanoseconds: since 1970 (UTC), and of CLOCK_MONOTONIC. `task` is th
 kernel's task_struct, `command` the arguments of the process with `\\037` between them,
 `kernel_stack` the kernel's return addresses as 64-bit numbers, which only built-ins read,
 `memory` what handlers read at computed addresses (`bridge.ir.slicing`), as `mb_memory_piece`s,
-`user_mode` 1 where user code was running, else 0.
+`user_mode` 1 where user code was running, else 0, `user_stack` a `mb_user_stack` with bytes of
+the stack of the process behind it.
 """
 
 
@@ -381,6 +383,8 @@ class Limits:
     maxskipped: int = 100
     hist_elision: int = 2
     maxbacktrace: int = 20
+    maxuserstack: int = 16384
+    """The bytes that a hit brings of the stack of a process that does not stand still."""
 
 
 @dataclass(slots=True)

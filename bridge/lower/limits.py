@@ -23,6 +23,7 @@ _FIELDS = {
     "MAXSKIPPED": "maxskipped",
     "HIST_ELISION": "hist_elision",
     "MAXBACKTRACE": "maxbacktrace",
+    "MAXUSERSTACK": "maxuserstack",
 }
 RECURSION_NESTING = 10
 """How much deeper than the longest chain of calls a recursive script may go."""

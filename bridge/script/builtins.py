@@ -14,7 +14,7 @@ from bridge.ir.passes.captures import LOADED_AT
 from bridge.ir.program import REGISTERS
 from bridge.script.analysis.types import Type
 
-KERNEL_STACK = "kernel_stack"
+KERNEL_STACK, USER_STACK = "kernel_stack", "user_stack"
 LONG, STRING, VOID = Type.LONG, Type.STRING, Type.UNKNOWN
 
 
@@ -82,7 +82,7 @@ def _memory(name: str, doc: str, result: Type = LONG, parameters: int = 1) -> Bu
 
 def _stack(name: str, doc: str, result: Type = VOID, parameters: int = 0) -> Builtin:
     """A function of the stack of the process that was hit."""
-    reads = ("pid", *REGISTERS)
+    reads = ("pid", *REGISTERS, USER_STACK)
     return Builtin(name, (LONG,) * parameters, result, Effect.PROCESS, doc=doc, reads=reads)
 
 

@@ -19,6 +19,7 @@
 struct mb_stack {
 	struct mb_process process;
 	uint64_t hit;		/* of which hit the frames are */
+	int64_t cut, gone;	/* back traces that the bytes of the stack were too few for; of processes that had ended */
 	uint32_t count;
 	uint64_t pc[DEEPEST];
 };
@@ -55,6 +56,12 @@ int mb_session_know(struct mb_session *session, const char *path)
 	return stack ? mb_process_know(&stack->process, path) : -ENOMEM;
 }
 
+void mb_session_stacks(const struct mb_session *session, int64_t *cut, int64_t *gone)
+{
+	*cut = session->stack ? session->stack->cut : 0;
+	*gone = session->stack ? session->stack->gone : 0;
+}
+
 void mb_stack_free(struct mb_stack *stack)
 {
 	if (!stack)
@@ -67,10 +74,12 @@ void mb_stack_free(struct mb_stack *stack)
 static struct mb_process *process_of(struct mb_session *session)
 {
 	struct mb_stack *stack = stack_of(session);
+	const int goes_on = session->record && session->hook && !session->hook->stopped;
 
 	if (!stack || session->limits.flags & MB_TRACE_TIME)
 		return NULL;
-	mb_process_read(&stack->process, mb_context_long(session, MB_PID), session->record ? session->hit : 0);
+	mb_process_read(&stack->process, mb_context_long(session, MB_PID), session->record ? session->hit : 0,
+			goes_on ? session->record->time_ns : 0);
 	return &stack->process;
 }
 
@@ -124,7 +133,7 @@ static void put_address(struct mb_text *text, const struct style *style, struct 
 
 	if (process && address)
 		mb_process_place(process, address, &place);
-	if (place.module && place.module->is_known && place.module->image)
+	if (place.module && mb_process_knows(process, place.module) && place.module->image)
 		symbol = mb_image_symbol(place.module->image, address - place.bias, &size);
 	if (style->space)
 		mb_text_char(text, ' ');
@@ -160,6 +169,67 @@ static void missing(struct mb_session *session, const char *module)
 	mb_session_warn(session, text);
 }
 
+/* What the hit brings of the stack of a process that goes on; NULL if it does not. */
+static const struct mb_user_stack *taken_of(const struct mb_session *session, uint32_t *bytes)
+{
+	const int32_t offset = session->hook->context[MB_USER_STACK];
+	const char *record = (const char *)session->record;
+	struct mb_string_slot slot;
+
+	if (offset < 0)
+		return NULL;
+	memcpy(&slot, record + offset, sizeof(slot));
+	if (slot.length < sizeof(struct mb_user_stack) || slot.length > session->record->size ||
+	    slot.offset > session->record->size - slot.length)
+		return NULL;
+	*bytes = slot.length;
+	return (const struct mb_user_stack *)(const void *)(record + slot.offset);
+}
+
+static void take(struct mb_session *session, struct mb_process *process)
+{
+	uint32_t bytes;
+	const struct mb_user_stack *taken = taken_of(session, &bytes);
+
+	if (!taken)
+		return;
+	process->taken.bytes = (const char *)taken + sizeof(*taken);
+	process->taken.count = bytes - sizeof(*taken);
+	process->taken.address = (uint64_t)mb_context_long(session, MB_REGISTERS + MB_FRAME_SP);
+	process->taken.beyond = 0;
+}
+
+/* Where call frame information leads no further, frame pointers may: the callers of `pc` by them. How many addresses there are now. */
+static uint32_t follow_pointers(const struct mb_session *session, uint64_t *pc, uint32_t count, uint32_t most)
+{
+	uint32_t bytes;
+	const struct mb_user_stack *taken = taken_of(session, &bytes);
+	int64_t frames, at = 0;
+	uint64_t frame;
+
+	memcpy(&frames, taken, sizeof(frames));
+	frames = frames < 0 ? 0 : frames / (int64_t)sizeof(frame);
+	if (frames > MB_USER_FRAMES)
+		frames = MB_USER_FRAMES;
+	for (int found = 0; at < frames && count < most; at++) {
+		memcpy(&frame, (const char *)taken->frame + (size_t)at * sizeof(frame), sizeof(frame));
+		if (found)
+			pc[count++] = frame;
+		found = found || frame == pc[count - 1];
+	}
+	return count;
+}
+
+/* The process goes on, and a step did not succeed; how many addresses there are now. */
+static uint32_t give_up(struct mb_session *session, const struct mb_process *process, uint64_t *pc, uint32_t count, uint32_t most)
+{
+	const uint32_t all = follow_pointers(session, pc, count, most);
+
+	if (all == count && process->taken.beyond)
+		session->stack->cut++;
+	return all;
+}
+
 /* Follow the calls from a frame up; how many addresses were found, the frame's own first. */
 static uint32_t follow(struct mb_session *session, struct mb_process *process, struct mb_frame *frame, uint64_t *pc)
 {
@@ -174,6 +244,8 @@ static uint32_t follow(struct mb_session *session, struct mb_process *process, s
 		if (count == most)
 			break;
 		ret = mb_process_step(process, frame);
+		if (ret && ret != -ENODATA && process->taken.bytes)
+			return give_up(session, process, pc, count, most);
 		if (ret == -ENXIO) {
 			mb_process_place(process, pc[count - 1] - (uint64_t)(frame->after_call != 0), &place);
 			missing(session, place.module ? place.module->path : "(unknown)");
@@ -184,10 +256,27 @@ static uint32_t follow(struct mb_session *session, struct mb_process *process, s
 	return count;
 }
 
-/* The frames of the hit, or NULL if it has no user registers. */
-static struct mb_stack *frames(struct mb_session *session)
+/* The process whose stack the hit is about; NULL if it has no user registers, as threads of the kernel, or has ended. */
+static struct mb_process *stack_process(struct mb_session *session)
 {
 	struct mb_process *process = has_registers(session) ? process_of(session) : NULL;
+
+	if (!process)
+		return NULL;
+	take(session, process);
+	if (!process->taken.bytes || mb_process_is_there(process))
+		return process;
+	if (process->taken.count && session->stack->hit != session->hit)
+		session->stack->gone++;
+	session->stack->hit = session->hit;
+	session->stack->count = 0;
+	return NULL;
+}
+
+/* The frames of the hit, or NULL if there are none. */
+static struct mb_stack *frames(struct mb_session *session)
+{
+	struct mb_process *process = stack_process(session);
 	struct mb_stack *stack = session->stack;
 	struct mb_frame frame = { 0 };
 
@@ -247,7 +336,7 @@ MB_BUILTIN(print_ubacktrace_brief)
 /* From other registers than those of the hit: pc, sp, bp. */
 MB_BUILTIN(print_ubacktrace_3)
 {
-	struct mb_process *process = has_registers(session) ? process_of(session) : NULL;
+	struct mb_process *process = stack_process(session);
 	struct mb_frame frame = { 0 };
 	uint64_t *pc;
 

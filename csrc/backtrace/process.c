@@ -10,20 +10,36 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/system_calls.h"
 
 #define PAGE UINT64_C(4096)
 #define VDSO_MAX (UINT64_C(1) << 20)
+#define RECENT_NS UINT64_C(20000000)	/* mappings that a hit may be older than */
 
-int mb_process_memory(void *context, uint64_t address, void *dest, size_t bytes)
+static int read_memory(const struct mb_process *process, uint64_t address, void *dest, size_t bytes)
 {
-	const struct mb_process *process = context;
 	struct iovec local = { dest, bytes }, remote = { (void *)(uintptr_t)address, bytes };
 	const ssize_t ret = process_vm_readv((pid_t)process->pid, &local, 1, &remote, 1, 0);
 
 	return ret >= 0 && (size_t)ret == bytes ? 0 : -EFAULT;
+}
+
+int mb_process_memory(void *context, uint64_t address, void *dest, size_t bytes)
+{
+	struct mb_process *process = context;
+	struct mb_taken *taken = &process->taken;
+
+	if (!taken->bytes)
+		return read_memory(process, address, dest, bytes);
+	if (address < taken->address || bytes > taken->count || address - taken->address > taken->count - bytes) {
+		taken->beyond = 1;
+		return -EFAULT;
+	}
+	memcpy(dest, taken->bytes + (address - taken->address), bytes);
+	return 0;
 }
 
 /* --- modules --- */
@@ -128,7 +144,8 @@ void mb_process_free(struct mb_process *process)
 		free(known);
 	}
 	mb_image_free(process->vdso.image);
-	free(process->mapping);
+	for (uint32_t i = 0; i < MB_PROCESSES; i++)
+		free(process->kept[i].mapping);
 	memset(process, 0, sizeof(*process));
 }
 
@@ -138,7 +155,7 @@ static struct mb_image *read_vdso(struct mb_process *process, const struct mb_ma
 	const uint64_t bytes = mapping->end - mapping->start;
 	uint8_t *data = bytes <= VDSO_MAX ? malloc(bytes) : NULL;
 
-	if (!data || mb_process_memory(process, mapping->start, data, bytes)) {
+	if (!data || read_memory(process, mapping->start, data, bytes)) {
 		free(data);
 		return NULL;
 	}
@@ -188,23 +205,23 @@ static void unescape(char *path)
 	*to = '\0';
 }
 
-static int add_mapping(struct mb_process *process, const struct mb_mapping *mapping)
+static int add_mapping(struct mb_mappings *to, const struct mb_mapping *mapping)
 {
-	if (process->count == process->room) {
-		const uint32_t room = process->room ? 2 * process->room : 64;
-		struct mb_mapping *larger = realloc(process->mapping, room * sizeof(*larger));
+	if (to->count == to->room) {
+		const uint32_t room = to->room ? 2 * to->room : 64;
+		struct mb_mapping *larger = realloc(to->mapping, room * sizeof(*larger));
 
 		if (!larger)
 			return -ENOMEM;
-		process->mapping = larger;
-		process->room = room;
+		to->mapping = larger;
+		to->room = room;
 	}
-	process->mapping[process->count++] = *mapping;
+	to->mapping[to->count++] = *mapping;
 	return 0;
 }
 
 /* `7f2b4c000000-7f2b4c021000 r-xp 00026000 08:01 131 /usr/lib/libc.so.6`; only files count, and the vdso. */
-static int add_line(struct mb_process *process, char *line)
+static int add_line(struct mb_process *process, struct mb_mappings *to, char *line)
 {
 	struct mb_mapping mapping;
 	int file = 0, file_end = 0, path = 0;
@@ -217,16 +234,66 @@ static int add_line(struct mb_process *process, char *line)
 	unescape(line + path);
 	line[file_end] = '\0';
 	mapping.module = line[path] == '/' ? module_of(process, &mapping, line + path, line + file) : &process->vdso;
-	return mapping.module ? add_mapping(process, &mapping) : -ENOMEM;
+	return mapping.module ? add_mapping(to, &mapping) : -ENOMEM;
 }
 
-int mb_process_read(struct mb_process *process, int64_t pid, uint64_t hit)
+static uint64_t monotonic_ns(void)
 {
-	static char vdso[] = "vdso";
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* Those of a process, or the ones that were not used for the longest time. */
+static struct mb_mappings *kept_of(struct mb_process *process, int64_t pid)
+{
+	struct mb_mappings *oldest = &process->kept[0];
+
+	for (uint32_t i = 0; i < MB_PROCESSES; i++) {
+		struct mb_mappings *kept = &process->kept[i];
+
+		if (kept->read_ns && kept->pid == pid)
+			return kept;
+		if (kept->used < oldest->used)
+			oldest = kept;
+	}
+	oldest->pid = pid;
+	oldest->count = 0;
+	oldest->read_ns = 0;
+	return oldest;
+}
+
+/* One that has ended, or is about to, has none: `to` keeps what it had. */
+static int read_mappings(struct mb_process *process, struct mb_mappings *to)
+{
+	struct mb_mappings read = { .pid = to->pid, .used = to->used, .read_ns = monotonic_ns() };
 	char name[64], *line = NULL;
 	size_t room = 0;
 	int ret = 0;
 	FILE *file;
+
+	snprintf(name, sizeof(name), "/proc/%" PRId64 "/maps", to->pid);
+	file = fopen(name, "re");
+	if (!file)
+		return -errno;
+	while (!ret && getline(&line, &room, file) > 0)
+		ret = add_line(process, &read, line);
+	free(line);
+	fclose(file);
+	if (!read.count) {
+		free(read.mapping);
+		return ret ? ret : -ESRCH;
+	}
+	free(to->mapping);
+	*to = read;
+	return ret;
+}
+
+int mb_process_read(struct mb_process *process, int64_t pid, uint64_t hit, uint64_t hit_ns)
+{
+	static char vdso[] = "vdso";
+	struct mb_mappings *kept;
 
 	if (hit && process->hit == hit && process->pid == pid)
 		return 0;
@@ -234,39 +301,59 @@ int mb_process_read(struct mb_process *process, int64_t pid, uint64_t hit)
 	process->vdso.is_known = 1;
 	process->pid = pid;
 	process->hit = hit;
-	process->count = 0;
-	snprintf(name, sizeof(name), "/proc/%" PRId64 "/maps", pid);
-	file = fopen(name, "re");
-	if (!file)
-		return -errno;
-	while (!ret && getline(&line, &room, file) > 0)
-		ret = add_line(process, line);
-	free(line);
-	fclose(file);
-	return ret;
+	process->hit_ns = hit_ns;
+	process->taken = (struct mb_taken){ 0 };
+	kept = kept_of(process, pid);
+	kept->used = ++process->uses;
+	process->now = kept;
+	if (hit_ns && kept->read_ns && kept->read_ns + RECENT_NS >= hit_ns)
+		return 0;
+	if (!hit_ns)
+		kept->count = 0;
+	return read_mappings(process, kept);
 }
 
-static const struct mb_mapping *find(const struct mb_process *process, uint64_t address)
+int mb_process_is_there(const struct mb_process *process)
 {
-	uint32_t low = 0, high = process->count;
+	return process->now && process->now->count;
+}
+
+int mb_process_knows(const struct mb_process *process, const struct mb_module *module)
+{
+	return module->is_known || process->hit_ns;
+}
+
+static const struct mb_mapping *find_in(const struct mb_mappings *in, uint64_t address)
+{
+	uint32_t low = 0, high = in ? in->count : 0;
 
 	while (low < high) {
 		const uint32_t middle = low + (high - low) / 2;
 
-		if (process->mapping[middle].start <= address)
+		if (in->mapping[middle].start <= address)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low && address < process->mapping[low - 1].end ? &process->mapping[low - 1] : NULL;
+	return low && address < in->mapping[low - 1].end ? &in->mapping[low - 1] : NULL;
+}
+
+/* What was mapped since the mappings were read may be what is looked for. */
+static const struct mb_mapping *find(struct mb_process *process, uint64_t address)
+{
+	const struct mb_mapping *found = find_in(process->now, address);
+
+	if (found || !process->now || process->now->read_ns >= process->hit_ns || read_mappings(process, process->now))
+		return found;
+	return find_in(process->now, address);
 }
 
 /* A file that is no program takes what is mapped of it without a gap. */
-static void extent(const struct mb_process *process, const struct mb_mapping *mapping, struct mb_place *place)
+static void extent(const struct mb_mappings *in, const struct mb_mapping *mapping, struct mb_place *place)
 {
-	const struct mb_mapping *first = mapping, *last = mapping, *end = process->mapping + process->count;
+	const struct mb_mapping *first = mapping, *last = mapping, *end = in->mapping + in->count;
 
-	while (first > process->mapping && first[-1].module == first->module && first[-1].end == first->start)
+	while (first > in->mapping && first[-1].module == first->module && first[-1].end == first->start)
 		first--;
 	while (last + 1 < end && last[1].module == last->module && last[1].start == last->end)
 		last++;
@@ -283,7 +370,7 @@ void mb_process_place(struct mb_process *process, uint64_t address, struct mb_pl
 	if (!mapping)
 		return;
 	place->module = mapping->module;
-	extent(process, mapping, place);
+	extent(process->now, mapping, place);
 	image = image_at(process, mapping);
 	if (image && !mb_image_bias(image, mapping->start, mapping->offset, &place->bias)) {
 		place->start = image->low + place->bias;
@@ -297,8 +384,8 @@ int mb_process_bias(struct mb_process *process, const char *path, uint64_t *bias
 
 	if (mb_stat(path, &status))
 		return -ENOENT;
-	for (uint32_t i = 0; i < process->count; i++) {
-		const struct mb_mapping *mapping = &process->mapping[i];
+	for (uint32_t i = 0; process->now && i < process->now->count; i++) {
+		const struct mb_mapping *mapping = &process->now->mapping[i];
 		struct mb_image *image;
 
 		if (mapping->module->inode != status.st_ino || mapping->module->device != status.st_dev)
@@ -316,7 +403,7 @@ int mb_process_step(struct mb_process *process, struct mb_frame *frame)
 	struct mb_place place;
 
 	mb_process_place(process, frame->reg[MB_FRAME_PC] - (uint64_t)(frame->after_call != 0), &place);
-	if (!place.module || !place.module->is_known || !place.module->image)
+	if (!place.module || !mb_process_knows(process, place.module) || !place.module->image)
 		return -ENXIO;
 	return mb_image_step(place.module->image, place.bias, frame, &memory);
 }

@@ -35,14 +35,35 @@ struct mb_mapping {
 	struct mb_module *module;
 };
 
+/* What was in a process's memory when it was looked at. */
+struct mb_mappings {
+	struct mb_mapping *mapping;
+	uint32_t count, room;
+	int64_t pid;
+	uint64_t read_ns;	/* when, by CLOCK_MONOTONIC; 0: never */
+	uint64_t used;		/* for the one to be replaced */
+};
+
+#define MB_PROCESSES 64		/* of so many the mappings are kept */
+
+/* What a hit brings of the stack of a process that goes on. */
+struct mb_taken {
+	const char *bytes;	/* NULL: the process stands still, and is read itself */
+	uint64_t address, count;
+	int beyond;		/* out: whether something else was asked for */
+};
+
 struct mb_process {
 	struct mb_known *known;
 	struct mb_module *modules;
 	struct mb_module vdso;
-	struct mb_mapping *mapping;
-	uint32_t count, room;
+	struct mb_mappings kept[MB_PROCESSES];
+	struct mb_mappings *now;	/* those of the hit's process; NULL: none */
+	struct mb_taken taken;
 	int64_t pid;
-	uint64_t hit;		/* of which hit the mappings are; 0: of none */
+	uint64_t hit;		/* of which hit `now` is; 0: of none */
+	uint64_t hit_ns;	/* when that was, if the process went on; 0: it stands still */
+	uint64_t uses;
 };
 
 /* Where an address is: `module` is NULL if no file is there. */
@@ -56,8 +77,17 @@ struct mb_place {
 int mb_process_know(struct mb_process *process, const char *path);
 void mb_process_free(struct mb_process *process);
 
-/* Read the mappings of a process; those of the same hit are read once. */
-int mb_process_read(struct mb_process *process, int64_t pid, uint64_t hit);
+/*
+ * Read the mappings of a process; those of the same hit are read once. If it goes on since `hit_ns` (0: it stands still), those of a
+ * moment before do, and once it has ended the last ones that it had; then all files are known.
+ */
+int mb_process_read(struct mb_process *process, int64_t pid, uint64_t hit, uint64_t hit_ns);
+
+/* Whether anything is known to be in its memory. */
+int mb_process_is_there(const struct mb_process *process);
+
+/* Whether the session was told to know a file, or all. */
+int mb_process_knows(const struct mb_process *process, const struct mb_module *module);
 
 void mb_process_place(struct mb_process *process, uint64_t address, struct mb_place *place);
 
@@ -67,7 +97,7 @@ int mb_process_bias(struct mb_process *process, const char *path, uint64_t *bias
 /* Go to the caller: as mb_image_step; -ENXIO if no known file is at the pc. */
 int mb_process_step(struct mb_process *process, struct mb_frame *frame);
 
-/* Memory of the process, as mb_frame_memory has it. */
+/* Memory of the process, or what was taken of it, as mb_frame_memory has it. */
 int mb_process_memory(void *process, uint64_t address, void *dest, size_t bytes);
 
 #endif

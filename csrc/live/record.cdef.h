@@ -20,6 +20,17 @@ enum mb_memory_flag {
 	MB_MEMORY_CUT = 4,	/* the last piece: there was no room for more */
 };
 
+#define MB_USER_FRAMES 127	/* what perf_event_max_stack mostly allows */
+
+/*
+ * The stack of a process that does not stand still, in MB_USER_STACK: return addresses as frame pointers tell them, if they do; behind
+ * it the bytes from the stack pointer on.
+ */
+struct mb_user_stack {
+	int64_t frame_bytes;	/* of `frame`; negative: there are none */
+	uint64_t frame[MB_USER_FRAMES];
+};
+
 /* Memory as it was at the hit: in MB_MEMORY, with `length` bytes behind it, padded to 8. */
 struct mb_memory_piece {
 	uint64_t address;

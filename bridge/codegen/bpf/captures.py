@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 from bridge.artifact import FAULT
 from bridge.codegen.bpf import text as t
 from bridge.codegen.bpf.object import Control
-from bridge.declared import MB_ARGUMENT_END, MB_MEMORY_BYTES
+from bridge.declared import MB_ARGUMENT_END, MB_MEMORY_BYTES, MB_USER_FRAMES, OFFSETS, SIZES
 from bridge.ir.program import (
     REGISTERS,
     Argument,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bridge.codegen.bpf.text import Text
+    from bridge.ir.program import Limits
     from bridge.markers import Operand
 
 COMM_BYTES = 16
@@ -54,6 +55,7 @@ COMMAND_BYTES = 4096
 LOW = 0xFFFFFFFF
 NOTES_BYTES = 4096
 """The room for what runs slices of handlers, behind what they noted (`notes`)."""
+PAGE = 4096
 STACK_BYTES = 8 * 127
 """The most that is kept of a kernel stack: what perf_event_max_stack mostly allows."""
 _LOW_BITS = 0x7F7F7F7F7F7F7F7F
@@ -106,6 +108,8 @@ class Place:
     """Whether arguments come from the trampoline of a function of the kernel."""
     kprobe: bool = False
     """Whether a kprobe stands at the instruction where the program runs."""
+    in_program: bool = False
+    """Whether the registers of the context are those of a process."""
 
 
 class Captures:
@@ -463,7 +467,7 @@ class Captures:
         registers = "%ctx"
         if self._place.task:
             return "0"  # of another task than the one that runs
-        if not self._place.machine or self._place.interrupted:
+        if not self._place.in_program:
             task = text.call(t.CURRENT_TASK_BTF, result="ptr")
             registers = text.call(t.TASK_REGISTERS, f"ptr {task}", result="ptr")
         offset = self._offsets[self._pointer if name == "ip" else name]
@@ -521,6 +525,8 @@ class Captures:
                 return self._command(destination, room)
             case Context(name="kernel_stack"):
                 return self._kernel_stack(destination, room)
+            case Context(name="user_stack"):
+                return self._user_stack(destination, room)
             case Context(name="memory"):
                 assert self.note is not None, "the generator knows the slices"
                 return self.note(destination)
@@ -602,6 +608,38 @@ class Captures:
         bytes_ = text.value(f"select i1 {fits}, i64 {result}, i64 0")
         return text.value(f"add i64 {bytes_}, 1")
 
+    def _user_stack(self, destination: str, room: int) -> str:
+        """Frames by frame pointers, then the stack's bytes, and a byte behind them.
+
+        Page by page, since the stack may end before the room does.
+        """
+        text = self._text
+        frames = text.at(destination, OFFSETS["mb_user_stack.frame"])
+        found = text.call(
+            t.GET_STACK, "ptr %ctx", f"ptr {frames}", f"i32 {8 * MB_USER_FRAMES}", "i64 256"
+        )
+        text.store(found, destination)
+        pointer = self._user_register("rsp")
+        bytes_ = text.at(destination, SIZES["mb_user_stack"])
+        left = text.value(f"sub i64 {PAGE}, {text.value(f'and i64 {pointer}, {PAGE - 1}')}")
+        got, done = text.stack(8), text.name("unwindable")
+        text.store(SIZES["mb_user_stack"] + 1, got)
+        offset, size = "0", left
+        for _ in range((room - 1 - SIZES["mb_user_stack"]) // PAGE):
+            address = text.value(f"add i64 {pointer}, {offset}")
+            failed = text.call(
+                t.READ_USER, f"ptr {text.at(bytes_, offset)}", f"i64 {size}", f"i64 {address}"
+            )
+            more = text.name("page")
+            text.branch(text.value(f"icmp eq i64 {failed}, 0"), more, done)
+            text.open(more)
+            offset = text.value(f"add i64 {offset}, {size}")
+            text.store(text.value(f"add i64 {offset}, {SIZES['mb_user_stack'] + 1}"), got)
+            size = str(PAGE)
+        text.jump(done)
+        text.open(done)
+        return text.load(got)
+
     def _read_string(self, helper: int, destination: str, room: int, address: str) -> str:
         text = self._text
         result = self._call(helper, destination, room, address)
@@ -619,9 +657,15 @@ def _direct(operand: Field) -> bool:
     )
 
 
-def string_room(capture: Capture, maximum: int) -> int:
-    """The bytes that a STRING capture can take, with its NUL; `maximum` is MAXSTRINGLEN."""
+def _stack_pages(limits: Limits) -> int:
+    """How many pages of a stack are read; it begins anywhere in the first."""
+    return -(-limits.maxuserstack // PAGE)
+
+
+def string_room(capture: Capture, limits: Limits) -> int:
+    """The bytes that a STRING capture can take, with its NUL."""
     assert capture_type(capture) is Value.STRING
+    maximum = limits.maxstringlen
     match capture:
         case Context(name="command"):
             return min(COMMAND_BYTES, 1 << maximum.bit_length() - 1)
@@ -629,6 +673,8 @@ def string_room(capture: Capture, maximum: int) -> int:
             return STACK_BYTES + 1
         case Context(name="memory"):
             return MB_MEMORY_BYTES + NOTES_BYTES
+        case Context(name="user_stack"):
+            return SIZES["mb_user_stack"] + PAGE * _stack_pages(limits) + 1
         case Context():
             return min(COMM_BYTES, maximum)
         case Load(limit=int(limit)):

@@ -57,6 +57,7 @@ from bridge.deferred_reads import needs_hold, slice_at, takes_notes
 from bridge.errors import HostError
 from bridge.ir.program import REGISTERS, Context
 from bridge.markers import Kind, LoadBias
+from bridge.script.builtins import USER_STACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -246,11 +247,11 @@ def _sends(placed: Placed, hook: Hook) -> bool:
 
 
 def _plan_scratch(plan: _Plan, sending: list[Hook]) -> None:
-    maximum = plan.placed.program.limits.maxstringlen
+    limits = plan.placed.program.limits
     sizes = [
-        scratch_bytes(hook.layout, maximum)
+        scratch_bytes(hook.layout, limits)
         for hook in sending
-        if not (plan.has("ringbuf") and is_fixed(hook.layout, maximum))
+        if not (plan.has("ringbuf") and is_fixed(hook.layout, limits))
     ]
     if not sizes:
         return
@@ -262,7 +263,7 @@ def _plan_scratch(plan: _Plan, sending: list[Hook]) -> None:
         spec = MapSpec("scratch", MapType.ARRAY, 4, largest, SHARED_SLOTS)
     else:
         raise HostError(
-            f"with strings of {maximum} bytes (MAXSTRINGLEN) a hit of this script takes"
+            f"with strings of {limits.maxstringlen} bytes (MAXSTRINGLEN) a hit of this script takes"
             f" {largest} bytes; on this kernel it can take {PERCPU_BYTES}",
             "make MAXSTRINGLEN smaller; Linux 5.12 or later has no such limit",
         )
@@ -316,6 +317,7 @@ def _program_text(
         nested=plan.nested,
         trampoline=served.trampoline,
         kprobe=program.attach is Attach.KPROBE,
+        in_program=bool(program.sites),
     )
     captures = Captures(text, place, control)
     _require_armed(text, control)
@@ -345,11 +347,10 @@ def _program_text(
             atomics=plan.has("atomics"),
             shared_scratch=plan.shared_scratch,
         )
-        maximum = placed.program.limits.maxstringlen
         _take_notes(plan, text, captures, hook, program.name)
         wanted, gates = _wanted(plan, globals_, text, captures, hook)
         bodies += gates
-        RecordWriter(text, captures, hook, maps, maximum).send(wanted)
+        RecordWriter(text, captures, hook, maps, placed.program.limits).send(wanted)
     text.jump("out")
     text.open("out")
     text.emit(f"ret i64 {program.attach.result}")
@@ -385,7 +386,7 @@ def _refuse_missing(plan: _Plan, hook: Hook, served: Served) -> None:
         what = "tell where a program is loaded, in a probe on a function's return"
         remedy = "read its globals in a probe on the call; Linux 6.7 or later can do both"
         raise HostError(f"{name}: this kernel cannot {what}", remedy)
-    elsewhere = not marker.machine or marker.kind is Kind.SAMPLE
+    elsewhere = not marker.sites
     wanted = contexts(_captures(plan.placed, hook)) & set(REGISTERS)
     if wanted and elsewhere and not plan.has("task_registers"):
         what = "give the registers of the process at a tracepoint"
@@ -395,11 +396,14 @@ def _refuse_missing(plan: _Plan, hook: Hook, served: Served) -> None:
 def _wanted(
     plan: _Plan, globals_: GlobalMaps, text: Text, captures: Captures, hook: Hook
 ) -> tuple[str, str]:
-    """What a hit that may hold its process is to the handlers in user space, as an i64.
+    """What a hit that costs much is to the handlers in user space, as an i64; "" for others.
 
-    With the functions that say so.
+    It holds its process, or brings its stack. With the functions that say so.
     """
-    if not hook.held or plan.constants is None:
+    takes_stack = Context(USER_STACK) in hook.layout.captures
+    if not hook.held and not (takes_stack and plan.constants is not None):
+        return "", ""
+    if plan.constants is None:
         return str(int(Wanted.HOLD)), ""
     program = plan.placed.program
     bodies, result = "", str(int(Wanted.NOTHING))

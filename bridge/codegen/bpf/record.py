@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bridge.artifact import Hook, RecordLayout
     from bridge.codegen.bpf.captures import Captures
     from bridge.codegen.bpf.text import Text
+    from bridge.ir.program import Limits
 
 FIXED_STRING_BYTES = 64
 """Strings up to this size have a fixed place in the record."""
@@ -62,33 +63,33 @@ def _strings(layout: RecordLayout) -> list[Capture]:
     return [c for c in layout.captures if capture_type(c) is Value.STRING]
 
 
-def record_bytes(layout: RecordLayout, maximum: int) -> int:
+def record_bytes(layout: RecordLayout, limits: Limits) -> int:
     """The largest size of a record."""
-    strings = sum(_padded(string_room(c, maximum)) for c in _strings(layout))
+    strings = sum(_padded(string_room(c, limits)) for c in _strings(layout))
     return HEADER_BYTES + SLOT_BYTES * layout.slot_count + strings
 
 
-def scratch_bytes(layout: RecordLayout, maximum: int) -> int:
+def scratch_bytes(layout: RecordLayout, limits: Limits) -> int:
     """The size of a scratch slot, with some room for what the verifier does not see."""
-    return LOCK_BYTES + record_bytes(layout, maximum) + 8 * (1 + len(_strings(layout)))
+    return LOCK_BYTES + record_bytes(layout, limits) + 8 * (1 + len(_strings(layout)))
 
 
-def is_fixed(layout: RecordLayout, maximum: int) -> bool:
+def is_fixed(layout: RecordLayout, limits: Limits) -> bool:
     """Whether all records of a hook have one size."""
-    return all(string_room(c, maximum) <= FIXED_STRING_BYTES for c in _strings(layout))
+    return all(string_room(c, limits) <= FIXED_STRING_BYTES for c in _strings(layout))
 
 
 class RecordWriter:
     """Emits the code that sends the record of one hook."""
 
     def __init__(
-        self, text: Text, captures: Captures, hook: Hook, maps: RecordMaps, maximum: int
+        self, text: Text, captures: Captures, hook: Hook, maps: RecordMaps, limits: Limits
     ) -> None:
         self._text = text
         self._captures = captures
         self._hook = hook
         self._maps = maps
-        self._maximum = maximum
+        self._limits = limits
         self._hold = (
             None
             if maps.held is None
@@ -98,26 +99,27 @@ class RecordWriter:
     def send(self, wanted: str = "") -> None:
         """Capture and send; execution goes on behind it in any case.
 
-        Where processes are held, `wanted` is a `gate.Wanted` as an i64. Each value is stored as
+        Where a hit costs much, `wanted` is a `gate.Wanted` as an i64. Each value is stored as
         soon as it is read: many of them would not fit on the stack.
         """
         text = self._text
         self._captures.value(Context("monotonic_ns"))
-        if self._hold is None:
+        if not wanted:
             self._send()
             return
         known, send, over = text.name("wanted"), text.name("send"), text.name("over")
         text.branch(text.value(f"icmp ne i64 {wanted}, {int(Wanted.NOTHING)}"), known, over)
         text.open(known)
-        holds = text.value(f"icmp eq i64 {wanted}, {int(Wanted.HOLD)}")
-        self._hold.begin(holds, send, over)
-        text.open(send)
+        if self._hold is not None:
+            holds = text.value(f"icmp eq i64 {wanted}, {int(Wanted.HOLD)}")
+            self._hold.begin(holds, send, over)
+            text.open(send)
         self._send()
         text.jump(over)
         text.open(over)
 
     def _send(self) -> None:
-        if is_fixed(self._hook.layout, self._maximum) and not self._maps.by_cpu:
+        if is_fixed(self._hook.layout, self._limits) and not self._maps.by_cpu:
             self._send_fixed()
         else:
             self._send_variable()
@@ -155,7 +157,7 @@ class RecordWriter:
 
     def _send_fixed(self) -> None:
         text, layout = self._text, self._hook.layout
-        size = record_bytes(layout, self._maximum)
+        size = record_bytes(layout, self._limits)
         record = text.call(
             t.RING_RESERVE,
             f"ptr {text.map(self._maps.ring)}",
@@ -170,7 +172,7 @@ class RecordWriter:
         self._longs(record)
         at = HEADER_BYTES + SLOT_BYTES * layout.slot_count
         for capture in _strings(layout):
-            room = string_room(capture, self._maximum)
+            room = string_room(capture, self._limits)
             written = self._captures.string(capture, text.at(record, at), room)
             self._string_slot(record, capture, at, written)
             at += _padded(room)
@@ -265,7 +267,7 @@ class RecordWriter:
         self._longs(record)
         at: str | int = HEADER_BYTES + SLOT_BYTES * layout.slot_count
         for capture in _strings(layout):
-            room = string_room(capture, self._maximum)
+            room = string_room(capture, self._limits)
             written = self._captures.string(capture, text.at(record, at), room)
             self._string_slot(record, capture, at, written)
             # Not rounded up here: that would become an `or`, of which the verifier cannot

@@ -56,6 +56,8 @@ RECORDS_PER_TURN = 200_000
 SMALLEST_SHARE = 1 << 16
 """Of the buffer, for a CPU, where each has its own."""
 FLUSH_NS = 1_000_000_000
+MOST_STACK = 1 << 16
+"""The largest MAXUSERSTACK."""
 _U64 = (1 << 64) - 1
 
 
@@ -449,6 +451,7 @@ class KernelFeed:
                 f"{own} hits in markbridge itself were left out: it cannot stop itself"
             )
         self._report_semaphores()
+        self._report_stacks()
         unkept = self._loaded.word(Control.UNKEPT)
         if unkept:
             self._session.warn(f"lost track of {unkept} threads: the map of processes is full")
@@ -461,6 +464,19 @@ class KernelFeed:
         contended = self._loaded.word(Control.CONTENDED)
         if contended:
             self._session.warn(f"{contended} minima or maxima may be missing")
+
+    def _report_stacks(self) -> None:
+        cut, gone = self._session.stacks()
+        if cut:
+            self._session.warn(
+                f"{cut} back traces end where the bytes of the stack do that a hit brings;"
+                f" -D MAXUSERSTACK={MOST_STACK} brings more"
+            )
+        if gone:
+            self._session.warn(
+                f"{gone} back traces are missing: their processes had ended when their files"
+                " were looked at"
+            )
 
     def _report_semaphores(self) -> None:
         if self._live.late:

@@ -141,6 +141,10 @@ class InterpretedSession:
         """Count records that did not arrive."""
         self._lost += records
 
+    def stacks(self) -> tuple[int, int]:
+        """Back traces that hits brought too few bytes for, and those of ended processes."""
+        return self._script.cut_stacks, self._script.gone_stacks
+
     def blame(self, handler: int, site: int | None, message: bytes) -> None:
         """Count an error of a handler that happened elsewhere."""
         self._script.failed(self.handlers[handler], ScriptError(message, site))
@@ -189,8 +193,9 @@ class InterpretedSession:
         for hit in hits_of(self.placed, hook, values):
             if self.state is State.RUNNING and not live.only_record:
                 self._script.hit = dict(hit.contexts)
+                self._script.goes_on = not hook.layout.held
                 self._script.run_handler(self.handlers[hit.handler], hit.captures)
-        self._script.hit = {}
+        self._script.hit, self._script.goes_on = {}, False
 
     def __enter__(self) -> InterpretedSession:
         return self

@@ -202,6 +202,13 @@ class NativeSession:
         with self.lent as handle:
             lib.mb_session_note_lost(handle, records)
 
+    def stacks(self) -> tuple[int, int]:
+        """Back traces that hits brought too few bytes for, and those of ended processes."""
+        cut, gone = ffi.new("int64_t *"), ffi.new("int64_t *")
+        with self.lent as handle:
+            lib.mb_session_stacks(handle, cut, gone)
+        return int(cut[0]), int(gone[0])
+
     def result(self) -> RunResult:
         """Counts and exit code."""
         summary = ffi.new("struct mb_summary *")
