@@ -711,7 +711,8 @@ OFFSETS: dict[str, int] = {
     "mb_uprobes.at_return": 36,
     "mb_uprobes.pid": 40,
     "mb_user_stack.frame_bytes": 0,
-    "mb_user_stack.frame": 8,
+    "mb_user_stack.absent": 8,
+    "mb_user_stack.frame": 16,
     "mb_wake.writer": 0,
     "mb_wake.count": 4,
     "mb_wake.next": 8,
@@ -782,6 +783,6 @@ SIZES: dict[str, int] = {
     "mb_trampoline": 12,
     "mb_uprobe": 40,
     "mb_uprobes": 48,
-    "mb_user_stack": 1024,
+    "mb_user_stack": 1032,
     "mb_wake": 3088,
 }

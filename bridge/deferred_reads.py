@@ -1,8 +1,8 @@
 """What handlers read of a process or of the kernel and only know while they run.
 
 That is memory at computed addresses, the stack, the files in memory. At a place in a program
-the process is held until the handler is done (`why_held`, csrc/live/hold.h); elsewhere a hit brings bytes of
-the stack, and the files are looked at when the handler runs. What it reads of
+the process is held until the handler is done (`why_held`, csrc/live/hold.h); elsewhere a hit
+brings bytes of the stack, and the files are looked at when the handler runs. What it reads of
 the kernel, and elsewhere of the process, too, a slice of the handler reads at the hit (`noted`,
 ir/slicing.py). What neither can do, and where a hit has to be repeated from a recording, is
 refused (`refused`). Handlers without a hit read the kernel's memory as it is

@@ -167,6 +167,14 @@ class LiveSession(Session, Protocol):
         """Count records that did not arrive."""
         ...
 
+    def watch_files(self) -> None:
+        """Keep what processes map, for hits that are looked at when they have ended."""
+        ...
+
+    def take_files(self) -> None:
+        """What was mapped since."""
+        ...
+
     def stacks(self) -> tuple[int, int]:
         """Back traces that hits brought too few bytes for, and those of ended processes."""
         ...

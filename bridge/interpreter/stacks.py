@@ -30,6 +30,7 @@ _LINE_BYTES = 8192
 _WORD = 8
 _PC, _SP, _FP = 16, 7, 6
 _HEAD, _FRAMES = SIZES["mb_user_stack"], OFFSETS["mb_user_stack.frame"]
+_ABSENT, _PAGE = OFFSETS["mb_user_stack.absent"], 4096
 
 
 class Mapping(NamedTuple):
@@ -68,6 +69,7 @@ class Taken:
 
     data: bytes
     address: int
+    absent: int
     frames: list[int]
     beyond: bool = False
 
@@ -80,12 +82,17 @@ class Taken:
         count = int.from_bytes(data[:_WORD], "little", signed=True) // _WORD
         words = range(_FRAMES, _FRAMES + _WORD * min(count, MB_USER_FRAMES), _WORD)
         frames = [int.from_bytes(data[word : word + _WORD], "little") for word in words]
-        return cls(data[_HEAD:], at & MASK, frames)
+        absent = int.from_bytes(data[_ABSENT : _ABSENT + _WORD], "little")
+        return cls(data[_HEAD:], at & MASK, absent, frames)
 
     def read(self, address: int) -> bytes:
         """A number on the stack; fewer bytes if it is not among what was taken."""
         at = address - self.address
-        if not 0 <= at <= len(self.data) - _WORD:
+        first, *_, last = (
+            (address + byte) // _PAGE - self.address // _PAGE for byte in range(_WORD)
+        )
+        gone = at >= 0 and (self.absent >> first | self.absent >> last) & 1
+        if gone or not 0 <= at <= len(self.data) - _WORD:
             self.beyond = True
             return b""
         return self.data[at : at + _WORD]

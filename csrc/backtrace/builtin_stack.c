@@ -62,6 +62,20 @@ void mb_session_stacks(const struct mb_session *session, int64_t *cut, int64_t *
 	*gone = session->stack ? session->stack->gone : 0;
 }
 
+void mb_session_watch(struct mb_session *session)
+{
+	struct mb_stack *stack = stack_of(session);
+
+	if (stack)
+		mb_process_watch(&stack->process);
+}
+
+void mb_session_take_mapped(struct mb_session *session)
+{
+	if (session->stack)
+		mb_process_take(&session->stack->process);
+}
+
 void mb_stack_free(struct mb_stack *stack)
 {
 	if (!stack)
@@ -197,6 +211,7 @@ static void take(struct mb_session *session, struct mb_process *process)
 	process->taken.count = bytes - sizeof(*taken);
 	process->taken.address = (uint64_t)mb_context_long(session, MB_REGISTERS + MB_FRAME_SP);
 	process->taken.beyond = 0;
+	memcpy(&process->taken.absent, &taken->absent, sizeof(taken->absent));
 }
 
 /* Where call frame information leads no further, frame pointers may: the callers of `pc` by them. How many addresses there are now. */

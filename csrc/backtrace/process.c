@@ -17,6 +17,8 @@
 
 #define PAGE UINT64_C(4096)
 #define VDSO_MAX (UINT64_C(1) << 20)
+#define MOST_TOLD 512			/* mappings that a process made since it began */
+#define DEEPEST_COPY 8			/* copies of copies of a process */
 #define RECENT_NS UINT64_C(20000000)	/* mappings that a hit may be older than */
 
 static int read_memory(const struct mb_process *process, uint64_t address, void *dest, size_t bytes)
@@ -27,6 +29,14 @@ static int read_memory(const struct mb_process *process, uint64_t address, void 
 	return ret >= 0 && (size_t)ret == bytes ? 0 : -EFAULT;
 }
 
+/* Whether one of the pages was not there. */
+static int is_absent(const struct mb_taken *taken, uint64_t address, size_t bytes)
+{
+	const uint64_t page = address / PAGE - taken->address / PAGE, last = (address + bytes - 1) / PAGE - taken->address / PAGE;
+
+	return last > 63 || (taken->absent >> page | taken->absent >> last) & 1;
+}
+
 int mb_process_memory(void *context, uint64_t address, void *dest, size_t bytes)
 {
 	struct mb_process *process = context;
@@ -34,7 +44,8 @@ int mb_process_memory(void *context, uint64_t address, void *dest, size_t bytes)
 
 	if (!taken->bytes)
 		return read_memory(process, address, dest, bytes);
-	if (address < taken->address || bytes > taken->count || address - taken->address > taken->count - bytes) {
+	if (address < taken->address || bytes > taken->count || address - taken->address > taken->count - bytes ||
+	    is_absent(taken, address, bytes)) {
 		taken->beyond = 1;
 		return -EFAULT;
 	}
@@ -146,6 +157,7 @@ void mb_process_free(struct mb_process *process)
 	mb_image_free(process->vdso.image);
 	for (uint32_t i = 0; i < MB_PROCESSES; i++)
 		free(process->kept[i].mapping);
+	mb_mapped_close(process->mapped);
 	memset(process, 0, sizeof(*process));
 }
 
@@ -290,6 +302,99 @@ static int read_mappings(struct mb_process *process, struct mb_mappings *to)
 	return ret;
 }
 
+/* --- what processes have mapped that have ended --- */
+
+static struct mb_module *mapped_module(void *context, const struct mb_mapped_event *event, const char *path, const char *file)
+{
+	const struct mb_mapping mapping = { .start = event->start, .end = event->end, .offset = event->offset };
+	struct mb_process *process = context;
+	const int64_t pid = process->pid;
+	struct mb_module *module;
+
+	if (path[0] != '/')
+		return &process->vdso;
+	process->pid = event->pid;	/* through whom the file is opened */
+	module = module_of(process, &mapping, path, file);
+	process->pid = pid;
+	return module;
+}
+
+void mb_process_watch(struct mb_process *process)
+{
+	if (!process->mapped)
+		process->mapped = mb_mapped_open();
+}
+
+void mb_process_take(struct mb_process *process)
+{
+	const struct mb_mapped_files files = { mapped_module, process };
+
+	if (process->mapped)
+		mb_mapped_take(process->mapped, &files);
+}
+
+/* A mapping takes the place of what was there. */
+static int put_mapping(struct mb_mappings *to, const struct mb_mapping *mapping)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < to->count; i++)
+		if (to->mapping[i].end <= mapping->start || to->mapping[i].start >= mapping->end)
+			to->mapping[kept++] = to->mapping[i];
+	to->count = kept;
+	return add_mapping(to, mapping);
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct mb_mapping *x = a, *y = b;
+
+	return (x->start > y->start) - (x->start < y->start);
+}
+
+/* What a process had in its memory at a time, by what was told of it and of those that it is a copy of. */
+static int told_mappings(struct mb_process *process, int64_t pid, uint64_t time_ns, struct mb_mappings *to, unsigned depth)
+{
+	struct mb_mapped_event event[MOST_TOLD];
+	uint64_t fork_ns;
+	int64_t parent;
+	const int count = mb_mapped_events(process->mapped, pid, time_ns, event, MOST_TOLD, &parent, &fork_ns);
+	int ret = 0;
+
+	if (count < 0 && depth) {	/* it began before us */
+		const int64_t own = to->pid;
+
+		to->pid = pid;
+		ret = read_mappings(process, to);
+		to->pid = own;
+		return ret;
+	}
+	if (count < 0)
+		return count;
+	if (parent && depth < DEEPEST_COPY)
+		ret = told_mappings(process, parent, fork_ns, to, depth + 1);
+	for (int i = 0; i < count && !ret; i++)
+		ret = put_mapping(to, &(struct mb_mapping){ event[i].start, event[i].end, event[i].offset, event[i].module });
+	return ret;
+}
+
+static int recall(struct mb_process *process, struct mb_mappings *to, uint64_t time_ns)
+{
+	struct mb_mappings told = { .pid = to->pid, .used = to->used };
+
+	if (!process->mapped)
+		return -ESRCH;
+	if (told_mappings(process, to->pid, time_ns, &told, 0) || !told.count) {
+		free(told.mapping);
+		return -ESRCH;
+	}
+	qsort(told.mapping, told.count, sizeof(*told.mapping), by_start);
+	told.read_ns = time_ns;
+	free(to->mapping);
+	*to = told;
+	return 0;
+}
+
 int mb_process_read(struct mb_process *process, int64_t pid, uint64_t hit, uint64_t hit_ns)
 {
 	static char vdso[] = "vdso";
@@ -306,11 +411,16 @@ int mb_process_read(struct mb_process *process, int64_t pid, uint64_t hit, uint6
 	kept = kept_of(process, pid);
 	kept->used = ++process->uses;
 	process->now = kept;
-	if (hit_ns && kept->read_ns && kept->read_ns + RECENT_NS >= hit_ns)
-		return 0;
-	if (!hit_ns)
+	if (!hit_ns) {
 		kept->count = 0;
-	return read_mappings(process, kept);
+		return read_mappings(process, kept);
+	}
+	mb_process_take(process);
+	if (process->mapped && mb_mapped_exec_after(process->mapped, pid, hit_ns) && !recall(process, kept, hit_ns))
+		return 0;
+	if (kept->read_ns && kept->read_ns + RECENT_NS >= hit_ns)
+		return 0;
+	return read_mappings(process, kept) ? recall(process, kept, hit_ns) : 0;
 }
 
 int mb_process_is_there(const struct mb_process *process)

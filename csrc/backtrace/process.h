@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "image.h"
+#include "mapped.h"
 
 /* A file that the session was told to know. */
 struct mb_known {
@@ -50,6 +51,7 @@ struct mb_mappings {
 struct mb_taken {
 	const char *bytes;	/* NULL: the process stands still, and is read itself */
 	uint64_t address, count;
+	uint64_t absent;	/* as struct mb_user_stack has it */
 	int beyond;		/* out: whether something else was asked for */
 };
 
@@ -58,6 +60,7 @@ struct mb_process {
 	struct mb_module *modules;
 	struct mb_module vdso;
 	struct mb_mappings kept[MB_PROCESSES];
+	struct mb_mapped *mapped;	/* NULL: nobody tells what processes map */
 	struct mb_mappings *now;	/* those of the hit's process; NULL: none */
 	struct mb_taken taken;
 	int64_t pid;
@@ -82,6 +85,12 @@ void mb_process_free(struct mb_process *process);
  * moment before do, and once it has ended the last ones that it had; then all files are known.
  */
 int mb_process_read(struct mb_process *process, int64_t pid, uint64_t hit, uint64_t hit_ns);
+
+/* From now on keep what processes map, so that those that have ended are known. */
+void mb_process_watch(struct mb_process *process);
+
+/* Take what was told since. */
+void mb_process_take(struct mb_process *process);
 
 /* Whether anything is known to be in its memory. */
 int mb_process_is_there(const struct mb_process *process);

@@ -96,7 +96,7 @@ SIZE(struct mb_summary, 40);
 SIZE(struct mb_trampoline, 12);
 SIZE(struct mb_uprobe, 40);
 SIZE(struct mb_uprobes, 48);
-SIZE(struct mb_user_stack, 1024);
+SIZE(struct mb_user_stack, 1032);
 SIZE(struct mb_wake, 3088);
 
 OFFSET(struct mb_array_shape, key_count, 0);
@@ -511,7 +511,8 @@ OFFSET(struct mb_uprobes, count, 32);
 OFFSET(struct mb_uprobes, at_return, 36);
 OFFSET(struct mb_uprobes, pid, 40);
 OFFSET(struct mb_user_stack, frame_bytes, 0);
-OFFSET(struct mb_user_stack, frame, 8);
+OFFSET(struct mb_user_stack, absent, 8);
+OFFSET(struct mb_user_stack, frame, 16);
 OFFSET(struct mb_wake, writer, 0);
 OFFSET(struct mb_wake, count, 4);
 OFFSET(struct mb_wake, next, 8);

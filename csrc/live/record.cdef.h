@@ -28,6 +28,7 @@ enum mb_memory_flag {
  */
 struct mb_user_stack {
 	int64_t frame_bytes;	/* of `frame`; negative: there are none */
+	uint64_t absent;	/* bit n: nothing is known of the page n after that of the stack pointer; its bytes are 0 */
 	uint64_t frame[MB_USER_FRAMES];
 };
 

@@ -113,6 +113,9 @@ int mb_session_add_handler(struct mb_session *session, uintptr_t run, uintptr_t 
 int mb_session_add_hook(struct mb_session *session, const uint32_t *handlers, uint32_t count, const int32_t *context);
 void mb_session_hold(struct mb_session *session, uint32_t hook, uint32_t stopped);	/* `stopped`: the record's offset that says whether it was, see hold.h */
 int mb_session_know(struct mb_session *session, const char *path);	/* a file whose symbols and frames back traces use */
+/* Keep what processes map from now on, so that the files are known of those that have ended; take what was told of it since. */
+void mb_session_watch(struct mb_session *session);
+void mb_session_take_mapped(struct mb_session *session);
 /* Back traces that end where the bytes do that hits bring, and those of processes that had ended. */
 void mb_session_stacks(const struct mb_session *session, int64_t *cut, int64_t *gone);
 int mb_session_add_timer(struct mb_session *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns);

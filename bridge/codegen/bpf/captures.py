@@ -523,10 +523,9 @@ class Captures:
                 )
             case Context(name="command"):
                 return self._command(destination, room)
-            case Context(name="kernel_stack"):
-                return self._kernel_stack(destination, room)
-            case Context(name="user_stack"):
-                return self._user_stack(destination, room)
+            case Context(name="kernel_stack" | "user_stack" as name):
+                stack = self._kernel_stack if name == "kernel_stack" else self._user_stack
+                return stack(destination, room)
             case Context(name="memory"):
                 assert self.note is not None, "the generator knows the slices"
                 return self.note(destination)
@@ -611,7 +610,8 @@ class Captures:
     def _user_stack(self, destination: str, room: int) -> str:
         """Frames by frame pointers, then the stack's bytes, and a byte behind them.
 
-        Page by page, since the stack may end before the room does.
+        Page by page, since the stack may end before the room does, or have pages that nobody
+        has touched yet.
         """
         text = self._text
         frames = text.at(destination, OFFSETS["mb_user_stack.frame"])
@@ -622,23 +622,21 @@ class Captures:
         pointer = self._user_register("rsp")
         bytes_ = text.at(destination, SIZES["mb_user_stack"])
         left = text.value(f"sub i64 {PAGE}, {text.value(f'and i64 {pointer}, {PAGE - 1}')}")
-        got, done = text.stack(8), text.name("unwindable")
-        text.store(SIZES["mb_user_stack"] + 1, got)
-        offset, size = "0", left
-        for _ in range((room - 1 - SIZES["mb_user_stack"]) // PAGE):
+        offset, size, absent, written = "0", left, "0", str(SIZES["mb_user_stack"] + 1)
+        for page in range((room - 1 - SIZES["mb_user_stack"]) // PAGE):
             address = text.value(f"add i64 {pointer}, {offset}")
             failed = text.call(
                 t.READ_USER, f"ptr {text.at(bytes_, offset)}", f"i64 {size}", f"i64 {address}"
             )
-            more = text.name("page")
-            text.branch(text.value(f"icmp eq i64 {failed}, 0"), more, done)
-            text.open(more)
+            there = text.value(f"icmp eq i64 {failed}, 0")
+            with_it = text.value(f"or i64 {absent}, {1 << page}")
+            absent = text.value(f"select i1 {there}, i64 {absent}, i64 {with_it}")
             offset = text.value(f"add i64 {offset}, {size}")
-            text.store(text.value(f"add i64 {offset}, {SIZES['mb_user_stack'] + 1}"), got)
+            end = text.value(f"add i64 {offset}, {SIZES['mb_user_stack'] + 1}")
+            written = text.value(f"select i1 {there}, i64 {end}, i64 {written}")
             size = str(PAGE)
-        text.jump(done)
-        text.open(done)
-        return text.load(got)
+        text.store(absent, destination, OFFSETS["mb_user_stack.absent"])
+        return written
 
     def _read_string(self, helper: int, destination: str, room: int, address: str) -> str:
         text = self._text

@@ -263,8 +263,8 @@ def _plan_scratch(plan: _Plan, sending: list[Hook]) -> None:
         spec = MapSpec("scratch", MapType.ARRAY, 4, largest, SHARED_SLOTS)
     else:
         raise HostError(
-            f"with strings of {limits.maxstringlen} bytes (MAXSTRINGLEN) a hit of this script takes"
-            f" {largest} bytes; on this kernel it can take {PERCPU_BYTES}",
+            f"with strings of {limits.maxstringlen} bytes (MAXSTRINGLEN) a hit of this script"
+            f" takes {largest} bytes; on this kernel it can take {PERCPU_BYTES}",
             "make MAXSTRINGLEN smaller; Linux 5.12 or later has no such limit",
         )
     plan.scratch = plan.add(spec)

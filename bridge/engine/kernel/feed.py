@@ -20,6 +20,7 @@ from bridge.codegen.bpf.generate import generate
 from bridge.codegen.bpf.hooks import EVERYWHERE
 from bridge.codegen.bpf.lifecycle import ARMING
 from bridge.codegen.bpf.object import Control, MapType, split_error_word
+from bridge.deferred_reads import looks_at_processes
 from bridge.engine import namespace
 from bridge.engine.base import run_session
 from bridge.engine.kernel import attach
@@ -251,6 +252,9 @@ class KernelFeed:
         if held is not None:
             self._prepare_guard(held)
         self._prepare_semaphores()
+        placed = self._session.placed
+        if looks_at_processes(placed.program) and not all(h.held for h in placed.hooks):
+            self._session.watch_files()
         self._drain.fill()
         with doing(f"attaching {self._loaded.object.probes:,} probes"):
             left = attach.attach(
@@ -339,6 +343,7 @@ class KernelFeed:
     def _deliver_records(self, until_ns: int) -> bool:
         self._reached = None
         self._loaded.set_word(Control.BEAT, time.monotonic_ns())
+        self._session.take_files()
         if self._guard is not None:
             self._guard.watch()
         if self._outside.options.observer is not None:

@@ -141,6 +141,12 @@ class InterpretedSession:
         """Count records that did not arrive."""
         self._lost += records
 
+    def watch_files(self) -> None:
+        """It knows what there is when a handler runs, and nothing of processes that ended."""
+
+    def take_files(self) -> None:
+        """None."""
+
     def stacks(self) -> tuple[int, int]:
         """Back traces that hits brought too few bytes for, and those of ended processes."""
         return self._script.cut_stacks, self._script.gone_stacks

@@ -202,6 +202,16 @@ class NativeSession:
         with self.lent as handle:
             lib.mb_session_note_lost(handle, records)
 
+    def watch_files(self) -> None:
+        """Keep what processes map: hits may be looked at when they have ended."""
+        with self.lent as handle:
+            lib.mb_session_watch(handle)
+
+    def take_files(self) -> None:
+        """What was mapped since."""
+        with self.lent as handle:
+            lib.mb_session_take_mapped(handle)
+
     def stacks(self) -> tuple[int, int]:
         """Back traces that hits brought too few bytes for, and those of ended processes."""
         cut, gone = ffi.new("int64_t *"), ffi.new("int64_t *")
