@@ -74,6 +74,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="json: hits, lines, messages and globals as objects, one a line",
     )
     add(
+        "--folded",
+        action="store_true",
+        help="count back traces instead of printing them, and print them at the end as flame"
+        " graphs need them (main;work;read 12)",
+    )
+    add(
         "--suppress-handler-errors",
         action="store_true",
         help="go on after errors in handlers, and only count them",
@@ -124,6 +130,8 @@ def _check_options(arguments: argparse.Namespace) -> None:
         raise UsageError("--replay takes neither -c nor --trace")
     if arguments.engine == "interpreter" and (arguments.replay or arguments.trace):
         raise UsageError("--engine=interpreter takes neither --replay nor --trace")
+    if arguments.folded and (arguments.replay or arguments.engine == "interpreter"):
+        raise UsageError("--folded takes neither --replay nor --engine=interpreter")
     own = arguments.replay or arguments.output or arguments.engine == "interpreter"
     if arguments.format == "json" and own:
         raise UsageError("--format=json takes neither --replay, -o nor --engine=interpreter")
@@ -203,6 +211,7 @@ def _session_options(
         quiet=arguments.quiet,
         repeat_warnings=arguments.verbose > 0,
         suppress_errors=arguments.suppress_handler_errors,
+        folded=arguments.folded,
         output_path=_switchable(arguments.output),
         modules=() if arguments.replay else _modules(arguments, placed),
     )

@@ -73,6 +73,8 @@ class SessionOptions:
     quiet: bool = False
     repeat_warnings: bool = False
     suppress_errors: bool = False
+    folded: bool = False
+    """Whether back traces are counted, and printed at the end as `name;main;work 12`."""
     output_path: str = ""
     modules: tuple[str, ...] = ()
 
@@ -173,6 +175,10 @@ class LiveSession(Session, Protocol):
 
     def take_files(self) -> None:
         """What was mapped since."""
+        ...
+
+    def print_folded(self) -> None:
+        """Print the back traces that were counted instead of printed."""
         ...
 
     def stacks(self) -> tuple[int, int]:

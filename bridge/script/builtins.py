@@ -82,13 +82,13 @@ def _memory(name: str, doc: str, result: Type = LONG, parameters: int = 1) -> Bu
 
 def _stack(name: str, doc: str, result: Type = VOID, parameters: int = 0) -> Builtin:
     """A function of the stack of the process that was hit."""
-    reads = ("pid", *REGISTERS, USER_STACK)
+    reads = ("pid", "execname", *REGISTERS, USER_STACK)
     return Builtin(name, (LONG,) * parameters, result, Effect.PROCESS, doc=doc, reads=reads)
 
 
 def _backtrace(name: str, doc: str, result: Type = VOID, parameters: int = 0) -> Builtin:
     """A function of the kernel's stack at the hit."""
-    reads = (KERNEL_STACK,)
+    reads = ("execname", KERNEL_STACK)
     return Builtin(name, (LONG,) * parameters, result, Effect.STATE, doc=doc, reads=reads)
 
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/builtin.h"
+#include "folded.h"
 
 #define LINE_BYTES 3072
 
@@ -51,12 +52,27 @@ static void line_of(struct mb_session *session, char *line, uint64_t address, in
 		snprintf(line, LINE_BYTES, "%s0x%" PRIx64 "\n", full ? " " : "", address);
 }
 
+static void fold(struct mb_session *session, struct mb_folded *folded, const char *first, uint32_t count)
+{
+	for (uint32_t i = 0; folded && i < count; i++) {
+		struct mb_kernel_symbol found;
+		const int has = mb_kernel_symbol(session, address_at(first, i), &found);
+
+		mb_folded_frame(folded, 1, has ? found.name : "[unknown]");
+	}
+}
+
 MB_BUILTIN(print_backtrace)
 {
 	const char *first = NULL;
 	const uint32_t count = addresses(session, &first);
+	struct mb_folded *folded = count ? mb_stack_folded(session, 1) : NULL;
 	char line[LINE_BYTES];
 
+	if (folded || session->limits.flags & MB_FOLDED) {
+		fold(session, folded, first, count);
+		return MB_OK;
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		line_of(session, line, address_at(first, i), 1);
 		mb_write(session, line, strlen(line));

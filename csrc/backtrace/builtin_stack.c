@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "runtime/builtin.h"
+#include "folded.h"
 #include "process.h"
 
 #define LINE_BYTES 8192		/* of one frame; a longer one is cut */
@@ -22,6 +23,7 @@ struct mb_stack {
 	int64_t cut, gone;	/* back traces that the bytes of the stack were too few for; of processes that had ended */
 	uint32_t count;
 	uint64_t pc[DEEPEST];
+	struct mb_folded folded;
 };
 
 /* How an address is written. */
@@ -81,6 +83,7 @@ void mb_stack_free(struct mb_stack *stack)
 	if (!stack)
 		return;
 	mb_process_free(&stack->process);
+	mb_folded_free(&stack->folded);
 	free(stack);
 }
 
@@ -319,6 +322,52 @@ static void print_frames(struct mb_session *session, const struct style *style, 
 	}
 }
 
+struct mb_folded *mb_stack_folded(struct mb_session *session, int of_kernel)
+{
+	const uint64_t run = session->hit << 16 | ((session->handler ? session->handler->id : 0) + 1);
+	struct mb_stack *stack = session->limits.flags & MB_FOLDED && session->record ? stack_of(session) : NULL;
+	char *name;
+
+	if (!stack)
+		return NULL;
+	name = calloc(1, session->limits.maxstringlen + 1);
+	if (!name)
+		return NULL;
+	mb_context_string(session, MB_EXECNAME, name);
+	mb_folded_begin(&stack->folded, run, name, of_kernel);
+	free(name);
+	return &stack->folded;
+}
+
+static void put_line(void *session, const char *line, size_t length)
+{
+	mb_write(session, line, length);
+}
+
+void mb_session_print_folded(struct mb_session *session)
+{
+	if (session->stack)
+		mb_folded_lines(&session->stack->folded, put_line, session);
+}
+
+/* The name of a function, or the file where none is known, or what it is. */
+static void fold(struct mb_folded *folded, struct mb_process *process, const uint64_t *pc, uint32_t count)
+{
+	char line[LINE_BYTES];
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct mb_text text = { line, line + sizeof(line) - 1 };
+		struct mb_place place = { 0 };
+
+		put_address(&text, &SYMBOL, process, pc[i]);
+		*text.at = '\0';
+		mb_process_place(process, pc[i], &place);
+		if (strncmp(line, "0x", 2) == 0)
+			snprintf(line, sizeof(line), "[%s]", place.module ? module_name(&SIMPLE, &place) : "unknown");
+		mb_folded_frame(folded, 0, line);
+	}
+}
+
 static void print_none(struct mb_session *session)
 {
 	char line[LINE_BYTES];
@@ -330,10 +379,13 @@ static void print_none(struct mb_session *session)
 static int32_t print_stack(struct mb_session *session, const struct style *style)
 {
 	const struct mb_stack *stack = frames(session);
+	struct mb_folded *folded = stack ? mb_stack_folded(session, 0) : NULL;
 
-	if (stack)
+	if (folded)
+		fold(folded, &session->stack->process, stack->pc, stack->count);
+	else if (stack)
 		print_frames(session, style, &session->stack->process, stack->pc, stack->count);
-	else
+	else if (!(session->limits.flags & MB_FOLDED))
 		print_none(session);
 	return MB_OK;
 }

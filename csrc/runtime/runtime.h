@@ -247,6 +247,8 @@ int mb_kernel_symbol(struct mb_session *session, uint64_t address, struct mb_ker
 /* builtin_stack.c */
 void mb_stack_free(struct mb_stack *stack);
 
+struct mb_folded *mb_stack_folded(struct mb_session *session, int of_kernel);	/* with MB_FOLDED: where this part is counted; else NULL */
+
 /* runtime.c */
 int32_t mb_raise_format(struct mb_session *session, uint32_t site, const char *format, ...) __attribute__((format(printf, 3, 4)));
 #define MB_FAULT_ADDRESS "%#x"	/* known to bridge/ir/program.py */

@@ -35,6 +35,7 @@ enum mb_session_flag {
 	MB_REPEAT_WARNINGS = 2,		/* also those already printed (-v) */
 	MB_SUPPRESS_ERRORS = 4,		/* --suppress-handler-errors */
 	MB_TRACE_TIME = 8,		/* a replay: time is what the records say */
+	MB_FOLDED = 16,			/* back traces are counted, not printed */
 };
 
 struct mb_limits {
@@ -116,6 +117,8 @@ int mb_session_know(struct mb_session *session, const char *path);	/* a file who
 /* Keep what processes map from now on, so that the files are known of those that have ended; take what was told of it since. */
 void mb_session_watch(struct mb_session *session);
 void mb_session_take_mapped(struct mb_session *session);
+/* Print the back traces that were counted. */
+void mb_session_print_folded(struct mb_session *session);
 /* Back traces that end where the bytes do that hits bring, and those of processes that had ended. */
 void mb_session_stacks(const struct mb_session *session, int64_t *cut, int64_t *gone);
 int mb_session_add_timer(struct mb_session *session, uint32_t handler, uint64_t period_ns, uint64_t randomize_ns);

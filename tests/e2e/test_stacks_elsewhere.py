@@ -215,3 +215,33 @@ def test_processes_that_have_ended(run: Runner, program: Path) -> None:
     assert len({*pids}) == len(pids) == 2
     assert [trace[1 : 1 + len(CALLS)] for trace in traces] == [CALLS] * 2
     assert all(trace[-1] == "_start" for trace in traces)
+
+
+def test_folded_stacks_are_counted(run: Runner, program: Path) -> None:
+    script = f'probe {ENTRY} {{ if (execname() != "program") next print_ubacktrace() }}'
+    command = f"sh -c 'for i in 1 2 3; do {program}; done'"
+
+    done = run("run", "--folded", "-e", script, "-c", command)
+
+    assert done.err == ""
+    [line] = done.out.splitlines()
+    stack, _, count = line.rpartition(" ")
+    name, first, *calls = stack.split(";")
+    assert (name, first, count) == ("program", "_start", "3")
+    assert calls[-1 - len(CALLS) :] == [*CALLS[::-1], "syscall"]
+
+
+def test_the_kernel_is_on_top_of_a_folded_stack(run: Runner, program: Path) -> None:
+    script = f"probe {ENTRY} {{ {HERE} print_ubacktrace() print_backtrace() }}"
+
+    done = run("run", "--folded", "-e", script, "-c", program)
+
+    [line] = done.out.splitlines()
+    assert re.search(r";leaf;syscall;entry_SYSCALL\w+_\[k\];([\w.]+_\[k\];?)+ 1$", line)
+
+
+def test_what_folded_does_not_go_with(run: Runner) -> None:
+    done = run("run", "--folded", "--engine=interpreter", "-e", "probe begin { exit() }")
+
+    assert done.code == 2
+    assert "--folded takes neither --replay nor --engine=interpreter" in done.err

@@ -393,6 +393,7 @@ class KernelFeed:
             self._guard.release()
         self._report_error()
         self._drain.drain_all()
+        self._session.print_folded()
         self._report_lost()
         self._outside.warn(self._session)
 

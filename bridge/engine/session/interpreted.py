@@ -147,6 +147,9 @@ class InterpretedSession:
     def take_files(self) -> None:
         """None."""
 
+    def print_folded(self) -> None:
+        """None: it prints each."""
+
     def stacks(self) -> tuple[int, int]:
         """Back traces that hits brought too few bytes for, and those of ended processes."""
         return self._script.cut_stacks, self._script.gone_stacks

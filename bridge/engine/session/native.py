@@ -212,6 +212,11 @@ class NativeSession:
         with self.lent as handle:
             lib.mb_session_take_mapped(handle)
 
+    def print_folded(self) -> None:
+        """Print the back traces that were counted instead of printed."""
+        with self.lent as handle:
+            lib.mb_session_print_folded(handle)
+
     def stacks(self) -> tuple[int, int]:
         """Back traces that hits brought too few bytes for, and those of ended processes."""
         cut, gone = ffi.new("int64_t *"), ffi.new("int64_t *")
@@ -271,6 +276,7 @@ def _limits(program: Program, options: SessionOptions) -> Any:  # noqa: ANN401 -
         declared.MB_QUIET * options.quiet
         | declared.MB_REPEAT_WARNINGS * options.repeat_warnings
         | declared.MB_SUPPRESS_ERRORS * options.suppress_errors
+        | declared.MB_FOLDED * options.folded
         | declared.MB_TRACE_TIME * options.replay
     )
     limits = program.limits
