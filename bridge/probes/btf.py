@@ -54,6 +54,14 @@ _TRACEPOINT = "__traceiter_"
 """Before an event's name: the function that calls what is attached to it."""
 
 
+_TAGGED = {
+    "struct": (Kind.STRUCT,),
+    "union": (Kind.UNION,),
+    "enum": (Kind.ENUM, Kind.ENUM64),
+}
+"""What stands before the names of types that have a room of their own."""
+
+
 class BtfError(BridgeError):
     """The bytes are not BTF that this reader knows."""
 
@@ -126,6 +134,35 @@ class Btf:
             offsets.append(at)
             at += 12 + fixed + each * (info & 0xFFFF)
         return offsets, functions
+
+    def declared(self, text: str) -> int | None:
+        """The type that a declaration without a name is of: `struct list_head`, `char *`, `int[4]`."""
+        head, bracket, counts = text.partition("[")
+        base = head.rstrip("* ")
+        word, _, tag = base.rpartition(" ")
+        kinds = _TAGGED.get(word, (Kind.TYPEDEF, Kind.INT))
+        named = tag if word in _TAGGED else base
+        number = next((n for kind in kinds if (n := self.find(kind, named)) is not None), None)
+        for _ in range(head.count("*")):
+            number = self._derived(Kind.PTR, number)
+        for count in reversed(counts.rstrip("]").split("][") if bracket else []):
+            number = self._derived(Kind.ARRAY, number, int(count))
+        return number
+
+    def _derived(self, kind: Kind, of: int | None, count: int = 0) -> int | None:
+        """The pointer to a type, or the array of it, if the kernel has one."""
+        unpack = layout.TYPE_FAST.unpack_from
+        for number, at in enumerate(self._offsets[1:] if of is not None else (), 1):
+            _, info, value = unpack(self._data, at)
+            if info >> 24 & 31 != kind:
+                continue
+            if kind is Kind.PTR and value == of:
+                return number
+            if kind is Kind.ARRAY:
+                element, _, length = layout.ARRAY_FAST.unpack_from(self._data, at + 12)
+                if (element, length) == (of, count):
+                    return number
+        return None
 
     def _string(self, offset: int) -> str:
         start = self._strings_at + offset

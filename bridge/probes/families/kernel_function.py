@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.markers import Kind
+from bridge.markers import Kind, NoMatch
 from bridge.probes.families import Family
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 
 def _expand(parts: Sequence[PointPart], machine: Machine) -> Places:
-    found = None if parts[0].name == "module" else machine.elsewhere.expand(parts)
-    return found or machine.kernel_functions.expand(parts)
+    found = machine.elsewhere.expand(parts) or machine.kernel_functions.expand(parts)
+    if isinstance(found, NoMatch):
+        return found
+    return tuple(map(machine.elsewhere.with_parameters, found))
 
 
 def _recorded(parts: Sequence[PointPart], trace: RecordedTargets) -> Places:

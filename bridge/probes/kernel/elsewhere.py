@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Diagnostic, Severity
 from bridge.markers import NoMatch, PointPart
 from bridge.probes.kernel import names
+from bridge.probes.kernel.symbols import module_name
 from bridge.probes.points import is_wild
 
 if TYPE_CHECKING:
@@ -47,9 +49,15 @@ class Elsewhere:
     def expand(self, parts: Sequence[PointPart]) -> _Found:
         """The places of a point on a function."""
         name = _function(parts)
-        if not name or not self.functions.symbols.known:
+        symbols = self.functions.symbols
+        if not name or not symbols.known:
             return None
-        if self.functions.symbols.named(name, ""):
+        module = _module(parts)
+        if module is not None:
+            if self.strict or self._in_modules(name, module):
+                return None
+            return self._moved_of_module(name, module, parts)
+        if symbols.named(name, ""):
             return None if self.reached() else self._at_tracepoints(name, parts)
         return None if self.strict else self._moved(name, parts)
 
@@ -81,9 +89,12 @@ class Elsewhere:
         call = _system_call(name)
         if call is not None:
             return self._at_tracepoints(name, parts)
-        for other in names.functions(name):
+        for other in (name, *names.functions(name)):
             if self.functions.symbols.named(other, ""):
                 return self._called(name, other, parts)
+            owner = self._owner(other)
+            if owner:
+                return self._of_module(name, other, owner, parts)
         if name in names.places():
             return self._at_tracepoints(name, parts)
         instead = names.gone(name)
@@ -91,6 +102,80 @@ class Elsewhere:
             message = f"the kernel has no function {name} any more: {instead}"
             return NoMatch(1, message, code="gone-function")
         return None
+
+    # --- modules ---
+
+    def _in_modules(self, name: str, module: str) -> bool:
+        found = self.functions.symbols.named(name)
+        return any(fnmatchcase(one.module, module_name(module)) for one in found if one.module)
+
+    def _loaded(self, module: str) -> list[str]:
+        pattern = module_name(module)
+        return [m for m in self.functions.symbols.modules() if fnmatchcase(m, pattern)]
+
+    def _owner(self, name: str) -> str:
+        """The one loaded module that has a function."""
+        symbols = self.functions.symbols
+        owners = {symbol.module for symbol in symbols.named(name) if symbol.module}
+        return owners.pop() if len(owners) == 1 else ""
+
+    def _moved_of_module(self, name: str, module: str, parts: Sequence[PointPart]) -> _Found:
+        """A function that a module does not have: renamed there, or built into the kernel."""
+        loaded = self._loaded(module)
+        for other in names.functions(name):
+            if self._in_modules(other, module):
+                part = replace(_function_part(parts), argument=other)
+                moved = tuple(part if p.name == "function" else p for p in parts)
+                return self._noted(moved, f"the function {name} of {module} is {other} now")
+        if loaded or is_wild(module) or not self.functions.symbols.named(name, ""):
+            return None
+        built_in = (PointPart("kernel", None, parts[0].token), *_from_function(parts))
+        return self._noted(built_in, f"the module {module} is built into this kernel")
+
+    def _of_module(
+        self, name: str, other: str, owner: str, parts: Sequence[PointPart]
+    ) -> _Found:
+        """A function of the kernel that is one of a module here."""
+        if parts[0].name == "kprobe":
+            head: tuple[PointPart, ...] = (parts[0], PointPart("module", owner, parts[0].token))
+        else:
+            head = (PointPart("module", owner, parts[0].token),)
+        part = replace(_function_part(parts), argument=other)
+        called = f" {other}" if other != name else ""
+        note = f"the function {name} is{called} of the module {owner} in this kernel"
+        return self._noted((*head, part, *_from_function(parts)[1:]), note)
+
+    def _noted(self, parts: Sequence[PointPart], text: str) -> _Found:
+        places = self.functions.expand(parts)
+        if isinstance(places, NoMatch):
+            return places
+        return self._with_note(list(places), Diagnostic("moved-name", text))
+
+    # --- parameters ---
+
+    def with_parameters(self, place: Expansion) -> Expansion:
+        """A function with its former parameters, which ways from those of today lead to."""
+        function = place.strings["name"]
+        ways, gone = names.parameters(function), names.gone_parameters(function)
+        if not ways and not gone or place.scope is None or self.strict:
+            return place
+        known = {one.name for one in place.scope.listed() if one.parameter}
+        there = {
+            name: way
+            for name, way in ways.items()
+            if name not in known and way.partition("->")[0] in known
+        }
+        lost = {
+            name: f"this kernel's {function} has it no more: {instead}"
+            for name, instead in gone.items()
+            if name not in known
+        }
+        return replace(
+            place,
+            renamed={**place.renamed, **there},
+            absent={**place.absent, **lost},
+            entry=None if place.entry is None else self.with_parameters(place.entry),
+        )
 
     def _called(self, name: str, other: str, parts: Sequence[PointPart]) -> _Found:
         part = replace(parts[1], argument=other)
@@ -152,14 +237,30 @@ class Elsewhere:
 
 def _function(parts: Sequence[PointPart]) -> str:
     """The one function that a point is about; "" if it is about anything else."""
-    if len(parts) < 2 or parts[1].name != "function":
+    after = _from_function(parts)
+    if not after or any(part.name not in _PLAIN for part in after[1:]):
         return ""
-    if any(part.name not in _PLAIN for part in parts[2:]):
-        return ""
-    name = parts[1].argument
+    name = after[0].argument
     if not isinstance(name, str) or is_wild(name):
         return ""
     return name.partition("@")[0]
+
+
+def _from_function(parts: Sequence[PointPart]) -> Sequence[PointPart]:
+    """The part that names the function, and what follows it."""
+    start = 2 if len(parts) > 1 and parts[1].name == "module" else 1
+    rest = parts[start:]
+    return rest if rest and rest[0].name == "function" else ()
+
+
+def _function_part(parts: Sequence[PointPart]) -> PointPart:
+    return _from_function(parts)[0]
+
+
+def _module(parts: Sequence[PointPart]) -> str | None:
+    """The module that a point is in; None for the kernel itself."""
+    named = next((part for part in parts[:2] if part.name == "module"), None)
+    return None if named is None else str(named.argument)
 
 
 def _returns(parts: Sequence[PointPart]) -> bool:

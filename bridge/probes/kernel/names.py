@@ -77,6 +77,21 @@ def members() -> Mapping[str, Mapping[str, Sequence[tuple[str, ...]]]]:
     return found
 
 
+def global_type(name: str) -> str:
+    """The type of a global of the kernel, as C declares it; "" if it is not in the table."""
+    return str(_table("globals")["types"].get(name, ""))
+
+
+def parameters(function: str) -> Mapping[str, str]:
+    """Ways to former parameters of a function."""
+    return dict(_table("moved")["parameters"].get(function, {}))
+
+
+def gone_parameters(function: str) -> Mapping[str, str]:
+    """What there is instead of former parameters of a function."""
+    return dict(_table("moved")["gone_parameters"].get(function, {}))
+
+
 def tracepoint(event: str) -> str:
     """What a tracepoint is called by now; "" if it is not in the table."""
     return str(_table("moved")["tracepoints"].get(event, ""))

@@ -21,7 +21,7 @@ from bridge.markers import (
     Variable,
 )
 from bridge.probes.btf import Kind
-from bridge.probes.kernel import calling
+from bridge.probes.kernel import calling, names
 from bridge.probes.members import kernel_structure
 from bridge.probes.pretty import way
 from bridge.probes.types import COMPOSITES, NoPathError, Shape, Spot, Walker
@@ -154,8 +154,8 @@ class KernelScope:
         return Spot(type_), self.value
 
     def _unknown(self, name: str) -> str:
-        names = [f"${p.parameter.name}" for p in self.passed]
-        near = similar(f"${name}"[1:], [n[1:] for n in names]) or [n[1:] for n in names]
+        known = [p.parameter.name for p in self.passed]
+        near = similar(name, known) or known
         alternatives = ", ".join(f"${n}" for n in near)
         more = f"alternatives: {alternatives}" if near else "no alternatives"
         return (
@@ -191,12 +191,17 @@ class KernelScope:
 
 
 def global_spot(btf: Btf, symbols: Symbols, name: str) -> Spot | None:
-    """A global variable whose type BTF has: most kernels tell of those per CPU only."""
+    """A global variable whose type BTF has, or our own table.
+
+    Most kernels tell of those per CPU only.
+    """
     number = btf.find(Kind.VAR, name)
-    address = symbols.variable(name) if number is not None else 0
-    if number is None or not address:
+    declared = names.global_type(name) if number is None else ""
+    address = symbols.variable(name) if number is not None or declared else 0
+    if not address:
         return None
-    return Spot(btf.record(number).size_or_type, (address,))
+    type_ = btf.declared(declared) if number is None else btf.record(number).size_or_type
+    return None if type_ is None else Spot(type_, (address,))
 
 
 @dataclass(frozen=True)
@@ -229,6 +234,6 @@ class KernelGlobals:
         if address:
             return NoAccess(
                 f"the type of the global '{name}' is not known: BTF describes per-CPU"
-                f' variables only. Name it, as in @cast(&@var("{name}"), "TYPE", "kernel")'
+                f' variables only, and tapset/globals.toml does not have it. Name it, as in @cast(&@var("{name}"), "TYPE", "kernel")'
             )
         return wanted.missing("kernel")

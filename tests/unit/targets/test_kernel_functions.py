@@ -24,6 +24,7 @@ from bridge.pipeline import compile_script
 from bridge.probes.btf import Btf, merged
 from bridge.probes.btf import Kind as TypeKind
 from bridge.probes.live import LiveTargets
+from bridge.probes.machine import Options
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
 from bridge.world import RecordedWorld
@@ -151,6 +152,37 @@ def _expand(world: RecordedWorld, point: str) -> tuple[Expansion, ...]:
 
 def _marker(place: Expansion) -> Marker:
     return place.attachment.marker  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("point", "place", "note"),
+    [
+        (
+            'kernel.function("demo_ioctl")',
+            'module("demo").function("demo_ioctl")',
+            "is of the module demo",
+        ),
+        (
+            'kernel.function("demo_ioctl").return',
+            'module("demo").function("demo_ioctl").return',
+            "is of the module demo",
+        ),
+        (
+            'module("fs").function("fs_helper")',
+            'kernel.function("fs_helper")',
+            "fs is built into this kernel",
+        ),
+        ('module("demo").function("demo_ioctl")', 'module("demo").function("demo_ioctl")', ""),
+    ],
+)
+def test_modules_that_are_built_in_or_not(
+    world: RecordedWorld, point: str, place: str, note: str
+) -> None:
+    (found,) = _expand(world, point)
+    assert found.point == place
+    assert any(note in one.message for one in found.notes) or (not note and not found.notes)
+    strict = LiveTargets(world, Options(strict_names=True)).expand(parts(point))
+    assert isinstance(strict, NoMatch) == bool(note)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,9 @@ FUNCTIONS = {
     'kernel.function("generic_make_request")': "submit_bio_noacct",
     'kernel.function("sys_munmap")': "syscalls:sys_enter_munmap",
     'kernel.function("SyS_munmap").return': "syscalls:sys_exit_munmap",
+    'kernel.function("blk_queue_bio")': "blk_mq_submit_bio",
+    'kernel.function("__delete_from_page_cache").return': "__filemap_remove_folio",
+    'kernel.function("do_generic_file_read")': "filemap_read",
     'kernel.trace("tcp_set_state")': "sock:inet_sock_set_state",
 }
 GONE = {
@@ -81,6 +84,31 @@ def test_functions_and_tracepoints(point: str) -> None:
     assert len(told) == 1
     with pytest.raises(CompileError):
         _compiled(script, strict=True)
+
+
+@pytest.mark.parametrize("name", ["mnt", "dentry"])
+def test_former_parameters(name: str) -> None:
+    """`$mnt` of vfs_getattr() is a member of its path by now, in the return's @entry, too."""
+    for suffix in ("", ".return"):
+        value = f"@entry(${name})" if suffix else f"${name}"
+        script = f'probe kernel.function("vfs_getattr"){suffix} {{ println({value}) }}'
+        assert not [w for w in _compiled(script) if "alternatives" in w]
+        with pytest.raises(CompileError, match=f"unable to find local '{name}'"):
+            _compiled(script, strict=True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '@var("files_stat", "kernel")->max_files',
+        '@var("init_task", "kernel")->pid',
+        '@var("nr_cpu_ids", "kernel")',
+        '@var("avenrun", "kernel")[1]',
+        '@var("super_blocks", "kernel")->next',
+    ],
+)
+def test_globals_have_the_types_of_the_table(value: str) -> None:
+    assert not _compiled(f"probe begin {{ println({value}) }}")
 
 
 @pytest.mark.parametrize(
