@@ -1,4 +1,4 @@
-"""Families of the library that stand on functions of the kernel: signals, terminals, paths, tasks by number."""
+"""Signals, terminals, paths, tasks by number: the library on functions of the kernel."""
 
 from __future__ import annotations
 
@@ -34,12 +34,21 @@ SCRIPT = r"""
 global said
 function once(text) { if (!said[text]++) println(text) }
 probe signal.checkperm, signal.syskill, signal.wakeup {
-  if (pid() == target()) once(sprint(name, " ", @defined(sig_name) ? sig_name : "", " ", sig_pid == target()))
+  if (pid() == target())
+    once(sprint(name, " ", @defined(sig_name) ? sig_name : "", " ", sig_pid == target()))
 }
-probe signal.checkperm.return { if (pid() == target()) once(sprint(name, " returns ", retstr)) }
-probe signal.do_action { if (pid() == target() && sig == 10) once(sprint(name, " ", sig_name, " ", sa_handler > 1)) }
-probe tty.write { if (pid() == target()) once(sprint("tty.write ", buffer, " ", nr, " ", driver_name)) }
-probe vfs.open { if (pid() == target() && isinstr(pathname, "families")) once(sprint(name, " ", pathname)) }
+probe signal.checkperm.return {
+  if (pid() == target()) once(sprint(name, " returns ", retstr))
+}
+probe signal.do_action {
+  if (pid() == target() && sig == 10) once(sprint(name, " ", sig_name, " ", sa_handler > 1))
+}
+probe tty.write {
+  if (pid() == target()) once(sprint("tty.write ", buffer, " ", nr, " ", driver_name))
+}
+probe vfs.open {
+  if (pid() == target() && isinstr(pathname, "families")) once(sprint(name, " ", pathname))
+}
 probe vfs.write {
   if (pid() == target() && isinstr(pathname, "families"))
     once(sprint(name, " ", pathname, " ", bytes_to_write))
@@ -47,8 +56,9 @@ probe vfs.write {
 probe signal.syskill {
   if (pid() == target()) {
     task = pid2task(pid())
-    once(sprint("tasks ", task == task_current(), " ", task_ns_pid(task) == pid(), " ", task_ns_tid(task) == tid(),
-                " ", task_ns_uid(task), " ", task_ns_egid(task), " ", pid2task(4000000)))
+    once(sprint("tasks ", task == task_current(), " ", task_ns_pid(task) == pid(), " ",
+                task_ns_tid(task) == tid(), " ", task_ns_uid(task), " ", task_ns_egid(task),
+                " ", pid2task(4000000)))
   }
 }
 probe generic.fop.*, ioscheduler_trace.*, _vfs.*, tty.open { }

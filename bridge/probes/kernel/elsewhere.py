@@ -157,7 +157,7 @@ class Elsewhere:
         """A function with its former parameters, which ways from those of today lead to."""
         function = place.strings["name"]
         ways, gone = names.parameters(function), names.gone_parameters(function)
-        if not ways and not gone or place.scope is None or self.strict:
+        if (not ways and not gone) or place.scope is None or self.strict:
             return place
         known = {one.name for one in place.scope.listed() if one.parameter}
         there = {

@@ -234,6 +234,7 @@ class KernelGlobals:
         if address:
             return NoAccess(
                 f"the type of the global '{name}' is not known: BTF describes per-CPU"
-                f' variables only, and tapset/globals.toml does not have it. Name it, as in @cast(&@var("{name}"), "TYPE", "kernel")'
+                " variables only, and tapset/globals.toml does not have it. Name it,"
+                f' as in @cast(&@var("{name}"), "TYPE", "kernel")'
             )
         return wanted.missing("kernel")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.cli.script import of_the_host
-from bridge.codegen.bpf.generate import EVERYWHERE, generate
+from bridge.codegen.bpf.generate import generate
+from bridge.codegen.bpf.hooks import EVERYWHERE
 from bridge.codegen.bpf.object import Attach
+from bridge.errors import CompileError
 from bridge.markers import (
     Access,
     Enumerator,
@@ -50,6 +52,9 @@ ffffffff81000600 T fs_hidden
 ffffffff81000700 T many
 ffffffff81000800 t plain_text
 ffffffff82000000 D limit
+ffffffff82000010 D nr_threads
+ffffffff82000020 D cad_pid
+ffffffff82000030 D avenrun
 0000000000010000 A runqueues
 ffffffffc0000000 t demo_ioctl\t[demo]
 ffffffffc0000100 t fs_read\t[demo]
@@ -103,6 +108,9 @@ def _kernel_types() -> Image:
     function("twice", int_, ("x", int_))
     seven = tuple((f"p{number}", long_) for number in range(1, 8))
     function("many", long_, ("first", pair), *seven)
+    owner = image.struct("pid", 8, ("level", int_, 0))
+    image.add(TypeKind.PTR, value=owner)
+    image.array(image.integer("unsigned long", 8, signed=False), 3)
     return image
 
 
@@ -152,6 +160,31 @@ def _expand(world: RecordedWorld, point: str) -> tuple[Expansion, ...]:
 
 def _marker(place: Expansion) -> Marker:
     return place.attachment.marker  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("value", "address", "size"),
+    [
+        ('@var("nr_threads", "kernel")', 0xFFFFFFFF82000010, 4),
+        ('@var("avenrun", "kernel")[2]', 0xFFFFFFFF82000040, 8),
+        ('@var("cad_pid", "kernel")->level', 0xFFFFFFFF82000020, 4),
+    ],
+)
+def test_globals_have_the_types_of_the_table(
+    world: RecordedWorld, value: str, address: int, size: int
+) -> None:
+    """BTF says nothing of globals but those of a processor; `limit` is in no table."""
+    text = f'probe kernel.function("fs_read") {{ println({value}) }}'
+    sources = SourceMap()
+    options = AnalyseOptions(own_tapset=False)
+    main = sources.add("a.stp", text)
+    compiled = compile_script(main, sources, LiveTargets(world), options)
+    shown = repr(compiled.placed.program)
+    assert str(address) in shown or str(address - (1 << 64)) in shown
+    assert f"size={size}" in shown
+    unknown = sources.add("b.stp", text.replace(value, '@var("limit", "kernel")'))
+    with pytest.raises(CompileError, match=r"globals\.toml does not have it"):
+        compile_script(unknown, sources, LiveTargets(world), options)
 
 
 @pytest.mark.parametrize(

@@ -98,20 +98,6 @@ def test_former_parameters(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value",
-    [
-        '@var("files_stat", "kernel")->max_files',
-        '@var("init_task", "kernel")->pid',
-        '@var("nr_cpu_ids", "kernel")',
-        '@var("avenrun", "kernel")[1]',
-        '@var("super_blocks", "kernel")->next',
-    ],
-)
-def test_globals_have_the_types_of_the_table(value: str) -> None:
-    assert not _compiled(f"probe begin {{ println({value}) }}")
-
-
-@pytest.mark.parametrize(
     ("name", "other"), [("__vfs_read", "vfs_read"), ("do_fork", "kernel_clone")]
 )
 def test_what_reads_registers_moves_to_functions_only(name: str, other: str) -> None:
