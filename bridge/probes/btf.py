@@ -136,7 +136,7 @@ class Btf:
         return offsets, functions
 
     def declared(self, text: str) -> int | None:
-        """The type that C declares so, without a name: `struct list_head`, `char *`, `int[4]`."""
+        """The type that C declares so: `struct list_head`, `char *`, `int[4]`."""
         head, bracket, counts = text.partition("[")
         base = head.rstrip("* ")
         word, _, tag = base.rpartition(" ")
