@@ -89,7 +89,7 @@ static uint32_t gather(const struct mb_record *record, const struct mb_recorder_
 		struct mb_string_slot text;
 		int fault = 0;
 
-		if (field->slot + (field->kind == MB_RECORDER_CHECKED) >= in_record)
+		if (field->slot >= in_record || (field->kind == MB_RECORDER_CHECKED && in_record - field->slot < 2))
 			return 0;
 		if (field->kind != MB_RECORDER_TEXT) {
 			fault = field->kind == MB_RECORDER_CHECKED && record->slot[field->slot + 1];

@@ -24,6 +24,7 @@ struct stream {
 	uint64_t end_clock;	/* of the packet before */
 	int64_t instance;
 	uint32_t index;
+	uint32_t class_index;
 	uint32_t unwanted;
 	uint32_t rank;		/* among events of the same time */
 	int32_t cpu;
@@ -32,12 +33,19 @@ struct stream {
 	int foreign;		/* a packet of another trace was noted */
 };
 
+/* What a clock's value is added to, where it counts nanoseconds; others are asked for each time. */
+struct clock_base {
+	int64_t ns;
+	int is_plain;
+};
+
 struct mb_ctf_cursor {
 	struct mb_ctf_op *ops;
 	struct mb_ctf_range *ranges;
 	struct mb_ctf_stream_class *stream_classes;
 	struct mb_ctf_event_class *event_classes;
 	struct mb_ctf_clock *clocks;
+	struct clock_base *bases;
 	struct mb_quick_class *quick;	/* by event class; compiled when its first event comes */
 	struct mb_quick_header *headers;	/* by stream class */
 	uint32_t *unwanted;	/* by event class */

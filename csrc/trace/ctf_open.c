@@ -14,6 +14,7 @@
 #include "runtime/system_calls.h"
 
 #define MAX_SMALL_IDS 65536u
+#define NS_PER_S 1000000000u
 
 static void *copy_rows(const void *rows, uint32_t count, size_t size)
 {
@@ -104,12 +105,15 @@ struct mb_ctf_cursor *mb_ctf_open(const struct mb_ctf_description *t)
 	c->begin_ns = c->last_ns = INT64_MIN;
 	c->end_ns = INT64_MAX;
 	c->quick = calloc((size_t)t->event_class_count + 1, sizeof(*c->quick));
+	c->bases = calloc((size_t)t->clock_count + 1, sizeof(*c->bases));
 	c->headers = calloc((size_t)t->stream_class_count + 1, sizeof(*c->headers));
 	if (!c->ops || !c->ranges || !c->stream_classes || !c->event_classes || !c->clocks || !c->unwanted || !c->quick ||
-	    !c->headers || index_ids(c)) {
+	    !c->headers || !c->bases || index_ids(c)) {
 		mb_ctf_close(c);
 		return NULL;
 	}
+	for (uint32_t i = 0; i < t->clock_count; i++)
+		c->bases[i] = (struct clock_base){ mb_ctf_time(c->clocks + i, 0), c->clocks[i].frequency == NS_PER_S };
 	for (uint32_t i = 0; i < t->stream_class_count; i++) {
 		const struct mb_ctf_scope *scope = &c->stream_classes[i].event_header;
 
@@ -130,6 +134,7 @@ void mb_ctf_close(struct mb_ctf_cursor *c)
 		mb_quick_free(c->quick + i);
 	free(c->quick);
 	free(c->headers);
+	free(c->bases);
 	free(c->streams);
 	free(c->heap);
 	free(c->by_id);

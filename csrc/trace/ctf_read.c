@@ -37,10 +37,16 @@ int64_t mb_ctf_time(const struct mb_ctf_clock *clock, uint64_t value)
 	return base;
 }
 
-static int64_t time_of(const struct mb_ctf_cursor *c, const struct stream *s, uint64_t value)
+static inline int64_t time_of(const struct mb_ctf_cursor *c, const struct stream *s, uint64_t value)
 {
+	const struct clock_base *base;
+	int64_t time;
+
 	if (s->class->clock == MB_CTF_NONE)
 		return 0;
+	base = c->bases + s->class->clock;
+	if (base->is_plain && value <= INT64_MAX && !__builtin_add_overflow(base->ns, (int64_t)value, &time))
+		return time;
 	return mb_ctf_time(c->clocks + s->class->clock, value);
 }
 
@@ -148,6 +154,7 @@ static uint32_t read_packet_header(struct mb_ctf_cursor *c, struct stream *s)
 	s->class = find_stream_class(c, &s->d);
 	if (!s->class)
 		return MB_CTF_BAD_STREAM;
+	s->class_index = (uint32_t)(s->class - c->stream_classes);
 	return run(c, s, &s->class->packet_context) ? MB_CTF_BAD_HEADER : 0;
 }
 
@@ -277,9 +284,9 @@ static int open_packet(struct mb_ctf_cursor *c, struct stream *s)
 
 /* --- events --- */
 
-static uint32_t find_event_class(const struct mb_ctf_cursor *c, const struct stream *s)
+static inline uint32_t find_event_class(const struct mb_ctf_cursor *c, const struct stream *s)
 {
-	uint32_t at = (uint32_t)(s->class - c->stream_classes);
+	const uint32_t at = s->class_index;
 	uint64_t id = mb_ctf_has_role(&s->d, MB_CTF_ROLE_ID) ? s->d.roles[MB_CTF_ROLE_ID] : UINT64_MAX;
 
 	if (id < c->ids)
@@ -309,7 +316,7 @@ static int advance(struct mb_ctf_cursor *c, struct stream *s)
 		}
 		s->event = s->d.bit;
 		s->d.seen &= ~(1u << MB_CTF_ROLE_ID);
-		if (!mb_quick_read_header(&s->d, c->headers + (s->class - c->stream_classes)) &&
+		if (!mb_quick_read_header(&s->d, c->headers + s->class_index) &&
 		    run(c, s, &s->class->event_header)) {
 			give_up(c, s, MB_CTF_BAD_EVENT, 0);
 			continue;
@@ -447,26 +454,20 @@ static void count_event(struct stream *s)
 	s->totals.events++;
 }
 
-int mb_ctf_peek(struct mb_ctf_cursor *c, struct mb_ctf_event *event)
+const struct mb_ctf_event *mb_ctf_peek(struct mb_ctf_cursor *c)
 {
 	if (!c->started)
 		start(c);
-	if (!c->heap_count)
-		return 0;
-	*event = c->streams[c->heap[0]]->next;
-	return 1;
+	return c->heap_count ? &c->streams[c->heap[0]]->next : NULL;
 }
 
-int mb_ctf_take(struct mb_ctf_cursor *c, struct mb_ctf_event *event, int64_t *slots, uint32_t max_slots)
+int mb_ctf_take(struct mb_ctf_cursor *c)
 {
 	struct stream *s = c->streams[c->heap[0]];
-	int ret = read_values(c, s, slots, max_slots);
+	int ret = read_values(c, s, NULL, 0);
 
-	if (ret == -MB_CTF_FULL)
-		return ret;
 	if (!ret && s->next.time_ns >= c->begin_ns)
 		count_event(s);
-	*event = s->next;
 	return ret;
 }
 
@@ -538,7 +539,7 @@ int64_t mb_ctf_next(struct mb_ctf_cursor *c, struct mb_ctf_event *events, uint32
 static int64_t count_packet(struct mb_ctf_cursor *c, struct stream *s, uint64_t *counts, int64_t *last_ns)
 {
 	const uint64_t events = s->totals.events;
-	const struct mb_quick_header *header = c->headers + (s->class - c->stream_classes);
+	const struct mb_quick_header *header = c->headers + s->class_index;
 	struct mb_ctf_decoder *d = &s->d;
 	int64_t total = 0;
 
@@ -642,6 +643,7 @@ void mb_ctf_rewind_stream(struct mb_ctf_cursor *c, struct stream *s)
 	s->open = s->counted = s->foreign = 0;
 	s->d.clock = 0;
 	s->class = c->stream_classes;
+	s->class_index = 0;
 	memset(&s->totals, 0, sizeof(s->totals));
 	memset(s->d.variables, 0, (c->description.variables + 2) * sizeof(int64_t));
 	memset(s->d.roles, 0, sizeof(s->d.roles));
@@ -751,7 +753,5 @@ int64_t mb_ctf_instance_of(struct mb_ctf_cursor *c, uint32_t stream)
 /* Looks at the first packet of each stream, so that their classes and instances are known. Rewind afterwards. */
 void mb_ctf_probe(struct mb_ctf_cursor *c)
 {
-	struct mb_ctf_event event;
-
-	mb_ctf_peek(c, &event);
+	mb_ctf_peek(c);
 }

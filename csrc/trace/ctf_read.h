@@ -44,12 +44,11 @@ static inline int mb_ctf_has_role(const struct mb_ctf_decoder *d, uint32_t role)
 }
 
 /*
- * The next event without its values; it stays the next one until it is taken. 1, or 0 at the end.
- * Taking it decodes its values into slots (NULL: into variables only). 0, or as mb_ctf_decode.
- * mb_ctf_taken goes on to the one after it.
+ * The next event without its values, or NULL at the end; it stays the next one until it is taken. Taking it decodes its values into
+ * variables: 0, or as mb_ctf_decode. mb_ctf_taken goes on to the one after it.
  */
-int mb_ctf_peek(struct mb_ctf_cursor *cursor, struct mb_ctf_event *event);
-int mb_ctf_take(struct mb_ctf_cursor *cursor, struct mb_ctf_event *event, int64_t *slots, uint32_t max_slots);
+const struct mb_ctf_event *mb_ctf_peek(struct mb_ctf_cursor *cursor);
+int mb_ctf_take(struct mb_ctf_cursor *cursor);
 void mb_ctf_taken(struct mb_ctf_cursor *cursor);
 const int64_t *mb_ctf_variables(const struct mb_ctf_cursor *cursor, uint32_t stream);
 

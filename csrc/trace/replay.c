@@ -13,6 +13,7 @@
 #define FIRST_BYTES 65536u
 #define MAX_BYTES (1u << 30)
 #define MAX_VARIABLES (1u << 20)
+#define FIRST_CLASSES 1024u
 
 struct mb_replay {
 	struct mb_ctf_cursor *cursor;		/* NULL: events come as rows */
@@ -27,6 +28,7 @@ struct mb_replay {
 	uint64_t capacity;
 	int64_t now;
 	uint32_t binding_count;
+	uint32_t first[FIRST_CLASSES];		/* binding, by event class */
 };
 
 /* --- records --- */
@@ -162,7 +164,7 @@ static int make_record(struct mb_replay *r, const struct mb_replay_binding *bind
 /* --- the loop --- */
 
 /* The first binding of an event class, or binding_count. */
-static uint32_t first_binding(const struct mb_replay *r, uint32_t event_class)
+static uint32_t find_binding(const struct mb_replay *r, uint32_t event_class)
 {
 	uint32_t low = 0, high = r->binding_count;
 
@@ -175,6 +177,12 @@ static uint32_t first_binding(const struct mb_replay *r, uint32_t event_class)
 			high = middle;
 	}
 	return low;
+}
+
+/* The same, looked up for the small numbers that most classes have. */
+static inline uint32_t first_binding(const struct mb_replay *r, uint32_t event_class)
+{
+	return event_class < FIRST_CLASSES ? r->first[event_class] : find_binding(r, event_class);
 }
 
 static int counts(const struct mb_replay_binding *binding, const int64_t *variables)
@@ -207,12 +215,12 @@ static int deliver(struct mb_replay *r, const struct mb_ctf_event *event, const 
 /* When the trace starts. 1, or 0 if it is empty. */
 int mb_replay_first(struct mb_replay *r, int64_t *time_ns)
 {
-	struct mb_ctf_event event;
+	const struct mb_ctf_event *event = mb_ctf_peek(r->cursor);
 
-	if (!mb_ctf_peek(r->cursor, &event))
+	if (!event)
 		return 0;
-	*time_ns = event.time_ns;
-	r->now = event.time_ns;
+	*time_ns = event->time_ns;
+	r->now = event->time_ns;
 	return 1;
 }
 
@@ -231,18 +239,17 @@ static int come_to(struct mb_replay *r, int64_t time_ns)
  */
 int mb_replay_run(struct mb_replay *r, uint64_t limit)
 {
-	struct mb_ctf_event event;
-
 	for (uint64_t i = 0; i < limit; i++) {
+		const struct mb_ctf_event *event = mb_ctf_peek(r->cursor);
 		int state;
 
-		if (!mb_ctf_peek(r->cursor, &event))
+		if (!event)
 			return 0;
-		if (come_to(r, event.time_ns) != MB_RUNNING)
+		if (come_to(r, event->time_ns) != MB_RUNNING)
 			return 0;
-		state = mb_ctf_take(r->cursor, &event, NULL, 0) ?
+		state = mb_ctf_take(r->cursor) ?
 			MB_RUNNING :
-			deliver(r, &event, mb_ctf_variables(r->cursor, event.stream), UINT32_MAX);
+			deliver(r, event, mb_ctf_variables(r->cursor, event->stream), UINT32_MAX);
 		mb_ctf_taken(r->cursor);
 		if (state != MB_RUNNING)
 			return state < 0 ? state : 0;
@@ -399,6 +406,8 @@ struct mb_replay *mb_replay_new(struct mb_ctf_cursor *cursor, void *session, con
 	for (uint32_t i = 0; i < binding_count; i++)
 		r->needed[i] = needed_by(r->bindings + i, r->steps);
 	r->binding_count = binding_count;
+	for (uint32_t i = 0; i < FIRST_CLASSES; i++)
+		r->first[i] = find_binding(r, i);
 	r->cursor = cursor;
 	r->session = session;
 	return r;
