@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from bridge.trace import model
     from bridge.trace.ctf.description import Clock
+    from bridge.trace.ctf.reader import CtfReader
     from bridge.trace.ctf.writer import CtfWriter
 
 TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", "ctf-1.8", "ctf-2")
@@ -238,11 +239,25 @@ def _clock_of(source: model.Reader) -> Clock | None:
     return next(iter(clocks.values())) if len(clocks) == 1 and ticks else None
 
 
+def _copy_ctf(source: CtfReader, out: CtfWriter, homes: dict[str, model.Event]) -> Converted:
+    """Write the events of one CTF trace; `homes` gets the first one of every stream."""
+    from bridge.trace.ctf.copy import Copier
+
+    copier = Copier(out, source)
+    written = 0
+    with doing("converting", "events") as activity:
+        for written in copier.run():
+            activity.count(written)
+    homes.update(copier.first)
+    return Converted(written, 0, copier.moved)
+
+
 def to_ctf(source: model.Reader, path: Path, version: int = 1) -> Converted:
     """Write a trace as CTF 1.8, or 2.
 
     Times are values of the source's clock, if it is CTF and has one, else nanoseconds.
     """
+    from bridge.trace.ctf.reader import CtfReader
     from bridge.trace.ctf.writer import CtfWriter, Kept
     from bridge.trace.merge import environment_of
 
@@ -259,7 +274,10 @@ def to_ctf(source: model.Reader, path: Path, version: int = 1) -> Converted:
         CtfWriter(folder, entries, version=version, move_late=True, kept=kept) as out,
     ):
         first: dict[str, model.Event] = {}
-        done = _write_all(source, out, first)
+        if isinstance(source, CtfReader):
+            done = _copy_ctf(source, out, first)
+        else:
+            done = _write_all(source, out, first)
         lost, corrupt = _losses(source)
         told = 0
         for stream, event in first.items():
@@ -267,4 +285,5 @@ def to_ctf(source: model.Reader, path: Path, version: int = 1) -> Converted:
                 out.lost(stream, event.cpu, number)
                 told += number
         lost_all = sum(lost.values())
-        return replace(done, moved=out.moved, lost=lost_all, lost_told=told, corrupt=corrupt)
+        moved = done.moved + out.moved
+        return replace(done, moved=moved, lost=lost_all, lost_told=told, corrupt=corrupt)

@@ -127,6 +127,17 @@ enum mb_ctf_constants {
 
 struct mb_ctf_writer;
 
+/* Where events that were read are written. What is not known yet, or not written as it was read, is -1. */
+struct mb_ctf_route {
+	int32_t *classes;	/* two for each class that is read: of events whose CPU is known, and of others */
+	int32_t *streams;	/* for each stream that is read, while its CPU is that in `cpus` */
+	int32_t *cpus;
+	uint32_t class_count;
+	uint32_t stream_count;
+	uint32_t by_clock;	/* times are values of the clock, not ns */
+	uint64_t moved;		/* events that got the time of the one before them */
+};
+
 struct mb_ctf_writer *mb_ctf_writer_create(const char *folder, const uint8_t *uuid, uint32_t packet_bytes);
 int mb_ctf_writer_add_class(struct mb_ctf_writer *writer, uint64_t id, const struct mb_ctf_op *ops, uint32_t count,
 			    const struct mb_ctf_range *ranges, uint32_t range_count, uint32_t variables);
@@ -134,6 +145,9 @@ int mb_ctf_writer_add_stream(struct mb_ctf_writer *writer, const char *name, uin
 			     int32_t cpu);
 int mb_ctf_write(struct mb_ctf_writer *writer, uint32_t stream, uint32_t event_class, uint64_t clock,
 		 const int64_t *slots, uint32_t slot_count);
+int64_t mb_ctf_copy(struct mb_ctf_writer *writer, struct mb_ctf_route *route, const struct mb_ctf_event *events, uint32_t count,
+		    const int64_t *slots);
+uint64_t mb_ctf_writer_last(const struct mb_ctf_writer *writer, uint32_t stream);
 void mb_ctf_writer_lost(struct mb_ctf_writer *writer, uint32_t stream, uint64_t total);
 int mb_ctf_writer_mark(struct mb_ctf_writer *writer, uint32_t stream, uint64_t clock);
 int mb_ctf_writer_flush(struct mb_ctf_writer *writer, uint64_t clock);

@@ -500,6 +500,44 @@ int mb_ctf_write(struct mb_ctf_writer *w, uint32_t stream, uint32_t event_class,
 	return ret;
 }
 
+/* The time of the last event of a stream. */
+uint64_t mb_ctf_writer_last(const struct mb_ctf_writer *w, uint32_t stream)
+{
+	return stream < w->stream_count ? w->streams[stream].last : 0;
+}
+
+/* Writes one event as it was read. 0, or not: whoever asked must do it, or say what is wrong. */
+static int copy_event(struct mb_ctf_writer *w, struct mb_ctf_route *route, const struct mb_ctf_event *event, const int64_t *slots)
+{
+	const int64_t time = route->by_clock ? (int64_t)event->clock : event->time_ns;
+	int32_t stream, class;
+	uint64_t last;
+
+	if (event->event_class >= route->class_count || event->stream >= route->stream_count || time < 0)
+		return -EINVAL;
+	class = route->classes[2 * (size_t)event->event_class + (event->cpu < 0)];
+	stream = route->cpus[event->stream] == event->cpu ? route->streams[event->stream] : -1;
+	if (class < 0 || stream < 0 || (uint32_t)stream >= w->stream_count)
+		return -EINVAL;
+	last = w->streams[stream].last;
+	if (mb_ctf_write(w, (uint32_t)stream, (uint32_t)class, (uint64_t)time < last ? last : (uint64_t)time, slots + event->slot,
+			 event->slots))
+		return -EINVAL;
+	route->moved += (uint64_t)time < last;
+	return 0;
+}
+
+/* Writes events as they were read, up to the first that cannot be. How many. */
+int64_t mb_ctf_copy(struct mb_ctf_writer *w, struct mb_ctf_route *route, const struct mb_ctf_event *events, uint32_t count,
+		    const int64_t *slots)
+{
+	uint32_t done = 0;
+
+	while (done < count && !w->failed && !copy_event(w, route, events + done, slots))
+		done++;
+	return done;
+}
+
 void mb_ctf_writer_lost(struct mb_ctf_writer *w, uint32_t stream, uint64_t total)
 {
 	if (stream < w->stream_count && total > w->streams[stream].lost)

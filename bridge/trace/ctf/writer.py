@@ -87,14 +87,12 @@ class CtfWriter:
         self._clock = kept.clock
         self._move_late = move_late
         self.moved = 0
-        self._last_of: dict[int, int] = {}
         self._classes: dict[object, _Class] = {}
         self._streams: dict[tuple[str, int], int] = {}
         self._stream_names: set[str] = set()
         self._stream_classes: set[int] = set()
         self._reserved = dict(kept.numbers)
         self._numbers = [len(self._reserved)] * 2
-        self._last = 0
         self._describe_trace(environment or {})
 
     def _describe_trace(self, environment: Mapping[str, str | int]) -> None:
@@ -135,7 +133,7 @@ class CtfWriter:
             class_.payload(class_.change(event.fields), into)
         except Misfit as misfit:
             raise _refused(event, str(misfit)) from None
-        clock = self._time(event, stream)
+        clock = self._time(event, int(lib.mb_ctf_writer_last(handle, stream)))
         code = lib.mb_ctf_write(
             handle, stream, class_.index, clock, into.slots, len(into.slots)
         )
@@ -143,15 +141,12 @@ class CtfWriter:
             raise _refused(event, _REFUSALS[code])
         if code:
             raise self._folder.failure(code)
-        self._last_of[stream] = clock
-        self._last = max(self._last, clock)
 
     def _time_of(self, event: Event) -> int:
         return event.timestamp_ns if self._clock is None else event.tsc
 
-    def _time(self, event: Event, stream: int) -> int:
-        """The time that the event is written with."""
-        last = self._last_of.get(stream, 0)
+    def _time(self, event: Event, last: int) -> int:
+        """The time that the event is written with, behind one of the time `last`."""
         if self._time_of(event) >= last:
             return self._time_of(event)
         if not self._move_late:
@@ -162,6 +157,22 @@ class CtfWriter:
             )
         self.moved += 1
         return last
+
+    # --- copying (`trace.ctf.copy`) ---
+
+    @property
+    def keeps_clock(self) -> bool:
+        """Whether times are values of a clock, not nanoseconds."""
+        return self._clock is not None
+
+    def copy(self, route: Any, events: Any, count: int, slots: Any) -> int:  # noqa: ANN401
+        """Write events as they were read, up to the first that cannot be; how many."""
+        with self._folder.writer as handle:
+            return int(lib.mb_ctf_copy(handle, route, events, count, slots))
+
+    def place(self, event: Event) -> tuple[int, int]:
+        """The stream and the class of an event, as the C side numbers them."""
+        return self._stream(event), self._class(event).index
 
     # --- streams ---
 
@@ -243,8 +254,11 @@ class CtfWriter:
 
     def close(self) -> None:
         """Finish all packets and the metadata."""
-        if not self._folder.writer.closed:
-            self._folder.close(self._last)
+        if self._folder.writer.closed:
+            return
+        with self._folder.writer as handle:
+            times = [lib.mb_ctf_writer_last(handle, i) for i in self._streams.values()]
+        self._folder.close(max(times, default=0))
 
     def __enter__(self) -> CtfWriter:
         return self
