@@ -126,3 +126,5 @@ class Placed:
     resident: frozenset[int] = frozenset()
     recorded: bool = False
     """Whether every hit is sent as a record with all arguments and contexts (`--trace`)."""
+    apart: bool = False
+    """Whether a recording has arguments of a tracepoint and fields of its record apart."""

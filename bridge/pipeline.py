@@ -45,30 +45,32 @@ def compile_script(
     options: AnalyseOptions | None = None,
     *,
     record: bool = False,
+    apart: bool = False,
 ) -> Compiled:
     """Compile a text for what there is to probe; CompileError says why not.
 
-    `main` is `sources.add(name, text)`. With `record`, every hit is captured in full.
+    `main` is `sources.add(name, text)`. With `record`, every hit is captured in full, with
+    `apart` as `place` says.
     """
     sink = Sink()
     options = replace(options or AnalyseOptions(), keep_idle=record)
     typed = analyse(main, sources, targets, sink, options)
     if typed is None or sink.failed:
         raise CompileError(sink.items, "script", sources)
-    placed, wrong = placed_of(typed, sources, record=record)
+    placed, wrong = placed_of(typed, sources, record=record, apart=apart)
     if placed is None:
         raise CompileError(wrong, "script", sources)
     return Compiled(typed, placed, sources, tuple(sink.warnings))
 
 
 def placed_of(
-    typed: Typed, sources: SourceMap, *, record: bool = False
+    typed: Typed, sources: SourceMap, *, record: bool = False, apart: bool = False
 ) -> tuple[Placed | None, tuple[Diagnostic, ...]]:
     """Where each handler runs; or None, and what cannot be read or attached where it is."""
     program = optimise(lower(typed, sources), CONTEXTS)
     wrong = tuple(deferred_reads.refused(program, record=record))
     if wrong:
         return None, wrong
-    placed = place(program, record=record)
+    placed = place(program, record=record, apart=apart)
     wrong = tuple(attachable.refused(placed))
     return (None if wrong else placed), wrong

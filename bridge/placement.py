@@ -56,10 +56,14 @@ VARIABLES = (
 )
 
 
-def place(program: Program, *, record: bool = False, kernel: bool = True) -> Placed:
+def place(
+    program: Program, *, record: bool = False, kernel: bool = True, apart: bool = False
+) -> Placed:
     """Decide for every handler.
 
-    With `record`, every hit is captured in full. Without `kernel`, nothing runs there.
+    With `record`, every hit is captured in full; with `apart`, too, once for handlers that read
+    the arguments of a tracepoint and once for those that do not. Without `kernel`, nothing runs
+    there.
     """
     decision = _Decision(program, record)
     if not kernel:
@@ -75,10 +79,11 @@ def place(program: Program, *, record: bool = False, kernel: bool = True) -> Pla
     return Placed(
         program,
         placements,
-        tuple(_hooks(program, placements, record=record)),
+        tuple(_hooks(program, placements, record=record, apart=apart or not record)),
         frozenset(decision.accumulators),
         frozenset(decision.resident),
         record,
+        apart,
     )
 
 
@@ -272,18 +277,18 @@ def _tid_positions(op: Op, state: State) -> set[int]:
 
 
 def _hooks(
-    program: Program, placements: tuple[Placement, ...], *, record: bool
+    program: Program, placements: tuple[Placement, ...], *, record: bool, apart: bool
 ) -> Iterator[Hook]:
     """One hook per distinct attachment, in the order of the script.
 
     Handlers that read the arguments of a tracepoint have another one than those that read the
-    fields of its record, except in a recording, which has each hit once.
+    fields of its record, except in a recording of a script, which has each hit once.
     """
     at: dict[tuple[MarkerAttachment, bool], list[int]] = {}
     for number, handler in enumerate(program.handlers):
         attachment = handler.expansion.attachment
         if isinstance(attachment, MarkerAttachment):
-            raw = not record and _reads_arguments(attachment, variables(handler.captures))
+            raw = apart and _reads_arguments(attachment, variables(handler.captures))
             at.setdefault((attachment, raw), []).append(number)
     made: dict[object, tuple[RecordLayout, str]] = {}
     for hook, ((attachment, _), written) in enumerate(at.items()):

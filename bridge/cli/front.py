@@ -38,6 +38,7 @@ COMMANDS = {
     "check": "say what is wrong with a script",
     "explain": "show where each handler of a script will run, and why",
     "list": "list probe points and their variables",
+    "record": "record the running kernel as an LTT or CTF trace",
     "read": "print a trace",
     "convert": "convert a trace to another format",
     "export": "write a script's markers, or all of it, for another tracer",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bridge.engine.kernel.memory import KernelMemory
     from bridge.engine.session.interpreted import InterpretedSession
     from bridge.engine.target import Target
+    from bridge.engine.trace.recorders import MakeRecorder
 
 RING_BYTES = 1 << 24
 
@@ -38,7 +39,7 @@ class LiveOptions:
     long it lasts at most. `trace` is the folder to record into. `armed` is called when all
     probes are in place, before the command runs. `interpret`: the handlers are run by the
     reference interpreter. `observer` looks on; `events` is the buffer (`struct mb_events`) that
-    gets a copy of each hit.
+    gets a copy of each hit. `recorder` makes what takes the hits, of whose handlers none runs.
     """
 
     session: SessionOptions
@@ -50,6 +51,7 @@ class LiveOptions:
     interpret: bool = False
     observer: Observer | None = None
     events: Any = ffi.NULL
+    recorder: MakeRecorder | None = None
 
 
 def run_live(placed: Placed, target: Target, options: LiveOptions) -> RunResult:

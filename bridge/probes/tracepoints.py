@@ -1,7 +1,8 @@
 """tracefs -> kernel tracepoints with their fields, from the `format` files.
 
 Names are `subsystem:event`. Source: Documentation/trace/events.rst. Numbers become LONG, `char`
-arrays and dynamic strings STRING; other arrays cannot be read by name.
+arrays and dynamic strings STRING. Of a short array of numbers each element is a variable
+(`args_0`), which lists of all variables leave out; other arrays cannot be read by name.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from bridge.world import World
 
 NUMBERS = (1, 2, 4, 8)
+MOST_ELEMENTS = 16
+"""Of an array of numbers whose elements are variables."""
 # `ftrace` holds the record types of tracers, which nothing can be attached to.
 NOT_EVENTS = ("ftrace",)
 # A kernel has thousands of these files, all alike; `signed` is younger than the rest.
@@ -118,6 +121,25 @@ def variable(layout: Layout) -> Variable | tuple[str, str] | None:
     return Variable(name, ValueType.LONG, (field,), ctype)
 
 
+def elements(layout: Layout) -> list[Variable]:
+    """The elements of a short array of numbers: `args_0`, `args_1`."""
+    match = _DECLARATION.match(layout.declaration)
+    length = (match["array"] or "")[1:-1] if match else ""
+    if match is None or match["located"] or not length.isdecimal():
+        return []
+    count, ctype = int(length), match["type"].strip()
+    if not 0 < count <= MOST_ELEMENTS or _TEXT.match(ctype) or layout.size % count:
+        return []
+    size = layout.size // count
+    if size not in NUMBERS:
+        return []
+    fields = [Field(layout.offset + n * size, size, layout.signed) for n in range(count)]
+    return [
+        Variable(f"{match['name']}_{n}", ValueType.LONG, (field,), ctype, alias=True)
+        for n, field in enumerate(fields)
+    ]
+
+
 def _in_register(layout: Layout) -> Layout:
     """An argument of a system call with the size and the sign of its type."""
     declared = _DECLARATION.match(layout.declaration)
@@ -158,11 +180,14 @@ def marker(subsystem: str, form: Format, machine: str = "") -> Marker:
     if subsystem == syscalls.SUBSYSTEM:
         layouts = tuple(_in_register(layout) for layout in layouts)
     found = [variable(layout) for layout in layouts]
+    plain = [v for v in found if isinstance(v, Variable)]
+    names = {v.name for v in plain}
+    parts = [v for layout in layouts for v in elements(layout) if v.name not in names]
     return Marker(
         Kind.TRACEPOINT,
         subsystem,
         form.name,
-        variables=tuple(v for v in found if isinstance(v, Variable)),
+        variables=(*plain, *parts),
         unreadable=tuple(v for v in found if isinstance(v, tuple)),
         id=form.id,
         syscall=syscalls.number(subsystem, form.name, machine),

@@ -150,4 +150,5 @@ int64_t mb_ltt_write_batch(const struct mb_ltt_route *route, const struct mb_ltt
 			   const int64_t *slots, uint32_t slot_count, const uint8_t *bytes, uint64_t byte_count);
 void mb_ltt_write_lost(struct mb_ltt_writer *writer, uint32_t lost);
 int mb_ltt_switch(struct mb_ltt_writer *writer, uint64_t tsc);
+int mb_ltt_flush(struct mb_ltt_writer *writer, uint64_t tsc);
 int mb_ltt_finish(struct mb_ltt_writer *writer, uint64_t end_tsc);

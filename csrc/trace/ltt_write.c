@@ -282,6 +282,14 @@ int mb_ltt_switch(struct mb_ltt_writer *w, uint64_t tsc)
 	return ret;
 }
 
+/* What is there goes to disk; a block without events stays open. */
+int mb_ltt_flush(struct mb_ltt_writer *w, uint64_t tsc)
+{
+	if (w->error)
+		return w->error;
+	return w->block.at > w->layout.header_bytes ? mb_ltt_switch(w, tsc > w->last ? tsc : w->last) : 0;
+}
+
 /* --- event headers: written to `head`, as it would lie at offset `at` of the block --- */
 
 static int pad_head(struct mb_ltt_writer *w, uint64_t at, uint32_t align)

@@ -115,6 +115,8 @@ static struct mb_recorder *make_recorder(struct input *input, const char *folder
 	for (uint32_t i = 0; i < hooks; i++) {
 		if (hook[i].event_class != MB_RECORDER_NONE)
 			hook[i].event_class = 2 * i;	/* the writer takes slots as its classes say */
+		if (hook[i].next % 4)	/* a chain of rows goes on to later ones; others are refused */
+			hook[i].next = hook[i].next % 4 == 1 && i + 1 < hooks ? i + 1 : MB_RECORDER_NONE;
 		add_classes(writer, &hook[i], field, field_count);
 	}
 	recorder = mb_recorder_create(writer, hook, hooks, field, field_count, 2);

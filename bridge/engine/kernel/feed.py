@@ -25,7 +25,7 @@ from bridge.engine import namespace
 from bridge.engine.base import run_session
 from bridge.engine.kernel import attach
 from bridge.engine.kernel.features import has
-from bridge.engine.kernel.functions import TrampolineError, missed
+from bridge.engine.kernel.functions import TrampolineError, missed, missed_events
 from bridge.engine.kernel.hold import POLL_NS, Guard, users_of
 from bridge.engine.kernel.map_sync import Drain
 from bridge.engine.kernel.processes import Processes
@@ -41,15 +41,16 @@ from bridge.placement import place
 from bridge.progress import doing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bridge.artifact import Placed
+    from bridge.codegen.bpf.object import BpfProgram
     from bridge.engine.base import LiveSession, RunResult, SessionOptions
     from bridge.engine.kernel.attach import Loaded
     from bridge.engine.live import Outside
     from bridge.engine.snapshot import GlobalValue
-    from bridge.engine.trace.record import Recorder
+    from bridge.engine.trace.recorders import AnyRecorder
 
 MANY_REFUSED = 3
 """After so many refused trampolines none is tried any more."""
@@ -90,7 +91,7 @@ def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[Loaded, Pla
     """
     ring_bytes = outside.options.ring_bytes
     if not has("atomics"):
-        placed = place(placed.program, record=placed.recorded, kernel=False)
+        placed = _in_user_space(placed)
     constants = {"target": outside.target.pid, "stp_pid": os.getpid()}
     try:
         return _load_programs(placed, ring_bytes, offset_ns, constants), placed
@@ -98,8 +99,13 @@ def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[Loaded, Pla
         in_user_space = all(p.where is Where.USER for p in placed.placements)
         if in_user_space and not any(hook.held for hook in placed.hooks):
             raise
-    placed = place(placed.program, record=placed.recorded, kernel=False)
+    placed = _in_user_space(placed)
     return _load_programs(placed, ring_bytes, offset_ns), placed
+
+
+def _in_user_space(placed: Placed) -> Placed:
+    """The program with all its handlers there."""
+    return place(placed.program, record=placed.recorded, kernel=False, apart=placed.apart)
 
 
 def _load_programs(
@@ -145,9 +151,10 @@ class KernelFeed:
         self._live = ffi.new("struct mb_live *")
         self._turn = ffi.new("struct mb_ring_turn *")
         self._consumer = session.consumer(self._live)
-        self._recorder: Recorder | None = None
+        self._recorder: AnyRecorder | None = None
         self._reached: int | None = None
         self._flushed = 0
+        self._missed_before = 0
         self._disarmed = False
         self._processes: Processes | None = None
         self._guard: Guard | None = None
@@ -183,11 +190,15 @@ class KernelFeed:
             self._ring = self._open_ring(number)
             if self._ring == ffi.NULL:
                 raise HostError("cannot map the ring buffer", "make it smaller with -s")
-        if trace is not None:
+        offset = self._loaded.word(Control.REALTIME_OFFSET)
+        target = self._session.options.target
+        make = self._outside.options.recorder
+        if make is not None:
+            self._live.only_record = 1
+            self._recorder = make(self._session.placed, offset, target)
+        elif trace is not None:
             from bridge.engine.trace.record import Recorder
 
-            offset = self._loaded.word(Control.REALTIME_OFFSET)
-            target = self._session.options.target
             self._recorder = Recorder(self._session.placed, trace, offset, target)
 
     def _open_ring(self, number: int) -> Any:  # noqa: ANN401 - of cffi
@@ -227,7 +238,7 @@ class KernelFeed:
             self._close_recorder(self._recorder)
             self._recorder = None
 
-    def _close_recorder(self, recorder: Recorder) -> None:
+    def _close_recorder(self, recorder: AnyRecorder) -> None:
         summary = recorder.close()
         if summary.error:
             raise HostError(
@@ -274,6 +285,7 @@ class KernelFeed:
         if self._processes is not None:
             self._loaded.set_word(Control.ARMED, ARMING)
             self._processes.begin(self._deliver)
+        self._missed_before = missed_events(*self._programs)
         self._loaded.set_word(Control.ARMED, 1)
         self._outside.begin()
         return start
@@ -428,16 +440,34 @@ class KernelFeed:
         now = time.monotonic_ns()
         if self._recorder is not None and now - self._flushed > FLUSH_NS:
             self._flushed = now
-            self._recorder.lost(-1, self._lost())
+            self._recorder.lost(-1, self._lost() + self._missed_events())
             self._recorder.flush()
 
     def _lost(self) -> int:
         return self._loaded.word(Control.LOST) + self._loaded.word(Control.SCRATCH_LOST)
 
+    @property
+    def _programs(self) -> tuple[tuple[BpfProgram, ...], Sequence[int]]:
+        return self._loaded.object.programs, self._loaded.programs
+
+    def _missed_events(self) -> int:
+        """The hits of tracepoints that the kernel passed over; only what is recorded tells."""
+        if self._outside.options.recorder is None:
+            return 0
+        return missed_events(*self._programs) - self._missed_before
+
+    def _report_missed(self) -> int:
+        missing = self._missed_events()
+        if missing:
+            self._session.warn(
+                f"{missing} events were lost: the kernel was busy with BPF on their CPU"
+            )
+        return missing
+
     def _report_lost(self) -> None:
         lost = self._lost()
         if self._recorder is not None:
-            self._recorder.lost(-1, lost)
+            self._recorder.lost(-1, lost + self._report_missed())
         if self._outside.options.observer is not None:
             self._outside.options.observer.lost(lost)
         if lost:
@@ -461,7 +491,7 @@ class KernelFeed:
         unkept = self._loaded.word(Control.UNKEPT)
         if unkept:
             self._session.warn(f"lost track of {unkept} threads: the map of processes is full")
-        skipped = missed(self._loaded.object.programs, self._loaded.programs)
+        skipped = missed(*self._programs)
         if skipped:
             self._session.warn(
                 f"{skipped} hits of functions of the kernel were skipped: a probe was running"

@@ -122,9 +122,23 @@ def missed(programs: Sequence[BpfProgram], descriptors: Sequence[int]) -> int:
 
     That is so where a handler is hit inside of another one. A kernel before 5.12 does not tell.
     """
+    return _missed(programs, descriptors, TRAMPOLINES | KPROBES)
+
+
+def missed_events(programs: Sequence[BpfProgram], descriptors: Sequence[int]) -> int:
+    """The same of tracepoints: the kernel runs one program of this kind on a CPU at a time.
+
+    bpf(2) on a map keeps them from its CPU, too.
+    """
+    return _missed(programs, descriptors, frozenset({Attach.TRACEPOINT}))
+
+
+def _missed(
+    programs: Sequence[BpfProgram], descriptors: Sequence[int], kinds: frozenset[Attach]
+) -> int:
     counts = (
         lib.mb_bpf_program_missed(descriptor)
         for program, descriptor in zip(programs, descriptors, strict=True)
-        if program.attach in TRAMPOLINES | KPROBES
+        if program.attach in kinds
     )
     return sum(count for count in counts if count > 0)

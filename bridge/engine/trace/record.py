@@ -18,6 +18,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
+from bridge.engine.trace.recorders import RecordingSummary, marker_itself
 from bridge.errors import TraceError
 from bridge.handles import Handle
 from bridge.ir.program import (
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.artifact import Hook, Placed
+    from bridge.engine.trace.recorders import Output, Outputs
     from bridge.markers import Marker, Operand, Variable
 
 NS_PER_S = 1_000_000_000
@@ -76,7 +78,7 @@ NOT_STORED = frozenset({"cpu", "realtime_ns", "monotonic_ns"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
+class RecordedField:
     """A field of an event class, the capture that it holds, and where that is in the record."""
 
     field: Field
@@ -86,13 +88,14 @@ class _Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Class:
-    """The event class of one hook."""
+class RecordedClass:
+    """An event class of one hook; `own` is whether it is the marker itself."""
 
     hook: Hook
     name: str
-    context: tuple[_Recorded, ...]
-    payload: tuple[_Recorded, ...]
+    context: tuple[RecordedField, ...]
+    payload: tuple[RecordedField, ...]
+    own: bool = True
 
     @property
     def can_fault(self) -> bool:
@@ -168,7 +171,7 @@ def _kind(capture: Capture) -> int:
     return lib.MB_RECORDER_CHECKED if isinstance(capture, Load) else lib.MB_RECORDER_LONG
 
 
-def _unique(fields: list[_Recorded]) -> tuple[_Recorded, ...]:
+def _unique(fields: list[RecordedField]) -> tuple[RecordedField, ...]:
     """The fields with names different from each other."""
     taken: set[str] = set()
     result = []
@@ -179,7 +182,7 @@ def _unique(fields: list[_Recorded]) -> tuple[_Recorded, ...]:
             name, number = f"{base}_{number}", number + 1
         taken.add(name)
         result.append(
-            _Recorded(
+            RecordedField(
                 Field(name, recorded.field.type), recorded.capture, recorded.slot, recorded.kind
             )
         )
@@ -199,7 +202,8 @@ def event_name(marker: Marker) -> str:
     return families.of_kind(marker.kind).event_class(marker)
 
 
-def _class(hook: Hook, common: frozenset[str]) -> _Class:
+def class_of(hook: Hook, common: frozenset[str] = frozenset()) -> RecordedClass:
+    """The event class of the marker itself; `common` contexts are those of all classes."""
     marker = hook.attachment.marker
     captures = hook.layout.captures
     addresses = _addresses(captures)
@@ -212,16 +216,33 @@ def _class(hook: Hook, common: frozenset[str]) -> _Class:
             case Context(name=name) if name in NOT_STORED or name in common:
                 pass
             case Context(name=name):
-                context.append(_Recorded(CONTEXT_FIELDS[name], capture, slot, kind))
+                context.append(RecordedField(CONTEXT_FIELDS[name], capture, slot, kind))
             case _:
                 field = _payload_field(capture, marker, addresses)
-                payload.append(_Recorded(field, capture, slot, kind))
-    return _Class(hook, event_name(marker), tuple(context), _unique(payload))
+                payload.append(RecordedField(field, capture, slot, kind))
+    return RecordedClass(hook, event_name(marker), tuple(context), _unique(payload))
+
+
+def class_for(
+    hook: Hook, output: Output, common: frozenset[str] = frozenset()
+) -> RecordedClass:
+    """The event class of one of a hook's events."""
+    own = class_of(hook, common)
+    if output.fields is None:
+        return own
+    by_capture = {capture_text(f.capture): f for f in own.payload}
+    payload = []
+    for name, capture in output.fields:
+        found = by_capture[capture_text(capture)]
+        payload.append(
+            RecordedField(Field(name, found.field.type), capture, found.slot, found.kind)
+        )
+    return RecordedClass(hook, output.name, own.context, _unique(payload), own=False)
 
 
 def payload_of(hook: Hook) -> tuple[tuple[str, Capture, int], ...]:
     """Name, capture and slot of each field that a recording of a hook has as its payload."""
-    class_ = _class(hook, frozenset())
+    class_ = class_of(hook)
     return tuple((row.field.name, row.capture, row.slot) for row in class_.payload)
 
 
@@ -231,11 +252,11 @@ def _common_contexts(hooks: tuple[Hook, ...]) -> tuple[str, ...]:
     return tuple(n for n in CONTEXT_FIELDS if held and all(n in names for names in held))
 
 
-def _struct(fields: tuple[_Recorded, ...], *extra: Field) -> Struct:
+def _struct(fields: tuple[RecordedField, ...], *extra: Field) -> Struct:
     return Struct((*(f.field for f in fields), *extra), align_bits=8)
 
 
-def _origin(class_: _Class, placed: Placed, *, faults: bool) -> Origin:
+def _origin(class_: RecordedClass, placed: Placed, *, faults: bool) -> Origin:
     attachment = class_.hook.attachment
     marker = attachment.marker
     handlers = [placed.program.handlers[i] for i in class_.hook.handlers]
@@ -274,13 +295,28 @@ def environment() -> dict[str, str | int]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class RecordingSummary:
-    """What a recording has written, and how many hits it dropped because the disk failed."""
+def cpu_slot(class_: RecordedClass) -> int:
+    """Where a record of the class's hook says on which CPU it was."""
+    return class_.hook.layout.slots.get("cpu()", lib.MB_RECORDER_NONE)
 
-    written: int
-    dropped: int
-    error: str = ""
+
+class EventRows:
+    """Table of `struct mb_recorder_hook`: a row a hook, then more events of the same hits."""
+
+    def __init__(self, hooks: int) -> None:
+        nothing = (0, 0, lib.MB_RECORDER_NONE, lib.MB_RECORDER_NONE, lib.MB_RECORDER_NONE)
+        self.rows: list[tuple[int, ...]] = [nothing] * hooks
+        self._last: dict[int, int] = {}
+
+    def add(self, hook: int, row: tuple[int, int, int, int]) -> None:
+        """One more event of a hook: its fields, CPU and class."""
+        at, before = hook, self._last.get(hook)
+        if before is not None:
+            at = len(self.rows)
+            self.rows[before] = (*self.rows[before][:-1], at)
+            self.rows.append(())
+        self.rows[at] = (*row, lib.MB_RECORDER_NONE)
+        self._last[hook] = at
 
 
 class Recorder:
@@ -288,7 +324,7 @@ class Recorder:
 
     `realtime_offset_ns` is the distance of CLOCK_MONOTONIC from 1970, the one that the records'
     `realtime_ns` have. Each record must be given to `mb_recorder_write(handle, record)` before
-    it is dispatched.
+    it is dispatched. `outputs` says what a hit becomes.
     """
 
     def __init__(
@@ -298,11 +334,16 @@ class Recorder:
         realtime_offset_ns: int,
         target: int = 0,
         packet_bytes: int = PACKET_BYTES,
+        *,
+        outputs: Outputs = marker_itself,
     ) -> None:
         self._folder = Folder(path, packet_bytes)
         common = _common_contexts(placed.hooks)
         self._common = common
-        self._classes = [_class(hook, frozenset(common)) for hook in placed.hooks]
+        self._classes = [
+            [class_for(hook, one, frozenset(common)) for one in outputs(hook)]
+            for hook in placed.hooks
+        ]
         self._placed = placed
         self._offset_ns = realtime_offset_ns
         self._target = target
@@ -351,8 +392,11 @@ class Recorder:
         entries[TARGET] = self._target
         entries[START] = start_ns + self._offset_ns
         number = 0
-        for class_ in self._classes:
+        for class_ in (one for classes in self._classes for one in classes):
             for faults in (False, True) if class_.can_fault else (False,):
+                if not class_.own:
+                    number += 1
+                    continue
                 origin = _origin(class_, self._placed, faults=faults)
                 entries[f"{PREFIX}{number}"] = origin.entry()
                 number += 1
@@ -371,26 +415,30 @@ class Recorder:
 
     def _tables(self) -> tuple[list[tuple[int, ...]], list[tuple[int, int]]]:
         """The rows of the C side's tables of hooks and fields."""
-        hooks: list[tuple[int, ...]] = []
         fields: list[tuple[int, int]] = []
+        events = EventRows(len(self._placed.hooks))
         number = 0
-        for class_ in self._classes:
-            slots = class_.hook.layout.slots
-            rows = [(slots[f"{n}()"], _kind(Context(n))) for n in self._common]
-            rows += [(f.slot, f.kind) for f in (*class_.context, *class_.payload)]
-            if len(rows) > lib.MB_RECORDER_FIELDS:
-                raise TraceError(f"{class_.name}: too many fields to record")
-            index = self._add_class(class_, number, words=0)
-            number += 1
-            if class_.can_fault:
-                self._add_class(class_, number, words=-(-len(rows) // WORD_BITS))
+        for hook, classes in enumerate(self._classes):
+            for class_ in classes:
+                rows = self._rows(class_)
+                index = self._add_class(class_, number, words=0)
                 number += 1
-            cpu = slots.get("cpu()", lib.MB_RECORDER_NONE)
-            hooks.append((len(fields), len(rows), cpu, index))
-            fields += rows
-        return hooks, fields
+                if class_.can_fault:
+                    self._add_class(class_, number, words=-(-len(rows) // WORD_BITS))
+                    number += 1
+                events.add(hook, (len(fields), len(rows), cpu_slot(class_), index))
+                fields += rows
+        return events.rows, fields
 
-    def _add_class(self, class_: _Class, number: int, words: int) -> int:
+    def _rows(self, class_: RecordedClass) -> list[tuple[int, int]]:
+        slots = class_.hook.layout.slots
+        rows = [(slots[f"{n}()"], _kind(Context(n))) for n in self._common]
+        rows += [(f.slot, f.kind) for f in (*class_.context, *class_.payload)]
+        if len(rows) > lib.MB_RECORDER_FIELDS:
+            raise TraceError(f"{class_.name}: too many fields to record")
+        return rows
+
+    def _add_class(self, class_: RecordedClass, number: int, words: int) -> int:
         bits = Integer(WORD_BITS, signed=False, base=16)
         payload = _struct(class_.payload, *(Field(fault_field(n), bits) for n in range(words)))
         context = _struct(class_.context) if class_.context else None

@@ -2,7 +2,7 @@
 
 A channel becomes a facility, its classes the facility's events; every file of eventdefs holds
 one document, whose checksum the facility_load event carries. The rule: facilities are described
-at the end, when all their classes are known; the times of their loads are the trace's start.
+when all their classes are known, mostly at the end; their loads have the time of the start.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ class FacilityWriter(TraceWriter):
         self.version = (0, int(options.version[2:]))
         self._events: dict[str, list[fac.Event]] = {}
         self._numbers: dict[str, int] = {"core": 0}
+        self._published = False
         word = options.arch_size
         self.sizes = facility_payload.Sizes(
             4, word, word, word, options.alignment, options.big_endian
@@ -216,8 +217,18 @@ class FacilityWriter(TraceWriter):
         """Nothing: a facility is described as a whole, at the end."""
 
     def end(self) -> None:
+        if not self._published:
+            self._load_all()
+
+    def _load_all(self) -> None:
         for name, events in self._events.items():
             self._load(fac.Facility(name, tuple(events)))
+
+    def publish(self) -> None:
+        self._load_all()
+        self._published = True
+        control = self.output(CONTROL)
+        control.switch(control.last)
 
     def file_of(self, entry: ClassEntry, cpu: int) -> str:
         return f"cpu_{cpu}"

@@ -137,6 +137,10 @@ class M2Writer(TraceWriter):
         self.entries = markers.core_entries("metadata", rules, self.options.big_endian)
         self.output(METADATA)
 
+    def publish(self) -> None:
+        metadata = self.output(METADATA)
+        metadata.switch(metadata.last)
+
     def describe(self, event_class: model.EventClass) -> ClassEntry:
         channel, name = split_name(event_class)
         if channel == "metadata":

@@ -199,6 +199,13 @@ class TraceWriter:
     def end(self) -> None:
         """Write what stands at the end of a trace, if anything."""
 
+    def publish(self) -> None:
+        """Write all descriptions to disk now: no class will be added any more.
+
+        What is killed afterwards leaves a trace that can be read.
+        """
+        raise NotImplementedError
+
     # --- writing ---
 
     def output(self, name: str) -> OutputFile:
@@ -302,6 +309,13 @@ class TraceWriter:
             self._opened.check()
             self._start()
             self.output(file).lost(count)
+
+    def finish_at(self, tsc: int) -> None:
+        """Close all sub-buffers and files, which C has written events to until then."""
+        with self._lock:
+            for file in self._files.values():
+                file.last = max(file.last, tsc)
+            self.close()
 
     def close(self) -> None:
         """Close all sub-buffers and files."""
