@@ -12,7 +12,16 @@ from importlib import import_module
 
 from bench.table import show
 
-MODULES = ("start", "live", "events", "native", "check", "read_ltt", "debug_information")
+MODULES = (
+    "start",
+    "live",
+    "events",
+    "native",
+    "check",
+    "read_ltt",
+    "debug_information",
+    "points",
+)
 
 
 def _missing() -> str:

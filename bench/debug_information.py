@@ -45,11 +45,12 @@ def _milliseconds(command: list[str], more: Mapping[str, str]) -> float:
     return 1000 * (user + after.children_system - before.children_system)
 
 
-def _repeated(command: list[str], more: Mapping[str, str]) -> list[float]:
+def repeated(command: list[str], more: Mapping[str, str]) -> list[float]:
+    """What each of several runs takes."""
     return [_milliseconds(command, more) for _ in range(REPEATS)]
 
 
-def _first(command: list[str]) -> list[float]:
+def first(command: list[str]) -> list[float]:
     """The same, each time without what an earlier run has kept."""
     found = []
     for _ in range(REPEATS):
@@ -81,12 +82,14 @@ def _rows(ours: str, stap: list[str], what: str, path: str, name: str) -> Iterat
     script = ["check", "-e", f"probe {one} {{ println(pp()) }}"]
     whole = ["check", "-e", f"probe {everything} {{ println(pp()) }}"]
     gdb = ["gdb", "-nx", "-batch", "-ex", f"info functions ^{name}$", path]
-    by_gdb, by_stap = _repeated(gdb, {}), _repeated([*stap, "-l", one], {})
-    first, again = _first([ours, *script]), _repeated([ours, *script], {})
-    yield Row(f"{what}: one function, first", "ms", first, by_gdb, "gdb", 2, ONE_MOST_MS)
-    yield Row(f"{what}: one function, again", "ms", again, by_stap, "stap -l", 2, AGAIN_MOST_MS)
-    listed = _repeated([*stap, "-l", everything], {})
-    found = _repeated([ours, *whole], {})
-    named = _repeated(["gdb", "-nx", "-batch", "-ex", "info functions", path], {})
+    by_gdb, by_stap = repeated(gdb, {}), repeated([*stap, "-l", one], {})
+    found_first, found_again = first([ours, *script]), repeated([ours, *script], {})
+    yield Row(f"{what}: one function, first", "ms", found_first, by_gdb, "gdb", 2, ONE_MOST_MS)
+    yield Row(
+        f"{what}: one function, again", "ms", found_again, by_stap, "stap -l", 2, AGAIN_MOST_MS
+    )
+    listed = repeated([*stap, "-l", everything], {})
+    found = repeated([ours, *whole], {})
+    named = repeated(["gdb", "-nx", "-batch", "-ex", "info functions", path], {})
     yield Row(f"{what}: all functions", "ms", found, listed, "stap -l", 2, ALL_MOST_MS)
     yield Row(f"{what}: all functions", "ms", found, named, "gdb", math.inf)

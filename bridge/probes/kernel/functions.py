@@ -294,8 +294,7 @@ class _Query:
         return NoMatch(0, near=near, reasons=reasons)
 
     def _near(self) -> str:
-        start = self._pattern[:3]
-        names = {s.name for s in self.kernel.symbols.all if s.name.startswith(start)}
+        names = {s.name for s in self.kernel.symbols.starting(self._pattern[:3])}
         return among(similar(self._pattern, names), "similar functions")
 
 

@@ -28,6 +28,9 @@ KERNEL = "kernel"
 
 _COPY = r"(?:\.(?:isra|constprop)\.\d+|\.llvm\.\d+)*"
 _LINE = re.compile(rb"^([0-9a-f]+) ([tTwW]) (\S+)(?:[ \t]+\[(\w+)\])?$", re.MULTILINE)
+_LITERAL = re.compile(r"[^*?\[\\]*")
+"""What all names that a shell pattern matches start with."""
+
 _PARTS = re.compile(rf"{_COPY}$")
 _NO_FUNCTION = ("__pfx_", "__cfi_", "__SCT__", "__SCK__", "__ksymtab", "__crc_", "__UNIQUE_ID")
 """What symbols of the text section start with that are no functions."""
@@ -119,7 +122,20 @@ class Symbols:
     def matching(self, pattern: str) -> Iterator[Symbol]:
         """The functions whose name a shell pattern matches; no parts split off."""
         matches = re.compile(translate(pattern)).match
-        return (s for s in self.all if matches(s.name) and not _is_part(s.name))
+        literal = _LITERAL.match(pattern)
+        assert literal is not None
+        near = self.starting(literal[0])
+        return (s for s in near if matches(s.name) and not _is_part(s.name))
+
+    def starting(self, start: str) -> Iterator[Symbol]:
+        """The functions whose symbol starts so: a kernel has tens of thousands of others."""
+        if "all" in self.__dict__ or not start:
+            return (s for s in self.all if s.symbol.startswith(start))
+        line = rb"^[0-9a-f]+ [tTwW] " + re.escape(start.encode()) + rb"\S*(?:[ \t]+\[\w+\])?$"
+        found = re.compile(line, re.MULTILINE).finditer(self._text)
+        lines = (_LINE.match(match[0]) for match in found)
+        symbols = (_symbol(groups.groups()) for groups in lines if groups is not None)
+        return (s for s in symbols if not s.symbol.startswith(_NO_FUNCTION))
 
     def around(self, address: int) -> Symbol | None:
         """The function that an address is in."""
