@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bridge.diagnostics import Diagnostic, Sink
 from bridge.engine.base import SessionOptions
 from bridge.engine.kernel.features import reaches_functions
+from bridge.engine.memory_file import MemoryFile
 from bridge.engine.target import Target
 from bridge.errors import CompileError
 from bridge.pipeline import compile_script
@@ -21,7 +22,7 @@ from bridge.probes.machine import Options
 from bridge.script.options import AnalyseOptions
 from bridge.script.syntax.parse import parse
 from bridge.script.syntax.read import read_text, why
-from bridge.session import DEFAULT_EVENTS, Memory, Session
+from bridge.session import DEFAULT_EVENTS, Session
 from bridge.source import SourceMap
 from bridge.world import LiveWorld
 
@@ -117,9 +118,42 @@ class Program:
         from bridge.engine.trace.replay import open_recorded, run_replay
 
         placed = self._place(open_recorded(Path(trace)))
-        with Memory() as output, Memory() as messages:
+        with MemoryFile() as output, MemoryFile() as messages:
             options = SessionOptions(output=output.descriptor, messages=messages.descriptor)
             result = run_replay(placed, Path(trace), options)
+            return Replayed(output.text(), messages.text(), result)
+
+    def replay_pieces(
+        self,
+        traces: Sequence[Path | str],
+        *,
+        workers: int = 2,
+        cluster: str = "",
+        each: bool = False,
+    ) -> Replayed:
+        """Run the script over many traces, as if they were replayed one after the other.
+
+        `traces` are traces, or folders of them. `workers` processes of this machine take a
+        trace at a time, or the workers of a scheduler of Dask at the address `cluster`. What
+        the hits add is merged in the order of the traces; with `each`, every trace has its own
+        begin and end. CompileError, if what a hit does depends on hits of other traces;
+        TraceError names a trace that cannot be opened, or lacks what the script reads;
+        HostError, if there is no such scheduler. In a script with worker processes, guard the
+        main module by `if __name__ == "__main__"` (multiprocessing).
+        """
+        from bridge.pieces import run_pieces, traces_of
+        from bridge.pieces.pools import pool_of
+        from bridge.pieces.worker import Script
+
+        script = Script(self.name, self.text, self.options)
+        with (
+            MemoryFile() as output,
+            MemoryFile() as messages,
+            pool_of(workers, cluster) as pool,
+        ):
+            options = SessionOptions(output=output.descriptor, messages=messages.descriptor)
+            found = traces_of(map(Path, traces))
+            result = run_pieces(script, found, options, pool, whole=each)
             return Replayed(output.text(), messages.text(), result)
 
 

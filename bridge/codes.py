@@ -334,6 +334,11 @@ _ENGINE = {
         "the handler looks at a process where none can be stopped",
         "use a probe in user space, live",
     ),
+    "not-in-pieces": Code(
+        ERROR,
+        "with -j or --cluster a hit must not depend on those of other traces",
+        "replay without -j, or each trace by itself (--end=each)",
+    ),
     "not-recorded": Code(
         ERROR,
         "the trace does not hold what the script asks for",

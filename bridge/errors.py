@@ -27,7 +27,8 @@ class CompileError(BridgeError):
     """A script was refused; `diagnostics` says why in SystemTap's words, with places.
 
     `reasons` are the errors as people read them, one per mistake, the reason first; the text of
-    the exception has a line for each, with its place if `sources` are given.
+    the exception has a line for each, with its place if `sources` are given: the texts that
+    the places are in.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class CompileError(BridgeError):
         self.diagnostics = tuple(without_consequences(diagnostics))
         self.reasons = tuple(d for d in told(self.diagnostics) if d.severity is Severity.ERROR)
         self.stage = stage
+        self.sources = sources
         super().__init__("\n".join(in_words(d, sources) for d in self.reasons) or stage)
 
 

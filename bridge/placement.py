@@ -90,7 +90,8 @@ def place(
 # --- what code touches ------------------------------------------------------------------------
 
 
-def _on_globals(found: Iterable[Op]) -> Iterator[tuple[int, Op]]:
+def on_globals(found: Iterable[Op]) -> Iterator[tuple[int, Op]]:
+    """The operations on globals, each with the number of its global."""
     for op in found:
         if isinstance(op, VARIABLES):
             yield op.variable, op
@@ -125,7 +126,7 @@ class _Decision:
             if reasons[alike]:
                 self.user.setdefault(number, reasons[alike])
             if code not in touched:
-                touched[code] = list(_on_globals(all_operations(self.program, handler)))
+                touched[code] = list(on_globals(all_operations(self.program, handler)))
             for variable, op in touched[code]:
                 self.uses.setdefault(variable, {}).setdefault(number, []).append(op)
         self._stop_together()
@@ -205,7 +206,7 @@ class _Decision:
         condition = self.program.handlers[number].condition
         if condition is None:
             return False
-        return any(v == variable for v, _ in _on_globals(operations(condition)))
+        return any(v == variable for v, _ in on_globals(operations(condition)))
 
     def _timers_use(self, variable: int) -> bool:
         return any(number in self.uses[variable] for number in self._on_timers())

@@ -19,6 +19,7 @@ from bridge.engine.base import SessionOptions
 from bridge.engine.child import start
 from bridge.engine.hits import BUFFER_BYTES, Decoder, EventBuffer
 from bridge.engine.live import RING_BYTES, LiveOptions, run_live
+from bridge.engine.memory_file import MemoryFile
 from bridge.engine.target import Target
 from bridge.errors import BridgeError
 
@@ -34,22 +35,6 @@ if TYPE_CHECKING:
     from bridge.markers import Marker
 
 _BLOCK = 1 << 16
-
-
-class Memory:
-    """A file in memory that C code writes to."""
-
-    def __enter__(self) -> Memory:
-        self.descriptor = os.memfd_create("markbridge")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.descriptor)
-
-    def text(self) -> str:
-        """All that was written."""
-        size = os.fstat(self.descriptor).st_size
-        return os.pread(self.descriptor, size, 0).decode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +196,7 @@ class Session:
 
     def _run(self, output: int) -> None:
         try:
-            with Memory() as messages:
+            with MemoryFile() as messages:
                 try:
                     self.result = run_live(
                         self._placed, self._target, self._options(output, messages)
@@ -228,7 +213,7 @@ class Session:
             if self._events is not None:
                 self._events.wake()
 
-    def _options(self, output: int, messages: Memory) -> LiveOptions:
+    def _options(self, output: int, messages: MemoryFile) -> LiveOptions:
         session = replace(self.options, output=output, messages=messages.descriptor)
         events = self._events
         return LiveOptions(

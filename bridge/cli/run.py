@@ -36,6 +36,8 @@ MEGABYTE = 1 << 20
 OUTPUT = "write the script's output there; FILE may have `%%H` and the like, see strftime(3)"
 MODULES = "know symbols and stack frames of this program or library, too"
 LIBRARIES = "know those of all libraries of the programs, too"
+JOBS = "replay so many traces at a time, as if one came after the other"
+CLUSTER = "do that on the workers of a scheduler of Dask (tcp://HOST:8786)"
 LARGEST_RING = 1 << 30
 """The kernel takes ring buffers whose size fits in 32 bits, in powers of two."""
 
@@ -61,6 +63,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="record every hit of the markers there, as CTF",
     )
     configure_replay(parser, "run over the trace there; may be given several times")
+    add("-j", dest="jobs", type=_jobs, metavar="N", help=JOBS)
+    add("--cluster", metavar="ADDRESS", help=CLUSTER)
+    add(
+        "--end",
+        choices=("once", "each"),
+        default="once",
+        help="with -j or --cluster: begin and end for all traces, or for each",
+    )
     add(
         "--engine",
         choices=("native", "interpreter"),
@@ -96,12 +106,22 @@ def _seconds(text: str) -> float:
     raise ArgumentTypeError("a positive number of seconds is needed")
 
 
+def _jobs(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise ArgumentTypeError("a positive number of processes is needed")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Compile, run, and give the exit code."""
     if arguments.names is not None or arguments.pattern is not None:
         return _list(arguments)
     gc.disable()  # compiling makes many objects and drops few
     _check_options(arguments)
+    if arguments.jobs or arguments.cluster:
+        from bridge.cli.run_pieces import run_in_pieces
+
+        return run_in_pieces(arguments)
     placed = _placed(arguments)
     if placed is None:
         return EXIT_ERROR
@@ -112,7 +132,7 @@ def run(arguments: argparse.Namespace) -> int:
         _say_compiled(placed)
     if arguments.output is not None:
         arguments.output = time.strftime(arguments.output)
-    output = _open_output(arguments.output)
+    output = open_output(arguments.output)
     gc.freeze()
     gc.enable()
     try:
@@ -132,6 +152,11 @@ def _check_options(arguments: argparse.Namespace) -> None:
         raise UsageError("--engine=interpreter takes neither --replay nor --trace")
     if arguments.folded and (arguments.replay or arguments.engine == "interpreter"):
         raise UsageError("--folded takes neither --replay nor --engine=interpreter")
+    in_pieces = arguments.jobs or arguments.cluster
+    if in_pieces and not arguments.replay:
+        raise UsageError("-j and --cluster need --replay")
+    if arguments.end == "each" and not in_pieces:
+        raise UsageError("--end=each needs -j or --cluster")
     own = arguments.replay or arguments.output or arguments.engine == "interpreter"
     if arguments.format == "json" and own:
         raise UsageError("--format=json takes neither --replay, -o nor --engine=interpreter")
@@ -186,7 +211,8 @@ def _placed(arguments: argparse.Namespace) -> Placed | None:
     return compiled.placed
 
 
-def _open_output(name: str | None) -> int:
+def open_output(name: str | None) -> int:
+    """The file of -o; standard output without it."""
     if name is None:
         return 1
     try:

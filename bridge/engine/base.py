@@ -264,7 +264,23 @@ def run_session(
     `stopped` is asked once per turn whether something outside (a signal, -T, the end of the
     command) ends it.
     """
-    _begin(session)
+    begin(session)
+    run_hits(session, feed, stopped, observer)
+    end(session)
+    if observer is not None:
+        observer.ended()
+    result = session.result()
+    warn_of_errors(session, result)
+    return result
+
+
+def run_hits(
+    session: Session,
+    feed: Feed,
+    stopped: Callable[[], bool] = lambda: False,
+    observer: Observer | None = None,
+) -> None:
+    """From arming to disarming, if the session is still running."""
     if session.state is State.RUNNING:
         start = feed.arm()
         try:
@@ -272,14 +288,12 @@ def run_session(
             _loop(session, feed, stopped, observer)
         finally:
             feed.disarm()
-    _end(session)
-    session.flush()
-    if observer is not None:
-        observer.ended()
-    result = session.result()
+
+
+def warn_of_errors(session: Session, result: RunResult) -> None:
+    """The last line of a session in which something failed."""
     if result.errors or result.skipped:
         session.warn(f"Number of errors: {result.errors}, skipped probes: {result.skipped}")
-    return result
 
 
 def _by_priority(session: Session, kind: type[Begin] | type[End] | type[Error]) -> list[int]:
@@ -291,7 +305,8 @@ def _by_priority(session: Session, kind: type[Begin] | type[End] | type[Error]) 
     return [number for _, number in sorted(found)]
 
 
-def _begin(session: Session) -> None:
+def begin(session: Session) -> None:
+    """The begin handlers; then it runs, unless one of them ended it."""
     for number in _by_priority(session, Begin):
         if session.run(number) is not State.STARTING:
             break
@@ -323,7 +338,8 @@ def _loop(
             session.stop()
 
 
-def _end(session: Session) -> None:
+def end(session: Session) -> None:
+    """The end handlers, or those of error if the session has failed."""
     if session.state is not State.FAILED:
         session.state = State.STOPPING
         for number in _by_priority(session, End):
@@ -333,3 +349,4 @@ def _end(session: Session) -> None:
         for number in _by_priority(session, Error):
             if session.run(number) is not State.FAILED:
                 break
+    session.flush()

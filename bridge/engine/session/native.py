@@ -68,11 +68,19 @@ class NativeSession:
 
     @classmethod
     def open(
-        cls, placed: Placed, options: SessionOptions, memory: KernelMemory | None = None
+        cls,
+        placed: Placed,
+        options: SessionOptions,
+        memory: KernelMemory | None = None,
+        code: NativeCode | None = None,
     ) -> NativeSession:
-        """Compile, and make the session. It closes `memory`, the kernel's, at its end."""
-        with doing("translating handlers to machine code"):
-            code = compile_native(placed)
+        """Compile, if there is no `code` yet, and make the session.
+
+        It closes `memory`, the kernel's, at its end.
+        """
+        if code is None:
+            with doing("translating handlers to machine code"):
+                code = compile_native(placed)
         session = cls(placed, options, code)
         if memory is not None:
             session._memory = memory

@@ -7,7 +7,8 @@ hold is an error before anything runs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.artifact import Hook, Placed
+    from bridge.codegen.native.compile import NativeCode
     from bridge.engine.trace.recording import Fields, Group, Taken
     from bridge.probes.recorded import RecordedTargets
     from bridge.progress import Activity
@@ -414,19 +416,34 @@ def run_replay(
     """Run a program, compiled for the targets of `open_recorded(*folders)`, over the traces."""
     recording = open_recording(folders if isinstance(folders, Sequence) else [folders])
     try:
-        bound, make_feed = _feed(placed, recording)
-        target = options.target or recording.entry(TARGET)
-        options = replace(options, replay=True, realtime_offset_ns=0, target=target)
-        with (
-            NativeSession.open(placed, options) as session,
-            doing(f"replaying {recording.name}", "events") as activity,
-        ):
-            for warning in bound.warnings:
-                session.warn(warning)
-            feed = make_feed(session, activity)
-            try:
-                return run_session(session, feed, stopped)
-            finally:
-                feed.close()
+        with opened(placed, recording, options) as (session, feed):
+            return run_session(session, feed, stopped)
     finally:
         recording.close()
+
+
+@contextmanager
+def opened(
+    placed: Placed,
+    recording: Recording,
+    options: SessionOptions,
+    code: NativeCode | None = None,
+) -> Iterator[tuple[NativeSession, ReplayFeed | RowFeed]]:
+    """A session over a recording, and what delivers its events.
+
+    `code` is what the handlers of the program were compiled to, if they were.
+    """
+    bound, make_feed = _feed(placed, recording)
+    target = options.target or recording.entry(TARGET)
+    options = replace(options, replay=True, realtime_offset_ns=0, target=target)
+    with (
+        NativeSession.open(placed, options, code=code) as session,
+        doing(f"replaying {recording.name}", "events") as activity,
+    ):
+        for warning in bound.warnings:
+            session.warn(warning)
+        feed = make_feed(session, activity)
+        try:
+            yield session, feed
+        finally:
+            feed.close()

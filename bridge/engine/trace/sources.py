@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.trace.ctf.reader import CtfReader
+from bridge.trace.ctf.repeated import skip_repeated
 from bridge.trace.ltt.reader import LttReader
 from bridge.trace.merge import MergedReader, environment_of
 from bridge.trace.open import open_trace
@@ -98,7 +99,10 @@ class Source:
 
 
 def open_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
-    """The traces at some paths; TraceError if one is none."""
+    """The traces at some paths; TraceError if one is none.
+
+    A packet that several parts of one trace have is read once, as in a folder of them.
+    """
     found: list[Source] = []
     for path in paths:
         reader = open_trace(path)
@@ -106,6 +110,8 @@ def open_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
             found += [Source(f"{path}/{name}", one) for name, one in reader.readers]
         else:
             found.append(Source(str(path), reader))
+    if len(paths) > 1:
+        skip_repeated(one.reader for one in found if isinstance(one.reader, CtfReader))
     return tuple(found)
 
 
