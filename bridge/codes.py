@@ -373,6 +373,9 @@ _PROGRAMS = {
         "no place of an optional probe is there: its handler never runs",
         "probe what the kernel has; `markbridge list` shows it",
     ),
+    "multiarch-path": Code(
+        WARNING, "a library's path of another distribution", "name the path of this machine"
+    ),
     "moved-name": Code(
         WARNING,
         "the kernel has a member or a function under another name by now",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.diagnostics import Diagnostic, FileOffset
+from bridge.diagnostics import Diagnostic, FileOffset, Severity
 
 
 def _fault(code: str, path: str, message: str, byte: int, *context: str) -> Diagnostic:
@@ -40,6 +40,12 @@ def is_script(path: str) -> Diagnostic:
     """It is an interpreted script."""
     message = "is a script (`#!`), not an ELF file; name its interpreter instead"
     return _fault("not-elf", path, message, 0)
+
+
+def in_multiarch(named: str, path: str) -> Diagnostic:
+    """A library that is not where the script says, but where Debian has it."""
+    message = f"{named} is no 64-bit program or library here; {path} is used"
+    return Diagnostic("multiarch-path", message, severity=Severity.WARNING)
 
 
 def elf_32(path: str) -> Diagnostic:

@@ -7,7 +7,7 @@ pattern matches, those that are no programs do not matter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch
@@ -44,6 +44,8 @@ class Found:
 
     reasons: list[Diagnostic] = field(default_factory=list)
     near: list[Names] = field(default_factory=list)
+    notes: list[Diagnostic] = field(default_factory=list)
+    """What is to be said of places that are found."""
 
 
 InFile = Callable[
@@ -54,11 +56,11 @@ InFile = Callable[
 
 def in_programs(parts: Sequence[PointPart], machine: Machine, in_file: InFile) -> Places:
     """The places of a point in all files that it means."""
-    chosen = _programs(parts[0], machine)
+    found = Found()
+    chosen = _programs(parts[0], machine, found)
     if isinstance(chosen, NoMatch):
         return chosen
     rest = parts[1:]
-    found = Found()
     if rest[0].name == "library":
         chosen = _libraries(chosen, str(rest[0].argument), machine, found)
         rest = rest[1:]
@@ -68,10 +70,12 @@ def in_programs(parts: Sequence[PointPart], machine: Machine, in_file: InFile) -
         found.reasons += () if len(chosen) > 1 and elf is None else faults
         if elf is not None:
             places += in_file(program, elf, rest, machine, found)
+    if places:
+        places[0] = replace(places[0], notes=(*places[0].notes, *found.notes))
     return tuple(places) or _none_found(rest, found)
 
 
-def _programs(part: PointPart, machine: Machine) -> list[Program] | NoMatch:
+def _programs(part: PointPart, machine: Machine, found: Found) -> list[Program] | NoMatch:
     match part.argument:
         case None:
             return _target(machine)
@@ -81,11 +85,16 @@ def _programs(part: PointPart, machine: Machine) -> list[Program] | NoMatch:
                 return programs.no_process(pid)
             return [Program(path, f"process({pid})", pid=pid)]
         case name:
-            return _named(name, machine)
+            return _named(name, machine, found)
 
 
-def _named(name: str, machine: Machine) -> list[Program] | NoMatch:
+def _named(name: str, machine: Machine, found: Found) -> list[Program] | NoMatch:
     paths = programs.program_paths(name, machine.world)
+    nothing = all(machine.open(path)[0] is None for path in paths)
+    if nothing and not machine.options.strict_names:
+        other = programs.multiarch_paths(name, machine.world)
+        paths = other or paths
+        found.notes += (errors.in_multiarch(name, path) for path in other[:1])
     if paths:
         return [Program(path, f'process("{path}")') for path in paths]
     if is_wild(name):

@@ -7,6 +7,7 @@ real paths, with every link resolved, because that is where the kernel puts a up
 from __future__ import annotations
 
 import os
+import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,17 @@ def program_paths(name: str, world: World) -> list[str]:
         path = find_executable(world, name)
         found = [] if path is None else [path]
     return list(dict.fromkeys(map(world.real_path, found)))
+
+
+def multiarch_paths(name: str, world: World) -> list[str]:
+    """Where Debian has the library that a path of other distributions means.
+
+    `/lib64/libc.so.6` and `/usr/lib*/libc.so.6` are in a folder that is named by the machine.
+    """
+    match = re.fullmatch(r"(?:/usr)?/lib[^/]*/([^/]+)", name)
+    if match is None:
+        return []
+    return program_paths(f"/usr/lib/{world.machine}-linux-gnu/{match[1]}", world)
 
 
 def process_path(pid: int, world: World) -> str | None:

@@ -331,3 +331,41 @@ def test_markers_of(world: RecordedWorld) -> None:
     assert markers_of("/usr/bin/script", world) == ()
     assert markers_of("/usr/bin/none", world) == ()
     assert markers_of("/usr/bin/plain", world) == ()
+
+
+OLD = b"\x7fELF\x01\x01\x01" + bytes(64)
+
+
+@pytest.mark.parametrize(
+    ("point", "used"),
+    [
+        ("/lib64/libx.so.6", "/usr/lib/x86_64-linux-gnu/libx.so.6"),
+        ("/usr/lib64/libx.so.6", "/usr/lib/x86_64-linux-gnu/libx.so.6"),
+        ("/lib*/libx.so.6", "/usr/lib/x86_64-linux-gnu/libx.so.6"),
+        ("/usr/lib*/libx.so*", "/usr/lib/x86_64-linux-gnu/libx.so.6"),
+        ("/usr/lib64/liby.so", ""),
+    ],
+)
+def test_libraries_are_where_debian_has_them(recorded: Recorder, point: str, used: str) -> None:
+    """Of 32 bits, or none, at the path of another distribution."""
+    library = Elf().note("x", "hit").build()
+    files = {
+        "/usr/lib/x86_64-linux-gnu/libx.so.6": library,
+        "/lib32/libx.so.6": OLD,
+        "/usr/lib32/libx.so.6": OLD,
+        "/lib64/liby.so": library,
+        "/usr/lib64/liby.so": library,
+        "/usr/lib/x86_64-linux-gnu/liby.so": library,
+    }
+    world = RecordedWorld(recorded_files(files, recorded))
+    (found,) = expand(world, f'process("{point}").mark("hit")')
+    assert found.point == f'process("{used or point}").mark("hit")'
+    assert [note.code for note in found.notes] == (["multiarch-path"] if used else [])
+
+
+def test_with_strict_names_a_path_is_a_path(recorded: Recorder) -> None:
+    files: dict[str, bytes | str] = {"/usr/lib/x86_64-linux-gnu/libx.so.6": Elf().build()}
+    world = RecordedWorld(recorded_files(files, recorded))
+    point = 'process("/lib64/libx.so.6").mark("hit")'
+    found = refuse(world, point, Options(strict_names=True))
+    assert [reason.code for reason in found.reasons] == ["no-such-file"]
