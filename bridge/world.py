@@ -16,17 +16,18 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from bridge.proc_paths import leads_through_process, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 TRACEFS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 BTF_FOLDER = "/sys/kernel/btf"
 VMLINUX_BTF = f"{BTF_FOLDER}/vmlinux"
 WITHOUT = "MARKBRIDGE_WITHOUT"
+T = TypeVar("T")
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -224,6 +225,22 @@ class LiveWorld:
             return resolve(path)
         except OSError:
             return path
+
+
+_KEPT: dict[object, object] = {}
+
+
+def kept(world: World, key: tuple[object, ...], make: Callable[[], T]) -> T:
+    """What is made of the running kernel's own files: once in a process, for all scripts.
+
+    The key has what it depends on, beside our rights and the features that are taken away.
+    """
+    if not isinstance(world, LiveWorld):
+        return make()
+    whole = (*key, os.geteuid(), taken_away())
+    if whole not in _KEPT:
+        _KEPT[whole] = make()
+    return cast("T", _KEPT[whole])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Sink
 from bridge.markers import NoAccess, NoMatch
-from bridge.world import BTF_FOLDER, VMLINUX_BTF
+from bridge.world import BTF_FOLDER, VMLINUX_BTF, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +141,8 @@ class Machine:
         from bridge.probes.kernel.functions import KernelFunctions
         from bridge.probes.kernel.symbols import Symbols
 
-        return KernelFunctions(self.world, Symbols(self.world), self._module_types)
+        symbols = kept(self.world, ("symbols", self._modules()), lambda: Symbols(self.world))
+        return KernelFunctions(self.world, symbols, self._module_types)
 
     @cached_property
     def elsewhere(self) -> Elsewhere:
@@ -171,7 +172,18 @@ class Machine:
             self._of_modules[module] = self._read_types(module)
         return self._of_modules[module]
 
+    def _modules(self) -> bytes:
+        """The modules that are loaded now: what depends on them is kept until others are."""
+        try:
+            return self.world.read_file("/proc/modules")
+        except OSError:
+            return b""
+
     def _read_types(self, module: str = "") -> Btf | None:
+        key = ("types", module, self._modules() if module else b"", self.options.strict_names)
+        return kept(self.world, key, lambda: self._types_of_kernel(module))
+
+    def _types_of_kernel(self, module: str) -> Btf | None:
         from bridge.probes.btf import Btf, BtfError, merged
         from bridge.probes.kernel import names
 

@@ -230,6 +230,7 @@ class Library:
         return tokens.macros
 
 
+@cache
 def own_files(suffix: str) -> list[Path]:
     """The files of our own library that are always known (not a family's members)."""
     return [
@@ -243,9 +244,14 @@ def _members(folder: str) -> tuple[Path, ...]:
     return tuple(sorted((OWN_TAPSET / folder).glob("*.stp")))
 
 
+@cache
+def _own_text(path: Path) -> tuple[str, str]:
+    """The name and the text of a file of ours, which nobody changes while we run."""
+    return f"tapset/{path.relative_to(OWN_TAPSET)}", path.read_bytes().decode("latin-1")
+
+
 def _own_file(path: Path) -> _File:
-    name = f"tapset/{path.relative_to(OWN_TAPSET)}"
-    return _File(name, path.read_bytes().decode("latin-1"))
+    return _File(*_own_text(path))
 
 
 def _library_files(folder: Path, suffix: str, options: AnalyseOptions) -> list[Path]:

@@ -6,6 +6,7 @@ second. Comes in: the number of a request, on the second serial line; goes out: 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -33,22 +34,34 @@ PRELOADED = (  # no plugins of pytest: it wants to load those itself
 )
 
 
+WARMING = (
+    ["check", "-e", "probe begin { exit() }"],
+    ["run", "-e", "WORK"],
+    ["run", "--engine=interpreter", "-e", "WORK"],
+)
+WORK = """
+global count
+probe begin { count[execname()] <<< 1; printf("%d %s\\n", @count(count[execname()]), pp()) }
+probe kernel.function("vfs_read"), kernel.function("vfs_read").return { if (!pid()) next }
+probe kernel.trace("sched_switch"), syscall.getpgid { if (pid() == target()) println($$vars) }
+probe timer.ms(200) { exit() }
+"""
+
+
 def _preload() -> None:
-    """What tests and the command load; parsers from their kept tables."""
+    """What tests and the command load and look up; parsers from their kept tables."""
     from importlib import import_module, invalidate_caches
 
     invalidate_caches()
     for name in PRELOADED:
         import_module(name)
-    _compile_something()
+    from bridge.cli.front import dispatch
 
-
-def _compile_something() -> None:
-    """The first script loads what is loaded late; what it says is of no interest."""
-    child = os.fork()
-    if not child:
-        _run({"kind": "markbridge", "words": ["check", "-e", "probe begin { exit() }"]})
-    os.waitpid(child, 0)
+    for words in WARMING:
+        code = dispatch([WORK if word == "WORK" else word for word in words])
+        sys.stdout.write(f"{words[:2]} ended with {code}\n")
+    gc.collect()
+    gc.freeze()  # what is known is not looked through, and so copied, in each child
 
 
 def _run(request: dict[str, object]) -> None:
