@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,3 +43,84 @@ def test_a_file_of_this_process(run: Runner) -> None:
     inode, again, *_ = (line[:-1] for line in lines)
     assert int(inode) > 0
     assert inode == again
+
+
+WALKS = r"""
+%{
+#include <linux/sched.h>
+%}
+function found:long(nr:long) %{
+  struct task_struct *p = pid_task(find_vpid(STAP_ARG_nr), PIDTYPE_PID);
+  struct file *f;
+  if (!p) STAP_RETURN(-1);
+  get_task_struct(p);
+  spin_lock(&p->alloc_lock);
+  f = fcheck_files(p->files, 1);
+  spin_unlock(&p->alloc_lock);
+  put_task_struct(p);
+  STAP_RETVALUE = f ? file_inode(f)->i_ino : 0;
+%}
+function none:long(nr:long) %{ STAP_RETVALUE = (long)find_vpid(STAP_ARG_nr); %}
+function threads:long() %{
+  struct task_struct *p = current, *t; int n = 0;
+  for_each_thread(p, t) { n++; }
+  printk(KERN_INFO "threads %d\n", n);
+  STAP_RETVALUE = max(n, 0);
+%}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            f'f = {FILE} println(found(pid()) == @cast(f, "file", "kernel")->f_inode->i_ino)',
+            "1",
+        ),
+        ("println(none(4000000))", "0"),
+        ("println(none(pid()) != 0)", "1"),
+        ("println(threads())", "1"),
+    ],
+    ids=["file", "none", "own", "threads"],
+)
+def test_tasks_by_number_and_their_files(run: Runner, body: str, expected: str) -> None:
+    script = f'{WALKS} probe kernel.trace("raw_syscalls:sys_enter") {{'
+    script += f" if (pid() == target()) {{ {body} exit() }} }}"
+
+    done = run("run", "-g", "-c", "sleep 0.01", "-e", script)
+
+    assert done.out.splitlines()[:1] == [expected], done.err
+    if "threads" in body:
+        assert "WARNING: threads 1" in done.err
+
+
+def test_macros_of_headers(run: Runner) -> None:
+    code = 'pr_info("at " NIPQUAD_FMT "\\n", NIPQUAD(0x0100007f));'
+    code += " STAP_RETURN(BIT(3) + min(4, 2));"
+    script = f"function f:long() %{{ {code} %}} probe begin {{ println(f()) exit() }}"
+    done = run("run", "-g", "-e", script)
+    assert (done.out, done.err) == ("10\n", "WARNING: at 127.0.0.1\n")
+
+
+PROCESSORS = r"""
+function online:long() %{ STAP_RETVALUE = num_online_cpus(); %}
+function sum:long() %{
+  int cpu, n = 0;
+  for_each_online_cpu(cpu) { if (cpu == 0) continue; n += cpu; }
+  STAP_RETVALUE = n;
+%}
+function first:long() %{
+  struct task_struct *p;
+  for_each_process(p) { if (p->pid == 1) STAP_RETURN(p->tgid); }
+  STAP_RETURN(-1);
+%}
+probe begin { println(online(), " ", sum(), " ", first(), " ", pid2task(1) != 0) exit() }
+"""
+
+
+@pytest.mark.guest
+@pytest.mark.skipif("MARKBRIDGE_GUEST" not in os.environ, reason="this kernel hides its data")
+def test_processors_and_processes(run: Runner) -> None:
+    """The guest has two processors; the first process has the number 1."""
+    done = run("run", "-g", "-e", PROCESSORS)
+    assert done.out == "2 1 1 1\n", done.err

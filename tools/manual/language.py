@@ -10,10 +10,11 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.probes.points import probe_types
 from bridge.script.c import calls, kernel
+from bridge.script.c.parse import ITERATORS
 from bridge.script.c.statements import TEXT_FUNCTIONS
 from bridge.script.c.types import TYPES
-from bridge.script.printing.listing import PROBE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -190,7 +191,8 @@ def language_manual() -> str:
             "over LINUX_VERSION_CODE and the kernel's headers are understood. Refused at their",
             "place are calls of the kernel's functions that are not below, writes to memory,",
             "`goto`, floating point, arrays of more than characters as local variables, and",
-            "variables of the file's C code.",
+            "variables of the file's C code. Locks and references are not taken: every read is",
+            "checked by itself, and what it reads may change meanwhile.",
             "",
             "| what | names |",
             "|---|---|",
@@ -202,10 +204,13 @@ def language_manual() -> str:
             f"| texts | {_words(sorted({*TEXT_FUNCTIONS, *calls.TEXT_FUNCTIONS}))} |",
             f"| types | {_words(sorted(TYPES))} |",
             f"| constants and variables | {_words(sorted({*kernel.NUMBERS, 'current'}))} |",
+            f"| variables of the kernel | {_words(sorted(kernel.GLOBALS))} |",
+            f"| loops | {_words(sorted(ITERATORS))} |",
+            "| messages, to standard error | `printk`, `pr_info` and the like |",
             "",
             "## Probe points",
             "",
-            *(f"- `{point}`" for point in PROBE_TYPES),
+            *(f"- `{point}`" for point in probe_types()),
             "",
             "## Functions",
             "",

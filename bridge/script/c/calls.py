@@ -139,6 +139,15 @@ def _deref(expressions: Expressions, expr: c.Call) -> Value:
     return expressions.pointed(pointer, "0", expr.at)
 
 
+def _per_cpu(expressions: Expressions, expr: c.Call) -> Value:
+    """`per_cpu_ptr(pointer, cpu)`, `this_cpu_ptr(pointer)`: what a processor has there."""
+    _count(expr, *((1, 1) if expr.name.startswith("this") else (2, 2)))
+    base = expressions.value(expr.arguments[0])
+    which = expressions.number(expr.arguments[1]) if len(expr.arguments) > 1 else "cpu()"
+    offset = f'kernel_long(&@var("__per_cpu_offset", "kernel") + 8 * {which})'
+    return number(f"({read(base, expr.at)} + {offset})", base.type)
+
+
 # --- texts
 
 
@@ -242,6 +251,8 @@ _FORMS: dict[str, Callable[[Expressions, c.Call], Value]] = {
     "rb_entry": _container_of,
     "hlist_entry": _container_of,
     "offsetof": _offsetof,
+    "per_cpu_ptr": _per_cpu,
+    "this_cpu_ptr": _per_cpu,
     "deref": _deref,
     "kderef": _deref,
     "strlen": _strlen,
@@ -254,6 +265,7 @@ _FORMS: dict[str, Callable[[Expressions, c.Call], Value]] = {
     "simple_strtoul": _strtol,
     "snprintf": _no_value,
     "sprintf": _no_value,
+    "printk": _no_value,
     "STAP_PRINTF": _no_value,
     "_stp_printf": _no_value,
 }

@@ -91,6 +91,8 @@ class Expressions:
             return self.of_variable(variable)
         if name == "current":
             return number(kernel.CURRENT, c.Pointer(c.Struct("task_struct")))
+        if name in kernel.GLOBALS:
+            return Value(Kind.PATH, f'@var("{name}", "kernel")', c.UNKNOWN)
         if name in kernel.NUMBERS:
             return number(*kernel.NUMBERS[name])
         if name in self.scope.enumerators:

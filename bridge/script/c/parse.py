@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge import parsing
+from bridge.script.c import kernel
 from bridge.script.c import tree as c
 from bridge.script.c.tokens import Token, number
 from bridge.script.c.types import TYPES, constant, integer
@@ -24,6 +25,9 @@ ITERATORS = frozenset(
         "list_for_each",
         "hlist_for_each_entry",
         "hlist_for_each_entry_rcu",
+        "for_each_process",
+        "for_each_thread",
+        *kernel.MASKS,
     }
 )
 """Macros that head a loop."""

@@ -172,6 +172,11 @@ class Statements:
             f"printf({format_arguments(self.expressions, expr.arguments, expr.at)})"
         )
 
+    def warn(self, expr: c.Call) -> None:
+        """`printk(...)`: to standard error, not to the kernel's log."""
+        arguments = format_arguments(self.expressions, expr.arguments, expr.at)
+        self.lines.append(f"warn(sprintf({arguments}))")
+
     def error(self, expr: c.Call) -> None:
         """`STAP_ERROR(...)`: the handler ends with the message."""
         arguments = format_arguments(self.expressions, expr.arguments, expr.at)
@@ -304,7 +309,10 @@ class Statements:
 
     def iterate(self, node: c.Iterate) -> None:
         """`list_for_each_entry(entry, head, member)`, and its kin."""
-        arguments = list(node.arguments)
+        if node.name in kernel.MASKS:
+            self._processors(node)
+            return
+        arguments = _as_list(node)
         if node.name.endswith("_safe"):
             arguments.pop(1)
         needed = 2 if node.name == "list_for_each" else 3
@@ -333,6 +341,37 @@ class Statements:
         self.statement(node.body)
         self._inside.pop()
         self.lines.append("}")
+
+    def _processors(self, node: c.Iterate) -> None:
+        """`for_each_online_cpu(cpu)`: the numbers that the mask has."""
+        variable = None
+        if len(node.arguments) == 1:
+            variable = self.expressions.value(node.arguments[0]).variable
+        if variable is None or not isinstance(variable.type, c.Int):
+            raise c.Unsupported("the loop needs a local number", node.at)
+        name, mask = variable.name, f'&@var("{kernel.MASKS[node.name]}", "kernel")'
+        variable.decided = True
+        self.lines += [
+            f'for ({name} = 0; {name} < @var("nr_cpu_ids", "kernel"); {name}++)',
+            f"if (_c_bit({mask}, {name})) {{",
+        ]
+        self._inside.append("")
+        self.statement(node.body)
+        self._inside.pop()
+        self.lines.append("}")
+
+
+def _as_list(node: c.Iterate) -> list[c.Expr]:
+    """The arguments of the loop, as those of `list_for_each_entry`."""
+    arguments, at = list(node.arguments), node.at
+    if node.name == "for_each_process" and len(arguments) == 1:
+        tasks = c.Member(at, c.Name(at, "init_task"), "tasks", False)
+        return [*arguments, c.Unary(at, "&", tasks), c.Name(at, "tasks")]
+    if node.name == "for_each_thread" and len(arguments) == 2:
+        signal = c.Member(at, arguments[0], "signal", True)
+        head = c.Unary(at, "&", c.Member(at, signal, "thread_head", False))
+        return [arguments[1], head, c.Name(at, "thread_node")]
+    return arguments
 
 
 _LINKS = {
@@ -454,6 +493,7 @@ TEXT_FUNCTIONS = tuple(_WRITERS)
 _EFFECTS: dict[str, Callable[[Statements, c.Call], None]] = {
     "STAP_PRINTF": Statements.print,
     "_stp_printf": Statements.print,
+    "printk": Statements.warn,
     "STAP_ERROR": Statements.error,
     "STAP_RETURN": Statements.stap_return,
     **dict.fromkeys(_WRITERS, Statements.write),

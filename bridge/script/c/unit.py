@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import ChainMap
 from typing import TYPE_CHECKING
 
+from bridge.script.c import kernel
 from bridge.script.c import tree as c
 from bridge.script.c.expressions import Expressions
 from bridge.script.c.parse import Parser
@@ -27,6 +28,7 @@ class Unit:
         self, texts: Sequence[str], version: tuple[int, int, int], longest_string: int
     ) -> None:
         self._preprocessor = Preprocessor(version)
+        self._preprocessor.tokens(kernel.PRELUDE)
         self._parser = Parser()
         self._limits = {"MAXSTRINGLEN": longest_string}
         self.functions: dict[str, tuple[int, c.Function]] = {}
