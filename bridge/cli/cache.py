@@ -1,9 +1,10 @@
-"""Compiled scripts without markers, kept between runs.
+"""Compiled scripts, kept between runs.
 
-What such a script compiles to depends on its text, the options, this package and the host's
-name, so it need not be compiled again; that halves the time to start. Scripts with markers
-depend on other files and are never kept. One rule: an entry is read only out of a folder that
-belongs to this user alone.
+What a script without markers compiles to depends on its text, the options, this package and the
+host's name; one that probes tracepoints depends on the running kernel and its modules, too. So
+they need not be compiled again. Scripts with other markers, and those that name files, depend
+on more and are never kept. One rule: an entry is read only out of a folder that belongs to this
+user alone.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.markers import Kind
+from bridge.world import TRACEFS, WITHOUT
+
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from bridge.artifact import Placed
     from bridge.source import Source
@@ -26,6 +31,10 @@ PACKAGE = Path(__file__).resolve().parent.parent
 ENTRIES = 200
 """How many entries are kept; the oldest go first."""
 _FOREIGN_RIGHTS = 0o022
+_OF_THE_KERNEL = frozenset({Kind.TRACEPOINT, Kind.SAMPLE})
+"""Markers that the running kernel alone knows."""
+_OF_FILES = ("@cast", "@var", "module")
+"""What may ask files for types, or make the kernel load something."""
 
 
 def _folder() -> Path | None:
@@ -55,6 +64,19 @@ def _stamp() -> str:
     return f"{PACKAGE}|{count}|{newest}|{sys.version}"
 
 
+def _kernel() -> Iterator[str]:
+    """What tells one running kernel from others, with the rights to look at it."""
+    for path in ("/proc/sys/kernel/random/boot_id", "/proc/modules"):
+        try:
+            yield Path(path).read_text()
+        except OSError:
+            yield ""
+    yield os.environ.get(WITHOUT, "")
+    yield str(os.geteuid())
+    for folder in TRACEFS:
+        yield str(os.access(f"{folder}/events", os.R_OK))
+
+
 def entry(main: Source, arguments: argparse.Namespace) -> Path | None:
     """Where the compiled form of a script is, or would be; None if none may be kept."""
     folder = _folder()
@@ -62,8 +84,9 @@ def entry(main: Source, arguments: argparse.Namespace) -> Path | None:
         folder is None
         or arguments.include
         or arguments.xx
+        or arguments.pid
         or "process" in main.text
-        or "kernel" in main.text
+        or any(word in main.text for word in _OF_FILES)
     ):
         return None
     options = [
@@ -78,7 +101,7 @@ def entry(main: Source, arguments: argparse.Namespace) -> Path | None:
             "compatible",
         )
     ]
-    facts = [main.name, main.text, *options, *os.uname(), _stamp()]
+    facts = [main.name, main.text, *options, *os.uname(), _stamp(), *_kernel()]
     return folder / sha256("\0".join(facts).encode("utf-8", "replace")).hexdigest()
 
 
@@ -93,7 +116,7 @@ def recall(path: Path) -> Placed | None:
 
 def keep(path: Path, placed: Placed) -> None:
     """Keep a compiled script; that this fails is no error."""
-    if placed.hooks:
+    if any(hook.attachment.marker.kind not in _OF_THE_KERNEL for hook in placed.hooks):
         return
     import tempfile
 

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.codegen import llvm_binding
 from bridge.codegen.bpf.text import HEADER, SECTION
+from bridge.codegen.kept import object_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STACK_OPTION = "-bpf-stack-size=65536"
 """LLVM ends the process over a frame above its limit; the kernel's verifier only refuses it."""
+
+
+CPU = "v3"
+"""Which instructions are used."""
 
 
 class RelocationError(Exception):
@@ -29,16 +34,30 @@ def _target_machine() -> Any:  # noqa: ANN401 - llvmlite has no types
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     llvm.set_option("markbridge", STACK_OPTION)
-    return llvm.Target.from_triple("bpfel").create_target_machine(cpu="v3", opt=2)
+    return llvm.Target.from_triple("bpfel").create_target_machine(cpu=CPU, opt=2)
 
 
 def compile_programs(texts: Mapping[str, str]) -> dict[str, bytes]:
     """The instructions of each function, by its name."""
     if not texts:
         return {}
+    text = HEADER + "".join(texts.values())
+    object_ = object_code(lambda: _emitted(text), text, CPU, STACK_OPTION)
+    code = {}
+    for section in llvm_binding.llvm().object_file.ObjectFileRef.from_data(object_).sections():
+        name = (section.name() or b"").decode()
+        if name.startswith(f".rel{SECTION}"):
+            raise RelocationError(name)
+        if name.startswith(SECTION):
+            code[name.removeprefix(SECTION)] = section.data()
+    return code
+
+
+def _emitted(text: str) -> bytes:
+    """The object file of a text."""
     llvm = llvm_binding.llvm()
     machine = _target_machine()
-    module = llvm.parse_assembly(HEADER + "".join(texts.values()))
+    module = llvm.parse_assembly(text)
     module.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = False
@@ -46,12 +65,5 @@ def compile_programs(texts: Mapping[str, str]) -> dict[str, bytes]:
     options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    sections = llvm.object_file.ObjectFileRef.from_data(machine.emit_object(module)).sections()
-    code = {}
-    for section in sections:
-        name = (section.name() or b"").decode()
-        if name.startswith(f".rel{SECTION}"):
-            raise RelocationError(name)
-        if name.startswith(SECTION):
-            code[name.removeprefix(SECTION)] = section.data()
-    return code
+    emitted: bytes = machine.emit_object(module)
+    return emitted

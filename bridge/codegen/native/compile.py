@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.artifact import Placed, RecordLayout
 from bridge.codegen import llvm_binding
+from bridge.codegen.kept import object_code
 from bridge.codegen.llvm import lower_function
 from bridge.codegen.native import arrays as native_arrays
 from bridge.codegen.native import ops as native_ops
@@ -156,15 +157,26 @@ def _compile(text: str, used: set[str], level: int) -> Any:  # noqa: ANN401 - as
     llvm = _llvm()
     for name in used - set(_LIBC):
         _add_symbol(name)
+    target = llvm.Target.from_default_triple()
+    machine = target.create_target_machine(opt=level)
+    facts = (text, str(level), target.triple)
+    code = object_code(lambda: _emitted(text, level, machine), *facts)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return engine
+
+
+def _emitted(text: str, level: int, machine: Any) -> bytes:  # noqa: ANN401 - as above
+    """The object file of a text."""
+    llvm = _llvm()
     module = llvm.parse_assembly(text)
     module.verify()
-    machine = llvm.Target.from_default_triple().create_target_machine(opt=level)
     options = llvm.create_pipeline_tuning_options(level)
     options.loop_vectorization = False
     options.slp_vectorization = False
     options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
-    engine = llvm.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
-    return engine
+    emitted: bytes = machine.emit_object(module)
+    return emitted

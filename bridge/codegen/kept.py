@@ -1,0 +1,69 @@
+"""Machine code, kept by the text that it was made of, so that LLVM sees no text twice.
+
+In: what decides about the code (its text, the level, the machine). Out: the bytes of an object
+file. One rule: an entry is read only out of a folder that belongs to this user alone.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.parsing import private_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ENTRIES = 200
+"""How many entries are kept; the oldest go first."""
+_DIGEST_BYTES = 32
+
+
+def object_code(make: Callable[[], bytes], *facts: str) -> bytes:
+    """The object file that `make` gives, or has given for the same facts before."""
+    folder = private_folder("code")
+    if folder is None:
+        return make()
+    key = "\0".join((_llvm_version(), *facts)).encode("utf-8", "replace")
+    path = folder / sha256(key).hexdigest()
+    code = _read(path)
+    if code is None:
+        code = make()
+        _write(path, code)
+    return code
+
+
+def _llvm_version() -> str:
+    try:
+        return version("llvmlite")
+    except PackageNotFoundError:
+        return ""
+
+
+def _read(path: Path) -> bytes | None:
+    """The code there, if it is whole: its digest comes first."""
+    try:
+        data = path.read_bytes()
+        os.utime(path)
+    except OSError:
+        return None
+    digest, code = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
+    return code if sha256(code).digest() == digest else None
+
+
+def _write(path: Path, code: bytes) -> None:
+    """Keep it; that this fails is no error."""
+    import tempfile
+
+    with suppress(OSError):
+        descriptor, name = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(sha256(code).digest() + code)
+        Path(name).replace(path)
+        entries = sorted(path.parent.iterdir(), key=lambda entry: entry.stat().st_mtime_ns)
+        for old in entries[:-ENTRIES]:
+            old.unlink()
