@@ -42,11 +42,14 @@ COMMANDS = {
     "read": "print a trace",
     "convert": "convert a trace to another format",
     "export": "write a script's markers, or all of it, for another tracer",
+    "import": "write a script that does what a program of another tracer (bpftrace) does",
     "facility": "write a description of events (facility, provider file) in another form",
     "dtrace": "make a header or an object from a DTrace provider file, in place of dtrace(1)",
     "doctor": "say what this machine has and lacks, and what to do about it",
 }
 """Every command with its line of help."""
+MODULES = {"import": "imports"}
+"""The modules of commands whose names no module can have."""
 
 FOLDERS = {
     "include": "<markbridge/marker.h> is, for the option -I of a C compiler",
@@ -145,7 +148,7 @@ def _progress(parsed: argparse.Namespace) -> AbstractContextManager[None]:
 
 
 def _command(name: str, words: list[str]) -> int:
-    module = import_module(f"bridge.cli.{name}")
+    module = import_module(f"bridge.cli.{MODULES.get(name, name)}")
     with_help = getattr(module, "HELP_OPTION", True)
     parser = _Parser(f"markbridge {name}", description=COMMANDS[name], add_help=with_help)
     module.configure(parser)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -80,6 +81,9 @@ int main(int argc, char **argv)
 	struct addrinfo *found;
 	char text[100];
 
+	/* what a tracer reads where a system call begins is in memory then */
+	if (access("/nonexistent/file", F_OK) == 0 || access("/nonexistent/program", F_OK) == 0)
+		return 1;
 	if (argc > 1)
 		wait_at(argv[1]);
 	for (int i = 0; i < 6; i++) {
@@ -115,6 +119,10 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < 3; i++)
 		nanosleep(&(struct timespec){ 0, (i + 1) * 1000000 }, 0);
+	for (int i = 0; i < 2; i++)
+		syscall(SYS_nanosleep, &(struct timespec){ 0, (i + 1) * 1000000 }, 0);
+	for (int i = 0; i < 3; i++)
+		syscall(SYS_stat, i ? "/etc/passwd" : "/nonexistent", &st);
 	if (setuid(getuid()) || setgid(getgid()))
 		return 1;
 	connects();

@@ -1,0 +1,1 @@
+"""Scripts of other tracers -> scripts of ours: `markbridge import NAME FILE`."""
