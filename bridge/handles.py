@@ -8,7 +8,7 @@ finished at a known time (a file being written) is lent to one thread at a time.
 from __future__ import annotations
 
 from threading import RLock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from bridge.errors import TraceError
 
@@ -80,6 +80,26 @@ class Handle:
         with self.lock:
             pointer, self._pointer = self._pointer, None
             return None if pointer is None else self._free(pointer, *arguments)
+
+
+class Closing:
+    """What is closed where its `with` block ends."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it; once is enough."""
+        raise NotImplementedError
 
 
 class Opened:

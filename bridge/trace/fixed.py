@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.diagnostics import Diagnostic, FileOffset, Severity
 from bridge.errors import TraceError
-from bridge.handles import Opened
+from bridge.handles import Closing, Opened
 from bridge.trace import model
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _value(content: Any) -> model.Value:  # noqa: ANN401 - construct is untyped
     return content if isinstance(content, (int, float, str)) else str(content)
 
 
-class FixedReader:
+class FixedReader(Closing):
     """Files of fixed records, read in the order of their names."""
 
     def __init__(self, layout: RecordLayout, paths: list[Path]) -> None:
@@ -227,12 +227,6 @@ class FixedReader:
     def close(self) -> None:
         """Give nothing more. Files are open only while they are read."""
         self._opened.close()
-
-    def __enter__(self) -> FixedReader:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object, /) -> None:
-        self.close()
 
 
 def open_fixed(layout: Path, *paths: Path) -> FixedReader:

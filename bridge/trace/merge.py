@@ -6,11 +6,10 @@ import heapq
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bridge.handles import Opened
+from bridge.handles import Closing, Opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from types import TracebackType
 
     from bridge.diagnostics import Diagnostic
     from bridge.trace.model import Event, EventClass, Reader, StreamStatistics, Value
@@ -19,7 +18,7 @@ IDENTITY = ("hostname", "procname", "vpid")
 """What LTTng says of the process that a trace is of."""
 
 
-class MergedReader:
+class MergedReader(Closing):
     """The traces of a folder as one. Streams are named `trace/stream`.
 
     `attributes` are what the traces agree on. Host and process, where they differ (LTTng's
@@ -66,18 +65,6 @@ class MergedReader:
         self._opened.close()
         for _, reader in self.readers:
             reader.close()
-
-    def __enter__(self) -> MergedReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        self.close()
 
 
 def environment_of(reader: Reader) -> Mapping[str, str | int]:

@@ -30,13 +30,24 @@ def check_free(path: Path) -> None:
         raise TraceError(f"{path}: {error.strerror}") from None
 
 
+def make_folder(path: Path) -> None:
+    """With those above it; TraceError that names what stands in the way."""
+    try:
+        for place in reversed((path, *path.parents)):
+            if place.exists() and not place.is_dir():
+                raise TraceError(f"{path}: {place} is not a folder")
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TraceError(f"{path}: {error.strerror}") from None
+
+
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """The folder to write to; at the end it becomes `path`. After an exception it is gone."""
     check_free(path)
     place = path.resolve()
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(place.parent)
         made = tempfile.mkdtemp(PARTIAL, f".{place.name}.", place.parent)
     except OSError as error:
         raise TraceError(f"{path}: {error.strerror}") from None

@@ -22,7 +22,7 @@ from bridge.engine.base import (
     run_session,
 )
 from bridge.errors import BridgeError, HostError
-from bridge.handles import Handle
+from bridge.handles import Closing, Handle
 from bridge.ir.program import Array, Context, Scalar, Value
 from bridge.markers import Timer
 from bridge.progress import doing, shown_width
@@ -44,7 +44,7 @@ _HISTOGRAMS = {"log": declared.MB_LOG, "linear": declared.MB_LINEAR}
 _OUT_OF_RANGE = -34
 
 
-class NativeSession:
+class NativeSession(Closing):
     """A running script. `lent` is the C session, `code` its handlers.
 
     One thread uses it at a time; after `close` everything is a BridgeError.
@@ -254,12 +254,6 @@ class NativeSession:
         if self._memory is not None:
             self._memory.close()
             self._memory = None
-
-    def __enter__(self) -> NativeSession:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def run_native(

@@ -15,7 +15,7 @@ from bridge._native import ffi, lib
 from bridge.errors import TraceError
 from bridge.handles import Handle
 from bridge.trace.ctf.layout import Assembler, Scope, native_ops, native_ranges
-from bridge.trace.output import check_free
+from bridge.trace.output import check_free, make_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ class Folder:
         self.uuid = uuid.uuid4()
         try:
             check_free(path)
-            path.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
             self._metadata = (path / "metadata").open("x", encoding="ascii")
         except OSError as error:
             raise TraceError(f"{path}: {error.strerror}") from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
-from bridge.handles import Opened
+from bridge.handles import Closing, Opened
 from bridge.trace.ctf.cursor import Cursor, Plan, RawEvent, plan
 from bridge.trace.ctf.layout import Scope
 from bridge.trace.ctf.metadata import described
@@ -19,7 +19,6 @@ from bridge.trace.selection import EVERYTHING, Selection, channel_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
-    from types import TracebackType
 
     from bridge.diagnostics import Diagnostic
     from bridge.trace.ctf.description import CtfEvent, StreamClass
@@ -37,7 +36,7 @@ def load_plan(folder: Path) -> Plan:
     return plan(described(raw, str(metadata)), str(metadata))
 
 
-class CtfReader:
+class CtfReader(Closing):
     """An open trace folder; see `bridge.trace.model.Reader`.
 
     Each iteration has a cursor of its own, so several threads may iterate at once;
@@ -138,18 +137,6 @@ class CtfReader:
         """Give nothing more. A file stays mapped while an iterator that read it is kept."""
         self.opened.close()
         self._unused.clear()
-
-    def __enter__(self) -> CtfReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        self.close()
 
 
 def _classes(plan: Plan) -> list[EventClass]:

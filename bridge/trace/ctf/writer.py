@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge._native import lib
 from bridge.errors import TraceError
+from bridge.handles import Closing
 from bridge.trace.ctf import event_types, json_writer
 from bridge.trace.ctf import tsdl_writer as tsdl
 from bridge.trace.ctf.description import Clock
@@ -27,7 +28,6 @@ from bridge.trace.model import Event, Field, Float, Integer, Struct, Text, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from types import TracebackType
 
     from bridge.trace.ctf.values import Encoder
     from bridge.trace.model import EventClass, FieldType
@@ -60,7 +60,7 @@ class Kept:
     numbers: Mapping[EventClass, int] = field(default_factory=dict)
 
 
-class CtfWriter:
+class CtfWriter(Closing):
     """Writes events into the folder `path`, which must not exist or be empty.
 
     `version` 2 writes CTF 2, 1 CTF 1.8. `environment` goes into the metadata. A stream's times
@@ -259,18 +259,6 @@ class CtfWriter:
         with self._folder.writer as handle:
             times = [lib.mb_ctf_writer_last(handle, i) for i in self._streams.values()]
         self._folder.close(max(times, default=0))
-
-    def __enter__(self) -> CtfWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        self.close()
 
 
 class EventWriter:

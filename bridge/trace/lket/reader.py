@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bridge.diagnostics import Diagnostic, FileOffset, Severity
 from bridge.errors import TraceError
 from bridge.formats import lket
-from bridge.handles import Opened
+from bridge.handles import Closing, Opened
 from bridge.trace import model
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ class _Clock:
         self.last_ns, self.last_cycles, self.mhz = self.ns(time), time, max(mhz, 1)
 
 
-class LketReader:
+class LketReader(Closing):
     """An open LKET trace."""
 
     def __init__(self, path: Path) -> None:
@@ -306,9 +306,3 @@ class LketReader:
     def close(self) -> None:
         """Give nothing more. Files are open only while they are read."""
         self._opened.close()
-
-    def __enter__(self) -> LketReader:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object, /) -> None:
-        self.close()

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from bridge.errors import TraceError
 from bridge.formats import lket
-from bridge.handles import Opened
+from bridge.handles import Closing, Opened
 from bridge.trace import model
-from bridge.trace.output import check_free
+from bridge.trace.output import check_free, make_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,12 +38,12 @@ def _kind(event_class: model.EventClass, member: model.Field) -> str:
     return _NAMES[width if kind.signed else min(8, 2 * width)]
 
 
-class LketWriter:
+class LketWriter(Closing):
     """An LKET trace being written; see `bridge.trace.model.Writer`."""
 
     def __init__(self, path: Path, big_endian: bool = False) -> None:
         check_free(path)
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         self._path = path
         self._lock = RLock()
         self._opened = Opened(f"{path}: the trace")
@@ -139,9 +139,3 @@ class LketWriter:
             self._opened.close()
             for file in self._files.values():
                 file.close()
-
-    def __enter__(self) -> LketWriter:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object, /) -> None:
-        self.close()

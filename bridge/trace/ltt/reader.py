@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bridge._native import lib
 from bridge.diagnostics import Diagnostic, FileOffset, Severity
-from bridge.handles import Opened
+from bridge.handles import Closing, Opened
 from bridge.trace import model
 from bridge.trace.ltt import payload
 from bridge.trace.ltt.cursor import NONE, ClassEntry, Cursor, Damage, RawEvent, Tables
@@ -60,7 +60,7 @@ def _place(raw: RawEvent, arena: memoryview) -> Place:
     return Place(raw.block, raw.offset, raw.id, data)
 
 
-class LttReader:
+class LttReader(Closing):
     """An open LTT trace of any generation."""
 
     def __init__(
@@ -252,9 +252,3 @@ class LttReader:
     def close(self) -> None:
         """Give nothing more. A file stays mapped while an iterator that read it is kept."""
         self.opened.close()
-
-    def __enter__(self) -> LttReader:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object, /) -> None:
-        self.close()

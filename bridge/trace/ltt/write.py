@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
-from bridge.handles import Handle, Opened
+from bridge.handles import Closing, Handle, Opened
 from bridge.progress import doing
 from bridge.trace.ltt import payload
 from bridge.trace.ltt.cursor import NONE, ClassEntry, Cursor, class_tables, layout_struct
-from bridge.trace.output import check_free
+from bridge.trace.output import check_free, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -149,7 +149,7 @@ class OutputFile:
         self._check(self.writer.close(self.last) or 0)
 
 
-class TraceWriter:
+class TraceWriter(Closing):
     """Base of the writers: a folder of output files with one table of event classes."""
 
     counts_lost = False
@@ -172,7 +172,7 @@ class TraceWriter:
         self._lock = RLock()
         self._opened = Opened(f"{path}: the trace")
         check_free(path)
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
 
     # --- what a version says ---
 
@@ -327,12 +327,6 @@ class TraceWriter:
             self._opened.close()
             for file in self._files.values():
                 file.finish()
-
-    def __enter__(self) -> TraceWriter:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object, /) -> None:
-        self.close()
 
     # --- the fast way for another LTT trace ---
 

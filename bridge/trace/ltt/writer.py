@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.errors import TraceError
+from bridge.handles import Closing
 from bridge.trace.ltt.facilities_writer import FacilityWriter
 from bridge.trace.ltt.markers_2_writer import M2Writer
 from bridge.trace.ltt.write import WriteOptions
@@ -13,12 +14,11 @@ from bridge.trace.model import Event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
     from bridge.trace.model import EventClass
 
 
-class LttWriter:
+class LttWriter(Closing):
     """A new trace in the folder `path`, of version 2.6, 0.8 or 0.7.
 
     An event class `channel.name` becomes a marker of that channel (2.6), or an event of that
@@ -51,14 +51,3 @@ class LttWriter:
     def close(self) -> None:
         """Finish the trace; writing after that is a TraceError."""
         self._writer.close()
-
-    def __enter__(self) -> LttWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -17,14 +17,12 @@ from bridge.errors import TraceError
 from bridge.formats.ltt import m2_header
 from bridge.trace import convert, model
 from bridge.trace.ctf.writer import CtfWriter
+from bridge.trace.lket.writer import LketWriter
 from bridge.trace.ltt.files import places
 from bridge.trace.ltt.write import WriteOptions
 from bridge.trace.open import open_trace
 from tests.conftest import reference_folder
 from tests.support.library_traces import SECOND, order, write_ctf
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 BYTE = model.Integer(8, signed=False, encoding="utf8")
 U8 = model.Integer(8, signed=False)
@@ -320,6 +318,22 @@ def test_an_empty_folder_may_be_there(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="is not empty"):
         _convert(source, out, "ctf")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "t"]
+
+
+@pytest.mark.parametrize("below", ["x", "x/y", "."])
+@pytest.mark.parametrize("form", ["ctf", "2.6", "0.8", "0.7"])
+def test_what_is_no_folder_is_named(tmp_path: Path, form: str, below: str) -> None:
+    """Where a trace would be written below a file, or a device: never `File exists`."""
+    source, file = write_ctf(tmp_path / "t", [order(1)]), tmp_path / "file"
+    file.write_text("not a folder")
+    for stands in (file, Path("/dev/full")):
+        with pytest.raises(TraceError, match=r"is not a folder|is not empty") as refused:
+            _convert(source, stands / below, form)
+        assert str(stands) in str(refused.value)
+    for write in (CtfWriter, bridge.LttWriter, LketWriter):
+        with pytest.raises(TraceError, match=r"file is not a folder|file: is not empty"):
+            write(file / below)
+    assert file.read_text() == "not a folder"
 
 
 # --- what the source has lost -----------------------------------------------------------------
