@@ -62,6 +62,17 @@ _TAGGED = {
 """What stands before the names of types that have a room of their own."""
 
 
+_WORDS = {
+    "long": "long int",
+    "unsigned long": "long unsigned int",
+    "short": "short int",
+    "unsigned short": "short unsigned int",
+    "long long": "long long int",
+    "unsigned long long": "long long unsigned int",
+}
+"""What the compiler calls types that are words."""
+
+
 class BtfError(BridgeError):
     """The bytes are not BTF that this reader knows."""
 
@@ -141,7 +152,7 @@ class Btf:
         base = head.rstrip("* ")
         word, _, tag = base.rpartition(" ")
         kinds = _TAGGED.get(word, (Kind.TYPEDEF, Kind.INT))
-        named = tag if word in _TAGGED else base
+        named = tag if word in _TAGGED else _WORDS.get(base, base)
         number = next((n for kind in kinds if (n := self.find(kind, named)) is not None), None)
         for _ in range(head.count("*")):
             number = self._derived(Kind.PTR, number)

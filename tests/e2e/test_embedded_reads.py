@@ -21,6 +21,25 @@ OF_FILE = {
     ),
     "i_size_read(file_inode(f))": '@cast(f, "file", "kernel")->f_inode->i_size',
 }
+PATH = """function path:string(f:long) %{
+  struct file *f = (struct file *)STAP_ARG_f; char *page, *path = NULL;
+  if ((page = (char *)__get_free_page(GFP_ATOMIC))) {
+    path = d_path(&f->f_path, page, PAGE_SIZE);
+    if (path && !IS_ERR(path)) snprintf(STAP_RETVALUE, MAXSTRINGLEN, "%s", path);
+  }
+  if (page) free_page((unsigned long)page);
+%}
+"""
+
+
+def test_paths(run: Runner) -> None:
+    body = (
+        f'println(path({FILE}) == fullpath_struct_path(&@cast({FILE}, "file")->f_path)) exit()'
+    )
+    script = f'{PATH} probe kernel.trace("raw_syscalls:sys_enter") {{'
+    script += f" if (pid() == target()) {{ {body} }} }}"
+    done = run("run", "-g", "-c", "sleep 0.01", "-e", script)
+    assert done.out == "1\n", done.err
 
 
 def test_a_file_of_this_process(run: Runner) -> None:

@@ -7,6 +7,7 @@ call needs it, at the token that cannot be translated.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, cast
@@ -30,6 +31,7 @@ BUILT_IN = "%"
 MAXSTRINGLEN = 512
 """Without `-DMAXSTRINGLEN` (stap(1))."""
 _NO_OPTIONS = AnalyseOptions()
+_RESULT = re.compile(r"\b(?:STAP_RETVALUE|__retvalue)\s*[-+|&]?=|\bSTAP_RETURN\s*\(")
 _BRACKET = 2
 """Characters of `%{` and of `%}`."""
 
@@ -83,8 +85,11 @@ class EmbeddedC:
             start = self.file_level[index].span.start + _BRACKET
             return Refusal(error.reason, _at(start + error.at))
         parameters = {p.name: p.type == "string" for p in declaration.parameters}
+        result = declaration.result
+        if result is None and _RESULT.search(declaration.code):
+            result = "long"  # what SystemTap infers for a function without a declared result
         try:
-            text = self.unit.body(declaration.code, parameters, declaration.result)
+            text = self.unit.body(declaration.code, parameters, result)
         except Unsupported as error:
             return Refusal(error.reason, _at(base + error.at))
         names = ", ".join(sorted(parameters))

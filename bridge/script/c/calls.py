@@ -23,6 +23,8 @@ CONVERSION = re.compile(r"%([-+ #0]*)(\d+)?(\.\d+)?(hh|h|ll|l|z|j|t)?([diuxXocsp
 def call(expressions: Expressions, expr: c.Call) -> Value:
     """A call as an expression."""
     name = expr.name
+    if name in expressions.scope.functions:
+        return _helper(expressions, expr)
     if name in _FORMS:
         return _FORMS[name](expressions, expr)
     if name in kernel.OF_CURRENT_CALLS and expr.arguments == (c.Name(_first(expr), "current"),):
@@ -33,8 +35,6 @@ def call(expressions: Expressions, expr: c.Call) -> Value:
         return _swapped(expressions, expr)
     if name in kernel.CALLS:
         return _of_kernel(expressions, expr)
-    if name in expressions.scope.functions:
-        return _helper(expressions, expr)
     if name.startswith(GLOBAL) and not expr.arguments:
         return number(name.removeprefix(GLOBAL))
     raise c.Unsupported(
@@ -240,6 +240,29 @@ def _converted_value(expressions: Expressions, found: re.Match[str], expr: c.Exp
     return converted(text, type_, value.type)
 
 
+def _path_text(expressions: Expressions, expr: c.Call) -> Value:
+    """`d_path(path, buffer, size)` and its kin: a text, without the buffer."""
+    function, needed = _PATHS[expr.name]
+    _count(expr, needed, needed)
+    return string(function.format(expressions.number(expr.arguments[0])))
+
+
+_PATHS = {
+    "d_path": ("fullpath_struct_path({})", 3),
+    "d_absolute_path": ("fullpath_struct_path({})", 3),
+    "file_path": ("fullpath_struct_file(task_current(), {})", 3),
+    "dentry_path_raw": ('("/" . reverse_path_walk({}))', 3),
+}
+
+
+def _is_error(expressions: Expressions, expr: c.Call) -> Value:
+    """`IS_ERR(x)`: a text is none."""
+    _count(expr, 1, 1)
+    if expressions.value(expr.arguments[0]).kind is Kind.TEXT:
+        return number("0", c.INT)
+    return _of_kernel(expressions, expr)
+
+
 def _no_value(_expressions: Expressions, expr: c.Call) -> Value:
     raise c.Unsupported(f"`{expr.name}` has no value here", expr.at)
 
@@ -252,6 +275,9 @@ _FORMS: dict[str, Callable[[Expressions, c.Call], Value]] = {
     "hlist_entry": _container_of,
     "offsetof": _offsetof,
     "per_cpu_ptr": _per_cpu,
+    **dict.fromkeys(_PATHS, _path_text),
+    "IS_ERR": _is_error,
+    "IS_ERR_OR_NULL": _is_error,
     "this_cpu_ptr": _per_cpu,
     "deref": _deref,
     "kderef": _deref,

@@ -276,6 +276,8 @@ class Expressions:
     def cast(self, expr: c.Cast) -> Value:
         """`c.Cast`."""
         value = self.value(expr.operand)
+        if isinstance(expr.type, c.TypeOf):
+            expr = c.Cast(expr.at, self.type_of(expr.type), expr.operand)
         if value.kind is Kind.TEXT:
             if isinstance(expr.type, c.Pointer):
                 return value
@@ -286,9 +288,19 @@ class Expressions:
             raise c.Unsupported("a cast to a structure", expr.at)
         return number(converted(read(value, expr.at), expr.type, value.type), expr.type)
 
+    def type_of(self, type_: c.TypeOf) -> c.CType:
+        """What `typeof(x)` stands for."""
+        match self.value(type_.of):
+            case Value(type=c.Unknown()):
+                raise c.Unsupported("the type of a member of the kernel's types", type_.of.at)
+            case Value(type=found):
+                return found
+
     def size(self, expr: c.SizeOf) -> Value:
         """`c.SizeOf`."""
         operand = expr.operand
+        if isinstance(operand, c.TypeOf):
+            return number(self.size_text(self.type_of(operand)), c.ULONG)
         if isinstance(operand, c.Int | c.Void | c.Struct | c.Pointer | c.Array | c.Unknown):
             return number(self.size_text(operand), c.ULONG)
         match self.value(operand):
@@ -355,7 +367,8 @@ class Expressions:
         if not isinstance(type_, c.Struct):
             raise c.Unsupported(f"`{expr.name}` of what is no structure", expr.at)
         if type_.name not in self.scope.layouts:
-            return Value(Kind.PATH, f"{cast_path(where, type_.name)}->{expr.name}", c.UNKNOWN)
+            known_type = kernel.MEMBERS.get((type_.name, expr.name), c.UNKNOWN)
+            return Value(Kind.PATH, f"{cast_path(where, type_.name)}->{expr.name}", known_type)
         offset, member = offset_of(type_.name, expr.name, self.scope.layouts, expr.at)
         return Value(Kind.MEMORY, f"({where} + {offset})" if offset else where, member)
 

@@ -54,6 +54,33 @@ NUMBERS: dict[str, tuple[str, c.CType]] = {
 }
 """Constants and variables of the kernel, with their types."""
 
+NUMBERS |= {
+    "GFP_ATOMIC": ("0", c.INT),
+    "GFP_KERNEL": ("0", c.INT),
+    "__per_cpu_offset": ('&@var("__per_cpu_offset", "kernel")', c.Pointer(c.ULONG)),
+}
+MEMBERS = {
+    ("sk_buff", "data"): c.Pointer(c.Int(1, False)),
+    ("sk_buff", "head"): c.Pointer(c.Int(1, False)),
+}
+"""Members of the kernel's structures that C computes with: their types."""
+SIZES = {
+    "kref": 4,
+    "list_head": 16,
+    "hlist_head": 8,
+    "hlist_node": 16,
+    "rb_node": 24,
+    "rb_root": 8,
+    "callback_head": 16,
+    "rcu_head": 16,
+    "timespec64": 16,
+    "in6_addr": 16,
+    "in_addr": 4,
+    "path": 16,
+    "qstr": 16,
+}
+"""Sizes of the kernel's structures that scripts have in their own."""
+
 CURRENT = "task_current()"
 OF_CURRENT = {"pid": "tid()", "tgid": "pid()"}
 """Members of the current task that every hit brings."""
@@ -109,6 +136,7 @@ IGNORED = frozenset(
         "path_put",
         "sock_put",
         "dev_put",
+        "free_page",
         "BUG_ON",
         "WARN_ON",
         "WARN_ON_ONCE",
@@ -305,6 +333,9 @@ CALLS |= {
     "get_pid_task": ("_c_pid_task({0}, {1})", _of("task_struct")),
     "find_task_by_vpid": ("pid2task({0})", _of("task_struct")),
     "find_task_by_pid_ns": ("_c_pid_task(_c_find_pid({0}, {1}), 0)", _of("task_struct")),
+    # pages for texts, which are not needed here
+    "__get_free_page": ("({0} | 1)", c.ULONG),
+    "get_zeroed_page": ("({0} | 1)", c.ULONG),
     # files
     "fcheck_files": (_OF_FILES, _of("file")),
     "files_lookup_fd_rcu": (_OF_FILES, _of("file")),

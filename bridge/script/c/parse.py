@@ -176,6 +176,9 @@ class _Builder:
             raise c.Unsupported(f"the type `{' '.join(words)}` is not known", at)
         return found
 
+    def type_of(self, parts: Parts) -> c.TypeOf:
+        return c.TypeOf(parts[2])
+
     def specifier(self, parts: Parts) -> Any:  # noqa: ANN401
         return parts[0]
 

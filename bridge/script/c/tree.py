@@ -59,7 +59,14 @@ class Unknown:
     """What a path into the kernel's types gives; only its reader knows the type."""
 
 
-CType = Int | Void | Struct | Pointer | Array | Unknown
+@dataclass(frozen=True, slots=True)
+class TypeOf:
+    """`typeof(of)`, which a cast names."""
+
+    of: Expr
+
+
+CType = Int | Void | Struct | Pointer | Array | Unknown | TypeOf
 INT, LONG, ULONG, CHAR = Int(4), Int(8), Int(8, False), Int(1)
 VOID, UNKNOWN = Void(), Unknown()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bridge.script.c import kernel
 from bridge.script.c import tree as c
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ def common(left: c.CType, right: c.CType) -> c.Int:
 def converted(text: str, type_: c.CType, was: c.CType = c.UNKNOWN) -> str:
     """A number as a value of the type; the language's numbers have 64 bits."""
     match type_:
-        case c.Int(size=8) | c.Pointer() | c.Unknown() | c.Struct() | c.Array() | c.Void():
+        case c.Int(size=8) | c.Pointer() | c.Unknown() | c.Struct() | c.Array():
+            return text
+        case c.Void() | c.TypeOf():
             return text
         case c.Int(size=size, signed=signed):
             if isinstance(was, c.Int) and _holds(type_, was):
@@ -136,6 +139,8 @@ def size_of(type_: c.CType, layouts: Mapping[str, c.Layout]) -> int | None:
             return None if one is None else one * count
         case c.Struct(name=name) if name in layouts:
             return _laid_out(layouts[name], layouts)[1]
+        case c.Struct(name=name):
+            return kernel.SIZES.get(name)
         case c.Void():
             return 1
         case _:
@@ -174,6 +179,8 @@ def _alignment(type_: c.CType, layouts: Mapping[str, c.Layout]) -> int:
             return _alignment(of, layouts)
         case c.Struct(name=name) if name in layouts:
             return max((_alignment(m.type, layouts) for m in layouts[name].members), default=1)
+        case c.Struct():
+            return min(size_of(type_, layouts) or 8, 8)
         case _:
             return size_of(type_, layouts) or 8
 

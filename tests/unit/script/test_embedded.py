@@ -50,6 +50,7 @@ MORE = {
     "long (a:long): u64 x = -1; STAP_RETURN(x > 5 && x / 2 > 5);": "1",
     "long (a:long): switch (STAP_ARG_a) { case 2: STAP_RETURN(5); default: break; }"
     " STAP_RETURN(6);": "5",
+    "long (a:long): long x = (typeof(x))STAP_ARG_a + sizeof(typeof(x)); STAP_RETURN(x);": "10",
     "long (a:long): do STAP_RETVALUE++; while (STAP_RETVALUE < 4);": "4",
     "long (a:long): int i = 3, next = 4; { int i = 5; next += i; }"
     " STAP_RETVALUE = i + next;": "12",
@@ -201,6 +202,25 @@ probe begin { println(f(2)) exit() }
 def test_the_level_of_the_file(engine: str, tmp_path: Path) -> None:
     printed = run(engine, HELPERS, tmp_path, guru=True)
     assert (printed.output, printed.messages) == (b"me 12 4 24 16\n", ())
+
+
+OWN = """%{
+struct mine { struct list_head list; struct kref n; short x; };
+static int get_task_cred(int a) { return a + 1; }
+%}
+function f(a) %{ STAP_RETVALUE = get_task_cred(STAP_ARG_a) + 100 * sizeof(struct mine); %}
+function g(a) %{ STAP_PRINTF("%d ", (int)STAP_ARG_a); %}
+probe begin { g(1) println(f(2)) exit() }
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_functions_of_the_file_go_before_those_of_the_kernel(
+    engine: str, tmp_path: Path
+) -> None:
+    """A function without a declared result has one if its code says so."""
+    printed = run(engine, OWN, tmp_path, guru=True)
+    assert (printed.output, printed.messages) == (b"1 2403\n", ())
 
 
 @pytest.mark.parametrize(
