@@ -127,6 +127,8 @@ SYM = Layout(
         ("st_size", "u64"),
     ),
 )
+RELA = Layout("Elf64_Rela", (("r_offset", "u64"), ("r_info", "u64"), ("r_addend", "s64")))
+R_X86_64_JUMP_SLOT = 7
 ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD = 1, 2
 CHDR = Layout(
     "Elf64_Chdr",

@@ -81,6 +81,12 @@ def no_symbols(path: str) -> Diagnostic:
     return _fault("no-symbols", path, message, 0)
 
 
+def no_plt_of(path: str, machine: str) -> Diagnostic:
+    """A file whose table of calls into other files has a form that is not known."""
+    message = f"the table of calls (PLT) of {machine or 'this machine'} is not read"
+    return _fault("elf-unsupported", path, message, 0)
+
+
 def by_source_file(path: str, pattern: str) -> Diagnostic:
     """A function named with its source file, as `main@main.c`, or its copies or labels."""
     message = (

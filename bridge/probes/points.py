@@ -161,9 +161,7 @@ def _mismatch(parts: Sequence[PointPart], index: int, path: str) -> NoMatch:
     before = parts[0].name if index else ""
     reasons = refused(before)
     if (index <= 1 or before in {"perf", "process"}) and name in reasons:
-        # `timer.profile` alone is known by the library
-        last = len(parts) if before == "timer" else index + 1
-        point = ".".join(part.name for part in parts[:last])
+        point = ".".join(part.name for part in parts[: index + 1])
         return NoMatch(
             index,
             f"probe point `{point}` is not supported by markbridge: {reasons[name]}",

@@ -78,7 +78,7 @@ class Family:
     """Whether `list` shows the types of C."""
 
 
-_PROCESS = ("usdt", "function", "process")
+_PROCESS = ("usdt", "function", "plt", "process")
 _BY_WORD: Mapping[str, tuple[str, ...]] = {
     "begin": ("session",),
     "end": ("session",),

@@ -195,6 +195,5 @@ FAMILY = Family(
         "callee": _CALLEES,
         "callees": _CALLEES,
         "data": "hardware breakpoints are not set; probe the functions that write there",
-        "plt": "calls are probed where they arrive: process.library(NAME).function(NAME)",
     },
 )

@@ -103,5 +103,4 @@ FAMILY = Family(
     ),
     _expand,
     _recorded,
-    refused={"profile": "the profile has no parts; write timer.profile"},
 )

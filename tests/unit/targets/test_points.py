@@ -99,12 +99,6 @@ def test_points_without_marker(binder: LiveTargets, point: str, attachment: obje
             ": hardware breakpoints are not set; probe the functions that write there",
         ),
         (
-            "timer.profile.tick",
-            1,
-            "probe point `timer.profile.tick` is not supported by markbridge:"
-            " the profile has no parts; write timer.profile",
-        ),
-        (
             'process("x").insn',
             1,
             "probe point `process.insn` is not supported by markbridge: programs are not"
