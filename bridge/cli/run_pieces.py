@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING
 
 from bridge.cli.front import EXIT_ERROR
@@ -25,6 +26,8 @@ def run_in_pieces(arguments: argparse.Namespace) -> int:
     sources = SourceMap()
     main = read_script(arguments, sources)
     script = Script(main.name, main.text.encode("latin-1"), analyse_options(arguments))
+    if arguments.output is not None:
+        arguments.output = time.strftime(arguments.output)
     output = open_output(arguments.output)
     options = SessionOptions(
         output=output,
