@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from bridge.trace.model import Reader
 
 CTF = {"ctf-1.8": 1, "ctf-2": 2, "ctf": 1}
-TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", *CTF)
+PERFETTO = "perfetto"
+TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", *CTF, PERFETTO)
+COUNTER = "a track of the values of this field (perfetto); may be given several times"
 _UNITS = {"k": 1 << 10, "m": 1 << 20}
 
 
@@ -42,10 +44,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
     add("source", metavar="IN", type=Path, help="the trace to read")
-    add("out", metavar="OUT", type=Path, help="the folder to write; empty or not there yet")
+    add(
+        "out",
+        metavar="OUT",
+        type=Path,
+        help="the folder to write; empty or not there yet (perfetto: the file)",
+    )
     add("--to", required=True, choices=TARGETS, help="the format to write")
     add("--word-size", type=int, choices=(4, 8), default=8, help="bytes of a pointer (LTT)")
     add("--byte-order", choices=("little", "big"), default="little", help="of LTT")
+    add(
+        "--counter",
+        dest="counters",
+        metavar="EVENT.FIELD",
+        action="append",
+        default=[],
+        help=COUNTER,
+    )
     add("--packed", action="store_true", help="LTT without alignment")
     add(
         "--subbuf-size",
@@ -63,6 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     with _terminable(), _open(arguments.source) as source:
         if arguments.to in CTF:
             done = convert.to_ctf(source, arguments.out, CTF[arguments.to])
+        elif arguments.to == PERFETTO:
+            counters = frozenset(arguments.counters)
+            done = convert.to_perfetto(source, arguments.out, counters)
         else:
             done = convert.to_ltt(source, arguments.out, _options(arguments))
         say_diagnostics(source.diagnostics, SourceMap())

@@ -9,27 +9,16 @@ Source: opentelemetry-proto, trace/v1/trace.proto; OTLP specification, "JSON Pro
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from bridge.trace.pairs import Part, part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bridge.trace.model import Event, Value
 
-ENDS = {
-    "begin": ("end",),
-    "start": ("end", "stop", "done", "finish"),
-    "entry": ("return", "exit"),
-    "enter": ("exit", "leave"),
-}
-"""The last words of events that begin a span, and of those that end it."""
-_BEGINS: dict[str, tuple[str, ...]] = {}
-for _begin, _ends in ENDS.items():
-    for _end in _ends:
-        _BEGINS[_end] = (*_BEGINS.get(_end, ()), _begin)
-_SPLIT = re.compile(r"(?P<base>.*?)[-_.]+(?P<word>[a-z]+)")
 _INTERNAL = 1
 """SPAN_KIND_INTERNAL."""
 
@@ -38,8 +27,7 @@ _INTERNAL = 1
 class _Open:
     """A span that has begun."""
 
-    base: str
-    word: str
+    part: Part
     event: Event
     number: int
     parent: _Open | None
@@ -57,23 +45,22 @@ class Spans:
 
     def take(self, event: Event) -> None:
         """The next event."""
-        found = _SPLIT.fullmatch(event.event_class.name)
+        found = part(event.event_class.name)
         if found is None:
             return
-        base, word = found["base"], found["word"]
         stack = self._open.setdefault(_thread(event), [])
-        if word in ENDS:
+        if found.begins:
             self._begun += 1
             parent = stack[-1] if stack else None
             trace = parent.trace if parent else _identity(f"trace {self._begun}", 16)
-            stack.append(_Open(base, word, event, self._begun, parent, trace))
-        elif word in _BEGINS:
-            self._end(stack, base, word, event)
+            stack.append(_Open(found, event, self._begun, parent, trace))
+        else:
+            self._end(stack, found, event)
 
-    def _end(self, stack: list[_Open], base: str, word: str, event: Event) -> None:
+    def _end(self, stack: list[_Open], end: Part, event: Event) -> None:
         """The innermost span that this ends; those inside that never ended are unpaired."""
         for at in range(len(stack) - 1, -1, -1):
-            if stack[at].base == base and stack[at].word in _BEGINS[word]:
+            if end.ends(stack[at].part):
                 for lost in stack[at + 1 :]:
                     self._alone(lost.event)
                 self.spans.append(_span(stack[at], event))
@@ -110,7 +97,7 @@ def _span(begun: _Open, end: Event) -> dict[str, object]:
     span: dict[str, object] = {
         "traceId": begun.trace,
         "spanId": _identity(f"span {begun.number}", 8),
-        "name": begun.base,
+        "name": begun.part.base,
         "kind": _INTERNAL,
         "startTimeUnixNano": str(begun.event.timestamp_ns),
         "endTimeUnixNano": str(end.timestamp_ns),

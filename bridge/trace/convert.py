@@ -17,7 +17,7 @@ from bridge.trace.ctf.origin import PREFIX
 from bridge.trace.ltt.cursor import NONE
 from bridge.trace.ltt.reader import LttReader
 from bridge.trace.ltt.write import Route, TraceWriter, WriteOptions
-from bridge.trace.output import whole_folder
+from bridge.trace.output import whole_file, whole_folder
 from bridge.trace.selection import EVERYTHING
 
 if TYPE_CHECKING:
@@ -250,6 +250,30 @@ def _copy_ctf(source: CtfReader, out: CtfWriter, homes: dict[str, model.Event]) 
             activity.count(written)
     homes.update(copier.first)
     return Converted(written, 0, copier.moved)
+
+
+def to_perfetto(source: model.Reader, path: Path, counters: frozenset[str]) -> Converted:
+    """Write a trace as a file for Perfetto; `counters` as PerfettoWriter has them."""
+    from bridge.trace.perfetto import PerfettoWriter
+
+    events = own = 0
+    with whole_file(path) as file, doing("converting", "events") as activity:
+        out = PerfettoWriter(file, counters)
+        for event in source:
+            if is_own(event.event_class, source.format):
+                own += 1
+                continue
+            out.write(event)
+            events += 1
+            if not events % TOLD_EACH:
+                activity.count(events)
+        never = sorted(counters - out.counted)
+        if never:
+            raise TraceError(
+                f"{', '.join(never)}: no event has a number in a field of this name"
+            )
+    lost, corrupt = _losses(source)
+    return Converted(events, own, lost=sum(lost.values()), corrupt=corrupt)
 
 
 def to_ctf(source: model.Reader, path: Path, version: int = 1) -> Converted:

@@ -1,6 +1,6 @@
-"""A folder that is there when it is whole: written beside its place, and renamed at the end.
+"""A folder or file that is there when it is whole: written beside its place, then renamed.
 
-What is interrupted leaves nothing, or (if the process is killed) a hidden folder
+What is interrupted leaves nothing, or (if the process is killed) a hidden folder or file
 `.NAME.*.partial`, which no search for traces enters.
 """
 
@@ -17,6 +17,7 @@ from bridge.errors import TraceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
 PARTIAL = ".partial"
 
@@ -60,6 +61,30 @@ def whole_folder(path: Path) -> Iterator[Path]:
         raise TraceError(str(error).replace(str(folder), str(path))) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """The same for a file: what was at its place is replaced at the end, and only then."""
+    place = path.resolve()
+    if place.is_dir():
+        raise TraceError(f"{path}: is a folder; name a file")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, made = tempfile.mkstemp(PARTIAL, f".{place.name}.", place.parent)
+    except OSError as error:
+        raise TraceError(f"{path}: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        Path(made).chmod(_mode(place) & 0o666)
+        Path(made).rename(place)
+    except OSError as error:
+        raise TraceError(f"{path}: {error.strerror}") from None
+    except TraceError as error:
+        raise TraceError(str(error).replace(made, str(path))) from error
+    finally:
+        Path(made).unlink(missing_ok=True)
 
 
 def _mode(place: Path) -> int:
