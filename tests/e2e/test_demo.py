@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -50,18 +51,50 @@ def test_the_recording_that_comes_with_it(run: Runner) -> None:
     assert lines[9] == f"refused {refused}, mean price {mean}"
 
 
-@pytest.mark.bpf
-def test_the_whole_demonstration() -> None:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-
+def _demonstrated(folder: Path, path: str) -> str:
+    """What the demonstration shows, of a checkout; it leaves no files."""
+    temporary = folder / "temporary"
+    temporary.mkdir()
     done = subprocess.run(
         ["sh", "examples/demo.sh"],
-        cwd=ROOT,
-        env={**os.environ, "PATH": path},
+        cwd=folder,
+        env={**os.environ, "PATH": path, "TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("The replay printed the same as the live run.\n")
+    assert not [*temporary.iterdir()]
+    return done.stdout
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what the demonstration uses."""
+    for part in ("examples", "csrc/include"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    return tmp_path
+
+
+@pytest.mark.bpf
+def test_the_whole_demonstration(checkout: Path) -> None:
+    shown = _demonstrated(checkout, f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+    assert shown.endswith("The replay printed the same as the live run.\n")
+
+
+def test_an_ordinary_user_keeps_the_recording(checkout: Path, tmp_path: Path) -> None:
+    """Without root the recording that comes with it is replayed, as often as one likes."""
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    (commands / "id").write_text("#!/bin/sh\necho 1000\n")
+    (commands / "id").chmod(0o755)
+    recording = checkout / "examples" / "orders.trace"
+    before = {file.name: file.read_bytes() for file in recording.iterdir()}
+
+    path = f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    shown = _demonstrated(checkout, path)
+
+    assert "mean price" in shown
+    assert {file.name: file.read_bytes() for file in recording.iterdir()} == before
