@@ -58,6 +58,16 @@ class _Lib:
     def mb_debug_index(self, debug: Any, size: Any) -> Any: ...
     def mb_debug_index_free(self, index: Any) -> None: ...
     def mb_debug_index_is_good(self, index: Any, size: int) -> int: ...
+    def mb_debug_relocate(
+        self,
+        data: Any,
+        size: int,
+        relocations: Any,
+        symbols: Any,
+        addresses: Any,
+        sections: int,
+        machine: int,
+    ) -> int: ...
     def mb_debug_frames_open(
         self, debug_frame: Any, eh_frame: Any, eh_frame_address: int
     ) -> Any: ...

@@ -590,6 +590,12 @@ def ordinal(number: int) -> str:
     return f"argument {number}"
 
 
+CALL_BIAS = "load bias"
+"""What the values of `Callers` count from: a name that no script can write."""
+Callers = tuple[tuple[tuple[str, int], ...], ...]
+"""Of the calls of a function, those that count: names of a scope with their values."""
+
+
 @dataclass(frozen=True, slots=True)
 class Expansion:
     """One result of expanding a probe point: where it attaches, and its full name.
@@ -620,6 +626,8 @@ class Expansion:
     What stands for a name may be a way: `bio->bi_bdev`."""
     only: tuple[str, int] | None = None
     """A way from a variable (`sk->sk_protocol`) and the value there that a hit must have."""
+    callers: Callers = ()
+    """What the variables that the scope has for it must be at a hit: all of one of these."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Why a variable is not there, by its name; "*": any other."""
     newest_first: bool = field(default=False, compare=False)

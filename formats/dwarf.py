@@ -54,8 +54,10 @@ TAGS = {
     0x41: "DW_TAG_type_unit",
     0x42: "DW_TAG_rvalue_reference_type",
     0x47: "DW_TAG_atomic_type",
+    0x48: "DW_TAG_call_site",
     0x4A: "DW_TAG_skeleton_unit",
     0x4B: "DW_TAG_immutable_type",
+    0x4109: "DW_TAG_GNU_call_site",
 }
 ATTRIBUTES = {
     0x01: "DW_AT_sibling",
@@ -88,6 +90,10 @@ ATTRIBUTES = {
     0x55: "DW_AT_ranges",
     0x69: "DW_AT_signature",
     0x6B: "DW_AT_data_bit_offset",
+    0x7D: "DW_AT_call_return_pc",
+    0x7F: "DW_AT_call_origin",
+    0x82: "DW_AT_call_tail_call",
+    0x2115: "DW_AT_GNU_tail_call",
 }
 SIGNED_FORMS = frozenset({0x0D, 0x21})
 """DW_FORM_sdata and DW_FORM_implicit_const: constants with a sign."""

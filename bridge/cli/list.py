@@ -16,7 +16,7 @@ from bridge.cli.terminal import say_diagnostics
 from bridge.diagnostics import Diagnostic, Severity, Sink, as_json, told
 from bridge.json_text import dumps
 from bridge.marker_lookup import derived_of
-from bridge.markers import MarkerAttachment, ValueType
+from bridge.markers import MarkerAttachment, NoAccess, ValueType
 from bridge.probes import families
 from bridge.progress import doing
 from bridge.source import NOWHERE, SourceMap, machine_text
@@ -89,7 +89,11 @@ def line(expansion: Expansion, alias: str = "") -> str:
     """`process("x").mark("hit") $arg1:long`; an alias stands for the point, as in stap."""
     if expansion.scope is not None:
         scope = expansion.scope
-        listed = (f"${one.name}:{one.ctype}" for one in (*scope.result(), *scope.listed()))
+        listed = (
+            f"${one.name}:{one.ctype}"
+            for one in (*scope.result(), *scope.listed())
+            if _is_there(expansion, one.name)
+        )
         return " ".join((alias or expansion.point, *listed))
     if not isinstance(expansion.attachment, MarkerAttachment):
         return alias or expansion.point
@@ -98,6 +102,17 @@ def line(expansion: Expansion, alias: str = "") -> str:
         f"${v.name}:{_type(v, traced=family.shows_types)}" for v in expansion.variables
     ]
     return " ".join((alias or expansion.point, *variables))
+
+
+def _is_there(expansion: Expansion, name: str) -> bool:
+    """Whether a variable can be read: at the return of a function, or where it was entered."""
+    scopes = [expansion.scope, expansion.entry.scope if expansion.entry is not None else None]
+    return any(
+        scope is not None
+        and not isinstance(scope.access(name, (), address_of=address_of), NoAccess)
+        for scope in scopes
+        for address_of in (False, True)
+    )
 
 
 def _type(variable: Variable, *, traced: bool) -> str:

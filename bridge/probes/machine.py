@@ -206,20 +206,31 @@ class Machine:
 
         if _is_kernel(module):
             types = self.kernel_types()
-            if types is None:
-                return NoAccess(
-                    f"type definition '{name}' not found in 'kernel': it has no BTF"
-                )
-            return kernel_structure(types, name)
+            found: Structure | NoAccess = NoAccess(
+                f"type definition '{name}' not found in 'kernel': it has no BTF"
+            )
+            if types is not None:
+                found = kernel_structure(types, name)
+            return self._by_debug_information(name, "kernel", found)
         types = self._types_of_module(module)
         if types is not None:
-            return kernel_structure(types, name)
+            owner = module.replace("-", "_")
+            return self._by_debug_information(name, owner, kernel_structure(types, name))
         image = self._described(module)
         if image is None:
             return NoAccess(f"type definition '{name}' not found in '{module}'")
         from bridge.probes.dwarf.scope import image_structure
 
         return image_structure(image, name)
+
+    def _by_debug_information(
+        self, name: str, owner: str, found: Structure | NoAccess
+    ) -> Structure | NoAccess:
+        """What BTF has found of a type, or else the debug information of the kernel."""
+        if not isinstance(found, NoAccess):
+            return found
+        more = self.kernel_functions.structure(name, owner)
+        return found if isinstance(more, NoAccess) else more
 
     def static(self, wanted: GlobalAccess) -> Result:
         """The way to a global: of the kernel, or of a program or library."""

@@ -2,6 +2,7 @@
 
 Separate files are found as gdb does: by build-id below /usr/lib/debug/.build-id, by the name in
 .gnu_debuglink beside the file, in .debug/ or below /usr/lib/debug (with the checksum checked).
+SYSTEMTAP_DEBUGINFO_PATH (a list with colons, as elfutils takes it) names other roots.
 What dwz moved out of several files is named by .gnu_debugaltlink, with that file's build-id.
 """
 
@@ -23,23 +24,30 @@ if TYPE_CHECKING:
     from bridge.world import World
 
 DEBUG_ROOT = "/usr/lib/debug"
+_PATH_VARIABLE = "SYSTEMTAP_DEBUGINFO_PATH"
 _INFO = (".debug_info", ".zdebug_info")
 NT_GNU_BUILD_ID = 3
 
 
 def build_id(elf: ElfFile) -> bytes:
     """What the linker named the file; empty if it did not."""
-    section = elf.section(".note.gnu.build-id")
-    if section is None:
-        return b""
-    content = bytes(elf.content(section))
-    form = layout.NHDR.struct(elf.order)
-    if len(content) < form.size:
-        return b""
-    name_size, size, kind = form.unpack_from(content)
-    start = form.size + (name_size + 3) // 4 * 4
-    found = content[start : start + size]
-    return found if kind == NT_GNU_BUILD_ID and len(found) == size else b""
+    section = elf.section(".note.gnu.build-id") or elf.section(".notes")  # the kernel's own
+    return identity_of(bytes(elf.content(section)), elf.order) if section is not None else b""
+
+
+def identity_of(notes: bytes, order: str = "<") -> bytes:
+    """The build-id among notes (of a section, or of /sys/kernel/notes); empty without one."""
+    form = layout.NHDR.struct(order)
+    at = 0
+    while at + form.size <= len(notes):
+        name_size, size, kind = form.unpack_from(notes, at)
+        name = at + form.size
+        start = name + (name_size + 3) // 4 * 4
+        found = notes[start : start + size]
+        if kind == NT_GNU_BUILD_ID and notes[name : name + 4] == b"GNU\0":
+            return found if len(found) == size else b""
+        at = start + (size + 3) // 4 * 4
+    return b""
 
 
 def has_debug_information(elf: ElfFile) -> bool:
@@ -55,7 +63,7 @@ def debug_file(elf: ElfFile, world: World) -> ElfFile | None:
 
 def separate_file(elf: ElfFile, world: World) -> ElfFile | None:
     """The separate file of a program or library that was stripped."""
-    for path, checksum in _candidates(elf):
+    for path, checksum in _candidates(elf, world):
         if not world.exists(path):
             continue
         found = open_elf(path, world, Sink())
@@ -68,39 +76,59 @@ def separate_file(elf: ElfFile, world: World) -> ElfFile | None:
     return None
 
 
-def _by_identity(identity: bytes) -> str:
+def _listed_paths(world: World) -> list[str]:
+    """What SYSTEMTAP_DEBUGINFO_PATH lists: a sign before a path is about its checksum."""
+    parts = world.env.get(_PATH_VARIABLE, "").split(":")
+    return [part.lstrip("+-").rstrip("/") for part in parts if part]
+
+
+def debug_roots(world: World) -> tuple[str, ...]:
+    """The folders that debug information lies below."""
+    found = tuple(path for path in _listed_paths(world) if path.startswith("/"))
+    return found or (DEBUG_ROOT,)
+
+
+def relative_paths(world: World) -> tuple[str, ...]:
+    """The folders beside a file that debug information may lie in."""
+    found = tuple(path for path in _listed_paths(world) if path and path[0] != "/")
+    return found or (".debug", "build")
+
+
+def identified(root: str, identity: bytes) -> str:
+    """Where below a root of debug information the file of a build-id is."""
     digits = identity.hex()
-    return f"{DEBUG_ROOT}/.build-id/{digits[:2]}/{digits[2:]}.debug"
+    return f"{root}/.build-id/{digits[:2]}/{digits[2:]}.debug"
 
 
-def _roots(elf: ElfFile) -> tuple[str, ...]:
-    """Where /usr/lib/debug may be: below the root of a program's process, and here."""
+def _roots(elf: ElfFile, world: World) -> tuple[str, ...]:
+    """The roots of debug information: below the root of a program's process, and here."""
     root = root_of(elf.path)
-    return (root, "") if root else ("",)
+    here = debug_roots(world)
+    return (*(root + one for one in here), *here) if root else here
 
 
-def _candidates(elf: ElfFile) -> Iterator[tuple[str, int | None]]:
+def _candidates(elf: ElfFile, world: World) -> Iterator[tuple[str, int | None]]:
     """Paths to look at, each with the checksum that the file must have."""
     identity = build_id(elf)
     found: list[tuple[str, int | None]] = []
     if identity:
-        found += [(root + _by_identity(identity), None) for root in _roots(elf)]
+        found += [(identified(root, identity), None) for root in _roots(elf, world)]
     link = elf.section(".gnu_debuglink")
     if link is not None:
         content = bytes(elf.content(link))
         name = content.split(b"\0")[0].decode("utf-8", "surrogateescape")
         checksum = int.from_bytes(content[-4:], "little" if elf.order == "<" else "big")
-        folders = _link_folders(elf) if name and "/" not in name else ()
+        folders = _link_folders(elf, world) if name and "/" not in name else ()
         found += [(f"{folder}/{name}", checksum) for folder in folders]
     yield from (one for one in found if one[0] != elf.path)
 
 
-def _link_folders(elf: ElfFile) -> Iterator[str]:
+def _link_folders(elf: ElfFile, world: World) -> Iterator[str]:
     folder = posixpath.dirname(elf.path)
     yield folder
     yield f"{folder}/.debug"
     inner = folder.removeprefix(root_of(elf.path))
-    yield from (f"{root}{DEBUG_ROOT}{inner}" for root in _roots(elf))
+    yield from (f"{root}{inner}" for root in _roots(elf, world))
 
 
 def common_file(elf: ElfFile, world: World) -> ElfFile | None:
@@ -111,11 +139,11 @@ def common_file(elf: ElfFile, world: World) -> ElfFile | None:
     name, _, identity = bytes(elf.content(link)).partition(b"\0")
     path = name.decode("utf-8", "surrogateescape")
     beside = posixpath.join(posixpath.dirname(elf.path), path)
-    roots = _roots(elf)
+    outer = root_of(elf.path)
     for place in (
         posixpath.normpath(beside),
-        *(root + path for root in roots if path.startswith("/")),
-        *(root + _by_identity(identity) for root in roots),
+        *(root + path for root in dict.fromkeys((outer, "")) if path.startswith("/")),
+        *(identified(root, identity) for root in _roots(elf, world)),
     ):
         if not world.exists(place):
             continue

@@ -124,6 +124,13 @@ void mb_debug_index_free(uint8_t *index);
 /* Whether bytes are an index of this form whose numbers all lie inside of it. */
 int mb_debug_index_is_good(const uint8_t *index, uint64_t size);
 
+/*
+ * Do the relocations (Elf64_Rela) of a section of a relocatable file. `addresses` are those of its sections, by their numbers.
+ * -EINVAL if they are damaged or of a kind that debug information does not have.
+ */
+int mb_debug_relocate(uint8_t *data, uint64_t size, const struct mb_debug_bytes *relocations, const struct mb_debug_bytes *symbols,
+		      const uint64_t *addresses, uint32_t sections, uint32_t machine);
+
 /* Where the canonical frame address is at an instruction, by .debug_frame and .eh_frame. */
 struct mb_debug_frames *mb_debug_frames_open(const struct mb_debug_bytes *debug_frame, const struct mb_debug_bytes *eh_frame,
 					     uint64_t eh_frame_address);

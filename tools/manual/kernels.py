@@ -53,6 +53,17 @@ Functions, members and tracepoints that the kernel has renamed are found by
 `bridge/tapset/moved.toml` (`do_fork`, `bio->bi_size`, `task_struct->state`), with a warning for
 each; what the running kernel has decides, not its version. `--strict-names` takes none of them.
 
+## Debug information of the kernel
+
+Nothing needs it but what only it knows: source files and lines, inlined copies, labels,
+callees, local variables, globals with their types. It is looked for by build-id and name below
+/usr/lib/debug, or below the folders that SYSTEMTAP_DEBUGINFO_PATH lists, in
+`/lib/modules/$(uname -r)` and its `build`, and, of a module, in its own file; one with another
+build-id is not taken. Debian has it in `linux-image-$(uname -r)-dbg`, Ubuntu in
+`linux-image-$(uname -r)-dbgsym`, Fedora in `kernel-debuginfo`. The first use makes an index,
+which is kept (`XDG_CACHE_HOME`). Where the kernel is in memory is told by /proc/kallsyms, of
+modules by /sys/module/NAME/sections; both hide it from who has no CAP_SYSLOG.
+
 ## Where the line is
 
 Linux 5.8 with CONFIG_BPF_SYSCALL, CONFIG_BPF_JIT, CONFIG_UPROBE_EVENTS and CONFIG_FTRACE is

@@ -34,7 +34,10 @@ def _refused(family: str, first: str, name: str, points: str, example: str) -> R
 
 
 _FUNCTIONS = "kernel.function, module.function, kprobe"
-_DEBUG = "are known from its debug information only"
+DESCRIBED = (
+    "with debug information of the kernel (its package: linux-image-RELEASE-dbg), as an object"
+    " in a recorded machine has it; no test hits one, for want of that package"
+)
 UNFIRED = "found in a recorded machine; no test hits one, for want of modules in the guests"
 _INTERVALS = "timer.s, sec, ms, msec, us, usec, ns, nsec (number)"
 
@@ -81,8 +84,9 @@ ROWS = (
     Row("process", "process.begin, process.end, and of a file or a number", "process.begin"),
     Row("process", "process.thread.begin, process.thread.end", "process.thread.end"),
     Row("process", "process.syscall, process.syscall.return", "process.syscall.return"),
-    _refused("process", "process", "callee", ".function(..).callee(string), .callees",
-             'process("PROGRAM").function("work").callee("copied")'),
+    Row("process", ".function(..).callee(string), .callees, .callees(number), .return, .call",
+        'process("PROGRAM").function("work").callee("copied")',
+        "with debug information; calls (not inlined copies) need call sites (gcc -O1 or more)"),
     Row("process", ".plt, .plt(string)", 'process("PROGRAM").plt("twice")', "on x86-64"),
     Row("process", ".plt.return, .plt(string).return",
         'process("PROGRAM").plt("twice").return', "on x86-64"),
@@ -110,8 +114,8 @@ ROWS = (
         wants="kprobes"),
     Row(_FUNCTIONS, "kprobe.function(string).return", 'kprobe.function("vfs_read").return',
         wants="kprobes"),
-    Row(_FUNCTIONS, ".inline, .label, .callee(s), .nearest, \"f@file\", \"*@file:line\"",
-        'kernel.function("vfs_read").inline', refused=_DEBUG),
+    Row(_FUNCTIONS, ".inline, .label(string), .callee(string), .callees, .nearest, \"f@file\"",
+        'kernel.function("vfs_read").inline', DESCRIBED, wants="kprobes"),
     _refused("others", "kernel", "data", "kernel.data(..).write, .rw",
              'kernel.data("jiffies").rw'),
     _refused("others", "kernel", "lsm", "kernel.lsm(string)", 'kernel.lsm("file_open")'),

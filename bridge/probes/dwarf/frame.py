@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
+from bridge.formats import elf_notes as layout
 from bridge.probes.dwarf.sections import content
 
 if TYPE_CHECKING:
@@ -23,15 +24,19 @@ class Frames:
         address = section.header.address if section is not None else 0
         debug_frame = content(found, ".debug_frame") or content(elf, ".debug_frame")
         self._kept: list[Any] = []
+        # in a relocatable file, .eh_frame counts from places that nobody has filled in
+        linked = elf.header.type != layout.ET_REL
+        eh_frame = content(elf, ".eh_frame") if linked else memoryview(b"")
         handle = lib.mb_debug_frames_open(
-            self._bytes(debug_frame), self._bytes(content(elf, ".eh_frame")), address
+            self._bytes(debug_frame), self._bytes(eh_frame), address
         )
         if handle == ffi.NULL:
             raise MemoryError
         self._handle = ffi.gc(handle, lib.mb_debug_frames_close)
 
     def _bytes(self, data: memoryview) -> Any:  # noqa: ANN401 - cffi's
-        pointer = ffi.from_buffer("uint8_t[]", data)
+        # a copy: a view of the file would be cleared before what points into it
+        pointer = ffi.from_buffer("uint8_t[]", bytes(data))
         native = ffi.new("struct mb_debug_bytes *", {"data": pointer, "size": len(data)})
         self._kept += [pointer, native]
         return native

@@ -17,23 +17,29 @@ from bridge.probes.dwarf.die import FAULTS
 from bridge.probes.dwarf.frame import Frames
 from bridge.probes.dwarf.index import Index, index_key, load_index
 from bridge.probes.dwarf.types import DwarfTypes
-from bridge.probes.dwarf.units import Function, Unit
+from bridge.probes.dwarf.units import Function, Unit, is_in
 from bridge.probes.points import is_wild, matching_name
 from bridge.probes.separate import build_id, common_file, debug_file
 from bridge.probes.symbols import functions_like
 from bridge.progress import doing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from bridge.diagnostics import Sink
     from bridge.probes.dwarf.debug import Die
     from bridge.probes.elf import ElfFile
     from bridge.world import World
 
+_UNIT, _NAME, _FILE = 2, 3, 5
+"""Where these stand in the record of a function (`index.FunctionRecord`)."""
+
 
 class Image:
     """A program or library with its debug information."""
+
+    space = "user"
+    """Whose memory its variables lie in: "kernel" or "user"."""
 
     def __init__(self, elf: ElfFile, found: ElfFile, other: ElfFile | None) -> None:
         self.elf = elf
@@ -73,6 +79,14 @@ class Image:
         path = posixpath.normpath(name)
         return self.elf.path == path or self.elf.path.endswith(f"/{path}")
 
+    def loaded(self, _address: int) -> int | None:
+        """Where an address of the file is in memory; None: that is known at a hit only."""
+        return None
+
+    def source(self, path: str, _folder: str) -> str:
+        """How a source file is called that a unit of a folder has."""
+        return path
+
     # --- units ---
 
     def unit(self, number: int) -> Unit:
@@ -106,14 +120,37 @@ class Image:
             self._functions[number] = Function(self, self.index.function(number))
         return self._functions[number]
 
-    def functions(self, pattern: str) -> Iterator[Function]:
-        """The functions whose names a pattern fits, inlined copies as well; in file order."""
-        if any(letter in pattern for letter in "*?["):
-            records = self.index.like(layout.NAME_FUNCTION, pattern)
-        else:
+    def functions(
+        self, pattern: str, file: str = "", units: Container[int] | None = None
+    ) -> Iterator[Function]:
+        """The functions whose names a pattern fits, inlined copies as well; in file order.
+
+        `file` is a pattern for their source files, `units` the only ones to look into.
+        """
+        if not is_wild(pattern):
             records = iter(self.index.named(pattern, layout.NAME_FUNCTION))
-        for number in sorted(record.number for record in records):
-            yield self.function(number)
+            found = (self.function(number) for number in sorted(r.number for r in records))
+            yield from (one for one in found if is_in(one.file, file))
+            return
+        texts = self.index.like(layout.NAME_FUNCTION, pattern)
+        names = None if pattern == "*" else {record.name for record in texts}
+        files = self._files_like(file) if file else None
+        for number, record in enumerate(self.index.all_functions()):
+            if (
+                (names is None or record[_NAME] in names)
+                and (files is None or record[_FILE] in files)
+                and (units is None or record[_UNIT] in units)
+            ):
+                yield self.function(number)
+
+    def _files_like(self, pattern: str) -> set[int]:
+        """The texts of source files of functions that a pattern means."""
+        texts = {record[_FILE] for record in self.index.all_functions()}
+        return {text for text in texts if is_in(self.index.text(text), pattern)}
+
+    def units_of_file(self, _pattern: str) -> Container[int] | None:
+        """The numbers of the units that may have lines of a file; None: it is not known."""
+        return None
 
     def function_names(self) -> set[str]:
         """The names of all functions."""

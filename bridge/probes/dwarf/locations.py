@@ -170,16 +170,22 @@ class Locator:
         """A number, or an address in the file."""
         name = operation.name
         if name == "addr":
-            return Located("memory", BIAS, (operation.number(0),))
+            return self._static(operation.number(0))
         if name == "addrx":
             unit = self._unit
-            address = unit.image.debug.address(unit.number, operation.number(0))
-            return Located("memory", BIAS, (address,))
+            return self._static(unit.image.debug.address(unit.number, operation.number(0)))
         if name.startswith("lit"):
             return Located("memory", "", (int(name[3:]),))
         if name.startswith("const") and name not in ("const_type", "constx"):
             return Located("memory", "", (operation.number(0),))
         return None
+
+    def _static(self, address: int) -> Located:
+        """A place in the file's own memory."""
+        loaded = self._unit.image.loaded(address)
+        if loaded is None:
+            return Located("memory", BIAS, (address,))
+        return Located("memory", "", (loaded,))
 
     def _frame_base(self) -> Located:
         holder = None

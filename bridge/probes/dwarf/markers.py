@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from bridge.probes.safety import SitePolicy
 
 
-class _Lazy(Sequence["Variable"]):
+class LazyVariables(Sequence["Variable"]):
     """The variables of a place, read when somebody asks for them.
 
     Those of one place are equal, which is known without reading them.
     """
 
-    _place: At
+    def __init__(self, place: At) -> None:
+        self._place = place
 
     def _read(self) -> tuple[Variable, ...]:
         raise NotImplementedError
@@ -51,7 +52,7 @@ class _Lazy(Sequence["Variable"]):
         return len(self._found)
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, _Lazy) and self._key == other._key:
+        if isinstance(other, LazyVariables) and self._key == other._key:
             return True
         return isinstance(other, Sequence) and self._found == tuple(other)
 
@@ -59,21 +60,19 @@ class _Lazy(Sequence["Variable"]):
         return hash(self._key)
 
 
-class _Variables(_Lazy):
+class PlaceVariables(LazyVariables):
     """What a handler can name and read by itself."""
 
     def __init__(self, place: At, scope: FunctionScope) -> None:
-        self._place, self._scope = place, scope
+        super().__init__(place)
+        self._scope = scope
 
     def _read(self) -> tuple[Variable, ...]:
         return tuple(simple_variables(self._scope))
 
 
-class _Hidden(_Lazy):
+class _Hidden(LazyVariables):
     """What the variables of a place start from; thousands of places are never asked for it."""
-
-    def __init__(self, place: At) -> None:
-        self._place = place
 
     def _read(self) -> tuple[Variable, ...]:
         place = self._place
@@ -82,9 +81,9 @@ class _Hidden(_Lazy):
 
 
 def place_marker(
-    image: Image, place: Place, policy: SitePolicy, *, returns: bool
+    policy: SitePolicy, image: Image, place: Place, *, returns: bool
 ) -> tuple[Marker, FunctionScope] | None:
-    """The marker of one place; None if no code of the file is there."""
+    """The marker of one place of a program; None if no code of the file is there."""
     elf, function = image.elf, place.function
     address = place.address
     if address == function.entry:
@@ -103,7 +102,7 @@ def place_marker(
         elf.path,
         function.name,
         (site,),
-        _Variables(at, scope),
+        PlaceVariables(at, scope),
         elf.machine,
         hidden=hidden,
     )

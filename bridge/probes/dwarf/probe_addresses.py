@@ -2,8 +2,8 @@
 
 Comes in: what is written in a probe point. Goes out: `Place`s in the order of addresses, each
 with the function that it is in. Source: stapprobes(3stap), "DWARF"; the choice of addresses is
-SystemTap's: functions behind their prologue, statements at the first row of their line in each
-function, and inlined copies beside the functions that they are in.
+SystemTap's: functions behind their prologue, statements at the lowest address of their line in
+each function, and inlined copies beside the functions that they are in.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.probes.dwarf import die as entries
+from bridge.probes.dwarf.callees import callees
 from bridge.probes.dwarf.units import is_in
+from bridge.probes.points import is_wild
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
+    from bridge.markers import PointPart
+    from bridge.probes.dwarf.callees import Callee
     from bridge.probes.dwarf.image import Image
     from bridge.probes.dwarf.units import Function, Unit
 
@@ -43,6 +47,11 @@ class Place:
     function: Function
     address: int
     text: str
+    caller: str = ""
+    """For a callee: how the function that calls it is written."""
+    chains: tuple[tuple[int, ...], ...] = ()
+    """For a callee: the return addresses of the calls that count, from it outwards."""
+    label: str = ""
 
 
 def parse_spec(text: str) -> Spec | None:
@@ -56,11 +65,13 @@ def parse_spec(text: str) -> Spec | None:
     return Spec(match["name"], match["file"] or "", lines)
 
 
-def matching(image: Image, spec: Spec) -> Iterator[Function]:
-    """The functions that a specification names, inlined copies as well."""
+def matching(
+    image: Image, spec: Spec, units: Container[int] | None = None
+) -> Iterator[Function]:
+    """The functions that a specification names, inlined copies as well; of some units only."""
     last = spec.name.rpartition("::")[2]
-    for function in image.functions(last):
-        if _is_named(function, spec.name) and is_in(function.file, spec.file):
+    for function in image.functions(last, spec.file, units):
+        if _is_named(function, spec.name):
             yield function
     if "::" not in spec.name:
         for function in image.aliased(spec.name):
@@ -90,11 +101,33 @@ def _is_wanted(function: Function, suffix: str) -> bool:
     return function.inlined or suffix != "inline"
 
 
-def function_text(function: Function) -> str:
-    """How SystemTap names a function in a probe point."""
-    return (
-        f"{function.name}@{function.file}:{function.line}" if function.file else function.name
-    )
+def callee_places(image: Image, spec: Spec, callee: PointPart, suffix: str) -> Iterator[Place]:
+    """Where functions start that some functions call (or, for `return`, what returns)."""
+    pattern, depth = "*", 1
+    if callee.name == "callee":
+        pattern = str(callee.argument)
+    elif isinstance(callee.argument, int):
+        depth = callee.argument
+    chains: dict[tuple[int, int], set[tuple[int, ...]]] = {}
+    found: dict[tuple[int, int], Callee] = {}
+    for function in matching(image, spec):
+        for one in callees(function, pattern, depth):
+            key = one.caller.record.ref, one.function.record.ref
+            if _is_wanted(one.function, suffix):
+                chains.setdefault(key, set()).add(one.chain)
+                found.setdefault(key, one)
+    for key, one in found.items():
+        address = one.function.entry if suffix == "return" else one.function.start
+        kept = () if () in chains[key] else tuple(sorted(chains[key]))
+        text = function_text(one.function)
+        yield Place(one.function, address, text, function_text(one.caller), kept)
+
+
+def function_text(function: Function, line: int = 0) -> str:
+    """How SystemTap names a function in a probe point, or a line of it that has a label."""
+    if not function.file:
+        return function.name
+    return f"{function.name}@{function.file}:{line or function.line}"
 
 
 def _ordered(places: Iterable[Place]) -> list[Place]:
@@ -119,7 +152,7 @@ def statement_places(image: Image, spec: Spec, *, nearest: bool = False) -> list
 def _near(image: Image, spec: Spec, *, nearest: bool) -> Iterator[Function]:
     """The functions by name, less those in whose code no row can be meant."""
     beginning: dict[int, list[int]] = {}
-    for function in matching(image, Spec(spec.name)):
+    for function in matching(image, Spec(spec.name), image.units_of_file(spec.file)):
         unit = function.unit
         if unit.number not in beginning:
             wanted = None if nearest else _fixed_lines(spec.lines)
@@ -156,12 +189,18 @@ def _lines(function: Function, spec: Spec, *, nearest: bool) -> Iterator[tuple[i
     files = unit.files_like(spec.file)
     first: dict[tuple[int, str], int] = {}
     for row in function.rows:
-        if row.is_statement and not row.end and row.line and row.file in files:
+        if not row.end and row.line and row.file in files:
             first.setdefault((row.line, unit.names[row.file]), row.address)
     wanted = _wanted(spec.lines, function.line)
+    if wanted is None:
+        above = function.line if not is_wild(spec.name) else 0
+        yield from _all_lines(function.file, above, first)
+        return
+    several, taken = any(low < high for low, high in wanted), set()
     for (line, file), address in sorted(first.items()):
-        if wanted is None or any(low <= line <= high for low, high in wanted):
+        if any(low <= line <= high for low, high in wanted) and address not in taken:
             yield line, address, file
+            taken |= {address} if several else set()
     if nearest and wanted is not None:
         lines = {line for line, _ in first}
         for low, _ in wanted:
@@ -169,6 +208,18 @@ def _lines(function: Function, spec: Spec, *, nearest: bool) -> Iterator[tuple[i
                 line = min(lines, key=lambda one: (abs(one - low), one))
                 key = next(key for key in first if key[0] == line)
                 yield line, first[key], key[1]
+
+
+def _all_lines(
+    own: str, above: int, first: Mapping[tuple[int, str], int]
+) -> Iterator[tuple[int, int, str]]:
+    """The first line at each address, but for those of inlined code above a line of a file."""
+    at: dict[int, tuple[int, str]] = {}
+    for (line, file), address in first.items():
+        if file != own or line >= above:
+            at.setdefault(address, (line, file))
+    for address, (line, file) in sorted(at.items(), key=lambda one: one[1]):
+        yield line, address, file
 
 
 def _wanted(lines: str, start: int) -> list[tuple[int, int]] | None:
@@ -205,8 +256,8 @@ def statement_at(function: Function, address: int) -> tuple[bool, int]:
     return address in begins, before
 
 
-def labels(function: Function, pattern: str) -> Sequence[tuple[str, int]]:
-    """The labels of a function that have code, by name and address."""
+def labels(function: Function, pattern: str) -> Sequence[tuple[str, int, int]]:
+    """The labels of a function that have code: their names, addresses and lines."""
     found = []
     pending = list(function.die.iter_children())
     while pending:
@@ -216,5 +267,5 @@ def labels(function: Function, pattern: str) -> Sequence[tuple[str, int]]:
         address = entries.own(die, "DW_AT_low_pc")
         name = entries.name_of(die)
         if die.tag == "DW_TAG_label" and address is not None and fnmatchcase(name, pattern):
-            found.append((name, address.value))
+            found.append((name, address.value, entries.number(die, "DW_AT_decl_line") or 0))
     return found

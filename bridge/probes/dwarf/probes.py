@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bridge.probes import errors
 from bridge.probes.dwarf import probe_addresses as places
+from bridge.probes.dwarf.called import Called, called_from
 from bridge.probes.dwarf.die import FAULTS
-from bridge.probes.dwarf.markers import place_marker
 from bridge.probes.dwarf.probe_addresses import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bridge.diagnostics import Diagnostic
-    from bridge.markers import Marker, PointPart
+    from bridge.markers import Callers, Marker, PointPart, Scope
     from bridge.probes.dwarf.image import Image
-    from bridge.probes.dwarf.scope import FunctionScope
-    from bridge.probes.safety import SitePolicy
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,22 @@ class Probe:
     """
 
     marker: Marker
-    scope: FunctionScope
+    scope: Scope
     point: str
     entry: Probe | None = None
+    callers: Callers = ()
+    own_point: str = ""
+    """For a callee: what pp() calls it, which says nothing of its caller."""
+
+
+class MarkPlace(Protocol):
+    """What makes markers of places."""
+
+    def __call__(
+        self, image: Image, place: Place, *, returns: bool
+    ) -> tuple[Marker, Scope] | None:
+        """The marker of a place and what can be named there."""
+        ...
 
 
 @dataclass
@@ -41,13 +52,20 @@ class Query:
 
     image: Image
     rest: Sequence[PointPart]
-    policy: SitePolicy
+    mark: MarkPlace
+    """What makes the marker of a place, of its return if `returns`; None: there is none."""
     entries: frozenset[int] = frozenset()
     """Addresses of the functions that were found."""
 
     @cached_property
     def _suffix(self) -> str:
+        if len(self.rest) > 1 and self._is_callee:
+            return self.rest[2].name if len(self.rest) > 2 else ""
         return self.rest[1].name if len(self.rest) > 1 else ""
+
+    @property
+    def _is_callee(self) -> bool:
+        return len(self.rest) > 1 and self.rest[1].name in ("callee", "callees")
 
     def probes(
         self, reasons: list[Diagnostic], near: list[Callable[[], Iterable[str]]]
@@ -64,25 +82,44 @@ class Query:
             reasons.append(errors.bad_debug_information(path, str(error)))
             return []
 
+    def _own_point(self, place: Place) -> str:
+        if not self._is_callee:
+            return ""
+        end = f".{self._suffix}" if self._suffix else ""
+        return f'{self.rest[0].name}("{place.text}"){end}'
+
     def _probe(self, place: Place) -> Probe | None:
         returns = self._suffix == "return"
-        found = place_marker(self.image, place, self.policy, returns=returns)
-        if found is None:
-            return None
-        point = self._point(place)
-        if not returns:
-            return Probe(*found, point)
+        found = self.mark(self.image, place, returns=returns)
         start = Place(place.function, place.function.start, place.text)
-        entered = place_marker(self.image, start, self.policy, returns=False)
-        entry = Probe(*entered, point.removesuffix(".return") + ".call") if entered else None
-        return Probe(*found, point, entry)
+        called = self._called(start if returns else place, place)
+        if found is None or called is None:
+            return None
+        point, own = self._point(place), self._own_point(place)
+        if not returns:
+            return Probe(found[0], called.within(found[1]), point, None, called.callers, own)
+        entered = self.mark(self.image, start, returns=False)
+        if entered is None:
+            return Probe(*found, point, own_point=own)
+        entry_point = point.removesuffix(".return") + ".call"
+        entry = Probe(entered[0], called.within(entered[1]), entry_point)
+        return Probe(*found, point, entry, called.callers, own)
+
+    def _called(self, where: Place, place: Place) -> Called | None:
+        """Which calls of a callee count; all where it is none."""
+        if not place.chains:
+            return Called({}, ())
+        return called_from(self.image, place.function, where.address, place.chains)
 
     def _point(self, place: Place) -> str:
         name, argument = self.rest[0].name, self.rest[0].argument
         shown = f"{argument:#x}" if isinstance(argument, int) else f'"{place.text}"'
         point = f"{name}({shown})"
+        if self._is_callee:
+            end = f".{self._suffix}" if self._suffix else ""
+            return f'{name}("{place.caller}").callee({shown}){end}'
         if self._suffix == "label":
-            return f'{point}.label("{self.rest[1].argument}")'
+            return f'{point}.label("{place.label}")'
         return f"{point}.{self._suffix}" if self._suffix else point
 
     # --- places ---
@@ -102,6 +139,8 @@ class Query:
                 where = f"{spec.file}{spec.lines}"
                 reasons.append(errors.no_line(self.image.elf.path, where))
             yield from found
+        elif self._is_callee:
+            yield from places.callee_places(self.image, spec, self.rest[1], self._suffix)
         elif self._suffix == "label":
             yield from self._labels(spec)
         else:
@@ -110,8 +149,9 @@ class Query:
     def _labels(self, spec: places.Spec) -> Iterator[Place]:
         pattern = str(self.rest[1].argument)
         for function in places.matching(self.image, spec):
-            for _, address in places.labels(function, pattern):
-                yield Place(function, address, places.function_text(function))
+            for name, address, line in places.labels(function, pattern):
+                text = places.function_text(function, line)
+                yield Place(function, address, text, label=name)
 
     def _address(self, address: int, reasons: list[Diagnostic]) -> Iterator[Place]:
         function = places.function_at(self.image, address)

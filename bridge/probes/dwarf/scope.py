@@ -81,7 +81,7 @@ class At:
 def base_variables(place: At) -> tuple[Variable, ...]:
     """What ways start from at a place: its registers, and where the file is loaded."""
     bias: Operand = Constant(0)
-    if not place.image.elf.is_fixed:
+    if not place.image.elf.is_fixed and place.image.space == "user":
         bias = LoadBias(place.site or place.address, place.returns)
     return (*_registers(place.machine), Variable(BIAS, ValueType.LONG, (bias,)), _ZERO)
 
@@ -109,7 +109,7 @@ class FunctionScope:
 
     @cached_property
     def _walker(self) -> Walker:
-        return Walker(self._types, "user")
+        return Walker(self._types, self._place.image.space)
 
     @cached_property
     def _bases(self) -> dict[str, Variable]:
@@ -341,7 +341,7 @@ def image_structure(image: Image, name: str) -> Structure | NoAccess:
         return NoAccess(f"its debug information cannot be read ({error})")
     if not number:
         return NoAccess(f"type definition '{name}' not found in '{image.elf.path}'")
-    return Known(Walker(image.types, "user"), number, addressed=True)
+    return Known(Walker(image.types, image.space), number, addressed=True)
 
 
 def simple_variables(scope: FunctionScope) -> Iterator[Variable]:
@@ -364,5 +364,6 @@ def _simple(listed: Listed, access: Access) -> Iterator[Variable]:
     if not access.offsets:
         yield replace(base, name=listed.name, ctype=listed.ctype)
     elif access.size and isinstance(operand, Register):
-        place = Memory(operand.name, None, 1, access.offsets[0], access.size, access.signed)
+        offset, space = access.offsets[0], access.space
+        place = Memory(operand.name, None, 1, offset, access.size, access.signed, space)
         yield Variable(listed.name, ValueType.LONG, (place,), listed.ctype)

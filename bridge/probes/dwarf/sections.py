@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from bridge.formats import elf_notes as layout
+from bridge.probes.dwarf.relocation import relocated
 
 if TYPE_CHECKING:
     from bridge.probes.elf import ElfFile, Section
@@ -43,10 +44,10 @@ def content(elf: ElfFile, name: str) -> memoryview:
         return memoryview(b"")
     data = elf.content(section)
     if section.name != name:
-        return _old(name, data)
-    if section.header.flags & layout.SHF_COMPRESSED:
-        return _compressed(name, data, elf.order)
-    return data
+        data = _old(name, data)
+    elif section.header.flags & layout.SHF_COMPRESSED:
+        data = _compressed(name, data, elf.order)
+    return relocated(elf, name, data)
 
 
 def _old(name: str, data: memoryview) -> memoryview:

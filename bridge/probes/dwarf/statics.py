@@ -42,7 +42,7 @@ def image_static(
             die = global_of(image, unit, wanted.name)
             if die is not None and entries.holder(die, "DW_AT_location") is not None:
                 return way(
-                    Walker(image.types, "user"),
+                    Walker(image.types, image.space),
                     start(die, unit, wanted.name),
                     wanted.path,
                     address_of=wanted.address_of,

@@ -58,7 +58,7 @@ class Function:
     @property
     def file(self) -> str:
         """Where it was declared."""
-        return self._image.index.text(self.record.file)
+        return self._image.source(self._image.index.text(self.record.file), self.unit.folder)
 
     @property
     def is_external(self) -> bool:
@@ -77,6 +77,14 @@ class Function:
         """The function or inlined copy around it."""
         number = self.record.outer
         return None if number < 0 else self._image.function(number)
+
+    @property
+    def copies(self) -> list[Function]:
+        """The inlined copies directly in it."""
+        index = self._image.index
+        numbers = self.unit.functions
+        own = next(n for n in numbers if index.function(n).ref == self.record.ref)
+        return [self._image.function(n) for n in numbers if index.function(n).outer == own]
 
     @property
     def body(self) -> Function:
@@ -164,7 +172,8 @@ class Unit:
     def names(self) -> list[str]:
         """The paths of its source files, by number."""
         _, files = self.image.debug.lines(self.number, rows=False)
-        return paths_of(files, self.folder)
+        folder, source = self.folder, self.image.source
+        return [source(path, folder) for path in paths_of(files, folder)]
 
     @cached_property
     def rows(self) -> list[Row]:

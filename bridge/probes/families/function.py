@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Severity
-from bridge.markers import Expansion, Kind, MarkerAttachment
+from bridge.markers import OWN_NAME, Expansion, Kind, MarkerAttachment
 from bridge.probes import errors
 from bridge.probes.families import Family, program_and_name
 from bridge.probes.families.process import PROCESSES
@@ -47,9 +47,10 @@ def _in_file(
     image = machine.image(elf, found.reasons)
     places: list[Expansion] = []
     if image is not None:
+        from bridge.probes.dwarf.markers import place_marker
         from bridge.probes.dwarf.probes import Query
 
-        query = Query(image, rest, machine.site_policy)
+        query = Query(image, rest, partial(place_marker, machine.site_policy))
         probes = query.probes(found.reasons, found.near)
         places += [_described(program, probe) for probe in probes]
         taken = query.entries
@@ -79,7 +80,7 @@ def _by_symbol(
     separate = machine.separate(elf) if image is None else image.separate
     if not taken and not has_functions(elf, separate):
         found.reasons.append(errors.no_symbols(program.path))
-    if "@" in pattern or suffix in ("inline", "label"):
+    if "@" in pattern or suffix in ("inline", "label", "callee", "callees"):
         if image is None:
             found.reasons.append(errors.by_source_file(program.path, pattern))
         return []
@@ -102,13 +103,17 @@ def _by_symbol(
 
 def _described(program: Program, probe: Probe) -> Expansion:
     """A place by debug information."""
+    strings = {"name": probe.marker.name}
+    if probe.own_point:
+        strings[OWN_NAME] = f"{program.prefix}.{probe.own_point}"
     return Expansion(
         MarkerAttachment(probe.marker, program.pid, program.follow_target),
         f"{program.prefix}.{probe.point}",
-        {"name": probe.marker.name},
+        strings,
         probe.scope,
         scope=probe.scope,
         entry=_described(program, probe.entry) if probe.entry is not None else None,
+        callers=probe.callers,
         newest_first=True,
     )
 
@@ -164,6 +169,7 @@ def _event_class(marker: Marker) -> str:
     return program_and_name(marker) + ("__return" if returns else "")
 
 
+CALLEES = ("callee S", "callee S/call", "callee S/return", "callees", "callees N")
 _PLACES = (
     *(
         f"function {argument}{suffix}"
@@ -171,11 +177,11 @@ _PLACES = (
         for suffix in ("", "/call", "/exported", "/inline", "/return")
     ),
     "function S/label S",
+    *(f"function S/{callee}" for callee in CALLEES),
     "statement N",
     "statement S",
     "statement S/nearest",
 )
-_CALLEES = "which functions a function calls is not looked up; name them"
 
 FAMILY = Family(
     frozenset(
@@ -192,8 +198,6 @@ FAMILY = Family(
     event_class=_event_class,
     of_program=True,
     refused={
-        "callee": _CALLEES,
-        "callees": _CALLEES,
         "data": "hardware breakpoints are not set; probe the functions that write there",
     },
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.markers import Kind, NoMatch
 from bridge.probes.families import Family
+from bridge.probes.families.function import CALLEES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,11 +45,7 @@ _PLACES = (
         for suffix in (
             "inline",
             "label S",
-            "callee S",
-            "callee S/call",
-            "callee S/return",
-            "callees",
-            "callees N",
+            *CALLEES,
         )
     ),
     *(f"statement {argument}{suffix}" for argument in "SN" for suffix in ("", "/nearest")),

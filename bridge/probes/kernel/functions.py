@@ -9,10 +9,12 @@ Source: stapprobes(3stap), "DWARF-less probing", "DWARF debuginfo".
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Diagnostic, FileOffset, Severity
 from bridge.markers import (
+    OWN_NAME,
     REGISTER,
     REGISTER_NAMES,
     RESULT_REGISTERS,
@@ -22,7 +24,9 @@ from bridge.markers import (
     Loaded,
     Marker,
     MarkerAttachment,
+    NoAccess,
     NoMatch,
+    PointPart,
     RawArgument,
     Register,
     ValueType,
@@ -31,6 +35,9 @@ from bridge.markers import (
 from bridge.probes import errors
 from bridge.probes.btf import Kind as TypeKind
 from bridge.probes.kernel import calling
+from bridge.probes.kernel.debug_files import release
+from bridge.probes.kernel.debug_image import DebugImages, KernelImage
+from bridge.probes.kernel.debug_scope import DebugScope
 from bridge.probes.kernel.scope import ZERO, KernelGlobals, KernelScope
 from bridge.probes.kernel.symbols import KALLSYMS, KERNEL, Symbol, Symbols, module_name
 from bridge.probes.points import is_wild
@@ -40,17 +47,17 @@ from bridge.world import VMLINUX_BTF
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from bridge.markers import GlobalAccess, PointPart, Result
+    from bridge.markers import GlobalAccess, Result, Scope, Structure
     from bridge.probes.btf import Btf
+    from bridge.probes.dwarf.image import Image
+    from bridge.probes.dwarf.probe_addresses import Place
+    from bridge.probes.dwarf.probes import Probe
     from bridge.world import World
 
     Types = Callable[[str], Btf | None]
     """The types of the kernel (""), or of it and a module."""
 
-_NEEDS_LINES = (
-    "the kernel's source files, lines, inlined copies and labels are known from its debug"
-    " information only, and markbridge reads functions of the kernel by BTF and kallsyms"
-)
+_GONE = "its code is thrown away when the kernel has started"
 _BY_DEBUG_INFORMATION = frozenset({"inline", "label", "callee", "callees", "nearest"})
 _NAMES_SHOWN = 3
 _ADDRESS = (1 << 64) - 1
@@ -64,6 +71,11 @@ class KernelFunctions:
     symbols: Symbols
     types: Types
 
+    @cached_property
+    def debug(self) -> DebugImages:
+        """The debug information of the kernel and of its modules."""
+        return DebugImages(self.world, self.symbols)
+
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """All places that a point stands for."""
         return _Query(self, _question(parts)).answer()
@@ -71,9 +83,30 @@ class KernelFunctions:
     def static(self, wanted: GlobalAccess) -> Result:
         """The way to a global of the kernel, for places that are not in it."""
         types = self.types("")
-        if types is None:
-            return wanted.missing("kernel: it has no BTF")
-        return KernelGlobals(types, self.symbols, Loaded()).static(wanted)
+        found: Result = wanted.missing("kernel: it has no BTF")
+        if types is not None:
+            found = KernelGlobals(types, self.symbols, Loaded()).static(wanted)
+        if wanted.file or isinstance(found, NoAccess):
+            return self._described(wanted, found)
+        return found
+
+    def _described(self, wanted: GlobalAccess, otherwise: Result) -> Result:
+        """A global by debug information."""
+        from bridge.probes.dwarf.statics import image_static
+
+        image = self.debug.of(KERNEL)
+        if image is None:
+            return otherwise
+        return image_static(image, wanted)
+
+    def structure(self, name: str, owner: str) -> Structure | NoAccess:
+        """A type that BTF does not have, by the debug information of the kernel or a module."""
+        from bridge.probes.dwarf.scope import image_structure
+
+        image = self.debug.of(owner)
+        if image is None:
+            return NoAccess(f"type definition '{name}' not found in '{owner}'")
+        return image_structure(image, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +123,8 @@ class _Question:
     suffixes: tuple[PointPart, ...]
     bare: bool = False
     """Whether it is `kprobe`, which knows no variables."""
+    given: str = ""
+    """The file of a module, where that is what names it."""
 
     @property
     def suffix(self) -> str:
@@ -124,9 +159,8 @@ def _question(parts: Sequence[PointPart]) -> _Question:
     assert wanted is not None
     if isinstance(wanted, int):
         wanted &= _ADDRESS  # the language's numbers have a sign
-    return _Question(
-        head, owner, rest[0].name, wanted, tuple(rest[1:]), bare=first.name == "kprobe"
-    )
+    bare, given = first.name == "kprobe", owner if "/" in owner else ""
+    return _Question(head, owner, rest[0].name, wanted, tuple(rest[1:]), bare, given)
 
 
 @dataclass
@@ -137,13 +171,26 @@ class _Query:
     question: _Question
     refused: list[tuple[Symbol, str]] = field(default_factory=list)
     """Functions that match and cannot be probed, with the reason."""
+    reasons: list[Diagnostic] = field(default_factory=list)
+    """What was wrong with debug information, or is not in it."""
+    undescribed: list[str] = field(default_factory=list)
+    """The kernel, or modules, that have no debug information."""
+    taken: set[int] = field(default_factory=set)
+    """Where functions begin that debug information tells of."""
+    named: set[str] = field(default_factory=set)
+    """What they are called."""
 
     def answer(self) -> tuple[Expansion, ...] | NoMatch:
         """The places, or why there are none."""
         wrong = self._unanswerable()
         if wrong is not None:
             return wrong
-        found = [self._place(symbol) for symbol in self._probed()]
+        found = self._described()
+        lacking = self._lacks_debug_information(found)
+        if lacking is not None:
+            return NoMatch(0, reasons=(*self.kernel.debug.faults, lacking))
+        if not self._by_debug_information:
+            found += [self._place(symbol) for symbol in self._probed()]
         if not found:
             return self._nothing()
         found[0] = replace(found[0], notes=self._left_out())
@@ -161,15 +208,98 @@ class _Query:
             return NoMatch(0, reasons=(_unreadable(),))
         if question.owner != KERNEL and not self._modules():
             return NoMatch(0, reasons=(_not_loaded(question.owner),))
-        by_line = isinstance(question.wanted, str) and self._needs_lines(question.wanted)
-        if by_line or question.suffix in _BY_DEBUG_INFORMATION:
-            return NoMatch(0, reasons=(_needs_lines(question),))
         return None
 
-    def _needs_lines(self, wanted: str) -> bool:
+    # --- by debug information ---
+
+    @property
+    def _by_debug_information(self) -> bool:
         """Whether a specification asks for more than a function of a name."""
-        name, at, file = wanted.partition("@")
+        if self.question.suffix in _BY_DEBUG_INFORMATION:
+            return True
+        name, at, file = str(self.question.wanted).partition("@")
         return bool(at) and (is_wild(name) or ":" in file or "+" in file)
+
+    def _owners(self) -> list[str]:
+        return [KERNEL] if self.question.owner == KERNEL else self._modules()
+
+    def _described(self) -> list[Expansion]:
+        """The places that the debug information of their owners tells."""
+        if self.question.bare or not isinstance(self.question.wanted, str):
+            return []
+        found: list[Expansion] = []
+        for owner in self._owners():
+            image = self.kernel.debug.of(owner, self.question.given)
+            if image is None:
+                self.undescribed.append(owner)
+                continue
+            found += self._in_image(image)
+        return found
+
+    def _in_image(self, image: KernelImage) -> list[Expansion]:
+        from bridge.probes.dwarf.probes import Query
+
+        question = self.question
+        first = PointPart(question.what, question.wanted)
+        query = Query(image, (first, *question.suffixes), self._mark)
+        probes = query.probes(self.reasons, [])
+        self.taken |= {image.runtime(entry) for entry in query.entries}
+        self.named |= {probe.marker.name for probe in probes}
+        return [self._described_place(probe) for probe in probes]
+
+    def _described_place(self, probe: Probe) -> Expansion:
+        entry = self._described_place(probe.entry) if probe.entry is not None else None
+        ends = "".join(
+            f".{s.name}({s.argument})" for s in self.question.suffixes if s.name == "maxactive"
+        )
+        marker = probe.marker
+        strings = {"name": marker.name, "module": marker.provider}
+        if probe.own_point:
+            strings[OWN_NAME] = f"{self.question.head}.{probe.own_point}"
+        return Expansion(
+            MarkerAttachment(marker),
+            f"{self.question.head}.{probe.point}{ends}",
+            strings,
+            probe.scope,
+            scope=probe.scope,
+            entry=entry,
+            callers=probe.callers,
+        )
+
+    def _mark(
+        self, image: Image, place: Place, *, returns: bool
+    ) -> tuple[Marker, Scope] | None:
+        """The marker of a place that debug information tells; None if it cannot be probed."""
+        from bridge.probes.kernel.debug_places import marker_of, symbol_of
+
+        assert isinstance(image, KernelImage)
+        symbol = symbol_of(image, place, self.kernel.symbols)
+        if image.is_gone(place.address):
+            self.refused.append((symbol, _GONE))
+            return None
+        reason = self.kernel.symbols.obstacle(symbol)
+        if reason:
+            self.refused.append((symbol, reason))
+            return None
+        scope = None
+        if place.address == place.function.entry and not place.function.inlined:
+            scope = self._scope(symbol, returns=returns)
+        if scope is not None and (symbol.symbol != symbol.name):
+            scope = None  # a copy may have other parameters
+        machine = self.kernel.world.machine
+        shown = marker_of(image, place, symbol, returns=returns)
+        debug = DebugScope(shown.scope, scope, self.kernel.static)
+        if scope is None:
+            hidden = _hidden(machine, None, returns=returns, at_entry=shown.at_entry)
+            return replace(shown.marker, hidden=(*shown.marker.hidden, *hidden[1:])), debug
+        marker = self._marker(symbol, 0, scope, returns=returns)
+        return replace(marker, hidden=(*marker.hidden, *shown.marker.hidden)), debug
+
+    def _lacks_debug_information(self, found: list[Expansion]) -> Diagnostic | None:
+        """What to say where a point needs debug information that is not there."""
+        if found or not self._by_debug_information or not self.undescribed:
+            return None
+        return _needs_debug_information(self.kernel, self.question, self.undescribed)
 
     def _modules(self) -> list[str]:
         """The modules that are meant, by the names that the kernel gives them."""
@@ -183,7 +313,9 @@ class _Query:
         if isinstance(self.question.wanted, int):
             around = symbols.around(self.question.wanted)
             return (around,) if around is not None else ()
-        owners = {""} if self.question.owner == KERNEL else set(self._modules())
+        owners = {"" if owner == KERNEL else owner for owner in self._owners()}
+        if "@" in str(self.question.wanted) and not self.question.bare:
+            owners &= {"" if owner == KERNEL else owner for owner in self.undescribed}
         named = symbols.matching if is_wild(self._pattern) else symbols.named
         return (symbol for symbol in named(self._pattern) if symbol.module in owners)
 
@@ -191,7 +323,7 @@ class _Query:
         seen = set()
         for symbol in self._candidates():
             place = symbol.address or symbol
-            if place in seen or self._is_excluded(symbol):
+            if place in seen or self._is_excluded(symbol) or self._is_taken(symbol):
                 continue
             seen.add(place)
             reason = self.kernel.symbols.obstacle(symbol)
@@ -199,6 +331,10 @@ class _Query:
                 self.refused.append((symbol, reason))
             else:
                 yield symbol
+
+    def _is_taken(self, symbol: Symbol) -> bool:
+        """Whether debug information has told of it."""
+        return symbol.address in self.taken if symbol.address else symbol.name in self.named
 
     def _is_excluded(self, symbol: Symbol) -> bool:
         return self.question.suffix == "exported" and not symbol.is_global
@@ -288,6 +424,7 @@ class _Query:
             )
             for symbol, reason in self.refused[:_NAMES_SHOWN]
         )
+        reasons = (*self.kernel.debug.faults, *self.reasons, *reasons)
         near = None
         if isinstance(self.question.wanted, str) and not is_wild(self._pattern) and not reasons:
             near = self._near
@@ -330,6 +467,24 @@ def _not_loaded(module: str) -> Diagnostic:
     return Diagnostic("module-not-loaded", message, file=FileOffset("/proc/modules", 0))
 
 
-def _needs_lines(question: _Question) -> Diagnostic:
-    message = f"{question.point(str(question.wanted))}: {_NEEDS_LINES}"
+def _needs_debug_information(
+    kernel: KernelFunctions, question: _Question, owners: Sequence[str]
+) -> Diagnostic:
+    """Names the files that were looked for, and the packages that have them."""
+    search = kernel.debug.search(owners[0], question.given)
+    what = "the kernel" if owners[0] == KERNEL else f"module {owners[0]}"
+    files = ", ".join(search.looked_for) or "no file: the kernel's release is not known"
+    message = (
+        f"{question.point(str(question.wanted))}: source files, lines, inlined copies, labels"
+        f" and callees are known from debug information only, and there is none of {what};"
+        f" looked for {files}"
+    )
+    if search.others:
+        message += f"; of another kernel (its build-id is another one): {search.others[0]}"
+    name = release(kernel.world)
+    if name:
+        message += (
+            f". Debian has it in the package linux-image-{name}-dbg, Ubuntu in"
+            f" linux-image-{name}-dbgsym, Fedora in kernel-debuginfo"
+        )
     return Diagnostic("needs-debug-information", message, file=FileOffset(KALLSYMS, 0))

@@ -85,6 +85,12 @@ class KernelScope:
             return (self.value,) if self.value is not None else ()
         return tuple(p.variable for p in self.passed if p.variable is not None)
 
+    def has(self, name: str) -> bool:
+        """Whether a variable of that name is a parameter or the result."""
+        if self.returns:
+            return name == "return"
+        return any(p.parameter.name == name for p in self.passed)
+
     # --- markers.Scope ---
 
     def result(self) -> Sequence[Listed]:

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Diagnostic, Severity
-from bridge.markers import MarkerAttachment, Never, NoMatch, PointPart
+from bridge.markers import CALL_BIAS, MarkerAttachment, Never, NoMatch, PointPart
 from bridge.script import errors
 from bridge.script.analysis.aliases import Aliases, is_wild
 from bridge.script.analysis.program import prefix
@@ -395,6 +395,8 @@ class Deriver:
 
 def _chosen(place: Expansion, bodies: tuple[ScopedBlock, ...]) -> tuple[ScopedBlock, ...]:
     """The bodies, behind `if ($way != value) next` where not all hits of a place count."""
+    if place.callers:
+        return _called(place, bodies)
     if place.only is None:
         return bodies
     (name, *path), wanted = place.only[0].split("->"), place.only[1]
@@ -406,6 +408,31 @@ def _chosen(place: Expansion, bodies: tuple[ScopedBlock, ...]) -> tuple[ScopedBl
         way = ast.AtOperator("entry", way, span=at.span, token=at.token)
     other = ast.Binary("!=", way, ast.Number(wanted, **where), **where)
     leave = ast.If(other, ast.Next(**where), None, **where)
+    return (ScopedBlock(bodies[0].script, ast.Block((leave,), **where)), *bodies)
+
+
+def _called(place: Expansion, bodies: tuple[ScopedBlock, ...]) -> tuple[ScopedBlock, ...]:
+    """The bodies, behind `if (no call that counts) next`, where others call, too."""
+    at = bodies[0].block
+    where = {"span": at.span, "token": at.token}
+
+    def read(name: str) -> ast.Expr:
+        return ast.Target(f"${name}", (), span=at.span, token=at.token)
+
+    def differs(name: str, value: int) -> ast.Expr:
+        way: ast.Expr = ast.Binary("-", read(name), read(CALL_BIAS), **where)
+        if place.entry is not None:
+            way = ast.AtOperator("entry", way, span=at.span, token=at.token)
+        return ast.Binary("!=", way, ast.Number(value, **where), **where)
+
+    def joined(operator: str, terms: list[ast.Expr]) -> ast.Expr:
+        found = terms[0]
+        for term in terms[1:]:
+            found = ast.Binary(operator, found, term, **where)
+        return found
+
+    chains = [joined("||", [differs(*one) for one in chain]) for chain in place.callers]
+    leave = ast.If(joined("&&", chains), ast.Next(**where), None, **where)
     return (ScopedBlock(bodies[0].script, ast.Block((leave,), **where)), *bodies)
 
 
