@@ -9,12 +9,13 @@ CSRC := $(wildcard csrc/*/*.c csrc/*/*.h csrc/include/markbridge/*.h)
 DEBIAN_TOOLS := systemtap systemtap-doc systemtap-sdt-dev bpftrace babeltrace2 binutils \
 	lttng-tools liblttng-ust-dev postgresql-15 mawk gawk gdb libc6-dbg dwz clang python3-venv gcc make libc6-dev lz4 zstd lld linux-perf
 
-.PHONY: help demo test guest fuzz random fuzz-c bench lint types layers pytest unit sanitize declared wheel docs tools format clean
+.PHONY: help demo test guest examples fuzz random fuzz-c bench lint types layers pytest unit sanitize declared wheel docs tools format clean
 
 help:
 	@echo "make demo      set up, build the example program, trace it, replay the recording"
 	@echo "make test      set up, then all checks and tests"
 	@echo "make guest     some tests of the running kernel on Debian's kernels, under an emulator (root)"
+	@echo "make examples  SystemTap's own examples in a guest, and docs/examples.md of what came of it (root)"
 	@echo "make unit      the fast tests alone, for another Python: PYTHON=/usr/bin/python3 VENV=.venv-debian"
 	@echo "make random    20,000 random programs: interpreter against native code"
 	@echo "make fuzz-c    all that reads bytes in C under libFuzzer (clang), FUZZ_C_SECONDS=1800 for each target"
@@ -82,6 +83,11 @@ fuzz-c: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install -q --disable-pip-version-check 'atheris>=3.0'
 	@PYTHON=$(CHECKOUT)/$(BIN)/python sh tests/fuzz/run.sh $(SECONDS) $(FUZZ)
+
+# SystemTap's own examples in a guest; those that were run already are not run again: rm build/examples.json, or name some.
+EXAMPLES ?=
+examples: $(VENV)/.dev
+	@$(BIN)/python -m tests.guest examples --kernel 6.12 $(EXAMPLES); code=$$?; $(BIN)/python -m tests.guest stop --kernel 6.12; exit $$code
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench

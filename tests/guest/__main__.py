@@ -3,6 +3,7 @@
     test [--kernel 6.1]... [PYTEST ARGUMENTS]   the live part of the suite, on all kernels
     run --kernel 6.1 COMMAND ARGUMENT...        a command
     markbridge --kernel 6.1 ARGUMENT...         `markbridge`, without starting Python for it
+    examples [--kernel 6.12] [NAME]...          SystemTap's examples, and docs/examples.md
     start | stop | fetch [--kernel 6.1]...
 
 A guest is kept for ten minutes after its last use, and made anew when the sources change. What
@@ -15,9 +16,10 @@ import os
 import re
 import sys
 
+from tests.guest import examples
 from tests.guest.machine import FAILED, KERNELS, ROOT, Bed, Guest, GuestError, bed_folder
 
-ACTIONS = ("test", "run", "markbridge", "start", "stop", "fetch")
+ACTIONS = ("test", "examples", "run", "markbridge", "start", "stop", "fetch")
 LIVE = ["-m", "bpf", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=900", "-q"]
 USAGE = 2
 KEPT = ("CI", "HOME", "LANG", "PATH", "TERM", "USER")
@@ -66,6 +68,10 @@ def _do(action: str, guest: Guest, words: list[str]) -> int:
             sys.stdout.write(f"--- Linux {guest.kernel}\n")
             words = [*words, *_marked_files(words)]
             return guest.ask("pytest", [*LIVE, *words], _environment(guest))
+        case "examples":
+            code = guest.ask(action, words, _environment(guest))
+            examples.DOCUMENT.write_text(examples.document(guest.kernel))
+            return code
         case _:
             return guest.ask(action, words, _environment(guest))
     return 0

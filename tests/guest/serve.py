@@ -87,6 +87,11 @@ def _serve(kind: str, words: list[str]) -> int:
 
             forked.install()
             return int(pytest.main(words))
+        case "examples":
+            from tests.guest import examples, forked
+
+            forked.install()
+            return examples.main(words)
         case "markbridge":
             from bridge.cli.front import dispatch
 
