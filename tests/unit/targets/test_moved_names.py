@@ -46,6 +46,10 @@ FUNCTIONS = {
     'kernel.function("blk_queue_bio")': "blk_mq_submit_bio",
     'kernel.function("__delete_from_page_cache").return': "__filemap_remove_folio",
     'kernel.function("do_generic_file_read")': "filemap_read",
+    'kernel.function("find_get_entry").return': "filemap_get_entry",
+    'kernel.function("clear_huge_page").return': "folio_zero_user",
+    'kernel.function("copy_user_huge_page")': "copy_user_large_folio",
+    'kernel.function("split_huge_page")': "split_huge_page_to_list_to_order",
     'kernel.trace("tcp_set_state")': "sock:inet_sock_set_state",
 }
 GONE = {
