@@ -19,6 +19,7 @@ MODULES = (
     "native",
     "check",
     "read_ltt",
+    "read_ctf",
     "debug_information",
     "points",
 )

@@ -1,7 +1,8 @@
 """`markbridge convert IN OUT --to FORMAT`: a trace of any known format as LTT or CTF.
 
-What the output cannot hold is an error that names the event and field; damage in the input is
-reported and the rest converted.
+A value that the output cannot hold is an error that names the event and field. A class that it
+cannot hold is left out, counted and named; with --strict that is an error, too. Damage in the
+input is reported and the rest converted.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def size(text: str) -> int:
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
-    add("source", metavar="IN", type=Path, help="the trace to read")
+    help_ = "the trace to read; several become one, in order of time"
+    add("sources", metavar="IN", type=Path, nargs="+", help=help_)
     add(
         "out",
         metavar="OUT",
@@ -51,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the folder to write; empty or not there yet (perfetto: the file)",
     )
     add("--to", required=True, choices=TARGETS, help="the format to write")
+    add("--strict", action="store_true", help="stop at a class that the format cannot hold")
     add("--word-size", type=int, choices=(4, 8), default=8, help="bytes of a pointer (LTT)")
     add("--byte-order", choices=("little", "big"), default="little", help="of LTT")
     add(
@@ -75,20 +78,24 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert; 1 if the input could not be read or the output not hold it."""
     from bridge.trace import convert
 
-    with _terminable(), _open(arguments.source) as source:
+    with _terminable(), _open(arguments.sources) as source:
         if arguments.to in CTF:
-            done = convert.to_ctf(source, arguments.out, CTF[arguments.to])
+            version, strict = CTF[arguments.to], arguments.strict
+            done = convert.to_ctf(source, arguments.out, version, strict=strict)
         elif arguments.to == PERFETTO:
             counters = frozenset(arguments.counters)
             done = convert.to_perfetto(source, arguments.out, counters)
         else:
-            done = convert.to_ltt(source, arguments.out, _options(arguments))
+            options, strict = _options(arguments), arguments.strict
+            done = convert.to_ltt(source, arguments.out, options, strict=strict)
         say_diagnostics(source.diagnostics, SourceMap())
     if done.moved:
         say(
             f"warning: {done.moved} events are earlier than the one before them in their"
             " stream; they were written with the time of that one"
         )
+    for name, one in done.skipped.items():
+        say(f"warning: {one.events} events of class {name} are left out: {one.reason}")
     _say_missing(done, arguments.out, arguments.to)
     say(f"{done.events} events written to {arguments.out}")
     return 0
@@ -112,11 +119,11 @@ def _say_missing(done: Converted, out: Path, form: str) -> None:
         say(f"{text}; {out} says so of {done.lost_told}, the others' streams have no events")
 
 
-def _open(path: Path) -> Reader:
-    from bridge.trace.open import open_trace
+def _open(paths: list[Path]) -> Reader:
+    from bridge.trace.open import open_traces
 
-    with doing(f"opening {path}"):
-        return open_trace(path)
+    with doing(f"opening {', '.join(map(str, paths))}"):
+        return open_traces(paths)
 
 
 @contextlib.contextmanager

@@ -49,7 +49,13 @@ _CLOCK = re.compile(r"(?:(\d{4}-\d{2}-\d{2})[ T])?(\d{1,2}:\d{2}(?::\d{2})?)(?:\
 def configure(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
-    add("trace", type=Path, metavar="DIR", help="the trace: CTF 1.8, or LTT of any version")
+    add(
+        "traces",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="the trace, of any format; several are read as one, in order of time",
+    )
     add(
         "--format",
         choices=("text", "lttv", "json"),
@@ -83,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         _check_channels(reader, arguments.channel or ())
         _check_events(reader, arguments.event or ())
         if arguments.stats:
-            with doing(f"counting the events of {arguments.trace}"):
+            with doing(f"counting the events of {_names(arguments)}"):
                 found = _statistics(reader, arguments)
             _print_statistics(reader.format, found, as_json=arguments.format == "json")
             count = sum(sum(stream.events.values()) for stream in found.values())
@@ -162,24 +168,32 @@ def _open(arguments: argparse.Namespace) -> Reader:
 
         if not arguments.layout.is_file():
             raise UsageError(f"{arguments.layout}: there is no such layout file")
-        if not arguments.trace.exists():
-            raise TraceError(f"{arguments.trace}: there is no such trace")
-        return open_fixed(arguments.layout, arguments.trace)
-    from bridge.trace.open import open_trace
+        if len(arguments.traces) > 1:
+            raise UsageError("--layout is for one trace")
+        (trace,) = arguments.traces
+        if not trace.exists():
+            raise TraceError(f"{trace}: there is no such trace")
+        return open_fixed(arguments.layout, trace)
+    from bridge.trace.open import open_traces
 
-    with doing(f"opening {arguments.trace}"):
-        return open_trace(arguments.trace)
+    with doing(f"opening {_names(arguments)}"):
+        return open_traces(arguments.traces)
+
+
+def _names(arguments: argparse.Namespace) -> str:
+    """The traces in a message."""
+    return ", ".join(map(str, arguments.traces))
 
 
 def _print_events(reader: Reader, arguments: argparse.Namespace) -> int:
     """Print the events; how many there were."""
     pieces = _pieces(reader, arguments)
     if pieces is None:
-        return _print_lines(_lines(reader, arguments), str(arguments.trace))
+        return _print_lines(_lines(reader, arguments), _names(arguments))
     if sys.stdout.isatty():
         return sum(_print_piece(text, count) for text, count in pieces)
     total = 0
-    with doing(f"reading {arguments.trace}", "events") as activity:
+    with doing(f"reading {_names(arguments)}", "events") as activity:
         for text, count in pieces:
             total += _print_piece(text, count)
             activity.count(total)
@@ -207,9 +221,7 @@ def _pieces(
         return text_pieces(ctf, _options(arguments))
     if not isinstance(reader, MergedReader):
         return json_pieces([("", ctf[0])], [{}])
-    named = [(n, r) for n, r in reader.readers if isinstance(r, type(ctf[0]))]
-    if len(named) < len(reader.readers):
-        return None
+    named = [(name, one) for (name, _), one in zip(reader.readers, ctf, strict=True)]
     return json_pieces(named, [reader.origin(one) for one in ctf])
 
 
@@ -267,7 +279,7 @@ def _lines(reader: Reader, arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _ctf_readers(reader: Reader) -> list[CtfReader]:
-    """The CTF traces of a reader."""
+    """The CTF traces of a reader that has no others."""
     from bridge.trace.ctf.reader import CtfReader
     from bridge.trace.merge import MergedReader
 
@@ -275,7 +287,8 @@ def _ctf_readers(reader: Reader) -> list[CtfReader]:
         case CtfReader():
             return [reader]
         case MergedReader(readers=readers):
-            return [r for _, r in readers if isinstance(r, CtfReader)]
+            found = [r for _, r in readers if isinstance(r, CtfReader)]
+            return found if len(found) == len(readers) else []
         case _:
             return []
 

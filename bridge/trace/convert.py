@@ -7,7 +7,7 @@ source goes event by event and keeps its times. The rule: the source's own descr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge._native import lib
@@ -17,11 +17,12 @@ from bridge.trace.ctf.origin import PREFIX
 from bridge.trace.ltt.cursor import NONE
 from bridge.trace.ltt.reader import LttReader
 from bridge.trace.ltt.write import Route, TraceWriter, WriteOptions
-from bridge.trace.output import whole_file, whole_folder
+from bridge.trace.merge import MergedReader
+from bridge.trace.output import Unwritable, whole_file, whole_folder
 from bridge.trace.selection import EVERYTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from bridge.trace import model
@@ -53,6 +54,65 @@ class Converted:
     lost: int = 0
     lost_told: int = 0
     corrupt: int = 0
+    skipped: Mapping[str, Skipped] = field(default_factory=dict)
+    """Event classes by name that the output cannot hold."""
+
+
+@dataclass(slots=True)
+class Skipped:
+    """How many events of a class were left out, and why."""
+
+    reason: str
+    events: int = 0
+
+
+class _Taken:
+    """Writes events of the classes that the output can hold; counts the others."""
+
+    def __init__(self, out: CtfWriter | TraceWriter, *, strict: bool) -> None:
+        self._out = out
+        self._strict = strict
+        self._refused: dict[int, tuple[model.EventClass, Skipped]] = {}
+
+    def write(self, event: model.Event) -> bool:
+        """Whether the event was written."""
+        known = self._refused.get(id(event.event_class))
+        if known is None:
+            try:
+                self._out.write(event)
+            except Unwritable as error:
+                known = self.refuse(event.event_class, error)
+            else:
+                return True
+        known[1].events += 1
+        return False
+
+    def declare(self, out: TraceWriter, classes: Iterable[model.EventClass]) -> None:
+        """Declare classes before their first event."""
+        for event_class in classes:
+            try:
+                out.declare_all([event_class])
+            except Unwritable as error:
+                self.refuse(event_class, error)
+
+    def refuse(
+        self, event_class: model.EventClass, error: Unwritable, events: int = 0
+    ) -> tuple[model.EventClass, Skipped]:
+        """Leave out a class, if that may be."""
+        if self._strict:
+            raise error
+        self._refused[id(event_class)] = event_class, Skipped(str(error), events)
+        return self._refused[id(event_class)]
+
+    @property
+    def skipped(self) -> dict[str, Skipped]:
+        """What was left out, by the names of classes that had events."""
+        found: dict[str, Skipped] = {}
+        for event_class, one in self._refused.values():
+            if one.events:
+                row = found.setdefault(event_class.name, Skipped(one.reason))
+                row.events += one.events
+        return found
 
 
 def is_own(event_class: model.EventClass, form: str) -> bool:
@@ -103,7 +163,7 @@ def _same_clock(source: LttReader, options: WriteOptions) -> WriteOptions | None
     )
 
 
-def _route(source: LttReader, out: TraceWriter) -> tuple[Route, int]:
+def _route(source: LttReader, out: TraceWriter, taken: _Taken) -> tuple[Route, int]:
     """The way of every class, and the number of events that stay behind."""
     classes = [entry.event_class for entry in source.tables.classes]
     cursor, tables = source.select(EVERYTHING)
@@ -111,12 +171,19 @@ def _route(source: LttReader, out: TraceWriter) -> tuple[Route, int]:
         counts, _, _ = cursor.count()
     used = {index for row in counts for index in row if index != NONE}
     wanted = {i for i in used if not is_own(classes[i], source.format)}
-    out.declare_all(classes[i] for i in sorted(wanted))
+    held = set()
+    for index in sorted(wanted):
+        try:
+            out.declare_all([classes[index]])
+        except Unwritable as error:
+            taken.refuse(classes[index], error, sum(row.get(index, 0) for row in counts))
+        else:
+            held.add(index)
     files: list[list[str | None]] = []
     targets = [(0, 0)] * len(classes)
     for stream, row in zip(tables.streams, counts, strict=True):
         names: list[str | None] = [None] * len(classes)
-        for index in wanted & row.keys():
+        for index in held & row.keys():
             spot = out.spot(classes[index], max(stream.cpu, 0))
             names[index] = spot.file
             targets[index] = (spot.class_index, spot.id)
@@ -125,9 +192,10 @@ def _route(source: LttReader, out: TraceWriter) -> tuple[Route, int]:
     return Route(files, targets), own
 
 
-def _copy(source: LttReader, path: Path, options: WriteOptions) -> Converted:
+def _copy(source: LttReader, path: Path, options: WriteOptions, strict: bool) -> Converted:
     with whole_folder(path) as folder, writer(folder, options) as out:
-        route, own = _route(source, out)
+        taken = _Taken(out, strict=strict)
+        route, own = _route(source, out, taken)
         cursor, tables = source.select(EVERYTHING)
         events = out.copy(cursor, route)
         totals = [cursor.totals(at) for at, _ in enumerate(tables.streams)]
@@ -138,35 +206,50 @@ def _copy(source: LttReader, path: Path, options: WriteOptions) -> Converted:
         lost = {str(at): total.lost for at, total in enumerate(totals)}
         told = _tell_lost(out, homes, lost)
         corrupt = sum(total.corrupt for total in totals)
-        return Converted(events, own, 0, sum(lost.values()), told, corrupt)
+        lost_all = sum(lost.values())
+        return Converted(events, own, 0, lost_all, told, corrupt, taken.skipped)
 
 
 # --- any source -------------------------------------------------------------------------------
 
 
-def _write_all(
-    source: model.Reader, out: CtfWriter | TraceWriter, homes: dict[str, model.Event]
-) -> Converted:
+def _write_all(source: model.Reader, taken: _Taken, homes: dict[str, model.Event]) -> Converted:
     """Write the events; `homes` gets the first one of every stream."""
     written = own = 0
-    form = source.format
+    is_own_of = _own_classes(source)
     with doing("converting", "events") as activity:
         for event in source:
-            if is_own(event.event_class, form):
+            if is_own_of(event.event_class):
                 own += 1
                 continue
-            out.write(event)
+            if not taken.write(event):
+                continue
             if event.stream not in homes:
                 homes[event.stream] = event
             written += 1
             if not written % TOLD_EACH:
                 activity.count(written)
-    return Converted(written, own)
+    return Converted(written, own, skipped=taken.skipped)
+
+
+def _own_classes(source: model.Reader) -> Callable[[model.EventClass], bool]:
+    """What knows the events by which a trace, or one of several traces, describes itself."""
+    if not isinstance(source, MergedReader):
+        return lambda event_class: is_own(event_class, source.format)
+    forms = {
+        id(event_class): one.format
+        for _, one in source.readers
+        for event_class in one.event_classes.values()
+    }
+    return lambda event_class: is_own(event_class, forms.get(id(event_class), source.format))
 
 
 def _losses(source: model.Reader) -> tuple[dict[str, int], int]:
     """The lost events of each stream by the trace's own count, and all corrupt sub-buffers."""
-    if not source.format.startswith(_COUNTING):
+    forms = [source.format]
+    if isinstance(source, MergedReader):
+        forms = [one.format for _, one in source.readers]
+    if not any(form.startswith(_COUNTING) for form in forms):
         return {}, 0
     streams = source.statistics()
     lost = {name: stream.lost for name, stream in streams.items() if stream.lost}
@@ -186,18 +269,19 @@ def _tell_lost(out: TraceWriter, homes: Mapping[str, str], lost: Mapping[str, in
     return sum(sums.values())
 
 
-def to_ltt(source: model.Reader, path: Path, options: WriteOptions) -> Converted:
-    """Write a trace as LTT."""
+def to_ltt(
+    source: model.Reader, path: Path, options: WriteOptions, *, strict: bool = False
+) -> Converted:
+    """Write a trace as LTT; with `strict` all of its classes, or none."""
     if isinstance(source, LttReader):
         clock = _same_clock(source, options)
         if clock is not None:
-            return _copy(source, path, clock)
+            return _copy(source, path, clock, strict)
     with whole_folder(path) as folder, writer(folder, options) as out:
-        out.declare_all(
-            c for c in source.event_classes.values() if not is_own(c, source.format)
-        )
+        taken, is_own_of = _Taken(out, strict=strict), _own_classes(source)
+        taken.declare(out, (c for c in source.event_classes.values() if not is_own_of(c)))
         first: dict[str, model.Event] = {}
-        done = _write_all(source, out, first)
+        done = _write_all(source, taken, first)
         lost, corrupt = _losses(source)
         homes = {
             stream: out.spot(event.event_class, max(event.cpu, 0)).file
@@ -214,7 +298,6 @@ def to_ltt(source: model.Reader, path: Path, options: WriteOptions) -> Converted
 def _origins(source: model.Reader) -> tuple[dict[model.EventClass, int], dict[str, str]]:
     """Recorded classes of ours with the numbers that they get, and what is said of each."""
     from bridge.trace.ctf.reader import CtfReader
-    from bridge.trace.merge import MergedReader
 
     readers = (
         [one for _, one in source.readers] if isinstance(source, MergedReader) else [source]
@@ -239,17 +322,21 @@ def _clock_of(source: model.Reader) -> Clock | None:
     return next(iter(clocks.values())) if len(clocks) == 1 and ticks else None
 
 
-def _copy_ctf(source: CtfReader, out: CtfWriter, homes: dict[str, model.Event]) -> Converted:
+def _copy_ctf(
+    source: CtfReader, out: CtfWriter, taken: _Taken, homes: dict[str, model.Event]
+) -> Converted:
     """Write the events of one CTF trace; `homes` gets the first one of every stream."""
     from bridge.trace.ctf.copy import Copier
 
-    copier = Copier(out, source)
-    written = 0
+    copier = Copier(out, source, taken.write)
+    read = 0
     with doing("converting", "events") as activity:
-        for written in copier.run():
-            activity.count(written)
+        for read in copier.run():
+            activity.count(read)
     homes.update(copier.first)
-    return Converted(written, 0, copier.moved)
+    skipped = taken.skipped
+    written = read - sum(one.events for one in skipped.values())
+    return Converted(written, 0, copier.moved, skipped=skipped)
 
 
 def to_perfetto(source: model.Reader, path: Path, counters: frozenset[str]) -> Converted:
@@ -258,9 +345,9 @@ def to_perfetto(source: model.Reader, path: Path, counters: frozenset[str]) -> C
 
     events = own = 0
     with whole_file(path) as file, doing("converting", "events") as activity:
-        out = PerfettoWriter(file, counters)
+        out, is_own_of = PerfettoWriter(file, counters), _own_classes(source)
         for event in source:
-            if is_own(event.event_class, source.format):
+            if is_own_of(event.event_class):
                 own += 1
                 continue
             out.write(event)
@@ -276,8 +363,10 @@ def to_perfetto(source: model.Reader, path: Path, counters: frozenset[str]) -> C
     return Converted(events, own, lost=sum(lost.values()), corrupt=corrupt)
 
 
-def to_ctf(source: model.Reader, path: Path, version: int = 1) -> Converted:
-    """Write a trace as CTF 1.8, or 2.
+def to_ctf(
+    source: model.Reader, path: Path, version: int = 1, *, strict: bool = False
+) -> Converted:
+    """Write a trace as CTF 1.8, or 2; with `strict` all of its classes, or none.
 
     Times are values of the source's clock, if it is CTF and has one, else nanoseconds.
     """
@@ -297,11 +386,12 @@ def to_ctf(source: model.Reader, path: Path, version: int = 1) -> Converted:
         whole_folder(path) as folder,
         CtfWriter(folder, entries, version=version, move_late=True, kept=kept) as out,
     ):
+        taken = _Taken(out, strict=strict)
         first: dict[str, model.Event] = {}
         if isinstance(source, CtfReader):
-            done = _copy_ctf(source, out, first)
+            done = _copy_ctf(source, out, taken, first)
         else:
-            done = _write_all(source, out, first)
+            done = _write_all(source, taken, first)
         lost, corrupt = _losses(source)
         told = 0
         for stream, event in first.items():

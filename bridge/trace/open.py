@@ -13,6 +13,8 @@ from bridge.errors import TraceError
 from bridge.trace.find import METADATA, Found, is_ctf, is_root, traces_below
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bridge.trace.model import Reader
 
 ARCHIVES = {
@@ -57,6 +59,26 @@ def open_trace(path: Path | str) -> Reader:
     if all(map(is_ctf, found.folders)):
         return _open_ctf(path, list(found.folders))
     raise TraceError(_offer(path, found))
+
+
+def open_traces(paths: Sequence[Path]) -> Reader:
+    """Open the traces at some paths as one, in order of time.
+
+    Folders of one trace, as snapshots of a session are, give each packet once.
+    """
+    if len(paths) == 1:
+        return open_trace(paths[0])
+    from bridge.trace.ctf.reader import CtfReader
+    from bridge.trace.ctf.repeated import skip_repeated
+    from bridge.trace.merge import MergedReader
+
+    found: list[tuple[str, Reader]] = []
+    for path in paths:
+        reader = open_trace(path)
+        inner = reader.readers if isinstance(reader, MergedReader) else (("", reader),)
+        found += [("/".join(filter(None, (str(path), name))), one) for name, one in inner]
+    skip_repeated(one for _, one in found if isinstance(one, CtfReader))
+    return MergedReader(found)
 
 
 def _offer(path: Path, found: Found) -> str:

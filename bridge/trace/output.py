@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 PARTIAL = ".partial"
 
 
+class Unwritable(TraceError):
+    """An event class that a format cannot hold; the message names it and says why."""
+
+
 def check_free(path: Path) -> None:
     """TraceError unless a folder can be made here: nothing is there, or an empty folder."""
     try:

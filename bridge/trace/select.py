@@ -24,9 +24,17 @@ def matching(events: Iterable[Event], selection: Selection) -> Iterator[Event]:
             selection.begin_ns <= event.timestamp_ns <= selection.end_ns
             and selection.has_name(event.event_class.name)
             and selection.has_cpu(event.cpu)
-            and selection.has_stream(event.stream, channel_of(event.stream))
+            and _has_stream(selection, event.stream)
         ):
             yield event
+
+
+def _has_stream(selection: Selection, stream: str) -> bool:
+    """Whether a stream is wanted; of several traces also by its name in its own trace."""
+    own = stream.rpartition("/")[2]
+    return selection.has_stream(stream, channel_of(stream)) or selection.has_stream(
+        own, channel_of(own)
+    )
 
 
 def tally(events: Iterable[Event]) -> dict[str, StreamStatistics]:

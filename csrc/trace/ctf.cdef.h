@@ -180,5 +180,6 @@ int64_t mb_ctf_end_ns(struct mb_ctf_cursor *cursor);
 int mb_ctf_totals(struct mb_ctf_cursor *cursor, uint32_t stream, struct mb_ctf_totals *totals);
 uint32_t mb_ctf_notes(struct mb_ctf_cursor *cursor, struct mb_ctf_note *notes, uint32_t max);
 int mb_ctf_stream_class_of(struct mb_ctf_cursor *cursor, uint32_t stream);
+const uint8_t *mb_ctf_mapped(struct mb_ctf_cursor *cursor, uint32_t stream, uint64_t *bytes);
 int64_t mb_ctf_instance_of(struct mb_ctf_cursor *cursor, uint32_t stream);
 int64_t mb_ctf_time(const struct mb_ctf_clock *clock, uint64_t value);

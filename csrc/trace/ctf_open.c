@@ -203,3 +203,12 @@ int mb_ctf_add_stream(struct mb_ctf_cursor *c, const char *path)
 	c->streams[c->stream_count] = s;
 	return (int)c->stream_count++;
 }
+
+/* The bytes of a stream, in which its text is; NULL if there is none. */
+const uint8_t *mb_ctf_mapped(struct mb_ctf_cursor *c, uint32_t stream, uint64_t *bytes)
+{
+	if (stream >= c->stream_count)
+		return NULL;
+	*bytes = c->streams[stream]->size;
+	return c->streams[stream]->data;
+}

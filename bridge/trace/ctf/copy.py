@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 from bridge._native import ffi
 from bridge.trace.ctf.cursor import EVENT_BYTES, raw_events
 from bridge.trace.ctf.layout import Scope, width
-from bridge.trace.ctf.reader import Takers
 from bridge.trace.ctf.shown import shown
+from bridge.trace.ctf.takers import Takers
 from bridge.trace.ctf.writer import CPU_FIELDS
 from bridge.trace.model import (
     Enumeration,
@@ -31,7 +31,7 @@ from bridge.trace.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bridge.trace.ctf.cursor import RawEvent
     from bridge.trace.ctf.reader import CtfReader
@@ -40,9 +40,15 @@ if TYPE_CHECKING:
 
 
 class Copier:
-    """Copies all events of a reader. `first` has the first one of each stream."""
+    """Copies all events of a reader. `first` has the first one of each stream.
 
-    def __init__(self, writer: CtfWriter, reader: CtfReader) -> None:
+    `write` writes an event that is not copied in C, and says whether it was written.
+    """
+
+    def __init__(
+        self, writer: CtfWriter, reader: CtfReader, write: Callable[[Event], bool]
+    ) -> None:
+        self._write = write
         self._writer = writer
         self._reader = reader
         self.first: dict[str, Event] = {}
@@ -57,7 +63,7 @@ class Copier:
         self._route.classes, self._route.class_count = self._classes, classes
         self._route.streams, self._route.cpus = self._streams, self._cpus
         self._route.stream_count = streams
-        self._route.by_clock = writer.keeps_clock
+        self._route.by_clock = writer.inside.by_clock
 
     @property
     def moved(self) -> int:
@@ -65,14 +71,14 @@ class Copier:
         return int(self._route.moved)
 
     def run(self) -> Iterator[int]:
-        """Copy; after each batch how many there were so far."""
-        written = 0
+        """Copy; after each batch how many were read so far."""
+        read = 0
         for events, slots in self._cursor.buffers():
             self._reader.opened.check()
             count = len(events) // EVENT_BYTES
             self._batch(events, slots, count)
-            written += count
-            yield written
+            read += count
+            yield read
 
     def _batch(self, events: Any, slots: Any, count: int) -> None:  # noqa: ANN401 - buffers
         first = ffi.cast("struct mb_ctf_event *", ffi.from_buffer(events))
@@ -80,7 +86,7 @@ class Copier:
         rows: list[RawEvent] | None = None
         at = 0
         while at < count:
-            at += self._writer.copy(self._route, first + at, count - at, values)
+            at += self._writer.inside.copy(self._route, first + at, count - at, values)
             if at < count:
                 rows = rows if rows is not None else raw_events(events)
                 self._by_hand(rows[at], memoryview(slots).cast("q"))
@@ -91,9 +97,10 @@ class Copier:
         if raw.event_class in self._of_packet:
             for name in CPU_FIELDS:
                 event.context.pop(name, None)
-        self._writer.write(event)
+        if not self._write(event):
+            return
         self.first.setdefault(event.stream, event)
-        stream, index = self._writer.place(event)
+        stream, index = self._writer.inside.place(event)
         self._streams[raw.stream], self._cpus[raw.stream] = stream, raw.cpu
         if raw.event_class in self._direct:
             self._classes[2 * raw.event_class + (raw.cpu < 0)] = index

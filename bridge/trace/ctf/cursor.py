@@ -144,7 +144,12 @@ EVENT_BYTES = ffi.sizeof("struct mb_ctf_event")
 
 
 def raw_events(memory: Any) -> list[RawEvent]:  # noqa: ANN401 - a buffer of cffi
-    """The structures in memory, column by column, which is ten times as fast as one by one."""
+    """The structures in memory."""
+    return list(map(RawEvent._make, zip(*event_columns(memory), strict=True)))
+
+
+def event_columns(memory: Any) -> tuple[list[int], ...]:  # noqa: ANN401 - a buffer of cffi
+    """The members of `RawEvent`, column by column: ten times as fast as one by one."""
     quads, words = memoryview(memory).cast("q"), memoryview(memory).cast("i")
     wide, narrow = len(quads) * 8 // EVENT_BYTES, EVENT_BYTES // 4
     step = len(quads) // wide
@@ -155,7 +160,7 @@ def raw_events(memory: Any) -> list[RawEvent]:  # noqa: ANN401 - a buffer of cff
     def word(name: str) -> list[int]:
         return words[ffi.offsetof("struct mb_ctf_event", name) // 4 :: narrow].tolist()
 
-    columns = (
+    return (
         quad("clock"),
         quad("time_ns"),
         word("stream"),
@@ -164,7 +169,6 @@ def raw_events(memory: Any) -> list[RawEvent]:  # noqa: ANN401 - a buffer of cff
         word("slot"),
         word("cpu"),
     )
-    return list(map(RawEvent._make, zip(*columns, strict=True)))
 
 
 def stream_files(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from bridge._native import ffi, lib
 from bridge.json_text import dumps
 from bridge.trace.ctf.cursor import raw_events
 from bridge.trace.ctf.print_programs import JsonPrograms, TextPrograms, Unprintable
-from bridge.trace.ctf.reader import Takers
+from bridge.trace.ctf.takers import Takers
 from bridge.trace.ctf.text import Lines
 from bridge.trace.merge import labelled
 from bridge.trace.text import as_object

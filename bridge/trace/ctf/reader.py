@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
 from bridge.handles import Closing, Opened
 from bridge.trace.ctf.cursor import Cursor, Plan, RawEvent, plan
+from bridge.trace.ctf.events import Events
 from bridge.trace.ctf.layout import Scope
 from bridge.trace.ctf.metadata import described
 from bridge.trace.ctf.shown import Shown, shown
-from bridge.trace.ctf.values import decoder
-from bridge.trace.model import Event, EventClass, StreamStatistics, Struct, Value
+from bridge.trace.model import Event, EventClass, StreamStatistics, Struct
 from bridge.trace.selection import EVERYTHING, Selection, channel_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from bridge.diagnostics import Diagnostic
@@ -106,14 +106,7 @@ class CtfReader(Closing):
         return self._selection.has_cpu(raw.cpu)
 
     def __iter__(self) -> Iterator[Event]:
-        return self.opened.guard(self._events(self.cursor()))
-
-    def _events(self, cursor: Cursor) -> Iterator[Event]:
-        takers = Takers(self, cursor)
-        for events, slots in cursor.batches():
-            for raw in events:
-                if self.keeps(raw):
-                    yield takers.event(raw, slots)
+        return iter(Events(self, self.cursor()))
 
     def statistics(self) -> dict[str, StreamStatistics]:
         """Totals per stream, by a full pass."""
@@ -155,83 +148,3 @@ def _with_context(event: CtfEvent, stream: StreamClass, shown: Shown) -> EventCl
     return (
         replace(event.event, context=Struct(tuple(fields.values()))) if fields else event.event
     )
-
-
-class Takers:
-    """Makes events of slots; one function per structure, packets' contexts kept by stream."""
-
-    def __init__(self, reader: CtfReader, cursor: Cursor) -> None:
-        streams = {stream.id: stream for stream in reader.plan.streams}
-        self._cursor = cursor
-        self._classes = reader.classes
-        self._names = [path.name for path in cursor.files]
-        self._takers = [
-            [
-                decoder(struct) if struct is not None else None
-                for struct in (
-                    streams[event.stream_id].event_context,
-                    event.event.context,
-                    event.event.payload,
-                )
-            ]
-            for event in reader.plan.events
-        ]
-        rule = shown(reader.plan, Scope.PACKET_CONTEXT)
-        self._packet = [
-            _packet_taker(streams[event.stream_id].packet_context, rule)
-            for event in reader.plan.events
-        ]
-        self._packets: dict[int, tuple[int, dict[str, Value]]] = {}
-
-    def event(self, raw: RawEvent, slots: list[int]) -> Event:
-        """The event of some slots."""
-        number = raw.event_class
-        context = dict(self._packet_context(raw, number))
-        common, own, payload = self._takers[number]
-        at = raw.slot
-        for taker in (common, own):
-            if taker is not None:
-                values, at = taker(slots, at)
-                if isinstance(values, dict):
-                    context.update(values)
-        fields: Value = {}
-        if payload is not None:
-            fields, _ = payload(slots, at)
-        assert isinstance(fields, dict)
-        return Event(
-            self._classes[number],
-            raw.time_ns,
-            raw.clock,
-            raw.cpu,
-            self._names[raw.stream],
-            fields,
-            context,
-        )
-
-    def _packet_context(self, raw: RawEvent, number: int) -> dict[str, Value]:
-        taker = self._packet[number]
-        if taker is None:
-            return {}
-        known = self._packets.get(raw.stream)
-        if known is None or known[0] != raw.packet:
-            slots = self._cursor.packet_context(raw.stream, raw.packet)
-            known = raw.packet, taker(slots)
-            self._packets[raw.stream] = known
-        return known[1]
-
-
-def _packet_taker(
-    struct: Struct | None, shown: Shown
-) -> Callable[[Any], dict[str, Value]] | None:
-    """What takes the fields of a packet's context that are not its own housekeeping."""
-    if struct is None:
-        return None
-    whole = decoder(struct)
-    kept = [f.name for f in struct.fields if not shown.hides(f.name, f.type)]
-
-    def take(slots: Any) -> dict[str, Value]:  # noqa: ANN401
-        values, _ = whole(slots, 0)
-        assert isinstance(values, dict)
-        return {name: values[name] for name in kept}
-
-    return take if kept else None

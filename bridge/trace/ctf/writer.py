@@ -25,6 +25,7 @@ from bridge.trace.ctf.locate import located, relative, shortened
 from bridge.trace.ctf.normal import normal
 from bridge.trace.ctf.values import Encoding, Misfit, encoder
 from bridge.trace.model import Event, Field, Float, Integer, Struct, Text, Value
+from bridge.trace.output import Unwritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -58,6 +59,20 @@ class Kept:
 
     clock: Clock | None = None
     numbers: Mapping[EventClass, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What copying events in C asks of a writer.
+
+    `by_clock`: times are values of a clock, not nanoseconds. `copy` writes events as they were
+    read, up to the first that cannot be: how many. `place` is the stream and the class of an
+    event, as the C side numbers them.
+    """
+
+    by_clock: bool
+    copy: Callable[[Any, Any, int, Any], int]
+    place: Callable[[Event], tuple[int, int]]
 
 
 class CtfWriter(Closing):
@@ -94,6 +109,7 @@ class CtfWriter(Closing):
         self._reserved = dict(kept.numbers)
         self._numbers = [len(self._reserved)] * 2
         self._describe_trace(environment or {})
+        self.inside = Inside(self._clock is not None, self._copy, self._place)
 
     def _describe_trace(self, environment: Mapping[str, str | int]) -> None:
         uuid, shown = str(self._folder.uuid), self._clock or CLOCK
@@ -160,18 +176,11 @@ class CtfWriter(Closing):
 
     # --- copying (`trace.ctf.copy`) ---
 
-    @property
-    def keeps_clock(self) -> bool:
-        """Whether times are values of a clock, not nanoseconds."""
-        return self._clock is not None
-
-    def copy(self, route: Any, events: Any, count: int, slots: Any) -> int:  # noqa: ANN401
-        """Write events as they were read, up to the first that cannot be; how many."""
+    def _copy(self, route: Any, events: Any, count: int, slots: Any) -> int:  # noqa: ANN401
         with self._folder.writer as handle:
             return int(lib.mb_ctf_copy(handle, route, events, count, slots))
 
-    def place(self, event: Event) -> tuple[int, int]:
-        """The stream and the class of an event, as the C side numbers them."""
+    def _place(self, event: Event) -> tuple[int, int]:
         return self._stream(event), self._class(event).index
 
     # --- streams ---
@@ -202,7 +211,7 @@ class CtfWriter(Closing):
             try:
                 self._classes[key] = self._declare(event, _stream_class(event))
             except (LayoutError, TypeError) as error:
-                raise _refused(event, str(error)) from error
+                raise Unwritable(str(_refused(event, str(error)))) from error
         return self._classes[key]
 
     def _declare(self, event: Event, stream_class: int) -> _Class:

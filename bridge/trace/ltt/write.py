@@ -19,7 +19,7 @@ from bridge.handles import Closing, Handle, Opened
 from bridge.progress import doing
 from bridge.trace.ltt import payload
 from bridge.trace.ltt.cursor import NONE, ClassEntry, Cursor, class_tables, layout_struct
-from bridge.trace.output import check_free, make_folder
+from bridge.trace.output import Unwritable, check_free, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -231,7 +231,10 @@ class TraceWriter(Closing):
     def declare(self, event_class: model.EventClass) -> int:
         """Describe a class before its first event; returns its index."""
         self._start()
-        entry = self.describe(event_class)
+        try:
+            entry = self.describe(event_class)
+        except TraceError as error:
+            raise Unwritable(str(error)) from None
         self.entries.append(entry)
         for file in self._files.values():
             file.classes(self.entries)

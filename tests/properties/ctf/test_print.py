@@ -17,7 +17,8 @@ from bridge._native import ffi, lib
 from bridge.json_text import dumps
 from bridge.trace.ctf.cursor import Cursor
 from bridge.trace.ctf.printed import json_pieces, text_pieces
-from bridge.trace.ctf.reader import CtfReader, Takers
+from bridge.trace.ctf.reader import CtfReader
+from bridge.trace.ctf.takers import Takers
 from bridge.trace.ctf.text import TextOptions, lines
 from bridge.trace.ctf.writer import CtfWriter
 from bridge.trace.merge import MergedReader
@@ -261,7 +262,9 @@ def _counted(reader: CtfReader, *, quick: bool) -> list[object]:
 
 def _same(trace: Path) -> None:
     with CtfReader(trace) as reader:
-        assert _read(reader, quick=True) == _read(reader, quick=False)
+        read = _read(reader, quick=True)
+        assert read == _read(reader, quick=False)
+        assert [_plain(event) for event in reader] == read[0][:-1]
         counted = _counted(reader, quick=True)
         assert counted == _counted(reader, quick=False)
 

@@ -1,0 +1,174 @@
+"""Batches of a CTF cursor -> events of the model, by one function for each class.
+
+Where all fields of a class take the same number of slots in each event, its function is one
+expression with the places of the fields in it; events of other classes are made by `Takers`,
+which the functions are held equal to.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import TYPE_CHECKING, Any
+
+from bridge._native import ffi, lib
+from bridge.trace.ctf.cursor import event_columns, raw_events
+from bridge.trace.ctf.layout import width
+from bridge.trace.ctf.takers import Takers
+from bridge.trace.ctf.values import MASK, raw_taker
+from bridge.trace.model import (
+    BYTES,
+    Enumeration,
+    Event,
+    FieldType,
+    FixedArray,
+    Float,
+    Integer,
+    Sequence,
+    Text,
+    is_raw,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bridge.trace.ctf.cursor import Cursor
+    from bridge.trace.ctf.reader import CtfReader
+    from bridge.trace.model import Struct
+
+    Maker = Callable[..., Event]
+
+MOST_FIELDS = 250
+"""Of a class that gets a function."""
+
+
+class _Piece:
+    """The expressions of a class's fields, and how many slots they take."""
+
+    def __init__(self) -> None:
+        self.slots = 0
+        self.others: dict[str, Callable[[int, int], str | bytes]] = {}
+
+    def value(self, kind: FieldType) -> str | None:
+        """The expression of the next field; None if it has none."""
+        at = f"a + {self.slots}"
+        self.slots += 1
+        match kind:
+            case Enumeration(container=container):
+                self.slots -= 1
+                return self.value(container)
+            case Integer(form="bool"):
+                return f"s[{at}] != 0"
+            case Integer(signed=signed, bits=bits):
+                return f"s[{at}]" if signed or bits < 64 else f"s[{at}] & {MASK}"
+            case Float():
+                return f"d[{at}]"
+            case Text(encoding=encoding):
+                return self._text(encoding, at)
+            case (
+                FixedArray(element=Integer(encoding=encoding) as element)
+                | Sequence(element=Integer(encoding=encoding) as element)
+            ) if is_raw(element):
+                return self._text(encoding, at)
+            case _:
+                return None
+
+    def _text(self, encoding: str, at: str) -> str:
+        self.slots += 1
+        if encoding != BYTES and width(encoding) > 1:
+            name = f"t{len(self.others)}"
+            self.others[name] = raw_taker(encoding)
+            return f"{name}(s[{at}], s[{at} + 1])"
+        decode = "" if encoding == BYTES else ".decode('utf-8', 'surrogateescape')"
+        return f"m[s[{at}] - b:s[{at}] - b + s[{at} + 1]]{decode}"
+
+
+def _members(struct: Struct, piece: _Piece) -> list[str] | None:
+    """The members of a dictionary; None if a field has no expression."""
+    rows = []
+    for member in struct.fields:
+        value = piece.value(member.type)
+        if value is None:
+            return None
+        rows.append(f"{member.name!r}: {value}")
+    return rows
+
+
+def _mapped(cursor: Cursor, stream: int) -> tuple[mmap.mmap, int, str]:
+    """The bytes of a stream, the address that they have for C, and the stream's name.
+
+    They are mapped once more, because slices of a `mmap` are the fastest way to bytes.
+    """
+    size = ffi.new("uint64_t *")
+    data = lib.mb_ctf_mapped(cursor.handle, stream, size)
+    path = cursor.files[stream]
+    with path.open("rb") as file:
+        bytes_ = mmap.mmap(file.fileno(), size[0], prot=mmap.PROT_READ)
+    return bytes_, int(ffi.cast("uintptr_t", data)), path.name
+
+
+class Events:
+    """Makes the events of one iteration."""
+
+    def __init__(self, reader: CtfReader, cursor: Cursor) -> None:
+        self._reader = reader
+        self._cursor = cursor
+        self._takers = Takers(reader, cursor)
+        self._streams = {stream.id: stream for stream in reader.plan.streams}
+        self._makers: dict[int, Maker | None] = {}
+        self._mapped = [_mapped(cursor, index) for index in range(len(cursor.files))]
+
+    def __iter__(self) -> Iterator[Event]:
+        """The selected ones, as long as the trace is open."""
+        cpus, opened, mapped = self._reader.cpus, self._reader.opened, self._mapped
+        makers = self._makers
+        for events, slots in self._cursor.buffers():
+            s, d = memoryview(slots).cast("q").tolist(), memoryview(slots).cast("d")
+            rows: Any = None
+            contexts: dict[int, Any] = {}
+            packets: dict[int, int] = {}
+            for at, row in enumerate(zip(*event_columns(events), strict=True)):
+                clock, time, stream, index, packet, slot, cpu = row
+                if opened.closed:
+                    opened.check()
+                if cpus is not None and cpu not in cpus:
+                    continue
+                if packets.get(stream) != packet:
+                    rows = rows or raw_events(events)
+                    contexts[stream] = self._takers.packet_context(rows[at], index)
+                    packets[stream] = packet
+                try:
+                    make = makers[index]
+                except KeyError:
+                    make = makers[index] = self._maker(index)
+                if make is None:
+                    rows = rows or raw_events(events)
+                    yield self._takers.event(rows[at], s)
+                    continue
+                m, base, name = mapped[stream]
+                yield make(s, d, slot, time, clock, cpu, name, m, base, contexts[stream])
+        opened.check()
+
+    def _maker(self, index: int) -> Maker | None:
+        """The function of a class; None if it gets none."""
+        event = self._reader.plan.events[index]
+        piece = _Piece()
+        common = self._streams[event.stream_id].event_context
+        structs = [s for s in (common, event.event.context) if s is not None]
+        if sum(len(s.fields) for s in (*structs, event.event.payload)) > MOST_FIELDS:
+            return None
+        context = []
+        for struct in structs:
+            members = _members(struct, piece)
+            if members is None:
+                return None
+            context += members
+        fields = _members(event.event.payload, piece)
+        if fields is None:
+            return None
+        text = (
+            "lambda s, d, a, time, clock, cpu, stream, m, b, p: Event(kind, time, clock, cpu,"
+            f" stream, {{{', '.join(fields)}}}, {{**p, {', '.join(context)}}})"
+        )
+        known = {"Event": Event, "kind": self._reader.classes[index], **piece.others}
+        made: Maker = eval(text, known)  # noqa: S307 - of names in quotes and numbers
+        return made
