@@ -95,7 +95,7 @@ def test_times_without_a_clock(reference: Path, tmp_path: Path) -> None:
         first = next(iter(reader))
         assert isinstance(first.fields["timestamp"], dict)
         with pytest.raises(TraceError, match=r"core\.block_start, field timestamp"):
-            convert.to_ltt(reader, tmp_path / "b", WriteOptions())
+            convert.to_ltt(reader, tmp_path / "b", WriteOptions(), strict=True)
         out = change(reader, tmp_path / "c", version="0.8", block_bytes=1 << 20)
         ours = [(e.timestamp_ns, e.event_class.name) for e in reader]
     got = [
