@@ -20,7 +20,6 @@ from construct import (
 
 MAGIC = 0xC1FC1FC1
 METADATA_MAGIC = 0x75D11D57
-METADATA_MAGICS = (METADATA_MAGIC.to_bytes(4, "little"), METADATA_MAGIC.to_bytes(4, "big"))
 METADATA_HEADER_BYTES = 37
 
 
@@ -41,11 +40,6 @@ def _metadata_header(int32: Construct) -> Struct:
 
 MetadataHeaderLe = _metadata_header(Int32ul)
 MetadataHeaderBe = _metadata_header(Int32ub)
-
-
-def metadata_header(raw: bytes) -> Struct:
-    """The layout of a metadata packet's header in the byte order of its magic number."""
-    return MetadataHeaderLe if raw[:4] == METADATA_MAGICS[0] else MetadataHeaderBe
 
 
 def packet(*, with_cpu: bool) -> Struct:

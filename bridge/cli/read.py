@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from bridge.trace.ctf.reader import CtfReader
     from bridge.trace.ctf.text import TextOptions
+    from bridge.trace.ltt.reader import LttReader
     from bridge.trace.model import Event, Reader, StreamStatistics
     from bridge.trace.selection import Selection
 
@@ -119,11 +120,10 @@ def _check_usage(arguments: argparse.Namespace) -> None:
 
 def _check_channels(reader: Reader, wanted: Iterable[str]) -> None:
     """Refuse channels that the trace does not have; only LTT and CTF know theirs."""
-    from bridge.trace.ltt.reader import LttReader
     from bridge.trace.selection import channel_of
 
-    if isinstance(reader, LttReader):
-        known = names = {stream.channel for stream in reader.tables.streams}
+    if (ltt := _ltt(reader)) is not None:
+        known = names = {stream.channel for stream in ltt.tables.streams}
     else:
         files = {file.name for ctf in _ctf_readers(reader) for file in ctf.files}
         names = {channel_of(name) for name in files}
@@ -278,6 +278,15 @@ def _lines(reader: Reader, arguments: argparse.Namespace) -> Iterator[str]:
     return event_lines(events, _options(arguments))
 
 
+def _ltt(reader: Reader) -> LttReader | None:
+    """The reader, if it is LTT's, which is loaded only then."""
+    if not reader.format.startswith("ltt-"):
+        return None
+    from bridge.trace.ltt.reader import LttReader
+
+    return reader if isinstance(reader, LttReader) else None
+
+
 def _ctf_readers(reader: Reader) -> list[CtfReader]:
     """The CTF traces of a reader that has no others."""
     from bridge.trace.ctf.reader import CtfReader
@@ -311,10 +320,8 @@ def _select(reader: Reader, arguments: argparse.Namespace) -> Iterable[Event]:
     """Tell the reader what is wanted; the events that it gives then."""
     ctf = _ctf_readers(reader)
     if not ctf:
-        from bridge.trace.ltt.reader import LttReader
-
-        if isinstance(reader, LttReader):
-            return reader.events(_selection(reader, arguments))
+        if (ltt := _ltt(reader)) is not None:
+            return ltt.events(_selection(reader, arguments))
         from bridge.trace.select import matching
 
         return matching(reader, _selection(reader, arguments))
@@ -375,10 +382,8 @@ def _moment(text: str | None, day: _Day, default: int) -> int:
 
 def _statistics(reader: Reader, arguments: argparse.Namespace) -> dict[str, StreamStatistics]:
     """The totals of what was selected."""
-    from bridge.trace.ltt.reader import LttReader
-
-    if isinstance(reader, LttReader):
-        return reader.statistics(_selection(reader, arguments))
+    if (ltt := _ltt(reader)) is not None:
+        return ltt.statistics(_selection(reader, arguments))
     if _ctf_readers(reader) and not arguments.cpu:
         _select(reader, arguments)
         return reader.statistics()

@@ -9,6 +9,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bridge.formats import ctf_metadata
 from bridge.trace.ctf import metadata_2, syntax
 from bridge.trace.ctf.description import (
     NO_PAYLOAD,
@@ -43,22 +44,19 @@ def unpack(raw: bytes, name: str) -> tuple[bytes, int]:
 
     Behind the last packet less than the header of another one may follow, which is no text.
     """
-    from bridge.formats import ctf
-
-    if raw[:4] not in ctf.METADATA_MAGICS:
+    if raw[:4] not in ctf_metadata.MAGICS:
         return raw.rstrip(b"\0"), len(raw)
-    layout = ctf.metadata_header(raw)
     pieces, at = [], 0
-    while len(raw) - at >= ctf.METADATA_HEADER_BYTES:
-        header = layout.parse(raw[at:])
-        if header.magic != ctf.METADATA_MAGIC:
+    while len(raw) - at >= ctf_metadata.HEADER_BYTES:
+        header = ctf_metadata.metadata_header(raw, at)
+        if header.magic != ctf_metadata.MAGIC:
             raise MetadataError(f"{name}: byte {at:#x}: no metadata packet")
         if header.compression_scheme or header.encryption_scheme or header.checksum_scheme:
             raise MetadataError(f"{name}: compressed or encrypted metadata cannot be read")
         end, following = at + header.content_size // 8, at + header.packet_size // 8
-        if not at + ctf.METADATA_HEADER_BYTES <= end <= following:
+        if not at + ctf_metadata.HEADER_BYTES <= end <= following:
             raise MetadataError(f"{name}: byte {at:#x}: the metadata packet has a wrong size")
-        pieces.append(raw[at + ctf.METADATA_HEADER_BYTES : end])
+        pieces.append(raw[at + ctf_metadata.HEADER_BYTES : end])
         at = following
     if not pieces or raw[at : at + 4] == raw[:4]:
         raise MetadataError(f"{name}: byte {at:#x}: the metadata packet is cut off")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from bridge.formats import ctf
+from bridge.formats import ctf, ctf_metadata
 from bridge.trace.ctf.metadata import describe, unpack
 from bridge.trace.ctf.parse import MetadataError
 from bridge.trace.model import Enumeration, FixedArray, Integer, Sequence, Struct, Text
@@ -130,3 +132,15 @@ def test_packets_of_metadata(layout: object) -> None:
 def test_other_versions_are_refused() -> None:
     with pytest.raises(MetadataError, match=r"m:1: CTF 2\.0 is not CTF 1\.8"):
         describe("trace { major = 2; minor = 0; };", "m")
+
+
+@pytest.mark.parametrize("layout", [ctf.MetadataHeaderLe, ctf.MetadataHeaderBe])
+def test_headers_are_read_as_construct_describes_them(layout: Any) -> None:
+    values = {"uuid": bytes(range(16)), "magic": ctf.METADATA_MAGIC}
+    numbers = [f.name for f in layout.subcons if f.name not in values]
+    values |= {name: 3 + number for number, name in enumerate(numbers)}
+    raw = layout.build(values)
+
+    assert len(raw) == ctf_metadata.HEADER_BYTES == ctf.METADATA_HEADER_BYTES
+    found = ctf_metadata.metadata_header(raw, 0)
+    assert found._asdict() == {n: v for n, v in layout.parse(raw).items() if n != "_io"}
