@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.formats import ctf_metadata
-from bridge.trace.ctf import metadata_2, syntax
+from bridge.trace.ctf import metadata_2, plain_events, syntax
 from bridge.trace.ctf.description import (
     NO_PAYLOAD,
     Clock,
@@ -19,7 +19,7 @@ from bridge.trace.ctf.description import (
     StreamClass,
     check_clock,
 )
-from bridge.trace.ctf.parse import MetadataError, parse
+from bridge.trace.ctf.parse import MetadataError
 from bridge.trace.ctf.types import Names, byte_order, constant_text, declare, resolve
 from bridge.trace.model import (
     Enumeration,
@@ -65,7 +65,7 @@ def unpack(raw: bytes, name: str) -> tuple[bytes, int]:
 
 def describe(text: str, name: str) -> Description:
     """What a metadata text of CTF 1.8 says; each character is a byte."""
-    return _Visitor(name).visit(parse(text, name))
+    return _Visitor(name).visit(plain_events.items_of(text, name))
 
 
 def described(raw: bytes, name: str) -> Description:
