@@ -7,7 +7,7 @@ of events as slots, and turns notes about damage and losses into diagnostics.
 from __future__ import annotations
 
 import os
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge._native import ffi, lib
@@ -90,19 +90,23 @@ def _lay_out(result: Plan) -> None:
         result.stream_rows.append(
             (
                 stream.id,
-                astuple(assembler.scope(Scope.PACKET_CONTEXT, stream.packet_context)),
-                astuple(assembler.scope(Scope.EVENT_HEADER, stream.event_header)),
-                astuple(assembler.scope(Scope.EVENT_CONTEXT, stream.event_context)),
+                _row(assembler.scope(Scope.PACKET_CONTEXT, stream.packet_context)),
+                _row(assembler.scope(Scope.EVENT_HEADER, stream.event_header)),
+                _row(assembler.scope(Scope.EVENT_CONTEXT, stream.event_context)),
                 clock,
             )
         )
         for event in description.events:
             if event.stream_id == stream.id:
-                context = astuple(assembler.scope(Scope.CONTEXT, event.event.context))
-                payload = astuple(assembler.scope(Scope.PAYLOAD, event.event.payload))
+                context = _row(assembler.scope(Scope.CONTEXT, event.event.context))
+                payload = _row(assembler.scope(Scope.PAYLOAD, event.event.payload))
                 result.events.append(event)
                 result.event_rows.append((event.event.id, index, context, payload))
                 result.names.append(assembler.names())
+
+
+def _row(stretch: Stretch) -> tuple[int, int]:
+    return stretch.first, stretch.count
 
 
 def native_description(result: Plan) -> tuple[Any, list[Any]]:
@@ -120,7 +124,7 @@ def native_description(result: Plan) -> tuple[Any, list[Any]]:
     native.stream_classes, native.stream_class_count = streams, len(result.streams)
     native.event_classes, native.event_class_count = events, len(result.events)
     native.clocks, native.clock_count = clocks, len(rows)
-    native.packet_header = astuple(result.packet_header)
+    native.packet_header = _row(result.packet_header)
     native.big = description.big_endian
     native.variables = assembler.variables
     native.has_uuid = description.uuid is not None

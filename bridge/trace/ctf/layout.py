@@ -111,7 +111,7 @@ class Stretch:
     count: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Known:
     """A number or text that names can lead to: its op, its type, the names on the way there.
 
