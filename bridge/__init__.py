@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bridge.engine.hits import Argument, Batch, Hit
     from bridge.engine.snapshot import Bucket, GlobalValue, Statistic
     from bridge.errors import BridgeError, CompileError, HostError, ProgramError, TraceError
+    from bridge.figures import Figure, show
     from bridge.marker_lookup import markers
     from bridge.markers import (
         Constant,
@@ -100,6 +101,7 @@ __all__ = [
     "EventWriter",
     "Field",
     "FieldType",
+    "Figure",
     "FileOffset",
     "FixedArray",
     "Float",
@@ -160,6 +162,7 @@ __all__ = [
     "markers_of",
     "open_trace",
     "render",
+    "show",
 ]
 
 _HOMES = {
@@ -236,6 +239,7 @@ _HOMES = {
         "Span",
     ),
     "bridge.trace.arrays": ("Columns",),
+    "bridge.figures": ("Figure", "show"),
     "bridge.trace.columns": ("columns",),
     "bridge.trace.ctf.event_types": ("Spec",),
     "bridge.trace.ctf.description": ("Clock",),

@@ -132,6 +132,8 @@ _SECTIONS = {
         "GlobalValue",
         "Statistic",
         "Bucket",
+        "show",
+        "Figure",
     ),
     "Attachments": (
         *("Attachment", "Place", "AttachedArgument", "AttachedHandler", "AttachedGlobal"),
