@@ -45,6 +45,10 @@ class GuestError(Exception):
     """There is no guest, or it ended before it answered."""
 
 
+class NoGuestError(GuestError):
+    """This machine cannot have one: no network, no root, no Debian."""
+
+
 def bed_folder() -> Path:
     """Where packages, kernels and the emulator are kept, for all checkouts."""
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
@@ -143,8 +147,16 @@ class Guest:
             if self.alive() and self._told_sources() == _sources():
                 return
             self.stop()
-            self._boot(self.bed.fetch(self.kernel))
+            self._boot(self._kernel())
             self._wait_until_up()
+
+    def _kernel(self) -> Path:
+        if os.geteuid() != 0:
+            raise NoGuestError(f"no guest of Linux {self.kernel}: it needs root")
+        try:
+            return self.bed.fetch(self.kernel)
+        except (OSError, subprocess.CalledProcessError, AssertionError) as error:
+            raise NoGuestError(f"no guest of Linux {self.kernel}: {error}") from error
 
     def alive(self) -> int:
         """The emulator's process, 0 if there is none."""
