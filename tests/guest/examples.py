@@ -95,7 +95,7 @@ def _run(name: str, meta: Path) -> Result:
             return Result(name, "refused", "its `.meta` file does not start stap")
         given, compiles_only = translated(words)
         command = ["check" if compiles_only else "run", *([] if compiles_only else ["-v"])]
-        return _judged(name, *_watched([*command, *given], meta.parent, Path(folder)))
+        return judged(name, *_watched([*command, *given], meta.parent, Path(folder)))
 
 
 def _words_of(meta: Path, folder: Path) -> list[str] | None:
@@ -178,16 +178,24 @@ def _until(process: subprocess.Popen[bytes], seconds: float, holds: Callable[[],
         time.sleep(0.1)
 
 
-def _judged(name: str, code: int, out: bytes, err: bytes) -> Result:
-    said = err.decode(errors="replace").splitlines()
+def judged(name: str, code: int, out: bytes, err: bytes) -> Result:
+    """What is said of an example that ended with a code and two outputs."""
+    text, lines = err.decode(errors="replace"), out.count(b"\n")
+    wrong = _what_is_wrong(code, text.splitlines())
+    if not wrong:
+        return Result(name, "runs", "", lines)
+    outcome = "failed" if STARTED.decode() in text else "refused"
+    return Result(name, outcome, re.sub(r"^error\[[\w-]+\]: ", "", wrong), lines)
+
+
+def _what_is_wrong(code: int, said: list[str]) -> str:
+    """The first error, the end of a traceback, or how it ended; "" where all is well."""
     wrong = [line for line in said if re.match(r"(?:error\b|ERROR:|Traceback)", line)]
-    lines = out.count(b"\n")
-    if wrong or code < 0:
-        reason = wrong[-1 if wrong[0].startswith("Traceback") else 0] if wrong else ""
-        reason = reason or f"did not end ({signal.Signals(-code).name})"
-        outcome = "failed" if STARTED.decode() in err.decode(errors="replace") else "refused"
-        return Result(name, outcome, re.sub(r"^error\[[\w-]+\]: ", "", reason), lines)
-    return Result(name, "runs", "", lines)
+    if wrong:
+        return said[-1] if wrong[0].startswith("Traceback") else wrong[0]
+    if code < 0:
+        return f"did not end ({signal.Signals(-code).name})"
+    return f"ended with {code}: {said[-1] if said else ''}" if code else ""
 
 
 # --- the load ---------------------------------------------------------------------------------

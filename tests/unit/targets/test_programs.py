@@ -9,7 +9,7 @@ import pytest
 from bridge.diagnostics import Sink
 from bridge.probes.elf import open_elf
 from bridge.probes.programs import command_program, library_paths, program_paths
-from bridge.world import LiveWorld, RecordedWorld, find_executable, tracefs
+from bridge.world import WITHOUT, LiveWorld, RecordedWorld, find_executable, kept, tracefs
 from tests.support.elf_writer import Elf
 
 if TYPE_CHECKING:
@@ -153,3 +153,23 @@ def test_this_machine(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(program)
     assert world.real_path(str(link)) == str(program)
+
+
+def test_what_is_made_of_the_running_kernel_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of a recorded machine, and anew where something is taken away."""
+    made: list[int] = []
+
+    def make() -> int:
+        made.append(len(made))
+        return made[-1]
+
+    key = (str(tmp_path),)
+    assert [kept(LiveWorld(), key, make) for _ in range(3)] == [0, 0, 0]
+    assert kept(LiveWorld(), (*key, 1), make) == 1
+    assert [kept(RecordedWorld(tmp_path), key, make) for _ in range(2)] == [2, 3]
+    monkeypatch.setenv(WITHOUT, "btf")
+    assert kept(LiveWorld(), key, make) == 4
+    monkeypatch.delenv(WITHOUT)
+    assert kept(LiveWorld(), key, make) == 0

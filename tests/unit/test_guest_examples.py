@@ -1,0 +1,42 @@
+"""What is run of SystemTap's examples, and what is said of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.guest.examples import Result, judged, translated
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "compiles_only"),
+    [
+        (["-p4", "x.stp"], ["--", "x.stp"], True),
+        (["x.stp", "-T", "1"], ["-T", "1", "--", "x.stp"], False),
+        (["-gp4", "x.stp", "a"], ["-g", "--", "x.stp", "a"], True),
+        (["-DMAXACTION=9", "-g", "x.stp"], ["-D", "MAXACTION=9", "-g", "--", "x.stp"], False),
+        (["x.stp", "--ldd", "-c", "ls -l"], ["-c", "ls -l", "--", "x.stp"], False),
+        (["-o", "/tmp/out", "-w", "x.stp"], ["-w", "--", "x.stp"], False),
+        (["-e", "probe begin {}"], ["-e", "probe begin {}"], False),
+    ],
+)  # fmt: skip
+def test_options_of_stap(words: list[str], given: list[str], compiles_only: bool) -> None:
+    assert translated(words) == (given, compiles_only)
+
+
+STARTED = "Pass 5: starting run.\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "out", "err", "expected"),
+    [
+        (0, "a\nb\n", STARTED, Result("x", "runs", "", 2)),
+        (0, "", f"warning[moved-name]: y\n{STARTED}", Result("x", "runs")),
+        (1, "", "error[no-match]: no match: 'f'\n", Result("x", "refused", "no match: 'f'")),
+        (1, "a\n", f"{STARTED}ERROR: y\n", Result("x", "failed", "ERROR: y", 1)),
+        (1, "", f"{STARTED}Traceback\nTypeError: z\n", Result("x", "failed", "TypeError: z")),
+        (3, "", "something else\n", Result("x", "refused", "ended with 3: something else")),
+        (-9, "", STARTED, Result("x", "failed", "did not end (SIGKILL)")),
+    ],
+)  # fmt: skip
+def test_what_is_said(code: int, out: str, err: str, expected: Result) -> None:
+    assert judged("x", code, out.encode(), err.encode()) == expected
