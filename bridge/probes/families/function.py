@@ -23,7 +23,9 @@ from bridge.probes.symbols import Function, function_names, functions_like, has_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bridge.diagnostics import Diagnostic
     from bridge.markers import Marker, PointPart
+    from bridge.probes.dwarf.image import Image
     from bridge.probes.dwarf.probes import Probe
     from bridge.probes.elf import ElfFile
     from bridge.probes.families import Places
@@ -57,12 +59,19 @@ def _in_file(
     else:
         taken = frozenset()
     if image is not None and image.split and not taken:
-        found.reasons.append(errors.split_debug_information(program.path, image.split))
+        found.reasons.append(_split_off(program, image, machine))
     if rest[0].name == "function" and isinstance(rest[0].argument, str):
         places += _by_symbol(program, elf, rest, machine, found, taken)
     elif image is None:
         found.reasons.append(errors.no_debug_information(program.path, rest[0].name))
     return places
+
+
+def _split_off(program: Program, image: Image, machine: Machine) -> Diagnostic:
+    """Where the debug information is: in a package beside the program, or a file per unit."""
+    package = f"{program.path}.dwp"
+    file = package if machine.world.exists(package) else image.split
+    return errors.split_debug_information(program.path, file)
 
 
 def _by_symbol(
@@ -93,7 +102,7 @@ def _by_symbol(
     places = [_named(program, elf, name, them, suffix) for name, them in chosen.items()]
     if image is None or not image.split:
         return places
-    hidden = errors.split_debug_information(program.path, image.split)
+    hidden = _split_off(program, image, machine)
     places = [replace(place, reasons=(hidden,)) for place in places]
     if places and is_wild(pattern) and not suffix:  # inlined copies are left out
         note = replace(hidden, severity=Severity.WARNING)
