@@ -39,6 +39,27 @@ class Columns:
     def __len__(self) -> int:
         return len(self.tsc)
 
+    def to_arrow(self) -> Any:  # noqa: ANN401 - a pyarrow.Table
+        """All columns as a `pyarrow.Table`; those of the context are named `context.NAME`.
+
+        Text that is no UTF-8 is bytes there; values without a common type are JSON text.
+        """
+        from bridge.trace.frames import to_arrow
+
+        return to_arrow(self)
+
+    def to_pandas(self) -> Any:  # noqa: ANN401 - a pandas.DataFrame
+        """The same as a `pandas.DataFrame`."""
+        from bridge.trace.frames import to_pandas
+
+        return to_pandas(self)
+
+    def to_polars(self) -> Any:  # noqa: ANN401 - a polars.DataFrame
+        """The same as a `polars.DataFrame`."""
+        from bridge.trace.frames import to_polars
+
+        return to_polars(self)
+
 
 @dataclass(slots=True)
 class Pieces:
