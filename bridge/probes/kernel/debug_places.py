@@ -32,7 +32,10 @@ def symbol_of(image: KernelImage, place: Place, symbols: Symbols) -> Symbol:
     module = "" if image.owner == KERNEL else image.owner
     address = image.runtime(body.entry)
     found = [one for one in symbols.named(body.name, module) if one.address == address]
-    return found[0] if found else Symbol(body.name, address, module, body.is_external)
+    if found:
+        return found[0]
+    known = symbols.starting_at(address) if address else None
+    return known or Symbol(body.name, address, module, body.is_external)
 
 
 def marker_of(image: KernelImage, place: Place, symbol: Symbol, *, returns: bool) -> DebugPlace:

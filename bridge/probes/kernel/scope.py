@@ -39,6 +39,7 @@ ZERO = Variable("%0", ValueType.LONG, (Constant(0),))
 """What the way to a global starts from."""
 WHY_NO_LOCALS = (
     "BTF describes parameters only; a local variable needs the kernel's debug information"
+    " (docs/kernels.md says where it is looked for)"
 )
 
 

@@ -103,6 +103,13 @@ class Symbols:
                 found.append(_symbol(line.groups()))
         return found if module is None else [s for s in found if s.module == module]
 
+    def starting_at(self, address: int) -> Symbol | None:
+        """The function that begins at an address, parts that were split off as well."""
+        row = re.compile(rb"^%016x [tTwW] .*$" % address, re.MULTILINE)
+        found = row.search(self._text)
+        line = _LINE.match(found[0]) if found is not None else None
+        return _symbol(line.groups()) if line is not None else None
+
     def is_only(self, symbol: Symbol) -> bool:
         """Whether no other function of the kernel (or of its module) has the name."""
         if "all" in self.__dict__:
