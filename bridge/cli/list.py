@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.cli.front import EXIT_ERROR, EXIT_HOST
+from bridge.cli.list_file import is_file_of_markers, look_into
 from bridge.cli.terminal import say_diagnostics
 from bridge.diagnostics import Diagnostic, Severity, Sink, as_json, told
 from bridge.json_text import dumps
@@ -33,7 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from bridge.cli.script import configure_replay
 
     parser.add_argument(
-        "pattern", help='probe points as in a script, for instance \'process("ls").mark("*")\''
+        "pattern",
+        help='probe points as in a script, for instance \'process("ls").mark("*")\', or an ELF'
+        " file, whose markers are listed, also those of old kernels",
     )
     add = parser.add_argument
     add("-c", dest="command", default="", metavar="CMD", help="what `process` means")
@@ -53,10 +56,14 @@ def run(arguments: argparse.Namespace, *, with_variables: bool = True) -> int:
 
     sources, sink = SourceMap(), Sink()
     lines: set[str] = set()
+    if not arguments.replay and is_file_of_markers(arguments.pattern):
+        own, arguments.pattern = look_into(arguments.pattern)
+        lines.update(own)
     with doing(f"looking up {arguments.pattern}"):
         include = tuple(map(Path, arguments.include))
         targets = targets_of(arguments)
-        for derived in derived_of(arguments.pattern, targets, sources, sink, include):
+        found = derived_of(arguments.pattern, targets, sources, sink, include)
+        for derived in found if arguments.pattern else ():
             alias = machine_text(derived.alias)
             name = alias or derived.expansion.point
             lines.add(line(derived.expansion, alias) if with_variables else name)
