@@ -27,7 +27,7 @@ __all__ = ["Columns", "columns"]
 
 
 def columns(
-    reader: Reader, names: Iterable[str] | None = None, selection: Selection = EVERYTHING
+    reader: Reader, names: Iterable[str] | str | None = None, selection: Selection = EVERYTHING
 ) -> dict[str, Columns]:
     """The events of a trace by class name; only the classes `names` (wildcards) if given.
 
@@ -35,7 +35,8 @@ def columns(
     """
     numpy()
     if names is not None:
-        selection = replace(selection, names=frozenset(names))
+        wanted = [names] if isinstance(names, str) else names
+        selection = replace(selection, names=frozenset(wanted))
     if isinstance(reader, MergedReader):
         return _merged([columns(one, None, selection) for _, one in reader.readers])
     by_name: dict[str, list[Pieces]] = defaultdict(list)

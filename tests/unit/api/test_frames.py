@@ -56,7 +56,7 @@ def sold(tmp_path: Path) -> Columns:
         for n, row in enumerate(ROWS):
             writer.write(Event(KIND, 10 + n, 0, 1 - n, f"s_{1 - n}", row, {"pid": 40 + n}))
     with open_trace(tmp_path / "trace") as reader:
-        return columns(reader)["shop:sell"]
+        return columns(reader, "shop:sell")["shop:sell"]
 
 
 def test_arrow(sold: Columns) -> None:
