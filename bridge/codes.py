@@ -160,6 +160,14 @@ _SCRIPT = {
     "no-such-program": Code(
         ERROR, "there is no program of this name", "give its path, or check PATH"
     ),
+    "no-such-variable": Code(
+        ERROR,
+        "the kernel's table of symbols has no variable of this name",
+        "give its address (kernels without CONFIG_KALLSYMS_ALL name functions only)",
+    ),
+    "invalid-length": Code(
+        ERROR, "a length that no machine can watch", "watch 1, 2, 4 or 8 bytes"
+    ),
     "no-target": Code(
         ERROR,
         "`process` without a name needs a target process",

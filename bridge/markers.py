@@ -451,17 +451,26 @@ class KernelPlace:
     trampoline: int = 0
 
 
+BREAKPOINT = 5
+"""PERF_TYPE_BREAKPOINT."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """A counter of perf_event_open(2), and after how many counts it hits.
 
-    `hertz` says that `rate` is a frequency that the kernel keeps to instead.
+    `hertz` says that `rate` is a frequency that the kernel keeps to instead. A breakpoint of
+    the machine (`BREAKPOINT`) counts accesses to `length` bytes at an `address`: writes, or
+    all.
     """
 
     type: int
     config: int
     rate: int
     hertz: bool = False
+    address: int = 0
+    length: int = 0
+    only_writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 #include <stddef.h>
 #include <string.h>
@@ -247,6 +248,11 @@ int mb_bpf_attach_sample(int program, const struct mb_sampling *sampling, int cp
 	attr.config = sampling->config;
 	attr.freq = sampling->hertz != 0;
 	attr.sample_period = sampling->rate;
+	if (sampling->address) {
+		attr.bp_type = sampling->only_writes ? HW_BREAKPOINT_W : HW_BREAKPOINT_RW;
+		attr.bp_addr = sampling->address;
+		attr.bp_len = sampling->length;
+	}
 	attr.disabled = 1;
 	return attach_event(program, &attr, -1, cpu);
 }

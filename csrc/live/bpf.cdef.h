@@ -33,6 +33,8 @@ struct mb_sampling {
 	uint32_t hertz;			/* whether `rate` is a frequency */
 	uint64_t config;
 	uint64_t rate;			/* counts to a hit */
+	uint64_t address;		/* of a breakpoint, else 0: what is watched */
+	uint32_t length, only_writes;
 };
 
 int mb_bpf_map_create(const struct mb_bpf_map *map);

@@ -39,6 +39,7 @@ DESCRIBED = (
     " in a recorded machine has it; no test hits one, for want of that package"
 )
 UNFIRED = "found in a recorded machine; no test hits one, for want of modules in the guests"
+TESTED = "fired in tests/e2e/test_kernel_data.py"
 _INTERVALS = "timer.s, sec, ms, msec, us, usec, ns, nsec (number)"
 
 ROWS = (
@@ -116,8 +117,10 @@ ROWS = (
         wants="kprobes"),
     Row(_FUNCTIONS, ".inline, .label(string), .callee(string), .callees, .nearest, \"f@file\"",
         'kernel.function("vfs_read").inline', DESCRIBED, wants="kprobes"),
-    _refused("others", "kernel", "data", "kernel.data(..).write, .rw",
-             'kernel.data("jiffies").rw'),
+    Row("others", "kernel.data(number).write, .rw, .length(number)",
+        "kernel.data(ADDRESS).rw", TESTED),
+    Row("others", "kernel.data(string).write, .rw", 'kernel.data("jiffies").rw',
+        f"by the names of /proc/kallsyms; {TESTED}"),
     _refused("others", "kernel", "lsm", "kernel.lsm(string)", 'kernel.lsm("file_open")'),
     _refused("others", "", "netfilter", "netfilter.hook(..).pf(..)",
              'netfilter.hook("NF_INET_LOCAL_IN").pf("NFPROTO_IPV4")'),

@@ -24,6 +24,7 @@ from bridge.engine.kernel.uprobes import attach as attach_uprobes
 from bridge.engine.kernel.uprobes import by_link, hurried, online, remove_event, whom
 from bridge.errors import BridgeError, HostError
 from bridge.handles import Handle
+from bridge.markers import BREAKPOINT
 
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 EVENTS = TRACING / "events"
 BTF = Path("/sys/kernel/btf/vmlinux")
+BREAKPOINTS = (
+    "a machine watches 1, 2, 4 or 8 bytes at a multiple of that, four places at a time (x86-64)"
+)
+"""What to say where a breakpoint cannot be set."""
 UNKNOWN_COUNTER = (-errno.ENOENT, -errno.ENODEV, -errno.EOPNOTSUPP, -errno.EINVAL)
 LOG_BYTES = 1 << 20
 VERDICTS = frozenset({errno.EACCES, errno.EINVAL, errno.E2BIG})
@@ -444,11 +449,17 @@ def _attach_sample(loaded: Loaded, program: BpfProgram, descriptor: int) -> None
     sampling = ffi.new("struct mb_sampling *")
     sampling.type, sampling.config = wanted.type, wanted.config
     sampling.rate, sampling.hertz = wanted.rate, wanted.hertz
+    sampling.address, sampling.length = wanted.address, wanted.length
+    sampling.only_writes = wanted.only_writes
     doing = f"count events of type {wanted.type}, config {wanted.config}"
+    remedy = "this machine has no such counter; see `perf list`"
+    if wanted.type == BREAKPOINT:
+        doing = f"watch {wanted.length} bytes at {wanted.address:#x}"
+        remedy = BREAKPOINTS
     for cpu in online():
         event = lib.mb_bpf_attach_sample(descriptor, sampling, cpu)
-        if event in UNKNOWN_COUNTER:
-            raise host_error(doing, event, "this machine has no such counter; see `perf list`")
+        if event in UNKNOWN_COUNTER or (event < 0 and wanted.type == BREAKPOINT):
+            raise host_error(doing, event, remedy)
         if event < 0:
             raise host_error(doing, event)
         loaded.links.append(event)

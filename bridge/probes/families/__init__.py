@@ -86,7 +86,7 @@ _BY_WORD: Mapping[str, tuple[str, ...]] = {
     "never": ("session",),
     "timer": ("timer",),
     "process": _PROCESS,
-    "kernel": ("tracepoint", "kernel_mark", "kernel_function"),
+    "kernel": ("tracepoint", "kernel_mark", "kernel_function", "kernel_data"),
     "module": ("kernel_function",),
     "kprobe": ("kernel_function",),
     "perf": ("perf",),

@@ -70,7 +70,6 @@ FAMILY = Family(
     kinds=(Kind.KERNEL_FUNCTION, Kind.KERNEL_RETURN),
     slices=True,
     refused={
-        "data": "hardware breakpoints are not set; probe the functions that write there",
         "lsm": 'no programs of this type are made; probe kernel.function("security_NAME")',
     },
 )

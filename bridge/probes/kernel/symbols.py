@@ -160,6 +160,15 @@ class Symbols:
         match = re.search(rb"^([0-9a-f]+) [bBdDrRvVgG] " + word + rb"\b", self._text, re.M)
         return int(match[1], 16) if match else 0
 
+    def extent(self, name: str) -> tuple[int, int]:
+        """Its address, and how many bytes there are to the next symbol; 0 and 0: unknown."""
+        address = self.variable(name)
+        if not address:
+            return 0, 0
+        addresses = (int(line[:16], 16) for line in self._text.splitlines() if line[:1] != b" ")
+        after = min((other for other in addresses if other > address), default=address + 1)
+        return address, after - address
+
     # --- what can be probed ---
 
     @cached_property

@@ -93,12 +93,6 @@ def test_points_without_marker(binder: LiveTargets, point: str, attachment: obje
             " mark(string) statement(number) statement(string) trace(string))",
         ),
         (
-            'kernel.data("x").rw',
-            1,
-            "probe point `kernel.data` is not supported by markbridge"
-            ": hardware breakpoints are not set; probe the functions that write there",
-        ),
-        (
             'process("x").insn',
             1,
             "probe point `process.insn` is not supported by markbridge: programs are not"
