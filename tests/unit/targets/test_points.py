@@ -89,8 +89,8 @@ def test_points_without_marker(binder: LiveTargets, point: str, attachment: obje
         (
             "kernel",
             0,
-            "probe point truncated (follow:  function(number) function(string)"
-            " mark(string) statement(number) statement(string) trace(string))",
+            "probe point truncated (follow:  data(number) data(string) function(number)"
+            " function(string) mark(string) statement(number) statement(string) trace(string))",
         ),
         (
             'process("x").insn',
@@ -116,7 +116,7 @@ def test_refused_points(binder: LiveTargets, point: str, part: int, message: str
         ("timer.s", 1, ("s", "ms", "ns", "us", "hz")),
         ('procss("x").mark("y")', 0, None),
         ('process("x").mark(4)', 1, None),
-        ("kernel.trace(3)", 1, ("trace", "mark", "function", "statement")),
+        ("kernel.trace(3)", 1, ("trace", "data", "mark", "function", "statement")),
     ],
 )
 def test_mismatches_suggest_what_is_near(
