@@ -11,6 +11,8 @@ import bridge
 from tools.manual.api import api_manual, examples
 
 ROOT = Path(__file__).resolve().parents[3]
+SETTINGS = frozenset({"options", "ring_bytes", "result"})
+"""What is set or read as it is."""
 
 
 def test_the_manual_is_made_from_the_docstrings() -> None:
@@ -41,3 +43,24 @@ def test_the_examples_pass_strict_type_checking(tmp_path: Path) -> None:
     wrong = [line for line in done.stdout.splitlines() if "example" in line.partition(":")[0]]
     assert len(wrong) == 1, wrong
     assert "example_wrong.py:3: error" in wrong[0]
+
+
+def test_a_program_that_uses_everything_passes_strict_type_checking(tmp_path: Path) -> None:
+    text = (ROOT / "tests" / "support" / "everything.py").read_text()
+    used = set(re.findall(r"\bbridge\.(\w+)", text))
+    members = {
+        name
+        for thing in (bridge.Session, bridge.Program)
+        for name in vars(thing)
+        if name[0] != "_"
+    }
+    assert set(bridge.__all__) <= used
+    assert {name for name in members if not re.search(rf"\.{name}\b", text)} <= SETTINGS
+
+    program = tmp_path / "everything.py"
+    program.write_text(text)
+    cache = f"--cache-dir={ROOT / '.mypy_cache' / 'examples'}"
+    command = [sys.executable, "-m", "mypy", "--strict", cache, "--config-file=", program]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    assert [line for line in done.stdout.splitlines() if line.startswith("everything.py")] == []
