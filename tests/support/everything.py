@@ -21,7 +21,8 @@ def scripts(path: Path) -> None:
         raise
     replayed: bridge.Replayed = program.replay(path)
     assert_type(replayed.result, bridge.RunResult)
-    print(replayed.text, replayed.messages, program.name, program.options)
+    pieces: bridge.Replayed = program.replay_pieces([path], workers=2, each=True)
+    print(pieces.text, replayed.text, replayed.messages, program.name, program.options)
     with program.attach(["app"], trace=path, seconds=1.5, events=1 << 20) as session:
         running(session)
     for attachment in program.attachments(pid=1):
@@ -121,7 +122,8 @@ def traces(path: Path) -> None:
         bridge.show(tables)
     with bridge.open_trace(path) as trace, bridge.LttWriter(path, version="0.8") as ltt:
         writer: bridge.Writer = ltt
-        writer.write(trace)
+        for event in trace:
+            writer.write(event)
     with bridge.open_trace(path) as trace, bridge.CtfWriter(path, version=2) as ctf:
         ctf.write(trace)
 

@@ -92,7 +92,9 @@ with bridge.open_trace("trace/") as trace, bridge.CtfWriter("ctf/") as ctf:
     "I have scripts": (
         """\
 Scripts of SystemTap run from Python: what they print comes line by line, their globals are
-values, and what is wrong with them is data.
+values, and what is wrong with them is data. `markbridge import bpftrace FILE.bt` makes a
+script of a program of bpftrace. In a notebook, `%load_ext bridge.jupyter` gives `%%stp`,
+and `bridge.show` draws what a session has found.
 """,
         """\
 import bridge
