@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from bridge.trace.model import Reader
 
 CTF = {"ctf-1.8": 1, "ctf-2": 2, "ctf": 1}
-PERFETTO = "perfetto"
-TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", *CTF, PERFETTO)
+PERFETTO, PARQUET = "perfetto", "parquet"
+TARGETS = ("ltt-2.6", "ltt-0.8", "ltt-0.7", *CTF, PERFETTO, PARQUET)
 COUNTER = "a track of the values of this field (perfetto); may be given several times"
 _UNITS = {"k": 1 << 10, "m": 1 << 20}
 
@@ -82,6 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.to in CTF:
             version, strict = CTF[arguments.to], arguments.strict
             done = convert.to_ctf(source, arguments.out, version, strict=strict)
+        elif arguments.to == PARQUET:
+            done = convert.to_parquet(source, arguments.out)
         elif arguments.to == PERFETTO:
             counters = frozenset(arguments.counters)
             done = convert.to_perfetto(source, arguments.out, counters)

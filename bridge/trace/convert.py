@@ -363,6 +363,16 @@ def to_perfetto(source: model.Reader, path: Path, counters: frozenset[str]) -> C
     return Converted(events, own, lost=sum(lost.values()), corrupt=corrupt)
 
 
+def to_parquet(source: model.Reader, path: Path) -> Converted:
+    """Write a folder with a Parquet file for each class of events."""
+    from bridge.trace.parquet import write_parquet
+
+    with doing("converting"):
+        events = write_parquet(source, path)
+    lost, corrupt = _losses(source)
+    return Converted(events, 0, lost=sum(lost.values()), corrupt=corrupt)
+
+
 def to_ctf(
     source: model.Reader, path: Path, version: int = 1, *, strict: bool = False
 ) -> Converted:
