@@ -64,6 +64,7 @@ setup(
             "tapset/*.toml",
             "tapset/**/*.stp",
             "include/markbridge/*.h",
+            "include/pkgconfig/*.pc",
             "examples/*.stp",
             "examples/*.c",
             "examples/*.py",

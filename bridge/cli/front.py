@@ -83,14 +83,15 @@ def _front_parser() -> argparse.ArgumentParser:
     )
     for name, what in FOLDERS.items():
         parser.add_argument(f"--{name}-dir", action="store_true", help=f"print where {what}")
+    parser.add_argument("--cflags", action="store_true", help="print that option")
     return parser
 
 
-def _print_folder(name: str) -> int:
+def _print_folder(name: str, before: str = "") -> int:
     """Where a folder of the package is: the header for C programs, the examples."""
     from pathlib import Path
 
-    print(Path(__file__).resolve().parent.parent / name)
+    print(before + str(Path(__file__).resolve().parent.parent / name))
     return 0
 
 
@@ -99,6 +100,8 @@ def dispatch(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] in (["--include-dir"], ["--examples-dir"]):
         return _print_folder(words[0].removeprefix("--").removesuffix("-dir"))
+    if words[:1] == ["--cflags"]:
+        return _print_folder("include", "-I")
     if not words or words[0] not in COMMANDS:
         parser = _front_parser()
         parser.parse_args(words[:1])

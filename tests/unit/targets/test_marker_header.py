@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
-from typing import TYPE_CHECKING
+import subprocess
+from pathlib import Path
 
 import pytest
 
+import bridge
 from bridge.diagnostics import Sink
 from bridge.markers import Constant, Memory, Register
 from bridge.probes import markers_of
@@ -14,11 +18,9 @@ from bridge.probes.elf import open_elf
 from bridge.probes.operands import split
 from bridge.probes.sdt import read_notes
 from bridge.world import LiveWorld
+from tests.conftest import ROOT
 from tests.support.annotated import SIZES, SOURCE, WARNINGS
 from tests.support.victims import compile_c
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 WORLD = LiveWorld()
 COMPILERS = [
@@ -138,26 +140,83 @@ def test_names_are_expanded_and_files_share_a_semaphore(tmp_path: Path) -> None:
     }
 
 
-def test_an_unsupported_machine_is_refused_by_the_compiler(tmp_path: Path) -> None:
-    import subprocess
+OTHERS = {
+    "i386-linux-gnu": "-4@",
+    "arm-linux-gnueabihf": "-4@",
+    "powerpc64le-linux-gnu": "-4@",
+    "s390x-linux-gnu": "-4@",
+    "aarch64-linux-gnu": "-4@",
+}
+BARE = """
+#include <markbridge/marker.h>
+MARKBRIDGE_SEMAPHORE(demo, counted);
+int f(int a, const char *text)
+{
+    MARKBRIDGE_MARK(demo, hit, a, text, 7);
+    if (MARKBRIDGE_ENABLED(demo, counted)) MARKBRIDGE_MARK_SEMAPHORE(demo, counted, a);
+    return a + (text != 0);
+}
+"""
 
-    source = tmp_path / "x.c"
-    source.write_text("#include <markbridge/marker.h>\n")
-    done = subprocess.run(
-        [
-            "gcc",
-            "-U__x86_64__",
-            "-U__aarch64__",
-            *WARNINGS,
-            "-c",
-            source,
-            "-o",
-            tmp_path / "x.o",
-        ],
+
+def _compile(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    (folder / "x.c").write_text(BARE)
+    command = [*words, "-O2", *WARNINGS, "-Icsrc/include", "-c", str(folder / "x.c")]
+    return subprocess.run(
+        [*command, "-o", str(folder / "x.o")],
         capture_output=True,
         text=True,
         check=False,
+        cwd=ROOT,
     )
 
-    assert done.returncode != 0
-    assert "supports x86-64 and aarch64" in done.stderr
+
+@pytest.mark.parametrize("machine", OTHERS)
+def test_notes_of_other_machines(tmp_path: Path, machine: str) -> None:
+    """As readelf reads them: addresses of the machine's size, each argument with its size."""
+    if shutil.which("clang") is None:
+        pytest.skip("no clang")
+    done = _compile(tmp_path, "clang", f"--target={machine}", "-ffreestanding")
+    assert (done.returncode, done.stderr) == (0, "")
+    read = subprocess.run(
+        ["readelf", "-n", str(tmp_path / "x.o")], capture_output=True, text=True, check=True
+    ).stdout
+
+    names = re.findall(r"Name: (\w+)", read)
+    places = [int(place, 16) for place in re.findall(r"Location: (0x\w+)", read)]
+    arguments = [text.split() for text in re.findall(r"Arguments: (.*)", read)]
+    pointer = 4 if machine.startswith(("i386", "arm")) else 8
+    assert names == ["hit", "counted"]
+    assert 0 < places[0] < places[1]
+    assert [one.split("@")[0] for one in arguments[0]] == ["-4", str(pointer), "-4"]
+    assert arguments[0][2].lstrip("-4@$#") == "7"
+
+
+def test_without_notes_the_compiler_says_so(tmp_path: Path) -> None:
+    done = _compile(tmp_path, "gcc", "-U__ELF__", "-Wno-unused-parameter")
+
+    assert done.returncode == 0
+    assert done.stderr.count("note: ") == 1
+    assert "markers are left out on this machine" in done.stderr
+
+
+def test_the_file_for_pkg_config(tmp_path: Path) -> None:
+    """It is where the header is, wherever that was installed."""
+    if shutil.which("pkg-config") is None:
+        pytest.skip("no pkg-config")
+    shutil.copytree(ROOT / "csrc" / "include", tmp_path / "elsewhere")
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(tmp_path / "elsewhere" / "pkgconfig")}
+
+    def asked(option: str) -> str:
+        command = ["pkg-config", option, "markbridge"]
+        return subprocess.check_output(command, env=environment, text=True).strip()
+
+    assert Path(asked("--cflags").removeprefix("-I")).resolve() == tmp_path / "elsewhere"
+    assert asked("--modversion") == bridge.__version__
+
+
+def test_the_licence_allows_to_copy_it() -> None:
+    text = (ROOT / "csrc" / "include" / "markbridge" / "marker.h").read_text()
+
+    assert text.startswith("/* SPDX-License-Identifier: 0BSD */")
+    assert "with\n * or without fee is hereby granted" in text
