@@ -278,7 +278,7 @@ def test_aliases_are_gone(export, uprobes_folder: Path) -> None:
     ("consumer", "script", "message", "column"),
     [
         ("ftrace", "probe perf.type(1).config(0) { println(1) }", "sample probes", 7),
-        ("perf", 'probe process("VICTIM").function("add").return { println(1) }', "-return", 7),
+        ("perf", 'probe process("VICTIM").begin { println(1) }', "process probes", 7),
         (
             "gdb",
             'probe kernel.trace("sched:sched_switch") { println(1) }',
