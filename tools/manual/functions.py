@@ -63,6 +63,10 @@ _FUNCTION = re.compile(r"((?:^//.*\n)*)^function (\w+)(:\w+)?\s*\(([^)]*)\)", re
 _HEAD = re.compile(r"\A(?:(?:#|//).*\n)+")
 
 
+OF_EMBEDDED_C = "_c_"
+"""What functions are called that only the translation of embedded C uses."""
+
+
 class LibraryFunction(NamedTuple):
     """A function of the library: where it is, how it is called, what it is."""
 
@@ -94,6 +98,8 @@ def library_functions() -> Iterator[LibraryFunction]:
     for entry in _library_files():
         found = {}
         for comment, name, result, parameters in _FUNCTION.findall(entry.read_text()):
+            if name.startswith(OF_EMBEDDED_C):
+                continue
             words = re.split(r"\s*,\s*", parameters) if parameters else []
             signature = f"{name}{result}({', '.join(words)})"
             doc = " ".join(line.strip("/ ") for line in comment.splitlines())
