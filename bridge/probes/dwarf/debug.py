@@ -111,7 +111,7 @@ class DebugFile:
 
     def __init__(self, elf: ElfFile, other: ElfFile | None) -> None:
         self._elfs = (elf, other)
-        self._kept: list[Any] = []
+        self._kept: list[memoryview] = []
         self._loaded: set[tuple[str, ...]] = {_AT_ONCE}
         first = self._sections(elf)
         second = self._sections(other) if other is not None else ffi.NULL
@@ -129,9 +129,12 @@ class DebugFile:
         return found
 
     def _fill(self, native: Any, data: memoryview) -> None:  # noqa: ANN401 - cffi's
-        pointer = ffi.from_buffer("uint8_t[]", data)
-        self._kept.append(pointer)
-        native.data, native.size = pointer, len(data)
+        # The view is kept, and not the buffer that it lends: in a cycle of garbage the view
+        # would be cleared first, and what had been lent would then be given back to nobody.
+        with ffi.from_buffer("uint8_t[]", data) as pointer:
+            native.data = ffi.cast("uint8_t *", int(ffi.cast("uintptr_t", pointer)))
+        native.size = len(data)
+        self._kept.append(data)
 
     def _need(self, sections: tuple[str, ...]) -> None:
         """Decompress sections that only some questions need."""

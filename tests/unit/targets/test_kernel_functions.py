@@ -110,7 +110,7 @@ def _kernel_types() -> Image:
     function("many", long_, ("first", pair), *seven)
     owner = image.struct("pid", 8, ("level", int_, 0))
     image.add(TypeKind.PTR, value=owner)
-    image.array(image.integer("unsigned long", 8, signed=False), 3)
+    image.array(image.integer("long unsigned int", 8, signed=False), 3)
     return image
 
 
