@@ -22,13 +22,18 @@ _FUNCTION = re.compile(r"(\w+):(\w+) \((.*?)\)")
 NEWER = frozenset(
     [
         *(f"kernel_{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+        "NFS_CLIENT",
+        "NFS_FH",
+        "cmd_request_timer_pending",
+        "get_scsi_request",
         "inet_get_dest_port",
         "inet_get_ip_dest",
+        "scsi_cmd_to_rq",
         "task_exe_file",
         "user_uint",
     ]
 )
-"""Functions that SystemTap has privately, or by another name, in the version at hand."""
+"""Functions that SystemTap has privately, in other versions, or by another name."""
 
 
 @pytest.fixture(scope="module")
