@@ -185,14 +185,15 @@ def combined(first: GlobalValue, second: GlobalValue) -> GlobalValue:
 def _sum(first: Single, second: Single) -> Single:
     match first, second:
         case int(), int():
-            return _wrapped(first + second)
+            return wrapped(first + second)
         case Statistic(), Statistic():
             return _merged(first, second)
         case _:
             return first
 
 
-def _wrapped(value: int) -> int:
+def wrapped(value: int) -> int:
+    """A sum as 64 bits hold it."""
     return (value + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
@@ -200,7 +201,7 @@ def _merged(first: Statistic, second: Statistic) -> Statistic:
     """Statistics that the kernel adds to have no variance (`placement`)."""
     if not first.count or not second.count:
         return first if first.count else second
-    count, total = first.count + second.count, _wrapped(first.sum + second.sum)
+    count, total = first.count + second.count, wrapped(first.sum + second.sum)
     average = abs(total) // count
     return Statistic(
         count,

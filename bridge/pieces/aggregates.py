@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge import declared
 from bridge._native import ffi, lib
+from bridge.engine.snapshot import wrapped
 from bridge.ir.program import Array, Value
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def _combined_entries(first: Entries, second: Entries) -> Entries:
 def _sum(first: int | bytes | Collected, second: int | bytes | Collected) -> int | Collected:
     match first, second:
         case int(), int():
-            return _wrapped(first + second)
+            return wrapped(first + second)
         case Collected(count=0), Collected():
             return second
         case Collected(), Collected(count=0):
@@ -209,14 +210,10 @@ def _sum(first: int | bytes | Collected, second: int | bytes | Collected) -> int
             pairs = zip(first.buckets, second.buckets, strict=True)
             return Collected(
                 first.count + second.count,
-                _wrapped(first.sum + second.sum),
+                wrapped(first.sum + second.sum),
                 min(first.min, second.min),
                 max(first.max, second.max),
                 tuple(map(sum, pairs)),
             )
         case _:
             raise AssertionError(f"no sum of {first!r} and {second!r}")
-
-
-def _wrapped(value: int) -> int:
-    return (value + (1 << 63)) % (1 << 64) - (1 << 63)

@@ -60,8 +60,6 @@ class Family:
     expand: Callable[[Sequence[PointPart], Machine], Places]
     recorded: Callable[[Sequence[PointPart], RecordedTargets], Places]
     refused: Mapping[str, str] = field(default_factory=dict)
-    kinds: tuple[Kind, ...] = ()
-    """Those of its markers; none where its points have no marker."""
     stops: bool = False
     """Whether a process can be stopped at its hits: it is in its own code there."""
     slices: bool = False

@@ -201,7 +201,6 @@ FAMILY = Family(
     ),
     _expand,
     _recorded,
-    kinds=(Kind.FUNCTION, Kind.FUNCTION_RETURN),
     stops=True,
     slices=True,
     event_class=_event_class,

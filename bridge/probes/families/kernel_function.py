@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.markers import Kind, NoMatch
+from bridge.markers import NoMatch
 from bridge.probes.families import Family
 from bridge.probes.families.function import CALLEES
 
@@ -67,7 +67,6 @@ FAMILY = Family(
     ),
     _expand,
     _recorded,
-    kinds=(Kind.KERNEL_FUNCTION, Kind.KERNEL_RETURN),
     slices=True,
     refused={
         "lsm": 'no programs of this type are made; probe kernel.function("security_NAME")',

@@ -67,7 +67,6 @@ FAMILY = Family(
     frozenset(f"perf/type N/config N{rate}" for rate in ("", "/sample N", "/hz N")),
     _expand,
     _recorded,
-    kinds=(Kind.SAMPLE,),
     slices=True,
     event_class=_event_class,
     refused={

@@ -255,7 +255,6 @@ FAMILY = Family(
     ),
     _expand,
     _recorded,
-    kinds=(Kind.PROCESS,),
     event_class=_event_class,
     file=_file,
     of_program=True,

@@ -207,7 +207,6 @@ FAMILY = Family(
     frozenset({"kernel/trace S"}),
     _expand,
     _recorded,
-    kinds=(Kind.TRACEPOINT,),
     slices=True,
     event_class=_event_class,
     shows_types=True,

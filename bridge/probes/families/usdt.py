@@ -115,7 +115,6 @@ FAMILY = Family(
     ),
     _expand,
     _recorded,
-    kinds=(Kind.USDT,),
     stops=True,
     slices=True,
     of_program=True,
