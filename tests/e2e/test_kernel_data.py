@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,6 @@ from tests.support.victims import compile_c
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.command import Runner
 
@@ -77,6 +77,20 @@ def test_accesses_are_counted(
     name, _, hits = done.out.strip().rpartition(" ")
     assert name == point, done.err
     assert least <= int(hits) <= most
+
+
+@pytest.mark.guest
+def test_a_variable_by_its_name(run: Runner) -> None:
+    """Debian's kernels name variables; one that does not says what it was built without."""
+    named = " jiffies\n" in Path("/proc/kallsyms").read_text()
+
+    done = run("run", "-e", 'probe kernel.data("jiffies").rw { println(pp()) exit() }')
+
+    if named:
+        assert done.out == 'kernel.data("jiffies").rw\n', done.err
+    else:
+        assert "the kernel names no variable `jiffies` in /proc/kallsyms" in done.err
+        assert "CONFIG_KALLSYMS_ALL; give the address" in done.err
 
 
 def test_a_breakpoint_that_cannot_be_set(run: Runner) -> None:

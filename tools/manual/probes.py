@@ -120,7 +120,7 @@ ROWS = (
     Row("others", "kernel.data(number).write, .rw, .length(number)",
         "kernel.data(ADDRESS).rw", TESTED),
     Row("others", "kernel.data(string).write, .rw", 'kernel.data("jiffies").rw',
-        "by the names of /proc/kallsyms, where they are shown; no test hits one"),
+        "by the names of /proc/kallsyms, where they are shown", wants="CONFIG_KALLSYMS_ALL"),
     _refused("others", "kernel", "lsm", "kernel.lsm(string)", 'kernel.lsm("file_open")'),
     _refused("others", "", "netfilter", "netfilter.hook(..).pf(..)",
              'netfilter.hook("NF_INET_LOCAL_IN").pf("NFPROTO_IPV4")'),

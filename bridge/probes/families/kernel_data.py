@@ -42,6 +42,8 @@ def _expand(parts: Sequence[PointPart], machine: Machine) -> Places:
         address, size = symbols.extent(str(what))
         if not address:
             message = f"the kernel names no variable `{what}` in /proc/kallsyms"
+            if not symbols.has_variables:
+                message += ": it was built without CONFIG_KALLSYMS_ALL; give the address"
             return NoMatch(0, message, code="no-such-variable")
         fits = [n for n in LENGTHS if address % n == 0 and n <= size]
         length, name = fits[0], _called(what)

@@ -154,6 +154,11 @@ class Symbols:
 
     # --- data ---
 
+    @property
+    def has_variables(self) -> bool:
+        """Whether variables have names (CONFIG_KALLSYMS_ALL): every kernel has this one."""
+        return b" jiffies\n" in self._text
+
     def variable(self, name: str) -> int:
         """The address of a global variable; 0 if there is none, or it is hidden."""
         word = re.escape(name.encode())
