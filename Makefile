@@ -101,6 +101,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/vulture
+	$(BIN)/python -m tools.class_names
 
 layers: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from bench.table import Row, show
 from bridge._native import lib
 from bridge.trace.ltt import open_ltt
-from bridge.trace.ltt.cursor import Cursor
+from bridge.trace.ltt.cursor import LttCursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ def decoding(folder: Path) -> float:
     """Nanoseconds per event for all fields of all events in merged order."""
     with open_ltt(folder) as reader:
         start = perf_counter()
-        cursor = Cursor(reader.tables)
+        cursor = LttCursor(reader.tables)
         total = sum(cursor.batches(lib.MB_LTT_WITH_FIELDS))
         seconds = perf_counter() - start
     assert total == EVENTS
@@ -100,7 +100,7 @@ def resident(folder: Path) -> float:
 
 def _print_resident(folder: Path) -> None:
     with open_ltt(folder) as reader:
-        events = sum(Cursor(reader.tables).batches(lib.MB_LTT_WITH_FIELDS))
+        events = sum(LttCursor(reader.tables).batches(lib.MB_LTT_WITH_FIELDS))
         counted = sum(sum(s.events.values()) for s in reader.statistics().values())
     assert events == counted
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -40,14 +40,14 @@ if TYPE_CHECKING:
         SavedRegister,
         Semaphore,
         Site,
+        TracepointField,
         ValueType,
         Variable,
     )
-    from bridge.markers import Field as TracepointField
     from bridge.python_marker import PythonMarker, marker
     from bridge.script.options import AnalyseOptions
     from bridge.session import Line, Lost, Session
-    from bridge.source import Source, SourceMap, Span
+    from bridge.source import Source, SourceLocation, SourceMap, Span
     from bridge.trace.arrays import Columns
     from bridge.trace.columns import columns
     from bridge.trace.ctf.description import Clock
@@ -141,6 +141,7 @@ __all__ = [
     "Severity",
     "Site",
     "Source",
+    "SourceLocation",
     "SourceMap",
     "Span",
     "Spec",
@@ -220,6 +221,7 @@ _HOMES = {
         "SavedRegister",
         "Semaphore",
         "Site",
+        "TracepointField",
         "ValueType",
         "Variable",
     ),
@@ -235,6 +237,7 @@ _HOMES = {
     ),
     "bridge.source": (
         "Source",
+        "SourceLocation",
         "SourceMap",
         "Span",
     ),
@@ -276,8 +279,6 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name == "TracepointField":  # of the marker model; `Field` is that of a trace
-        return import_module("bridge.markers").Field
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'bridge' has no attribute '{name}'")

@@ -143,9 +143,9 @@ class Program:
         """
         from bridge.pieces import run_pieces, traces_of
         from bridge.pieces.pools import pool_of
-        from bridge.pieces.worker import Script
+        from bridge.pieces.worker import ScriptText
 
-        script = Script(self.name, self.text, self.options)
+        script = ScriptText(self.name, self.text, self.options)
         with (
             MemoryFile() as output,
             MemoryFile() as messages,

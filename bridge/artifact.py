@@ -25,7 +25,7 @@ from bridge.declared import MB_FAULT, MB_MISSED_IT, MB_STOPPED_IT, SIZES
 from bridge.ir.program import Capture, Load, Value, capture_text
 
 if TYPE_CHECKING:
-    from bridge.ir.program import Program
+    from bridge.ir.program import IrProgram
     from bridge.markers import MarkerAttachment
 
 HEADER_BYTES = SIZES["mb_record"]
@@ -119,7 +119,7 @@ class Placed:
     key position, and that user space touches only before arming and after disarming.
     """
 
-    program: Program
+    program: IrProgram
     placements: tuple[Placement, ...]
     hooks: tuple[Hook, ...]
     accumulators: frozenset[int] = frozenset()

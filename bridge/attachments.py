@@ -23,7 +23,7 @@ from bridge.ir.program import (
     capture_type,
     variables,
 )
-from bridge.markers import Begin, End, Error, MarkerAttachment, Never, Timer
+from bridge.markers import Begin, End, Error, MarkerAttachment, Never, Timer, TracepointField
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -349,9 +349,13 @@ def plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         members = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
         if type(value).__module__ == "bridge.markers":
-            return {"kind": _kind(type(value).__name__), **members}
+            return {"kind": _KINDS.get(type(value)) or _kind(type(value).__name__), **members}
         return members
     return value
+
+
+_KINDS: dict[type, str] = {TracepointField: "field"}
+"""Kinds that are not called as their classes are."""
 
 
 def _kind(name: str) -> str:

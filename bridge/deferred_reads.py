@@ -28,7 +28,7 @@ from bridge.script.builtins import BUILTINS, KERNEL_STACK, Effect
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from bridge.ir.program import ErrorSite, Format, Handler, Program
+    from bridge.ir.program import ErrorSite, Format, Handler, IrProgram
 
 
 _GLOBAL = "@var"
@@ -53,12 +53,12 @@ class _Read(NamedTuple):
     """Of the kernel's stack, which a hit brings with it."""
 
 
-def _reads(program: Program, handler: Handler) -> Iterator[_Read]:
+def _reads(program: IrProgram, handler: Handler) -> Iterator[_Read]:
     for op in all_operations(program, handler):
         yield from _reads_of(program, op)
 
 
-def _reads_of(program: Program, op: ops.Op) -> Iterator[_Read]:
+def _reads_of(program: IrProgram, op: ops.Op) -> Iterator[_Read]:
     match op:
         case ops.CallBuiltin(name=name, arguments=arguments, site=site):
             builtin = BUILTINS.get((name, len(arguments)))
@@ -81,7 +81,7 @@ def _reads_of(program: Program, op: ops.Op) -> Iterator[_Read]:
             pass
 
 
-def needs_hold(program: Program, op: ops.Op) -> bool:
+def needs_hold(program: IrProgram, op: ops.Op) -> bool:
     """Whether the process has to stand still while an operation runs."""
     return any(not read.is_kernel for read in _reads_of(program, op))
 
@@ -99,13 +99,13 @@ def noted(kind: Kind) -> Callable[[ops.Op], bool]:
 
 
 def slice_at(
-    program: Program, kind: Kind, handler: Handler, constants: Mapping[str, int] | None = None
+    program: IrProgram, kind: Kind, handler: Handler, constants: Mapping[str, int] | None = None
 ) -> Slice:
     """The slice of a handler at a kind of marker."""
     return slice_of(program, handler, noted(kind), constants)
 
 
-def takes_notes(program: Program, kind: Kind, handlers: tuple[int, ...]) -> bool:
+def takes_notes(program: IrProgram, kind: Kind, handlers: tuple[int, ...]) -> bool:
     """Whether something is to be noted for these handlers."""
     is_noted = noted(kind)
     return any(
@@ -122,7 +122,9 @@ def _printed(name: str, format_: Format, site: int) -> Iterator[_Read]:
             yield _Read(name, site, piece.flag != "#")
 
 
-def why_held(program: Program, attachment: MarkerAttachment, handlers: tuple[int, ...]) -> str:
+def why_held(
+    program: IrProgram, attachment: MarkerAttachment, handlers: tuple[int, ...]
+) -> str:
     """Why the process stands still at the hits of these handlers; "" if it does not."""
     if not families.of_kind(attachment.marker.kind).stops:
         return ""
@@ -137,7 +139,7 @@ def why_held(program: Program, attachment: MarkerAttachment, handlers: tuple[int
     return ""
 
 
-def refused(program: Program, *, record: bool) -> Iterator[Diagnostic]:
+def refused(program: IrProgram, *, record: bool) -> Iterator[Diagnostic]:
     """The reads that cannot be made."""
     told: set[int] = set()
     known: dict[tuple[int, int, int], list[_Read]] = {}
@@ -163,7 +165,7 @@ def refused(program: Program, *, record: bool) -> Iterator[Diagnostic]:
                 yield _diagnostic(program, read, reason)
 
 
-def first_kernel_read(program: Program) -> tuple[str, ErrorSite] | None:
+def first_kernel_read(program: IrProgram) -> tuple[str, ErrorSite] | None:
     """The first read of the kernel's memory in a handler without a hit, and where it stands."""
     for handler in program.handlers:
         if isinstance(handler.expansion.attachment, MarkerAttachment):
@@ -174,7 +176,7 @@ def first_kernel_read(program: Program) -> tuple[str, ErrorSite] | None:
     return None
 
 
-def looks_at_processes(program: Program) -> bool:
+def looks_at_processes(program: IrProgram) -> bool:
     """Whether anything in it needs what is known of the files in processes."""
     return any(
         read.of_process for handler in program.handlers for read in _reads(program, handler)
@@ -223,7 +225,7 @@ def _process_reason(attachment: MarkerAttachment, read: _Read, *, record: bool) 
     return ""
 
 
-def _diagnostic(program: Program, read: _Read, reason: str) -> Diagnostic:
+def _diagnostic(program: IrProgram, read: _Read, reason: str) -> Diagnostic:
     site = program.sites[read.site]
     code, verb = (
         ("no-process", "look")

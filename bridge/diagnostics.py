@@ -12,7 +12,7 @@ from enum import Enum
 from string import whitespace
 from typing import TYPE_CHECKING, Any
 
-from bridge.source import NOWHERE, Place, Source, SourceMap, Span
+from bridge.source import NOWHERE, Source, SourceLocation, SourceMap, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -97,7 +97,7 @@ class Sink:
 
 def _expansions(
     source: Source | None, sources: SourceMap
-) -> Iterator[tuple[Source, Place, Span]]:
+) -> Iterator[tuple[Source, SourceLocation, Span]]:
     """The texts that a text was expanded from, innermost first."""
     while source is not None and source.parent is not None:
         outer = sources.source(source.parent)
@@ -107,7 +107,7 @@ def _expansions(
         source = outer
 
 
-def _excerpt(source: Source, place: Place, span: Span) -> list[str]:
+def _excerpt(source: Source, place: SourceLocation, span: Span) -> list[str]:
     """The line with a caret row, in the form of the architecture's section 7."""
     number = str(place.line)
     text, column = _window(source.line(place.line), place.column)

@@ -30,7 +30,7 @@ _PROGBITS, _STRTAB = elf_object.SHT_PROGBITS, elf_object.SHT_STRTAB
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class ElfMachine:
     """A machine's number, its code for a nop and a return, and its places of arguments.
 
     On the stack an argument is at `stack` with its offset, the first of them at `above`.
@@ -44,14 +44,14 @@ class Machine:
 
 
 MACHINES = {
-    "x86_64": Machine(
+    "x86_64": ElfMachine(
         62,
         b"\x90\xc3",
         ("%rdi", "%rsi", "%rdx", "%rcx", "%r8", "%r9"),
         "{}(%rsp)",
         WORD,
     ),
-    "aarch64": Machine(
+    "aarch64": ElfMachine(
         183,
         b"\x1f\x20\x03\xd5\xc0\x03\x5f\xd6",
         tuple(f"x{number}" for number in range(8)),
@@ -61,7 +61,7 @@ MACHINES = {
 }
 
 
-def arguments_text(sizes: Sequence[str], machine: Machine) -> str:
+def arguments_text(sizes: Sequence[str], machine: ElfMachine) -> str:
     """The arguments of the note: `-8@%rdi 8@%rsi`; sizes are `-8` or `8`."""
     more = range(len(sizes) - len(machine.registers))
     stack = (machine.stack.format(machine.above + WORD * number) for number in more)
@@ -97,7 +97,7 @@ def _note(provider: str, name: str, arguments: str, base: int) -> bytes:
     return note + bytes(-len(note) % _NOTE_ALIGN)
 
 
-def _sections(provider: str, name: str, arguments: str, machine: Machine) -> list[_Section]:
+def _sections(provider: str, name: str, arguments: str, machine: ElfMachine) -> list[_Section]:
     code = CODE_AT + _aligned(len(machine.code))
     strings = b"\0" + f"{provider}__{name}".encode() + b"\0"
     function = {
@@ -152,7 +152,7 @@ def _segments() -> bytes:
     )
 
 
-def marker_file(provider: str, name: str, sizes: Sequence[str], machine: Machine) -> bytes:
+def marker_file(provider: str, name: str, sizes: Sequence[str], machine: ElfMachine) -> bytes:
     """The file with one marker."""
     sections = _sections(provider, name, arguments_text(sizes, machine), machine)
     names, offsets = b"\0", []
@@ -188,7 +188,7 @@ def _row(section: _Section, name: int) -> dict[str, int]:
     }
 
 
-def _header(machine: Machine, table: int, count: int) -> bytes:
+def _header(machine: ElfMachine, table: int, count: int) -> bytes:
     size = elf.IDENT_SIZE + elf.EHDR.struct().size
     ident = elf.MAGIC + bytes((elf.CLASS_64, elf.DATA_LITTLE, elf_object.EV_CURRENT))
     values = {

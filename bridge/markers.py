@@ -89,7 +89,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class TracepointField:
     """A field of a tracepoint record, as tracefs `format` describes it.
 
     Offset and size in bytes. `array` "" is a number, "char" a fixed character array, "data_loc"
@@ -152,7 +152,7 @@ class SavedRegister:
 
 
 _InProgram = Register | Constant | Memory | LoadBias
-_OfEvent = Field | RawArgument | SavedRegister | RecordedField
+_OfEvent = TracepointField | RawArgument | SavedRegister | RecordedField
 Operand = _InProgram | _OfEvent
 """Where a value is: in a program at a site, in the record of an event, or in a trace."""
 
@@ -174,7 +174,7 @@ class Variable:
 
     For a variable of a function of the kernel, where a trampoline has it.
     """
-    field: Field | None = None
+    field: TracepointField | None = None
     """For a tracepoint argument: the field of its name, for handlers that read other fields."""
     alias: bool = False
     """A second name of another variable, which lists of all variables leave out."""
@@ -191,7 +191,7 @@ def is_argument_only(variable: Variable) -> bool:
 
 def is_field_only(variable: Variable) -> bool:
     """Whether only a program that gets a tracepoint's record can read it."""
-    return isinstance(variable.operands[0], Field) and variable.raw is None
+    return isinstance(variable.operands[0], TracepointField) and variable.raw is None
 
 
 BIAS = "%bias"
@@ -701,7 +701,7 @@ class Targets(Protocol):
         ...
 
     def static(self, wanted: GlobalAccess) -> Result:
-        """The way to a global of a module, from a `Loaded`: `@var` where no place has it."""
+        """The way to a module's global, from a `Loaded`: `@var` where no place has it."""
         ...
 
 

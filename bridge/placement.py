@@ -1,4 +1,4 @@
-"""ir.Program -> artifact.Placed: where each handler runs, and one hook per marker.
+"""ir.IrProgram -> artifact.Placed: where each handler runs, and one hook per marker.
 
 A handler runs in the kernel only if nothing can tell that it does. What its globals allow is
 decided for all handlers together: a handler that must run in user space takes along all that
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bridge.ir.ops import Op
-    from bridge.ir.program import Capture, Handler, Program
+    from bridge.ir.program import Capture, Handler, IrProgram
     from bridge.markers import Attachment, Variable
 
 RECORDED_CONTEXTS = ("pid", "tid", "ppid", "uid", "cpu", "execname", "realtime_ns")
@@ -57,7 +57,7 @@ VARIABLES = (
 
 
 def place(
-    program: Program, *, record: bool = False, kernel: bool = True, apart: bool = False
+    program: IrProgram, *, record: bool = False, kernel: bool = True, apart: bool = False
 ) -> Placed:
     """Decide for every handler.
 
@@ -104,7 +104,7 @@ def on_globals(found: Iterable[Op]) -> Iterator[tuple[int, Op]]:
 class _Decision:
     """Handlers start in the kernel unless they have an obstacle; then globals pull them out."""
 
-    program: Program
+    program: IrProgram
     record: bool
     user: dict[int, str] = field(default_factory=dict)
     """Why a handler runs in user space, by its number."""
@@ -237,7 +237,7 @@ def _kind(attachment: Attachment) -> object:
     return type(attachment)
 
 
-def _user_reason(program: Program, handler: Handler) -> str:
+def _user_reason(program: IrProgram, handler: Handler) -> str:
     match handler.expansion.attachment:
         case MarkerAttachment(marker=marker) if marker.kind is Kind.RECORDED:
             return "its hits come from a trace"
@@ -278,7 +278,7 @@ def _tid_positions(op: Op, state: State) -> set[int]:
 
 
 def _hooks(
-    program: Program, placements: tuple[Placement, ...], *, record: bool, apart: bool
+    program: IrProgram, placements: tuple[Placement, ...], *, record: bool, apart: bool
 ) -> Iterator[Hook]:
     """One hook per distinct attachment, in the order of the script.
 
@@ -309,14 +309,14 @@ def _hooks(
         yield Hook(hook, attachment, numbers, user, layout, held)
 
 
-def _in_order(program: Program, numbers: list[int]) -> list[int]:
+def _in_order(program: IrProgram, numbers: list[int]) -> list[int]:
     """The order in which the handlers of one marker run."""
     newest_first = program.handlers[numbers[0]].expansion.newest_first
     return numbers[::-1] if newest_first else numbers
 
 
 def _layout(
-    program: Program, attachment: MarkerAttachment, numbers: tuple[int, ...], *, record: bool
+    program: IrProgram, attachment: MarkerAttachment, numbers: tuple[int, ...], *, record: bool
 ) -> tuple[Capture, ...]:
     """What handlers read, what their calls read, and for a recording everything there is."""
     wanted: dict[str, Capture] = {}
@@ -367,7 +367,7 @@ def _is_only_raw(variable: Variable) -> bool:
     return isinstance(variable.operand(0), RawArgument) and variable.field is None
 
 
-def _called_contexts(program: Program, handler: Handler) -> set[str]:
+def _called_contexts(program: IrProgram, handler: Handler) -> set[str]:
     """The contexts that built-ins need which run in user space."""
     found: set[str] = set()
     for op in all_operations(program, handler):

@@ -31,7 +31,7 @@ MOST_COLUMNS = 512
 class Activity:
     """Something that is being done, perhaps with a number of what it has done so far."""
 
-    def __init__(self, text: str, unit: str = "", line: Line | None = None) -> None:
+    def __init__(self, text: str, unit: str = "", line: StatusLine | None = None) -> None:
         self._text = text
         self._unit = unit
         self._line = line
@@ -78,7 +78,7 @@ class Activity:
             self._line.clear()
 
 
-class Line:
+class StatusLine:
     """The last line of a terminal, while something is shown there.
 
     `width` is an array of one number, how many columns are in use: C code that is about to
@@ -147,7 +147,7 @@ def _cut(text: str, columns: int) -> str:
 
 # --- who says it, who listens -----------------------------------------------------------------
 
-_line: Line | None = None
+_line: StatusLine | None = None
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def told_on(terminal: TextIO) -> Iterator[None]:
     if not terminal.isatty():
         yield
         return
-    before, _line = _line, Line(terminal)
+    before, _line = _line, StatusLine(terminal)
     try:
         yield
     finally:

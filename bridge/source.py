@@ -28,7 +28,7 @@ NOWHERE = Span(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceLocation:
     """A readable position:
 
     file name, line and column, both counted from 1; columns are bytes and a tab is one.
@@ -67,12 +67,12 @@ class Source:
             self._lines = starts
         return self._lines
 
-    def place(self, offset: int) -> Place:
+    def place(self, offset: int) -> SourceLocation:
         """The line and column of a global offset inside this text."""
         local = offset - self.base
         starts = self.line_starts()
         line = bisect_right(starts, local)
-        return Place(self.name, line, local - starts[line - 1] + 1)
+        return SourceLocation(self.name, line, local - starts[line - 1] + 1)
 
     def line(self, number: int) -> str:
         """The text of line `number` (from 1), without its newline."""
@@ -132,7 +132,7 @@ class SourceMap:
         at = bisect_right(self._bases, span.start) - 1
         return self._sources[at] if at >= 0 else None
 
-    def place(self, span: Span) -> Place | None:
+    def place(self, span: Span) -> SourceLocation | None:
         """The readable position of the start of `span`."""
         source = self.source(span)
         return source.place(span.start) if source else None

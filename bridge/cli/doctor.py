@@ -32,12 +32,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; 3 if something is missing without which nothing is traced."""
-    from bridge.engine.kernel.health import State, examine
+    from bridge.engine.kernel.health import Health, examine
 
     with doing("looking at this machine"):
         findings = list(examine())
     print(as_json(findings) if arguments.format == "json" else as_text(findings))
-    missing = any(f.needed and f.state is State.MISSING for f in findings)
+    missing = any(f.needed and f.state is Health.MISSING for f in findings)
     return EXIT_HOST if missing else 0
 
 

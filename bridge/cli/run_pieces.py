@@ -14,7 +14,7 @@ from bridge.engine.base import SessionOptions
 from bridge.errors import CompileError
 from bridge.pieces import run_pieces, traces_of
 from bridge.pieces.pools import pool_of
-from bridge.pieces.worker import Script
+from bridge.pieces.worker import ScriptText
 from bridge.source import SourceMap
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def run_in_pieces(arguments: argparse.Namespace) -> int:
     """Run the script over the traces, and give the exit code."""
     sources = SourceMap()
     main = read_script(arguments, sources)
-    script = Script(main.name, main.text.encode("latin-1"), analyse_options(arguments))
+    script = ScriptText(main.name, main.text.encode("latin-1"), analyse_options(arguments))
     if arguments.output is not None:
         arguments.output = time.strftime(arguments.output)
     output = open_output(arguments.output)

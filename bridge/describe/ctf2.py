@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.describe import tsdl
 from bridge.trace import model
 from bridge.trace.ctf import json_writer
-from bridge.trace.ctf.layout import Scope
+from bridge.trace.ctf.layout import CtfScope
 from bridge.trace.ctf.locate import located
 from bridge.trace.ctf.normal import normal
 from bridge.trace.ltt.facility_payload import event_payload
@@ -27,7 +27,7 @@ def _event(facility: Facility, number: int, word_size: int) -> Json:
     event = facility.events[number]
     payload, _ = normal(event_payload(facility, event, tsdl.sizes(facility, word_size)))
     assert isinstance(payload, model.Struct)
-    payload = located({Scope.PAYLOAD: payload})[Scope.PAYLOAD]
+    payload = located({CtfScope.PAYLOAD: payload})[CtfScope.PAYLOAD]
     return {
         "type": "event-record-class",
         "id": number,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bridge.errors import TraceError
 from bridge.facility import model
-from bridge.trace.ltt.marker_format import Conversion, parse
+from bridge.trace.ltt.marker_format import MarkerConversion, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ _UNSIGNED = {
 }
 
 
-def _type(conversion: Conversion) -> model.Scalar:
+def _type(conversion: MarkerConversion) -> model.Scalar:
     letter = conversion.trace_letter or conversion.c_letter
     length = conversion.trace_qualifier if conversion.trace_letter else conversion.c_qualifier
     network = "n" in conversion.trace_attributes

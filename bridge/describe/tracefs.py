@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from bridge.errors import TraceError
 from bridge.facility import model
-from bridge.probes.tracepoints import Layout, parse_format
+from bridge.probes.tracepoints import FieldLayout, parse_format
 
 _ARRAY = re.compile(r"(?P<type>.*?)\s*\b(?P<name>\w+)\s*\[(?P<length>\d+)\]$")
 _LOCATED = re.compile(r"__(?:data_loc|rel_loc)\s+(?P<type>.*?)\s*\[\]\s*(?P<name>\w+)$")
@@ -21,7 +21,7 @@ def _integer(size: int, *, signed: bool) -> model.Scalar:
     return model.Scalar("int_fixed" if signed else "uint_fixed", str(size))
 
 
-def _located(element: str, field: Layout) -> model.Type:
+def _located(element: str, field: FieldLayout) -> model.Type:
     """A dynamic array: a text of characters, else a sequence of its elements."""
     if element.replace("const", "").strip() == "char":
         return model.Scalar("string")
@@ -41,7 +41,7 @@ def _element_size(element: str) -> int | None:
     return sizes.get(plain, sizes.get(plain.removeprefix("unsigned ")))
 
 
-def _member(field: Layout) -> model.Member:
+def _member(field: FieldLayout) -> model.Member:
     located = _LOCATED.match(field.declaration)
     if located:
         return model.Member(located["name"], _located(located["type"], field))

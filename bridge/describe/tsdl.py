@@ -14,7 +14,7 @@ from bridge.facility import checksum
 from bridge.trace.ctf import tsdl_writer
 from bridge.trace.ctf.description import Clock
 from bridge.trace.ctf.normal import normal
-from bridge.trace.ltt.facility_payload import Sizes, event_payload
+from bridge.trace.ltt.facility_payload import FacilitySizes, event_payload
 from bridge.trace.model import EventClass, Struct
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ def uuid(facility: Facility) -> UUID:
     return UUID(bytes=digest[:16], version=4)
 
 
-def sizes(facility: Facility, word_size: int) -> Sizes:
+def sizes(facility: Facility, word_size: int) -> FacilitySizes:
     """The sizes of C types of a little-endian machine."""
     alignment = 0 if facility.align == "0" else word_size
-    return Sizes(4, word_size, word_size, word_size, alignment)
+    return FacilitySizes(4, word_size, word_size, word_size, alignment)
 
 
 def write(facility: Facility, word_size: int = 8) -> str:

@@ -27,7 +27,7 @@ TURN_NS = 100_000_000
 """The longest turn: how late a stop from outside may be noticed."""
 
 
-class State(IntEnum):
+class SessionState(IntEnum):
     """enum mb_session_state."""
 
     STARTING = declared.MB_STARTING
@@ -85,23 +85,23 @@ def known_modules(placed: Placed, options: SessionOptions) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(site.path for site in sites), *options.modules)))
 
 
-class Session(Protocol):
+class RunningScript(Protocol):
     """What the life cycle needs of a running script: machine code, or the interpreter."""
 
     @property
-    def state(self) -> State:
+    def state(self) -> SessionState:
         """Where it is."""
         ...
 
     @state.setter
-    def state(self, state: State) -> None: ...
+    def state(self, state: SessionState) -> None: ...
 
     @property
     def handlers(self) -> Iterable[Handler]:
         """The handlers in the order of their numbers."""
         ...
 
-    def run(self, handler: int) -> State:
+    def run(self, handler: int) -> SessionState:
         """Run one handler that is not on a marker."""
         ...
 
@@ -109,7 +109,7 @@ class Session(Protocol):
         """Timers count from now."""
         ...
 
-    def run_timers(self, now_ns: int) -> State:
+    def run_timers(self, now_ns: int) -> SessionState:
         """Fire what is due."""
         ...
 
@@ -134,7 +134,7 @@ class Session(Protocol):
         ...
 
 
-class LiveSession(Session, Protocol):
+class LiveSession(RunningScript, Protocol):
     """What a feed of live hits needs besides."""
 
     @property
@@ -254,7 +254,7 @@ class EmptyFeed:
 
 
 def run_session(
-    session: Session,
+    session: RunningScript,
     feed: Feed,
     stopped: Callable[[], bool] = lambda: False,
     observer: Observer | None = None,
@@ -275,13 +275,13 @@ def run_session(
 
 
 def run_hits(
-    session: Session,
+    session: RunningScript,
     feed: Feed,
     stopped: Callable[[], bool] = lambda: False,
     observer: Observer | None = None,
 ) -> None:
     """From arming to disarming, if the session is still running."""
-    if session.state is State.RUNNING:
+    if session.state is SessionState.RUNNING:
         start = feed.arm()
         try:
             session.start_timers(start)
@@ -290,13 +290,15 @@ def run_hits(
             feed.disarm()
 
 
-def warn_of_errors(session: Session, result: RunResult) -> None:
+def warn_of_errors(session: RunningScript, result: RunResult) -> None:
     """The last line of a session in which something failed."""
     if result.errors or result.skipped:
         session.warn(f"Number of errors: {result.errors}, skipped probes: {result.skipped}")
 
 
-def _by_priority(session: Session, kind: type[Begin] | type[End] | type[Error]) -> list[int]:
+def _by_priority(
+    session: RunningScript, kind: type[Begin] | type[End] | type[Error]
+) -> list[int]:
     found = [
         (attachment.priority, number)
         for number, handler in enumerate(session.handlers)
@@ -305,23 +307,23 @@ def _by_priority(session: Session, kind: type[Begin] | type[End] | type[Error]) 
     return [number for _, number in sorted(found)]
 
 
-def begin(session: Session) -> None:
+def begin(session: RunningScript) -> None:
     """The begin handlers; then it runs, unless one of them ended it."""
     for number in _by_priority(session, Begin):
-        if session.run(number) is not State.STARTING:
+        if session.run(number) is not SessionState.STARTING:
             break
     session.flush()
-    if session.state is State.STARTING:
-        session.state = State.RUNNING
+    if session.state is SessionState.STARTING:
+        session.state = SessionState.RUNNING
 
 
 def _loop(
-    session: Session,
+    session: RunningScript,
     feed: Feed,
     stopped: Callable[[], bool],
     observer: Observer | None,
 ) -> None:
-    while session.state is State.RUNNING:
+    while session.state is SessionState.RUNNING:
         if observer is not None:
             observer.turn()
         if stopped():
@@ -330,7 +332,7 @@ def _loop(
         due = session.next_timer()
         until = feed.now() + TURN_NS
         more = feed.turn(until if due is None else min(due, until))
-        if due is not None and due <= feed.now() and session.state is State.RUNNING:
+        if due is not None and due <= feed.now() and session.state is SessionState.RUNNING:
             feed.settle()
             session.run_timers(feed.now())
         session.flush()
@@ -338,15 +340,15 @@ def _loop(
             session.stop()
 
 
-def end(session: Session) -> None:
+def end(session: RunningScript) -> None:
     """The end handlers, or those of error if the session has failed."""
-    if session.state is not State.FAILED:
-        session.state = State.STOPPING
+    if session.state is not SessionState.FAILED:
+        session.state = SessionState.STOPPING
         for number in _by_priority(session, End):
-            if session.run(number) is State.FAILED:
+            if session.run(number) is SessionState.FAILED:
                 break
-    if session.state is State.FAILED:
+    if session.state is SessionState.FAILED:
         for number in _by_priority(session, Error):
-            if session.run(number) is not State.FAILED:
+            if session.run(number) is not SessionState.FAILED:
                 break
     session.flush()

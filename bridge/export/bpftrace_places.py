@@ -12,11 +12,11 @@ from bridge.diagnostics import Sink
 from bridge.export.fetch import X86
 from bridge.markers import (
     Constant,
-    Field,
     Kind,
     Memory,
     RawArgument,
     Register,
+    TracepointField,
     is_argument_only,
 )
 from bridge.probes.elf import open_elf
@@ -130,12 +130,12 @@ def _operand(operand: object, marker: Marker, *, raw: bool) -> str | None:
 def field(marker: Marker, variable: Variable) -> tuple[str, bool] | None:
     """A field of a tracepoint, and whether bpftrace has the address of its text."""
     match variable.field or variable.operand(0):
-        case Field(array="data_loc"):
+        case TracepointField(array="data_loc"):
             return f"args->{variable.name}", True
-        case Field(array="") if variable.ctype.endswith("*"):
+        case TracepointField(array="") if variable.ctype.endswith("*"):
             # typed pointers count in their own units when something is added to them
             return f"(uint64)args->{variable.name}", False
-        case Field(array="" | "char"):
+        case TracepointField(array="" | "char"):
             return f"args->{variable.name}", False
         case _:
             return None

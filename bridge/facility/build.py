@@ -12,7 +12,7 @@ from typing import Any
 
 from bridge.facility import model
 from bridge.facility.check import references
-from bridge.facility.tokens import FacilityError, Token
+from bridge.facility.tokens import FacilityError, FacilityToken
 
 MOST_ELEMENTS = 1 << 16
 """Of an array: what a trace may hold in one event bounds it."""
@@ -38,7 +38,7 @@ Node = Any
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class XmlAttribute:
     """`name="value"`, or a word alone (value None)."""
 
     name: str
@@ -63,8 +63,8 @@ class _Named:
 class _Parts:
     """An element taken apart: its tag, its attributes, what it holds."""
 
-    tag: Token
-    attributes: tuple[Attribute, ...]
+    tag: FacilityToken
+    attributes: tuple[XmlAttribute, ...]
     inner: tuple[Node, ...] = ()
 
     def value(self, name: str) -> str | None:
@@ -81,7 +81,7 @@ class _Parts:
 def _parts(children: list[Node]) -> _Parts:
     """The opened element among the children with all that it holds."""
     opened: _Parts = next(child for child in children if isinstance(child, _Parts))
-    inner = (c for c in children if not isinstance(c, Token | _Parts))
+    inner = (c for c in children if not isinstance(c, FacilityToken | _Parts))
     return replace(opened, inner=tuple(inner))
 
 
@@ -89,7 +89,7 @@ class _End:
     """The end of a tag."""
 
 
-class Builder:
+class FacilityBuilder:
     """One text being read. `used` and `undeclared` are the references of the document."""
 
     def __init__(self, name: str, strict: bool) -> None:
@@ -105,19 +105,19 @@ class Builder:
 
     # --- tags -------------------------------------------------------------------------------
 
-    def attribute(self, children: list[Node]) -> Attribute:
+    def attribute(self, children: list[Node]) -> XmlAttribute:
         """A word with its value, a word alone, or a text alone (which is passed over)."""
         word = children[0]
         name = word.text if word.type == "WORD" else ""
         written = children[2] if len(children) > 2 else None
         if written is None:
-            return Attribute(name, None, False, word.line)
+            return XmlAttribute(name, None, False, word.line)
         quoted = written.type == "STRING"
-        return Attribute(
+        return XmlAttribute(
             name, written.text[1:-1] if quoted else written.text, quoted, word.line
         )
 
-    def attributes(self, children: list[Node]) -> tuple[Attribute, ...]:
+    def attributes(self, children: list[Node]) -> tuple[XmlAttribute, ...]:
         """All of a tag."""
         return tuple(children)
 
@@ -331,7 +331,7 @@ class Builder:
 
     def description(self, children: list[Node]) -> _Description:
         """Raw text; entities stay as they are."""
-        text = next(c for c in children if isinstance(c, Token) and c.type == "TEXT")
+        text = next(c for c in children if isinstance(c, FacilityToken) and c.type == "TEXT")
         return _Description(text.text.strip(), children[0].tag.line)
 
     def field(self, children: list[Node]) -> model.Member:
@@ -440,4 +440,4 @@ def _digits(text: str | None) -> bool:
     return bool(text) and str(text).isascii() and str(text).isdigit()
 
 
-__all__ = ["Builder"]
+__all__ = ["FacilityBuilder"]

@@ -17,7 +17,7 @@ _SIGNED = frozenset(("int_fixed", "char", "short", "int", "long", "ssize_t", "of
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ByteLayout:
     """Bytes."""
 
     size: int
@@ -38,22 +38,22 @@ def scalar_size(kind: model.Scalar, word_size: int) -> int:
     return _FIXED.get(kind.word, word_size)
 
 
-def layout(facility: model.Facility, kind: model.Type, word_size: int) -> Layout:
+def layout(facility: model.Facility, kind: model.Type, word_size: int) -> ByteLayout:
     """Size and alignment of a type."""
     kind = facility.resolve(kind)
     match kind:
         case model.Scalar():
             size = scalar_size(kind, word_size)
             # i386 aligns numbers of 8 bytes in structs to 4; other machines do not
-            return Layout(size, size)
+            return ByteLayout(size, size)
         case model.Enum():
-            return Layout(4, 4)
+            return ByteLayout(4, 4)
         case model.Array():
             element = layout(facility, kind.element, word_size)
-            return Layout(kind.length * element.size, element.alignment)
+            return ByteLayout(kind.length * element.size, element.alignment)
         case model.Sequence():
             count = layout(facility, kind.count, word_size)
-            pointer = Layout(word_size, word_size)
+            pointer = ByteLayout(word_size, word_size)
             return _struct((count, pointer))
         case model.Compound():
             members = tuple(layout(facility, m.type, word_size) for m in kind.members)
@@ -63,18 +63,18 @@ def layout(facility: model.Facility, kind: model.Type, word_size: int) -> Layout
     assert_never(kind)
 
 
-def _struct(members: tuple[Layout, ...]) -> Layout:
+def _struct(members: tuple[ByteLayout, ...]) -> ByteLayout:
     at = 0
     for member in members:
         at += -at % member.alignment + member.size
     alignment = max((member.alignment for member in members), default=1)
-    return Layout(at + -at % alignment, alignment)
+    return ByteLayout(at + -at % alignment, alignment)
 
 
-def _union(members: tuple[Layout, ...]) -> Layout:
+def _union(members: tuple[ByteLayout, ...]) -> ByteLayout:
     alignment = max((member.alignment for member in members), default=1)
     size = max((member.size for member in members), default=0)
-    return Layout(size + -size % alignment, alignment)
+    return ByteLayout(size + -size % alignment, alignment)
 
 
-__all__ = ["WORD_SIZES", "Layout", "is_signed", "layout", "scalar_size"]
+__all__ = ["WORD_SIZES", "ByteLayout", "is_signed", "layout", "scalar_size"]

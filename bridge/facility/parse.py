@@ -11,9 +11,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from bridge import parsing
-from bridge.facility.build import Builder
+from bridge.facility.build import FacilityBuilder
 from bridge.facility.check import check
-from bridge.facility.tokens import FacilityError, Token, tokens
+from bridge.facility.tokens import FacilityError, FacilityToken, tokens
 
 if TYPE_CHECKING:
     from bridge.facility import model
@@ -60,7 +60,7 @@ def parse(text: str, name: str = "facility", *, strict: bool = False) -> list[mo
         FacilityError: the description cannot be read; the message names file and line.
 
     """
-    builder = Builder(name, strict)
+    builder = FacilityBuilder(name, strict)
     feeder = parsing.load("facility", builder).feeder()
     terminals, depth = _tables(), 0
     for token in tokens(text, name):
@@ -82,7 +82,9 @@ def parse(text: str, name: str = "facility", *, strict: bool = False) -> list[mo
     raise AssertionError("the end of the text is a token")
 
 
-def _checked(facilities: list[model.Facility], builder: Builder) -> list[model.Facility]:
+def _checked(
+    facilities: list[model.Facility], builder: FacilityBuilder
+) -> list[model.Facility]:
     for facility in facilities:
         check(facility, builder.fail)
     return facilities
@@ -96,7 +98,9 @@ def _waits(feeder: parsing.Feeder, literal: str) -> bool:
     return feeder.fits(_tables()[literal])
 
 
-def _unexpected(builder: Builder, feeder: parsing.Feeder, token: Token) -> FacilityError:
+def _unexpected(
+    builder: FacilityBuilder, feeder: parsing.Feeder, token: FacilityToken
+) -> FacilityError:
     """The error for a token that does not fit, unless what was read before it is wrong."""
     wanted = [text for literal, text in _EXPECTED if _waits(feeder, literal)]
     got = f"{token.type}>" if token.type.startswith("<") else token.text

@@ -37,7 +37,7 @@ class FacilityError(TraceError):
     """A description that cannot be read; the message names file and line."""
 
 
-class Token(NamedTuple):
+class FacilityToken(NamedTuple):
     """A token; `type` is the grammar's literal or the name of its terminal."""
 
     type: str
@@ -63,7 +63,7 @@ class _Reader:
         """The error at this place, to be raised."""
         return FacilityError(f"{self.name}:{self.here()}: {message}")
 
-    def next(self) -> Token | None:
+    def next(self) -> FacilityToken | None:
         """The next token; None at the end."""
         space = _SPACE.match(self.text, self.at)
         self.at = space.end() if space else self.at
@@ -74,12 +74,12 @@ class _Reader:
             raise self.fail(self._wrong())
         self.at = match.end()
         if match["tag"]:
-            return Token(f"<{match['slash']}{match['tag']}", match["tag"], line)
+            return FacilityToken(f"<{match['slash']}{match['tag']}", match["tag"], line)
         if match["STRING"] and len(match["STRING"]) > LONGEST_STRING + 2:
             raise self.fail(f"a quoted text is longer than {LONGEST_STRING} bytes")
         if match["sign"]:
-            return Token(match["sign"], match["sign"], line)
-        return Token(str(match.lastgroup), match[0], line)
+            return FacilityToken(match["sign"], match["sign"], line)
+        return FacilityToken(str(match.lastgroup), match[0], line)
 
     def _wrong(self) -> str:
         rest = self.text[self.at : self.at + 4]
@@ -93,15 +93,15 @@ class _Reader:
             return f"unexpected character {rest[1:2]!r} after '<'" if rest[1:] else "unfinished"
         return f"unexpected character {rest[0]!r}"
 
-    def raw(self) -> Token:
+    def raw(self) -> FacilityToken:
         """All text up to the next tag."""
         line, match = self.here(), _TEXT.match(self.text, self.at)
         text = match[0] if match else ""
         self.at += len(text)
-        return Token("TEXT", text, line)
+        return FacilityToken("TEXT", text, line)
 
 
-def tokens(text: str, name: str) -> Iterator[Token]:
+def tokens(text: str, name: str) -> Iterator[FacilityToken]:
     """The tokens of a text, `$END` last.
 
     Raises:
@@ -119,7 +119,7 @@ def tokens(text: str, name: str) -> Iterator[Token]:
         elif token.type == ">" and opening:
             opening = False
             yield reader.raw()
-    yield Token("$END", "the end of the file", reader.here())
+    yield FacilityToken("$END", "the end of the file", reader.here())
 
 
-__all__ = ["FacilityError", "Token", "tokens"]
+__all__ = ["FacilityError", "FacilityToken", "tokens"]

@@ -28,8 +28,8 @@ from bridge.imports.pieces import (
     uncast,
 )
 from bridge.imports.points import Point, point
-from bridge.imports.tokens import Reader
-from bridge.imports.tree import Node, parse
+from bridge.imports.tokens import BpftraceReader
+from bridge.imports.tree import BpftraceNode, parse
 from bridge.imports.words import (
     BUILTINS,
     CONSTANTS,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-class Fields(Protocol):
+class TracepointFields(Protocol):
     """Knows the fields of tracepoints."""
 
     def __call__(self, group: str, name: str) -> Mapping[str, str] | None:
@@ -100,9 +100,9 @@ class _Probe:
         return self.points[0].user
 
 
-def translate(text: str, name: str, fields: Fields) -> Imported:
+def translate(text: str, name: str, fields: TracepointFields) -> Imported:
     """The script of a program; ImportFailure, if it cannot be read."""
-    reader = Reader(text, name)
+    reader = BpftraceReader(text, name)
     tree = parse(reader)
     return _Translation(reader, tree, fields).all()
 
@@ -110,7 +110,9 @@ def translate(text: str, name: str, fields: Fields) -> Imported:
 class _Translation:
     """One program."""
 
-    def __init__(self, reader: Reader, tree: Node, fields: Fields) -> None:
+    def __init__(
+        self, reader: BpftraceReader, tree: BpftraceNode, fields: TracepointFields
+    ) -> None:
         self._reader, self._tree, self._fields = reader, tree, fields
         self._maps = m.find_maps(tree)
         self._names = global_names(self._maps)
@@ -147,7 +149,7 @@ class _Translation:
             self._left.append((1, one.problem))
         return f"global {self._names[one.name]}\n" if not one.problem else ""
 
-    def _item(self, node: Node) -> str:
+    def _item(self, node: BpftraceNode) -> str:
         if node.kind == "macro":
             return self._macro(node)
         points = [point(part.text) for part in node.parts if part.kind == "POINT"]
@@ -162,7 +164,7 @@ class _Translation:
             text += self._handler(node, group)
         return text
 
-    def _groups(self, node: Node, points: list[Point]) -> list[list[Point]]:
+    def _groups(self, node: BpftraceNode, points: list[Point]) -> list[list[Point]]:
         """Points that can share a handler; one each, if it asks which of them it is."""
         names = {part.text for part in node.walk() if part.kind == "NAME"}
         apart = "probe" in names or "args" in names
@@ -173,7 +175,7 @@ class _Translation:
             groups.setdefault((one.kind, one.user), []).append(one)
         return list(groups.values())
 
-    def _handler(self, node: Node, points: list[Point]) -> str:
+    def _handler(self, node: BpftraceNode, points: list[Point]) -> str:
         self._probe = _Probe(points, named=points[0].written if len(points) == 1 else "")
         try:
             first = self._filter(node)
@@ -191,14 +193,14 @@ class _Translation:
         self._optional = True
         return f"{one.text}?"
 
-    def _filter(self, node: Node) -> str:
+    def _filter(self, node: BpftraceNode) -> str:
         parts = [part.kind for part in node.parts]
         if "FILTER" not in parts:
             return ""
         condition = self._truth(node.parts[parts.index("FILTER") + 1])
         return f"\tif (!({condition})) next\n"
 
-    def _macro(self, node: Node) -> str:
+    def _macro(self, node: BpftraceNode) -> str:
         """`macro f($x, @y) { ... }`: a macro of the script, whose parameters are `@x`."""
         name, *parameters = (part.text for part in node.rest() if part.kind != "block")
         self._inside = [one.strip("$@") for one in parameters]
@@ -217,31 +219,31 @@ class _Translation:
         given = f"({', '.join(one.strip('$@') for one in parameters)})" if parameters else ""
         return f"@define {name}{given} %( {body} %)\n"
 
-    def _source(self, node: Node) -> str:
+    def _source(self, node: BpftraceNode) -> str:
         return self._reader.text[node.start : node.end]
 
-    def _skip(self, node: Node, why: str) -> str:
+    def _skip(self, node: BpftraceNode, why: str) -> str:
         line = self._reader.text.count("\n", 0, node.start) + 1
         self._left.append((line, why))
         return f"/* not translated: {inert(why)} */\n"
 
     # --- statements -----------------------------------------------------------------------
 
-    def _block(self, block: Node, indent: str) -> str:
+    def _block(self, block: BpftraceNode, indent: str) -> str:
         return "".join(
             self._statement(one, indent)
             for one in block.parts
             if one.kind not in ("{", "}", ";")
         )
 
-    def _statement(self, node: Node, indent: str) -> str:
+    def _statement(self, node: BpftraceNode, indent: str) -> str:
         try:
             return self._translated(node, indent)
         except Unmapped as why:
             note = self._skip(node, str(why))
             return f"{indent}{note}" + comment(self._source(node), indent)
 
-    def _translated(self, node: Node, indent: str) -> str:  # noqa: C901, PLR0911 - one case per kind
+    def _translated(self, node: BpftraceNode, indent: str) -> str:  # noqa: C901, PLR0911 - one case per kind
         match node.kind:
             case "if":
                 return self._if(node, indent)
@@ -273,7 +275,7 @@ class _Translation:
             case _:
                 return f"{indent}{self._expr(node)}\n"
 
-    def _if(self, node: Node, indent: str) -> str:
+    def _if(self, node: BpftraceNode, indent: str) -> str:
         condition, then, *rest = split_if(node)
         text = f"{indent}if ({self._truth(bare(condition))}) {{\n"
         text += f"{self._block(then, indent + chr(9))}{indent}}}"
@@ -283,7 +285,7 @@ class _Translation:
             text += f" else {{\n{self._block(rest[0], indent + chr(9))}{indent}}}"
         return text + "\n"
 
-    def _for(self, node: Node, indent: str) -> str:
+    def _for(self, node: BpftraceNode, indent: str) -> str:
         """`for ($kv : @map) { ... }`."""
         head = node.parts[1] if node.parts[1].kind == "for_head" else node
         variable = next(part for part in head.parts if part.kind == "VARIABLE")
@@ -304,7 +306,7 @@ class _Translation:
             f"key{self._loop}{chr(ord('a') + n) if count > 1 else ''}" for n in range(count)
         ]
 
-    def _assigned(self, target: Node, op: str, value: Node, indent: str) -> str:
+    def _assigned(self, target: BpftraceNode, op: str, value: BpftraceNode, indent: str) -> str:
         how = m.called(value)
         if how in m.COLLECTING and m.map_of(target) is not None:
             return f"{indent}{self._collected(target, how, value)}\n"
@@ -322,7 +324,7 @@ class _Translation:
         shown = self._text(value) if target.text in self._probe.texts else self._expr(value)
         return f"{indent}{place} {op} {shown}\n"
 
-    def _learn(self, variable: str, value: Node) -> None:
+    def _learn(self, variable: str, value: BpftraceNode) -> None:
         """What a local variable is from now on."""
         structure = self._structure(value)
         if structure:
@@ -330,20 +332,20 @@ class _Translation:
         if self._is_text(value):
             self._probe.texts.add(variable)
 
-    def _collected(self, target: Node, how: str, value: Node) -> str:
+    def _collected(self, target: BpftraceNode, how: str, value: BpftraceNode) -> str:
         place, given = self._place_of(target), m.arguments(value)
         if how == "count":
             return f"{place}++"
         amount = self._expr(given[0])
         return f"{place} += {amount}" if how == "sum" else f"{place} <<< {amount}"
 
-    def _place_of(self, target: Node) -> str:
+    def _place_of(self, target: BpftraceNode) -> str:
         """A map or an entry, of statistics, too."""
         if target.kind == "MAP":
             return self._names[self._map(target).name]
         return self._expr(target)
 
-    def _called(self, node: Node, indent: str) -> str:  # noqa: PLR0911 - one case per function
+    def _called(self, node: BpftraceNode, indent: str) -> str:  # noqa: PLR0911 - one case per function
         name, given = m.called(node), m.arguments(node)
         match name:
             case "printf":
@@ -370,7 +372,7 @@ class _Translation:
             case _:
                 return f"{indent}{self._expr(node)}\n"
 
-    def _emptied(self, name: str, given: tuple[Node, ...], indent: str) -> str:
+    def _emptied(self, name: str, given: tuple[BpftraceNode, ...], indent: str) -> str:
         if not given or m.map_of(given[0]) is None:
             raise Unmapped(f"{name}() of this")
         target = given[0]
@@ -389,7 +391,7 @@ class _Translation:
 
     # --- prints ---------------------------------------------------------------------------
 
-    def _printf(self, node: Node) -> str:
+    def _printf(self, node: BpftraceNode) -> str:
         form, *given = m.arguments(node)
         if form.kind != "STRING":
             raise Unmapped("a format that is no text")
@@ -404,7 +406,7 @@ class _Translation:
         text = _CONVERSION.sub(conversion, form.text)
         return f"printf({', '.join((text, *words))})"
 
-    def _print(self, given: tuple[Node, ...], indent: str) -> str:
+    def _print(self, given: tuple[BpftraceNode, ...], indent: str) -> str:
         if not given:
             raise Unmapped("print() of nothing")
         found = m.map_of(given[0])
@@ -493,14 +495,14 @@ class _Translation:
 
     # --- expressions ----------------------------------------------------------------------
 
-    def _map(self, node: Node) -> m.Map:
+    def _map(self, node: BpftraceNode) -> m.Map:
         found = m.map_of(node)
         kept = self._maps[(node if found is None else found).text]
         if kept.problem:
             raise Unmapped(kept.problem)
         return kept
 
-    def _truth(self, node: Node) -> str:
+    def _truth(self, node: BpftraceNode) -> str:
         """A condition; an entry that holds texts is true if it is there."""
         if node.kind == "group":
             return f"({self._truth(node.parts[1])})"
@@ -520,7 +522,7 @@ class _Translation:
             return f'{self._expr(node)} != ""'
         return self._expr(node)
 
-    def _expr(self, node: Node) -> str:  # noqa: C901, PLR0911, PLR0912 - one case per kind
+    def _expr(self, node: BpftraceNode) -> str:  # noqa: C901, PLR0911, PLR0912 - one case per kind
         match node.kind:
             case "NUMBER":
                 return str(number_of(node.text)) if "e" in node.text else literal(node.text)
@@ -602,7 +604,7 @@ class _Translation:
             return f"ulong_arg({number + 1})"
         raise Unmapped(f"arg{number} here")
 
-    def _prefix(self, node: Node) -> str:
+    def _prefix(self, node: BpftraceNode) -> str:
         op, operand = node.operator(), node.parts[-1]
         if op == "*":
             inner = operand.parts[1] if operand.kind == "group" else operand
@@ -618,7 +620,7 @@ class _Translation:
             return f"!({self._truth(operand)})"
         return f"{op}{self._expr(operand)}"
 
-    def _binary(self, node: Node) -> str:
+    def _binary(self, node: BpftraceNode) -> str:
         left, op, right = node.parts[0], node.operator(), node.parts[-1]
         if op in ("&&", "||"):
             return f"({self._truth(left)}) {op} ({self._truth(right)})"
@@ -632,14 +634,14 @@ class _Translation:
             return f"{cut[0]} {op} {cut[1]}"
         return f"{self._expr(left)} {op} {self._expr(right)}"
 
-    def _ternary(self, node: Node) -> str:
+    def _ternary(self, node: BpftraceNode) -> str:
         condition, then, orelse = node.rest()
-        make: Callable[[Node], str] = self._expr
+        make: Callable[[BpftraceNode], str] = self._expr
         if self._is_text(then) or self._is_text(orelse):
             make = self._text
         return f"({self._truth(condition)} ? {make(then)} : {make(orelse)})"
 
-    def _cast(self, node: Node) -> str:
+    def _cast(self, node: BpftraceNode) -> str:
         """Numbers of fewer bits are cut; pointers are numbers in a script."""
         type_, value = node.parts[0].text.strip("()").strip(), self._expr(node.parts[1])
         if type_ not in INTEGERS or INTEGERS[type_][0] == 8:
@@ -650,7 +652,7 @@ class _Translation:
         top = 1 << (8 * size - 1)
         return f"(({cut} ^ {top:#x}) - {top:#x})" if signed else cut
 
-    def _index(self, node: Node) -> str:
+    def _index(self, node: BpftraceNode) -> str:
         base = node.parts[0]
         if base.kind == "MAP":
             own, kept = self._names[base.text], self._map(base)
@@ -666,7 +668,7 @@ class _Translation:
             raise Unmapped("a letter of a text")
         return f"{self._expr(base)}[{self._expr(node.rest()[1])}]"
 
-    def _member(self, node: Node) -> str:
+    def _member(self, node: BpftraceNode) -> str:
         base, name = node.parts[0], node.parts[2].text
         if base.text == "args" and base.kind == "NAME":
             return self._field(name)
@@ -689,7 +691,7 @@ class _Translation:
             return f"{self._expr(base)}->{name}"
         raise Unmapped(f"the type of {self._source(base)}")
 
-    def _pointed(self, base: Node, name: str) -> str:
+    def _pointed(self, base: BpftraceNode, name: str) -> str:
         """A member of what a field of a system call points to in the program's memory."""
         is_field = base.kind == "member" and base.parts[0].text == "args"
         if is_field and self._probe.user and name in MEMBERS:
@@ -703,7 +705,7 @@ class _Translation:
             return f"@entry(${name})"
         return f"${name}"
 
-    def _call(self, node: Node) -> str:  # noqa: C901, PLR0911, PLR0912 - one case each
+    def _call(self, node: BpftraceNode) -> str:  # noqa: C901, PLR0911, PLR0912 - one case each
         name, given = m.called(node), m.arguments(node)
         match name:
             case "str":
@@ -734,14 +736,14 @@ class _Translation:
             case _:
                 raise Unmapped(LEFT_OUT.get(name, f"{name}() has no counterpart"))
 
-    def _asked(self, name: str, given: tuple[Node, ...]) -> str:
+    def _asked(self, name: str, given: tuple[BpftraceNode, ...]) -> str:
         if name == "strcontains":
             return f"isinstr({self._text(given[0])}, {self._text(given[1])})"
         keys = given[1].rest() if given[1].kind == "tuple" else given[1:]
         words = [self._text(k) if self._is_text(k) else self._expr(k) for k in keys]
         return f"([{', '.join(words)}] in {self._names[self._map(given[0]).name]})"
 
-    def _string(self, given: tuple[Node, ...]) -> str:
+    def _string(self, given: tuple[BpftraceNode, ...]) -> str:
         """`str(p)`, whose fault is an empty text, as in bpftrace."""
         pointer = given[0]
         if pointer.kind == "PARAMETER":
@@ -759,13 +761,13 @@ class _Translation:
             return f"kernel_string_n({value}, {self._expr(given[1])})"
         return f'{space}_string2({value}, "")'
 
-    def _is_user(self, node: Node) -> bool:
+    def _is_user(self, node: BpftraceNode) -> bool:
         """Whether a pointer is one of a program."""
         if m.called(node) in ("uptr", "kptr"):
             return m.called(node) == "uptr"
         return self._probe.user
 
-    def _address(self, given: tuple[Node, ...]) -> str:
+    def _address(self, given: tuple[BpftraceNode, ...]) -> str:
         """`ntop([family,] address)`."""
         address = given[-1]
         wide = "v6" in self._source(address) or "6" in self._source(address)[-5:]
@@ -781,7 +783,7 @@ class _Translation:
 
     # --- what things are ------------------------------------------------------------------
 
-    def _structure(self, node: Node) -> str:
+    def _structure(self, node: BpftraceNode) -> str:
         """The structure that a value points to; "" if that is not known."""
         if node.kind == "group":
             return self._structure(node.parts[1])
@@ -794,7 +796,7 @@ class _Translation:
         found = m.map_of(node)
         return self._maps[found.text].structure if found is not None else ""
 
-    def _is_text(self, node: Node) -> bool:  # noqa: PLR0911 - one case per kind
+    def _is_text(self, node: BpftraceNode) -> bool:  # noqa: PLR0911 - one case per kind
         match node.kind:
             case "group":
                 return self._is_text(node.parts[1])
@@ -821,7 +823,7 @@ class _Translation:
         fields = self._fields(*self._probe.points[0].event) if self._probe.points else None
         return fields is not None and fields.get(name) == "string"
 
-    def _text(self, node: Node) -> str:
+    def _text(self, node: BpftraceNode) -> str:
         """What is asked for as a text: pointers and members are read as one."""
         if self._is_text(node):
             return self._expr(node)
@@ -837,6 +839,6 @@ class _Translation:
             return f'{space}_string2({self._expr(node)}, "")'
         raise Unmapped(f"{self._source(node)} as a text")
 
-    def _structure_base(self, node: Node) -> bool:
+    def _structure_base(self, node: BpftraceNode) -> bool:
         """Whether a value is of the program itself, no member of a kernel's structure."""
         return not any(self._structure(part) for part in node.walk())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bridge.imports.tree import Node
+    from bridge.imports.tree import BpftraceNode
 
 _WHOLE = frozenset({"print", "clear", "zero", "len", "delete", "has_key"})
 """Functions that take a map by itself."""
@@ -41,7 +41,7 @@ class Map:
         return self.how not in ("", "count", "sum")
 
 
-def map_of(node: Node) -> Node | None:
+def map_of(node: BpftraceNode) -> BpftraceNode | None:
     """The MAP of `@x` or `@x[...]`."""
     if node.kind == "group":
         return map_of(node.parts[1])
@@ -50,17 +50,17 @@ def map_of(node: Node) -> Node | None:
     return node if node.kind == "MAP" else None
 
 
-def called(node: Node) -> str:
+def called(node: BpftraceNode) -> str:
     """The name of the function that is called; "" of anything else."""
     return node.parts[0].text if node.kind == "call" else ""
 
 
-def arguments(call: Node) -> tuple[Node, ...]:
+def arguments(call: BpftraceNode) -> tuple[BpftraceNode, ...]:
     """What a function is called with."""
     return call.rest()[1:]
 
 
-def keys_of(node: Node) -> tuple[Node, ...]:
+def keys_of(node: BpftraceNode) -> tuple[BpftraceNode, ...]:
     """The keys of `@x[a, b]`, also of `@x[(a, b)]`; none of a map by itself."""
     if node.kind != "index":
         return ()
@@ -70,7 +70,7 @@ def keys_of(node: Node) -> tuple[Node, ...]:
     return keys
 
 
-def find_maps(program: Node) -> dict[str, Map]:
+def find_maps(program: BpftraceNode) -> dict[str, Map]:
     """All maps, by their names with the @."""
     maps: dict[str, Map] = {}
     for node in program.walk():
@@ -82,7 +82,7 @@ def find_maps(program: Node) -> dict[str, Map]:
     return maps
 
 
-def _note_uses(maps: dict[str, Map], node: Node) -> None:
+def _note_uses(maps: dict[str, Map], node: BpftraceNode) -> None:
     """How many keys there are, and what is read as a text."""
     name = called(node)
     if node.kind == "index" and node.parts[0].kind == "MAP":
@@ -103,7 +103,7 @@ def _note_keys(found: Map, count: int) -> None:
     found.keys = max(found.keys, count)
 
 
-def _note_value(maps: dict[str, Map], node: Node) -> None:
+def _note_value(maps: dict[str, Map], node: BpftraceNode) -> None:
     if node.kind != "assign":
         return
     target, *_, value = node.parts
@@ -135,7 +135,7 @@ def structure_of(cast: str) -> str:
     return words[-1] if words[0] in ("struct", "union") and len(words) > 1 else ""
 
 
-def _note_printed(maps: dict[str, Map], node: Node) -> None:
+def _note_printed(maps: dict[str, Map], node: BpftraceNode) -> None:
     if called(node) not in ("printf", "strftime"):
         return
     form, *given = arguments(node)
@@ -148,7 +148,7 @@ def _note_printed(maps: dict[str, Map], node: Node) -> None:
             maps[found.text].text = True
 
 
-def _note_compared(maps: dict[str, Map], node: Node) -> None:
+def _note_compared(maps: dict[str, Map], node: BpftraceNode) -> None:
     if node.kind != "binary" or node.operator() not in ("==", "!="):
         return
     left, right = node.parts[0], node.parts[-1]

@@ -10,7 +10,7 @@ from bridge.imports.words import RESERVED, UNITS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bridge.imports.tree import Node
+    from bridge.imports.tree import BpftraceNode
 
 _NUMBER = re.compile(r"(?P<digits>0[xX][0-9a-fA-F]+|\d+)(?:e(?P<zeros>\d+))?(?P<unit>[a-z]*)")
 
@@ -19,18 +19,18 @@ class Unmapped(Exception):
     """Something has no counterpart; its text says what."""
 
 
-def split_if(node: Node) -> tuple[Node, ...]:
+def split_if(node: BpftraceNode) -> tuple[BpftraceNode, ...]:
     """Condition, block, and what comes else."""
     found = [part for part in node.parts if part.text not in ("if", "else") or part.parts]
     return tuple(found)
 
 
-def bare(node: Node) -> Node:
+def bare(node: BpftraceNode) -> BpftraceNode:
     """What stands in parentheses."""
     return node.parts[1] if node.kind == "group" else node
 
 
-def uncast(node: Node) -> Node:
+def uncast(node: BpftraceNode) -> BpftraceNode:
     """What is cast, without parentheses."""
     while node.kind in ("group", "cast") and len(node.parts) > 1:
         node = node.parts[1]

@@ -51,7 +51,7 @@ class ImportFailure(BridgeError):
     """A program that cannot be read; the message names file and line."""
 
 
-class Token(NamedTuple):
+class BpftraceToken(NamedTuple):
     """A token; `type` is the grammar's literal or the name of its terminal."""
 
     type: str
@@ -61,7 +61,7 @@ class Token(NamedTuple):
 
 
 @dataclass(slots=True)
-class Reader:
+class BpftraceReader:
     """One text; `defines` and `declarations` fill up as its tokens are taken."""
 
     text: str
@@ -75,7 +75,7 @@ class Reader:
         line = self.text.count("\n", 0, at) + 1
         return ImportFailure(f"{self.file}:{line}: {message}")
 
-    def tokens(self) -> Iterator[Token]:
+    def tokens(self) -> Iterator[BpftraceToken]:
         """All tokens, `$END` last."""
         while self.at < len(self.text):
             match = _OUTSIDE.match(self.text, self.at)
@@ -91,17 +91,17 @@ class Reader:
                 case "declaration":
                     self._declaration(start)
                 case "FILTER":
-                    yield Token("FILTER", "/", start, self.at)
+                    yield BpftraceToken("FILTER", "/", start, self.at)
                     yield from self._inside("FILTER_END")
                 case "open" | "macro":
                     self.at = start
                     yield from self._inside("}")
                 case _:
                     literal = {"comma": ","}.get(kind, kind)
-                    yield Token(literal, match[0], start, self.at)
-        yield Token("$END", "the end of the text", self.at, self.at)
+                    yield BpftraceToken(literal, match[0], start, self.at)
+        yield BpftraceToken("$END", "the end of the text", self.at, self.at)
 
-    def _inside(self, last: str) -> Iterator[Token]:
+    def _inside(self, last: str) -> Iterator[BpftraceToken]:
         """The tokens of a filter or of a block, to its end."""
         depth = 0
         while self.at < len(self.text):
@@ -115,7 +115,7 @@ class Reader:
             if kind == "FILTER_END" and last != "FILTER_END":
                 kind = "sign"
             literal = match[0] if kind == "sign" or match[0] in KEYWORDS else kind
-            yield Token(literal, match[0], start, self.at)
+            yield BpftraceToken(literal, match[0], start, self.at)
             depth += (literal == "{") - (literal == "}")
             if literal == last and not depth:
                 return

@@ -11,20 +11,20 @@ from bridge import parsing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bridge.imports.tokens import Reader, Token
+    from bridge.imports.tokens import BpftraceReader, BpftraceToken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Node:
+class BpftraceNode:
     """A part of the program: the name of its rule or terminal, its parts, its place."""
 
     kind: str
-    parts: tuple[Node, ...]
+    parts: tuple[BpftraceNode, ...]
     text: str
     start: int
     end: int
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[BpftraceNode]:
         """It and all below it."""
         yield self
         for part in self.parts:
@@ -35,7 +35,7 @@ class Node:
         signs = (p.text for p in self.parts if p.text and p.kind in (p.text, "ASSIGN"))
         return next(signs)
 
-    def rest(self) -> tuple[Node, ...]:
+    def rest(self) -> tuple[BpftraceNode, ...]:
         """The parts that are no signs or keywords."""
         return tuple(part for part in self.parts if part.kind != part.text)
 
@@ -43,22 +43,22 @@ class Node:
 class _Builder:
     """Makes a node of every reduction."""
 
-    def __getattr__(self, name: str) -> Callable[[list[Any]], Node]:
+    def __getattr__(self, name: str) -> Callable[[list[Any]], BpftraceNode]:
         if name.startswith("_"):
             raise AttributeError(name)
         return lambda children: _node(name, children)
 
 
-def _node(kind: str, children: list[Any]) -> Node:
+def _node(kind: str, children: list[Any]) -> BpftraceNode:
     parts = tuple(_leaf(one) for one in children if one is not None)
     start = parts[0].start if parts else 0
-    return Node(kind, parts, "", start, parts[-1].end if parts else 0)
+    return BpftraceNode(kind, parts, "", start, parts[-1].end if parts else 0)
 
 
-def _leaf(one: Token | Node) -> Node:
-    if isinstance(one, Node):
+def _leaf(one: BpftraceToken | BpftraceNode) -> BpftraceNode:
+    if isinstance(one, BpftraceNode):
         return one
-    return Node(_signs().get(one.type, one.type), (), one.text, one.start, one.end)
+    return BpftraceNode(_signs().get(one.type, one.type), (), one.text, one.start, one.end)
 
 
 @cache
@@ -71,7 +71,7 @@ def _signs() -> dict[str, str]:
     return {name: literal for literal, name in _literals().items()}
 
 
-def parse(reader: Reader) -> Node:
+def parse(reader: BpftraceReader) -> BpftraceNode:
     """The tree of a program; ImportFailure, if it is none."""
     terminals = _literals()
     feeder = parsing.load("bpftrace", _Builder()).feeder()
@@ -80,7 +80,7 @@ def parse(reader: Reader) -> Node:
         if token.type == "$END":
             done, tree = feeder.finish(fed)
             if done:
-                found: Node = tree
+                found: BpftraceNode = tree
                 return found
         if token.type == "$END" or not feeder.feed(fed):
             raise reader.fail(token.start, f"unexpected {token.text!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.interpreter.faults import ScriptError
-from bridge.interpreter.statistics import Statistic
+from bridge.interpreter.statistics import RunningStatistic
 from bridge.ir.program import Value
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Item = int | bytes
 Key = tuple[Item, ...]
-Entry = Item | Statistic
+Entry = Item | RunningStatistic
 SELECTED = 30
 """Up to this limit a sort only brings the first entries to the front."""
 
@@ -35,7 +35,7 @@ class OrderedArray:
         found = self.entries.get(key)
         if found is None:
             return 0 if self.declaration.value is Value.LONG else b""
-        assert not isinstance(found, Statistic)
+        assert not isinstance(found, RunningStatistic)
         return found
 
     def set(self, key: Key, value: Entry) -> None:
@@ -44,13 +44,13 @@ class OrderedArray:
             self._make_room()
         self.entries[key] = value
 
-    def statistic(self, key: Key) -> Statistic:
+    def statistic(self, key: Key) -> RunningStatistic:
         """The statistic, made if there is none."""
         if key not in self.entries:
             assert self.declaration.stat is not None
-            self.set(key, Statistic(self.declaration.stat, merged=False))
+            self.set(key, RunningStatistic(self.declaration.stat, merged=False))
         found = self.entries[key]
-        assert isinstance(found, Statistic)
+        assert isinstance(found, RunningStatistic)
         return found
 
     def _make_room(self) -> None:
@@ -91,7 +91,7 @@ class OrderedArray:
 
         def value(key: Key) -> Item:
             found = self.entries[key]
-            return found.read(by) if isinstance(found, Statistic) else found
+            return found.read(by) if isinstance(found, RunningStatistic) else found
 
         return value
 

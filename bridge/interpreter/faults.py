@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableMemory:
     """A captured value whose memory could not be read."""
 
     address: int = 0

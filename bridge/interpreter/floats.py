@@ -12,7 +12,7 @@ from bridge.interpreter.faults import ScriptError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.interpreter.machine import Item, Machine
+    from bridge.interpreter.machine import IrMachine, Item
 
 _LONG, _DOUBLE = struct.Struct("<q"), struct.Struct("<d")
 _WORD, _FLOAT = struct.Struct("<I"), struct.Struct("<f")
@@ -35,7 +35,7 @@ _LARGEST_EXPONENT = 2000
 """Beyond, everything is 0 or infinite."""
 
 
-def _parse(_: Machine, text: bytes) -> int:
+def _parse(_: IrMachine, text: bytes) -> int:
     """The steps are SystemTap's, so that each rounds as there."""
     found = _NUMBER.match(text)
     if found is None:
@@ -65,7 +65,7 @@ def _decimals(part: float, count: int) -> str:
     return shown + str(int(part) + ((part - int(part)) * 10 >= 5))
 
 
-def _text(machine: Machine, bits: int, digits: int) -> bytes:
+def _text(machine: IrMachine, bits: int, digits: int) -> bytes:
     value, digits = _real(bits), (digits + (1 << 31)) % (1 << 32) - (1 << 31)
     if math.isnan(value):
         return b"NaN"
@@ -90,7 +90,7 @@ _ROUNDING: dict[int, Callable[[float], float]] = {
 """By mode: to the nearest with ties to even, down, up, ties away from 0. Others: towards 0."""
 
 
-def _to_long(_: Machine, bits: int, mode: int, __: int) -> int:
+def _to_long(_: IrMachine, bits: int, mode: int, __: int) -> int:
     value = _real(bits)
     if math.isnan(value):
         return 0
@@ -100,7 +100,7 @@ def _to_long(_: Machine, bits: int, mode: int, __: int) -> int:
     return min(max(rounded, INT64_MIN), INT64_MAX)
 
 
-def _widen(_: Machine, bits: int) -> int:
+def _widen(_: IrMachine, bits: int) -> int:
     return _bits(_FLOAT.unpack(_WORD.pack(bits & 0xFFFFFFFF))[0])
 
 
@@ -129,16 +129,18 @@ def _result(value: float, *operands: int) -> int:
     return found[0] | _QUIET if found else _NOT_A_NUMBER
 
 
-def _root(_: Machine, bits: int) -> int:
+def _root(_: IrMachine, bits: int) -> int:
     value = _real(bits)
     return _result(math.sqrt(value) if value >= 0 else math.nan, bits)
 
 
-def _binary(function: Callable[[float, float], float]) -> Callable[[Machine, int, int], int]:
+def _binary(
+    function: Callable[[float, float], float],
+) -> Callable[[IrMachine, int, int], int]:
     return lambda _, left, right: _result(function(_real(left), _real(right)), left, right)
 
 
-def _test(function: Callable[[float, float], bool]) -> Callable[[Machine, int, int], int]:
+def _test(function: Callable[[float, float], bool]) -> Callable[[IrMachine, int, int], int]:
     return lambda _, left, right: int(function(_real(left), _real(right)))
 
 

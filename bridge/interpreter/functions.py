@@ -24,43 +24,43 @@ from bridge.ir.place_names import function_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.interpreter.machine import Item, Machine
+    from bridge.interpreter.machine import IrMachine, Item
 
 # --- the session ------------------------------------------------------------------------------
 
 
-def _error(_: Machine, message: bytes) -> None:
+def _error(_: IrMachine, message: bytes) -> None:
     raise ScriptError(message)
 
 
-def _abort(machine: Machine) -> None:
+def _abort(machine: IrMachine) -> None:
     machine.session.leave()
     raise AbortedError
 
 
-def _system(machine: Machine, command: bytes) -> None:
+def _system(machine: IrMachine, command: bytes) -> None:
     machine.session.commands.append(command)
 
 
-def _speculation(machine: Machine) -> int:
+def _speculation(machine: IrMachine) -> int:
     machine.session.speculated += 1
     return machine.session.speculated
 
 
-def _speculate(machine: Machine, number: int, text: bytes) -> None:
+def _speculate(machine: IrMachine, number: int, text: bytes) -> None:
     held = machine.session.speculations
     held[number] = held.get(number, b"") + text
 
 
-def _commit(machine: Machine, number: int) -> None:
+def _commit(machine: IrMachine, number: int) -> None:
     machine.session.write(machine.session.speculations.pop(number, b""))
 
 
-def _discard(machine: Machine, number: int) -> None:
+def _discard(machine: IrMachine, number: int) -> None:
     machine.session.speculations.pop(number, None)
 
 
-def _function(machine: Machine) -> bytes:
+def _function(machine: IrMachine) -> bytes:
     """The function in the name of the probe point."""
     return function_of(machine.point.decode("latin-1")).encode("latin-1")
 
@@ -68,23 +68,23 @@ def _function(machine: Machine) -> bytes:
 # --- strings ----------------------------------------------------------------------------------
 
 
-def _substr(_: Machine, text: bytes, start: int, length: int) -> bytes:
+def _substr(_: IrMachine, text: bytes, start: int, length: int) -> bytes:
     if start < 0 or length <= 0 or length == MASK >> 1:
         return b""
     return text[start : start + length]
 
 
-def _stringat(_: Machine, text: bytes, at: int) -> int:
+def _stringat(_: IrMachine, text: bytes, at: int) -> int:
     if not 0 <= at < len(text):
         raise ScriptError("Position out of bounds")
     return text[at] - (text[at] >> 7 << 8)
 
 
-def _replace(_: Machine, text: bytes, old: bytes, new: bytes) -> bytes:
+def _replace(_: IrMachine, text: bytes, old: bytes, new: bytes) -> bytes:
     return text.replace(old, new) if old else text
 
 
-def _strtol(_: Machine, text: bytes, base: int) -> int:
+def _strtol(_: IrMachine, text: bytes, base: int) -> int:
     # As the kernel's simple_strtol: no white space, no plus, digits up to f in every base.
     negative = text.startswith(b"-")
     text = text[negative:]
@@ -101,12 +101,12 @@ def _strtol(_: Machine, text: bytes, base: int) -> int:
     return wrap(-value if negative else value)
 
 
-def _isdigit(_: Machine, text: bytes) -> int:
+def _isdigit(_: IrMachine, text: bytes) -> int:
     # only the first byte counts, as in SystemTap
     return int(text[:1].isdigit())
 
 
-def _text_strn(machine: Machine, text: bytes, length: int, quotes: int) -> bytes:
+def _text_strn(machine: IrMachine, text: bytes, length: int, quotes: int) -> bytes:
     """Cut to `length`; with quotes those count, and so do the dots after a text that is cut."""
     most = machine.session.program.limits.maxstringlen - 1
     room = min(length, most) if length > 0 else most
@@ -122,7 +122,7 @@ def _text_strn(machine: Machine, text: bytes, length: int, quotes: int) -> bytes
 _BYTES_QUOTED = 58
 
 
-def _bytes_quoted(machine: Machine, *arguments: int) -> bytes:
+def _bytes_quoted(machine: IrMachine, *arguments: int) -> bytes:
     """Of the words that hold the start of a buffer: where in them, how long it is, at most."""
     *words, skip, size, most = arguments
     longest = machine.session.program.limits.maxstringlen - 1
@@ -132,7 +132,7 @@ def _bytes_quoted(machine: Machine, *arguments: int) -> bytes:
     return buffer_quoted(data[:size], most, longest, size)
 
 
-def _tokenize(machine: Machine, *arguments: bytes) -> bytes:
+def _tokenize(machine: IrMachine, *arguments: bytes) -> bytes:
     *text, separators = arguments
     session = machine.session
     if text and text[0]:
@@ -143,7 +143,7 @@ def _tokenize(machine: Machine, *arguments: bytes) -> bytes:
     return rest[:end]
 
 
-def _matched(machine: Machine, group: int) -> bytes:
+def _matched(machine: IrMachine, group: int) -> bytes:
     found = machine.session.match
     if found is None or not 0 <= group < found.groups:
         raise ScriptError(f"Attempted to get nonexistent subexpression {group}")
@@ -152,7 +152,7 @@ def _matched(machine: Machine, group: int) -> bytes:
     return found.group(group)
 
 
-def _ngroups(machine: Machine) -> int:
+def _ngroups(machine: IrMachine) -> int:
     found = machine.session.match
     if found is None or machine.session.match_failed:
         raise ScriptError("Attempted to get subexpression count from failed match")
@@ -168,22 +168,22 @@ def _error_name(number: int) -> str:
     return _SYNONYMS.get(number, errno.errorcode.get(number, "")) if number <= 131 else ""
 
 
-def _errno_str(_: Machine, number: int) -> bytes:
+def _errno_str(_: IrMachine, number: int) -> bytes:
     return _error_name(number).encode()
 
 
-def _errno_p(_: Machine, number: int) -> int:
+def _errno_p(_: IrMachine, number: int) -> int:
     return abs(number) if _error_name(number) else 0
 
 
-def _ctime(_: Machine, seconds: int) -> bytes:
+def _ctime(_: IrMachine, seconds: int) -> bytes:
     if not -(1 << 31) <= seconds < 1 << 31:
         when = "future" if seconds > 0 else "past"
         raise ScriptError(f"Time too far in the {when} to be converted")
     return time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(seconds)).encode()
 
 
-def _randint(_: Machine, below: int) -> int:
+def _randint(_: IrMachine, below: int) -> int:
     if not 0 <= below <= 1 << 20:
         raise ScriptError("range too wide")
     return random.randrange(below) if below else 0  # noqa: S311 - as the script asked
@@ -192,7 +192,7 @@ def _randint(_: Machine, below: int) -> int:
 # --- the system -------------------------------------------------------------------------------
 
 
-def _env_var(machine: Machine, name: bytes) -> bytes:
+def _env_var(machine: IrMachine, name: bytes) -> bytes:
     pid = machine.session.pid
     if pid is None:
         return os.environb.get(name, b"")
@@ -203,16 +203,16 @@ def _env_var(machine: Machine, name: bytes) -> bytes:
     return b""
 
 
-def _pid2execname(machine: Machine, pid: int) -> bytes:
+def _pid2execname(machine: IrMachine, pid: int) -> bytes:
     return machine.session.host.name(pid)
 
 
-def _process_pages(machine: Machine, pid: int, number: int) -> int:
+def _process_pages(machine: IrMachine, pid: int, number: int) -> int:
     words = machine.session.host.pages(pid)
     return int(words[number]) if number < len(words) else 0
 
 
-def _load(_: Machine, index: int) -> int:
+def _load(_: IrMachine, index: int) -> int:
     if not 0 <= index <= 2:
         raise ScriptError(f"Invalid loadavg index {index} specified.")
     return int(os.getloadavg()[index])
@@ -223,11 +223,11 @@ def _append(path: str, text: bytes) -> None:
         file.write(text)
 
 
-def _printk(_: Machine, level: int, text: bytes) -> None:
+def _printk(_: IrMachine, level: int, text: bytes) -> None:
     _append("/dev/kmsg", b"<%d>%b\n" % (level if 0 <= level < 8 else 4, text))
 
 
-def _raise(machine: Machine, number: int) -> None:
+def _raise(machine: IrMachine, number: int) -> None:
     session = machine.session
     try:
         if session.pid is None:
@@ -238,7 +238,7 @@ def _raise(machine: Machine, number: int) -> None:
         raise ScriptError(f"raise/send_sig error {-(error.errno or 0)}") from error
 
 
-def _switch_file(machine: Machine) -> None:
+def _switch_file(machine: IrMachine) -> None:
     try:
         machine.session.host.switch_file()
     except OSError as error:

@@ -42,7 +42,7 @@ class Frame:
     after_call: bool = False
 
 
-class Image:
+class StackImage:
     """One file; `debug` gives the bytes of the separate file of a build id, or b""."""
 
     def __init__(self, data: bytes, debug: Callable[[str], bytes]) -> None:

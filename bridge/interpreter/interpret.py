@@ -8,18 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.interpreter.faults import Unreadable
+from bridge.interpreter.faults import UnreadableMemory
 from bridge.interpreter.host import NoHost
-from bridge.interpreter.session import Hit, Session
+from bridge.interpreter.session import HandlerHit, InterpreterSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bridge.interpreter.host import Host
     from bridge.interpreter.machine import Item
-    from bridge.ir.program import Program
+    from bridge.ir.program import IrProgram
 
-__all__ = ["Hit", "Interpreter", "Outcome", "Unreadable"]
+__all__ = ["HandlerHit", "Interpreter", "Outcome", "UnreadableMemory"]
 
 MINUTE_NS = 60_000_000_000
 
@@ -42,7 +42,7 @@ class Interpreter:
 
     def __init__(
         self,
-        program: Program,
+        program: IrProgram,
         contexts: Mapping[str, tuple[str, int]],
         output: Callable[[bytes], object] | None = None,
         *,
@@ -52,7 +52,7 @@ class Interpreter:
         self._program = program
         self._output = bytearray()
         self._messages: list[str] = []
-        self.session = Session(
+        self.session = InterpreterSession(
             program,
             contexts,
             output or self._output.extend,
@@ -64,14 +64,16 @@ class Interpreter:
     def run_handler(
         self,
         number: int,
-        captures: Sequence[Item | Unreadable] = (),
+        captures: Sequence[Item | UnreadableMemory] = (),
         hit: Mapping[str, Item] | None = None,
     ) -> None:
         """Run a handler with its captured values."""
         self.session.hit = dict(hit or {})
         self.session.run_handler(self._program.handlers[number], captures)
 
-    def run_session(self, duration_ns: int = MINUTE_NS, hits: Iterable[Hit] = ()) -> Outcome:
+    def run_session(
+        self, duration_ns: int = MINUTE_NS, hits: Iterable[HandlerHit] = ()
+    ) -> Outcome:
         """Run begin handlers, hits, timers, end handlers; see `reference.session`."""
         code = self.session.run(duration_ns, hits)
         return Outcome(bytes(self._output), tuple(self._messages), code)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from bridge.interpreter.arrays import OrderedArray, matches
-from bridge.interpreter.faults import ScriptError, Unreadable
+from bridge.interpreter.faults import ScriptError, UnreadableMemory
 from bridge.interpreter.functions import FUNCTIONS
 from bridge.interpreter.patterns import search
 from bridge.interpreter.printf import PRINT_BYTES, format_bytes
-from bridge.interpreter.statistics import Statistic, histogram_text
+from bridge.interpreter.statistics import RunningStatistic, histogram_text
 from bridge.ir import ops
 from bridge.ir.arithmetic import MASK, calculate, compare, wrap
 from bridge.ir.program import FAULT_ADDRESS, Load, Reg, Scalar, Value, fault_text
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bridge.interpreter.arrays import Key
-    from bridge.interpreter.session import Session
+    from bridge.interpreter.session import InterpreterSession
     from bridge.ir.ops import Op, Terminator
     from bridge.ir.program import BasicBlock, Function, Handler, Label
 
@@ -68,12 +68,12 @@ class _Frame:
 
 
 @dataclass(slots=True)
-class Machine:
+class IrMachine:
     """The run of one handler (or condition) from its start to its end."""
 
-    session: Session
+    session: InterpreterSession
     handler: Handler | None = None
-    captures: Sequence[Item | Unreadable] = ()
+    captures: Sequence[Item | UnreadableMemory] = ()
     point: bytes = b""
     script_point: bytes = b""
     actions: int = 1 << 62
@@ -192,10 +192,10 @@ class Machine:
         """A global that is an array."""
         return cast("OrderedArray", self.session.globals[number])
 
-    def statistic(self, number: int, keys: Sequence[Item], *, make: bool) -> Statistic:
+    def statistic(self, number: int, keys: Sequence[Item], *, make: bool) -> RunningStatistic:
         """A statistic; an absent one is made, or stands for an empty one."""
         found = self.session.globals[number]
-        if isinstance(found, Statistic):
+        if isinstance(found, RunningStatistic):
             return found
         array = self.array(number)
         key = tuple(keys)
@@ -203,7 +203,11 @@ class Machine:
             return array.statistic(key)
         entry = array.entries.get(key)
         assert array.declaration.stat is not None
-        return entry if isinstance(entry, Statistic) else Statistic(array.declaration.stat)
+        return (
+            entry
+            if isinstance(entry, RunningStatistic)
+            else RunningStatistic(array.declaration.stat)
+        )
 
 
 def _advance(iteration: _Iteration) -> Key | None:
@@ -241,23 +245,23 @@ def _text(frame: _Frame, reg: Reg) -> bytes:
     return value
 
 
-def _const(m: Machine, f: _Frame, op: ops.Const | ops.ConstString) -> None:
+def _const(m: IrMachine, f: _Frame, op: ops.Const | ops.ConstString) -> None:
     value = op.value
     f.registers[op.dest] = m.session.cut(value) if isinstance(value, bytes) else value
 
 
-def _copy(_: Machine, f: _Frame, op: ops.Copy) -> None:
+def _copy(_: IrMachine, f: _Frame, op: ops.Copy) -> None:
     f.registers[op.dest] = f.registers[op.source]
 
 
-def _arith(_: Machine, f: _Frame, op: ops.Arith) -> None:
+def _arith(_: IrMachine, f: _Frame, op: ops.Arith) -> None:
     result = calculate(op.op, _long(f, op.left), _long(f, op.right))
     if result is None:
         raise ScriptError("division by 0")
     f.registers[op.dest] = result
 
 
-def _compare(_: Machine, f: _Frame, op: ops.Compare) -> None:
+def _compare(_: IrMachine, f: _Frame, op: ops.Compare) -> None:
     left, right = f.registers[op.left], f.registers[op.right]
     if isinstance(left, int):
         f.registers[op.dest] = compare(op.op, left, _long(f, op.right))
@@ -266,11 +270,11 @@ def _compare(_: Machine, f: _Frame, op: ops.Compare) -> None:
         f.registers[op.dest] = compare(op.op, left, right)
 
 
-def _concat(m: Machine, f: _Frame, op: ops.Concat) -> None:
+def _concat(m: IrMachine, f: _Frame, op: ops.Concat) -> None:
     f.registers[op.dest] = m.session.cut(b"".join(_text(f, part) for part in op.parts))
 
 
-def _match(m: Machine, f: _Frame, op: ops.Match) -> None:
+def _match(m: IrMachine, f: _Frame, op: ops.Match) -> None:
     found = search(op.pattern, _text(f, op.text))
     m.session.match_failed = found is None
     if found:
@@ -278,47 +282,47 @@ def _match(m: Machine, f: _Frame, op: ops.Match) -> None:
     f.registers[op.dest] = int(found is not None)
 
 
-def _capture(m: Machine, f: _Frame, op: ops.Capture) -> None:
+def _capture(m: IrMachine, f: _Frame, op: ops.Capture) -> None:
     value = m.captures[op.index]
-    if isinstance(value, Unreadable):
+    if isinstance(value, UnreadableMemory):
         raise m.fault(op.index, value.address)
     f.registers[op.dest] = m.session.cut(value) if isinstance(value, bytes) else value
 
 
-def _global_get(m: Machine, f: _Frame, op: ops.GlobalGet) -> None:
+def _global_get(m: IrMachine, f: _Frame, op: ops.GlobalGet) -> None:
     f.registers[op.dest] = cast("Item", m.session.globals[op.variable])
 
 
-def _global_set(m: Machine, f: _Frame, op: ops.GlobalSet) -> None:
+def _global_set(m: IrMachine, f: _Frame, op: ops.GlobalSet) -> None:
     m.session.globals[op.variable] = f.registers[op.source]
 
 
-def _global_add(m: Machine, f: _Frame, op: ops.GlobalAdd) -> None:
+def _global_add(m: IrMachine, f: _Frame, op: ops.GlobalAdd) -> None:
     old = m.session.globals[op.variable]
     assert isinstance(old, int)
     m.session.globals[op.variable] = wrap(old + _long(f, op.amount))
 
 
-def _array_get(m: Machine, f: _Frame, op: ops.ArrayGet) -> None:
+def _array_get(m: IrMachine, f: _Frame, op: ops.ArrayGet) -> None:
     f.registers[op.dest] = m.array(op.variable).get(_values(f, op.keys))
 
 
-def _array_set(m: Machine, f: _Frame, op: ops.ArraySet) -> None:
+def _array_set(m: IrMachine, f: _Frame, op: ops.ArraySet) -> None:
     m.array(op.variable).set(_values(f, op.keys), f.registers[op.source])
 
 
-def _array_add(m: Machine, f: _Frame, op: ops.ArrayAdd) -> None:
+def _array_add(m: IrMachine, f: _Frame, op: ops.ArrayAdd) -> None:
     array, key = m.array(op.variable), _values(f, op.keys)
     old = array.get(key)
     assert isinstance(old, int)
     array.set(key, wrap(old + _long(f, op.amount)))
 
 
-def _array_has(m: Machine, f: _Frame, op: ops.ArrayHas) -> None:
+def _array_has(m: IrMachine, f: _Frame, op: ops.ArrayHas) -> None:
     f.registers[op.dest] = int(bool(m.array(op.variable).matching(_pattern(f, op.keys))))
 
 
-def _delete(m: Machine, f: _Frame, op: ops.ArrayDelete) -> None:
+def _delete(m: IrMachine, f: _Frame, op: ops.ArrayDelete) -> None:
     declaration = m.session.program.globals[op.variable]
     if isinstance(declaration, Scalar):
         m.session.reset(op.variable)
@@ -330,16 +334,16 @@ def _delete(m: Machine, f: _Frame, op: ops.ArrayDelete) -> None:
             del array.entries[key]
 
 
-def _stat_add(m: Machine, f: _Frame, op: ops.StatAdd) -> None:
+def _stat_add(m: IrMachine, f: _Frame, op: ops.StatAdd) -> None:
     m.statistic(op.variable, _values(f, op.keys), make=True).add(_long(f, op.source))
 
 
-def _stat_get(m: Machine, f: _Frame, op: ops.StatGet) -> None:
+def _stat_get(m: IrMachine, f: _Frame, op: ops.StatGet) -> None:
     found = m.statistic(op.variable, _values(f, op.keys), make=False)
     f.registers[op.dest] = found.read(op.op)
 
 
-def _histogram_get(m: Machine, f: _Frame, op: ops.HistogramGet) -> None:
+def _histogram_get(m: IrMachine, f: _Frame, op: ops.HistogramGet) -> None:
     found = m.statistic(op.variable, _values(f, op.keys), make=False)
     if found.count == 0:
         raise ScriptError("empty aggregate")
@@ -349,7 +353,7 @@ def _histogram_get(m: Machine, f: _Frame, op: ops.HistogramGet) -> None:
     f.registers[op.dest] = found.histogram[bucket]
 
 
-def _histogram_text(m: Machine, f: _Frame, op: ops.HistogramText) -> None:
+def _histogram_text(m: IrMachine, f: _Frame, op: ops.HistogramText) -> None:
     found = m.statistic(op.variable, _values(f, op.keys), make=False)
     text = histogram_text(found, m.session.program.limits.hist_elision)
     if op.dest is None:
@@ -358,7 +362,7 @@ def _histogram_text(m: Machine, f: _Frame, op: ops.HistogramText) -> None:
         f.registers[op.dest] = m.session.cut(text)
 
 
-def _iterate(m: Machine, f: _Frame, op: ops.IterBegin) -> None:
+def _iterate(m: IrMachine, f: _Frame, op: ops.IterBegin) -> None:
     array = m.array(op.variable)
     limit = None if op.limit is None else _long(f, op.limit)
     if op.order is not None:
@@ -366,16 +370,16 @@ def _iterate(m: Machine, f: _Frame, op: ops.IterBegin) -> None:
     f.iterations[op.iterator] = _Iteration(array, limit, _pattern(f, op.slices))
 
 
-def _drop(_: Machine, f: _Frame, op: ops.IterDelete) -> None:
+def _drop(_: IrMachine, f: _Frame, op: ops.IterDelete) -> None:
     f.iterations.pop(op.iterator, None)
 
 
-def _call(m: Machine, f: _Frame, op: ops.Call) -> None:
+def _call(m: IrMachine, f: _Frame, op: ops.Call) -> None:
     function = m.session.program.functions[op.overloads[0]]
     m._push(function, _values(f, op.arguments), op, 0)  # noqa: SLF001 - part of the machine
 
 
-def _builtin(m: Machine, f: _Frame, op: ops.CallBuiltin) -> None:
+def _builtin(m: IrMachine, f: _Frame, op: ops.CallBuiltin) -> None:
     result: Item | None
     if op.name in m.session.contexts:
         result = m.session.context(op.name)
@@ -386,27 +390,27 @@ def _builtin(m: Machine, f: _Frame, op: ops.CallBuiltin) -> None:
         f.registers[op.dest] = m.session.cut(result) if isinstance(result, bytes) else result
 
 
-def _print(m: Machine, f: _Frame, op: ops.PrintFormat) -> None:
+def _print(m: IrMachine, f: _Frame, op: ops.PrintFormat) -> None:
     format_ = m.session.program.formats[op.format]
     m.session.write(
         format_bytes(format_, _values(f, op.arguments), PRINT_BYTES, m.session.read)
     )
 
 
-def _format(m: Machine, f: _Frame, op: ops.FormatString) -> None:
+def _format(m: IrMachine, f: _Frame, op: ops.FormatString) -> None:
     format_ = m.session.program.formats[op.format]
     widest = m.session.program.limits.maxstringlen - 1
     text = format_bytes(format_, _values(f, op.arguments), widest, m.session.read, nul=True)
     f.registers[op.dest] = m.session.cut(text)
 
 
-def _tick(m: Machine, _: _Frame, op: ops.Tick) -> None:
+def _tick(m: IrMachine, _: _Frame, op: ops.Tick) -> None:
     m.actions -= op.count
     if m.actions <= 0:
         raise ScriptError("MAXACTION exceeded", final=True)
 
 
-def _caught(_: Machine, f: _Frame, op: ops.Caught) -> None:
+def _caught(_: IrMachine, f: _Frame, op: ops.Caught) -> None:
     if op.dest is not None:
         f.registers[op.dest] = f.caught
 

@@ -17,7 +17,7 @@ from bridge.ir.program import FAULT_ADDRESS, Literal, Load, Value, fault_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.interpreter.machine import Item, Machine
+    from bridge.interpreter.machine import IrMachine, Item
 
 _QUOTED = f"Unable to access {{}} space data at {FAULT_ADDRESS}"
 _HIGH, _LOW, _BEYOND = range(0xD800, 0xDC00), range(0xDC00, 0xE000), 0x110000
@@ -28,7 +28,7 @@ def _fault(text: str, address: int) -> ScriptError:
     return ScriptError(text.replace(FAULT_ADDRESS, f"{address & MASK:#x}"))
 
 
-def _unread(machine: Machine, text: str, address: int) -> ScriptError:
+def _unread(machine: IrMachine, text: str, address: int) -> ScriptError:
     """A fault, or that the hit does not bring the memory."""
     notes = machine.session.notes()
     if notes is None or notes.is_absent(address & MASK):
@@ -46,10 +46,10 @@ class _Space:
     spare: int
     """How much less than MAXSTRINGLEN a string has."""
 
-    def read(self, machine: Machine, address: int, size: int) -> bytes:
+    def read(self, machine: IrMachine, address: int, size: int) -> bytes:
         return machine.session.read(address, size, self.name == "kernel")
 
-    def exactly(self, machine: Machine, address: int, size: int, text: str) -> bytes:
+    def exactly(self, machine: IrMachine, address: int, size: int, text: str) -> bytes:
         data = self.read(machine, address, size)
         if len(data) < size:
             raise _unread(machine, text, address)
@@ -64,7 +64,7 @@ def _number(space: _Space, size: int, *, signed: bool = True) -> Callable[..., I
     load = Load(space.name, Value.LONG, Literal(0), size=size, signed=signed)
     text = fault_text(load)
 
-    def read(machine: Machine, address: int) -> int:
+    def read(machine: IrMachine, address: int) -> int:
         data = space.exactly(machine, address, size, text)
         return wrap(int.from_bytes(data, "little", signed=signed))
 
@@ -74,7 +74,7 @@ def _number(space: _Space, size: int, *, signed: bool = True) -> Callable[..., I
 # --- strings ----------------------------------------------------------------------------------
 
 
-def _text(space: _Space, machine: Machine, address: int, most: int) -> bytes:
+def _text(space: _Space, machine: IrMachine, address: int, most: int) -> bytes:
     """Up to a NUL, at most `most` bytes; of user memory one less than fits into a string."""
     if most <= 0 or most == MASK >> 1:
         return b""
@@ -91,7 +91,7 @@ def _string_n(space: _Space) -> Callable[..., Item]:
 
 
 def _string(space: _Space) -> Callable[..., Item]:
-    def read(machine: Machine, address: int) -> bytes:
+    def read(machine: IrMachine, address: int) -> bytes:
         return _text(space, machine, address, machine.session.program.limits.maxstringlen)
 
     return read
@@ -101,10 +101,10 @@ def _wide_string(space: _Space, unit: int) -> Callable[..., Item]:
     """UTF-16 or UTF-32 as UTF-8; a surrogate without its partner is no character."""
     fault = space.fault.replace(" -14", "")
 
-    def code_at(machine: Machine, address: int) -> int:
+    def code_at(machine: IrMachine, address: int) -> int:
         return int.from_bytes(space.exactly(machine, address, unit, fault), "little")
 
-    def read(machine: Machine, address: int) -> bytes:
+    def read(machine: IrMachine, address: int) -> bytes:
         text, room = b"", machine.session.program.limits.maxstringlen - 1
         while len(text) < room and (code := code_at(machine, address)):
             if unit == 2 and code in _HIGH:
@@ -127,7 +127,7 @@ def _wide_string(space: _Space, unit: int) -> Callable[..., Item]:
 
 
 def _buffer(
-    space: _Space, machine: Machine, address: int, size: int, most: int
+    space: _Space, machine: IrMachine, address: int, size: int, most: int
 ) -> bytes | None:
     longest = machine.session.program.limits.maxstringlen - 1
     size = size if 0 < size < longest else longest
@@ -135,7 +135,7 @@ def _buffer(
     return buffer_quoted(data, most, longest) if len(data) == size else None
 
 
-def _user_buffer(machine: Machine, address: int, size: int, most: int) -> bytes:
+def _user_buffer(machine: IrMachine, address: int, size: int, most: int) -> bytes:
     if int32(most) <= 0:
         return b""
     found = _buffer(_USER, machine, address, size, most)
@@ -143,7 +143,7 @@ def _user_buffer(machine: Machine, address: int, size: int, most: int) -> bytes:
 
 
 def _buffer_error(space: _Space) -> Callable[..., Item]:
-    def read(machine: Machine, address: int, size: int, most: int) -> bytes:
+    def read(machine: IrMachine, address: int, size: int, most: int) -> bytes:
         found = _buffer(space, machine, address, size, most) if int32(most) > 0 else None
         if found is None:
             raise _fault(_QUOTED.format(space.name), address)

@@ -21,7 +21,7 @@ _LENGTH, _FLAGS = (OFFSETS[f"mb_memory_piece.{name}"] for name in ("length", "fl
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class NotedMemory:
     """Memory as it was at the hit."""
 
     address: int
@@ -35,14 +35,14 @@ class Notes:
 
     data: bytes
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[NotedMemory]:
         """In the order in which they were read."""
         at = 0
         while len(self.data) - at >= _HEAD:
             address = self._number(at, 8)
             length, flags = self._number(at + _LENGTH, 4), self._number(at + _FLAGS, 4)
             at += _HEAD
-            yield Piece(address, flags, self.data[at : at + length])
+            yield NotedMemory(address, flags, self.data[at : at + length])
             at += (length + 7) & ~7
 
     def _number(self, at: int, size: int) -> int:

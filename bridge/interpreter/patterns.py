@@ -34,7 +34,7 @@ class _Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Match:
     """A match in `text`: where each group starts and ends, with -1 for one without part."""
 
     text: bytes
@@ -65,7 +65,7 @@ def _compiled(pattern: bytes) -> _Compiled:
     return _Compiled(_link(tree.Group(parsed.tree, 0), last), last, parsed.groups)
 
 
-def search(pattern: bytes, text: bytes) -> Found | None:
+def search(pattern: bytes, text: bytes) -> Match | None:
     """Where the pattern occurs in the text; None if nowhere."""
     compiled = _compiled(pattern)
     starts = _starts(compiled, text)
@@ -77,7 +77,7 @@ def search(pattern: bytes, text: bytes) -> Found | None:
         if starts[end] == start:
             for slot, position in _latest(marks, len(positions)).items():
                 positions[slot] = position
-    return Found(text, tuple(positions))
+    return Match(text, tuple(positions))
 
 
 def _starts(compiled: _Compiled, text: bytes) -> dict[int, int]:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from bridge.interpreter.arrays import OrderedArray
 from bridge.interpreter.faults import AbortedError, ScriptError
 from bridge.interpreter.host import Host, NoHost
-from bridge.interpreter.machine import Machine
+from bridge.interpreter.machine import IrMachine
 from bridge.interpreter.notes import Notes
-from bridge.interpreter.statistics import Statistic
+from bridge.interpreter.statistics import RunningStatistic
 from bridge.ir.arithmetic import MASK
 from bridge.ir.program import Array, Value
 from bridge.markers import Begin, End, Error, Timer
@@ -26,12 +26,12 @@ from bridge.markers import Begin, End, Error, Timer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from bridge.interpreter.faults import Unreadable
-    from bridge.interpreter.images import Image
+    from bridge.interpreter.faults import UnreadableMemory
+    from bridge.interpreter.images import StackImage
     from bridge.interpreter.machine import Item
-    from bridge.interpreter.patterns import Found
-    from bridge.interpreter.symbols import Symbol
-    from bridge.ir.program import Handler, Program
+    from bridge.interpreter.patterns import Match
+    from bridge.interpreter.symbols import KallsymsLine
+    from bridge.ir.program import Handler, IrProgram
 
 
 def _read(path: str) -> bytes:
@@ -39,7 +39,7 @@ def _read(path: str) -> bytes:
     return Path(path).read_bytes()[:-1]
 
 
-class State(Enum):
+class InterpreterState(Enum):
     """Where the session is."""
 
     RUNNING = "running"
@@ -48,11 +48,11 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class HandlerHit:
     """A hit for one handler: its captured values, and contexts by name."""
 
     handler: int
-    captures: Sequence[Item | Unreadable]
+    captures: Sequence[Item | UnreadableMemory]
     contexts: Mapping[str, Item] = field(default_factory=dict)
 
 
@@ -66,27 +66,27 @@ class Manner:
 
 
 @dataclass(slots=True)
-class Session:
+class InterpreterSession:
     """One run.
 
     `contexts` maps built-ins to what they read of a hit and what divides it; `hit` is that of
     the current one, empty if there is none. `manner` says what is told.
     """
 
-    program: Program
+    program: IrProgram
     contexts: Mapping[str, tuple[str, int]]
     output: Callable[[bytes], object]
     message: Callable[[str], object]
     target: int = 0
     host: Host = field(default_factory=NoHost)
     manner: Manner = field(default_factory=Manner)
-    globals: list[Item | Statistic | OrderedArray] = field(default_factory=list)
+    globals: list[Item | RunningStatistic | OrderedArray] = field(default_factory=list)
     hit: dict[str, Item] = field(default_factory=dict)
-    state: State = State.RUNNING
+    state: InterpreterState = InterpreterState.RUNNING
     errors: int = 0
     clock_ns: int = 0
     tokens: bytes = b""
-    match: Found | None = None
+    match: Match | None = None
     match_failed: bool = False
     speculations: dict[int, bytes] = field(default_factory=dict)
     speculated: int = 0
@@ -95,8 +95,8 @@ class Session:
     cut_stacks: int = 0
     gone_stacks: int = 0
     warned: set[bytes] = field(default_factory=set)
-    symbols: list[Symbol] | None = None
-    images: dict[str, Image | None] = field(default_factory=dict)
+    symbols: list[KallsymsLine] | None = None
+    images: dict[str, StackImage | None] = field(default_factory=dict)
     commands: list[bytes] = field(default_factory=list)
     """Shell commands of the running handler, which run when it is done."""
 
@@ -113,7 +113,7 @@ class Session:
         if isinstance(declaration, Array):
             self.globals[number] = OrderedArray(declaration)
         elif declaration.stat is not None:
-            self.globals[number] = Statistic(declaration.stat)
+            self.globals[number] = RunningStatistic(declaration.stat)
         elif initial and declaration.initial is not None:
             value = declaration.initial
             self.globals[number] = self.cut(value) if isinstance(value, bytes) else value
@@ -137,14 +137,14 @@ class Session:
 
     def stop(self) -> None:
         """End normally after the current handler."""
-        if self.state is State.RUNNING:
-            self.state = State.STOPPING
+        if self.state is InterpreterState.RUNNING:
+            self.state = InterpreterState.STOPPING
 
     def leave(self) -> None:
         """exit(): the same, and in an error probe those that follow are left out."""
         self.stop()
-        if self.state is State.FAILED:
-            self.state = State.STOPPING
+        if self.state is InterpreterState.FAILED:
+            self.state = InterpreterState.STOPPING
 
     @property
     def pid(self) -> int | None:
@@ -207,11 +207,13 @@ class Session:
 
     # --- handlers -----------------------------------------------------------------------------
 
-    def run_handler(self, handler: Handler, captures: Sequence[Item | Unreadable] = ()) -> None:
+    def run_handler(
+        self, handler: Handler, captures: Sequence[Item | UnreadableMemory] = ()
+    ) -> None:
         """Run one handler if its condition holds; count its error."""
         limits = self.program.limits
         actions = limits.maxaction_interruptible if handler.interruptible else limits.maxaction
-        machine = Machine(
+        machine = IrMachine(
             self,
             handler,
             captures,
@@ -220,7 +222,7 @@ class Session:
             actions,
         )
         try:
-            if handler.condition is None or Machine(self).run(handler.condition):
+            if handler.condition is None or IrMachine(self).run(handler.condition):
                 machine.run(handler.body)
         except ScriptError as error:
             self.failed(handler, error)
@@ -242,31 +244,31 @@ class Session:
             where += f" in probe {handler.point}"
         self.message(f"ERROR: {where[: self.program.limits.maxstringlen - 1]}")
         if self.errors > self.program.limits.maxerrors:
-            self.state = State.FAILED
+            self.state = InterpreterState.FAILED
 
     # --- life cycle ---------------------------------------------------------------------------
 
-    def run(self, duration_ns: int, hits: Iterable[Hit]) -> int:
+    def run(self, duration_ns: int, hits: Iterable[HandlerHit]) -> int:
         """The whole life; the exit code. Without an exit() it stops after `duration_ns`."""
         for handler in self._by_priority(Begin):
-            if self.state is State.RUNNING:
+            if self.state is InterpreterState.RUNNING:
                 self.run_handler(handler)
         for hit in hits:
-            if self.state is State.RUNNING:
+            if self.state is InterpreterState.RUNNING:
                 self.hit = dict(hit.contexts)
                 self.run_handler(self.program.handlers[hit.handler], hit.captures)
         self.hit = {}
         self._timers(duration_ns)
         self.stop()
-        if self.state is State.STOPPING:
+        if self.state is InterpreterState.STOPPING:
             self._ending(End)
-        if self.state is State.FAILED:
+        if self.state is InterpreterState.FAILED:
             self._ending(Error)
         return int(self.errors > 0)
 
     def _ending(self, kind: type[End | Error]) -> None:
         for handler in self._by_priority(kind):
-            if (self.state is State.FAILED) is (kind is Error):
+            if (self.state is InterpreterState.FAILED) is (kind is Error):
                 self.run_handler(handler)
 
     def _by_priority(self, kind: type[Begin | End | Error]) -> list[Handler]:
@@ -284,7 +286,7 @@ class Session:
             if isinstance(timer := handler.expansion.attachment, Timer)
         ]
         heapq.heapify(due)
-        while due and self.state is State.RUNNING and due[0][0] <= duration_ns:
+        while due and self.state is InterpreterState.RUNNING and due[0][0] <= duration_ns:
             self.clock_ns, at = heapq.heappop(due)
             handler = self.program.handlers[at]
             self.run_handler(handler)

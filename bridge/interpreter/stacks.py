@@ -18,9 +18,9 @@ from bridge.ir.program import REGISTERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bridge.interpreter.images import Frame, Image
-    from bridge.interpreter.machine import Item, Machine
-    from bridge.interpreter.session import Session
+    from bridge.interpreter.images import Frame, StackImage
+    from bridge.interpreter.machine import IrMachine, Item
+    from bridge.interpreter.session import InterpreterSession
 
 _LINE = re.compile(
     r"([0-9a-f]+)-([0-9a-f]+) \S+ ([0-9a-f]+) (\S+ \S+)\s+(/.*|\[vdso\])$", re.MULTILINE
@@ -53,18 +53,18 @@ class Mapping(NamedTuple):
         return f"{self.start:x}-{self.end:x}"
 
 
-class Place(NamedTuple):
+class MappedFile(NamedTuple):
     """The file at an address, where it is in memory; its image if the session knows it."""
 
     path: str
     start: int
     end: int
-    image: Image | None
+    image: StackImage | None
     bias: int
 
 
 @dataclass(slots=True)
-class Taken:
+class FrameStep:
     """What a hit brings of the stack of a process that goes on: a `mb_user_stack`."""
 
     data: bytes
@@ -74,7 +74,7 @@ class Taken:
     beyond: bool = False
 
     @classmethod
-    def of(cls, session: Session) -> Taken | None:
+    def of(cls, session: InterpreterSession) -> FrameStep | None:
         """That of the current hit."""
         data, at = session.hit.get("user_stack"), session.hit.get("rsp")
         if not isinstance(data, bytes) or not isinstance(at, int) or len(data) < _HEAD:
@@ -121,9 +121,9 @@ _FULL = Style(" ", address=True, offset=True, size=True, module="path", end="\n"
 class Process:
     """What is in the memory of the process of a hit."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: InterpreterSession) -> None:
         self.session = session
-        self._taken = Taken.of(session)
+        self._taken = FrameStep.of(session)
         self.mappings = [
             Mapping(
                 int(start, 16), int(end, 16), int(offset, 16), file, path.replace("\\012", "\n")
@@ -131,14 +131,14 @@ class Process:
             for start, end, offset, file, path in _LINE.findall(session.host.maps(session.pid))
         ]
 
-    def place(self, address: int) -> Place | None:
+    def place(self, address: int) -> MappedFile | None:
         """The file there, or None."""
         for at, mapping in enumerate(self.mappings):
             if mapping.start <= address < mapping.end:
                 return self._place(at, mapping)
         return None
 
-    def _place(self, at: int, mapping: Mapping) -> Place:
+    def _place(self, at: int, mapping: Mapping) -> MappedFile:
         name = "vdso" if mapping.path == _VDSO else mapping.path
         known = (
             mapping.path == _VDSO
@@ -153,9 +153,9 @@ class Process:
                 image = None
             else:
                 shown = image if known else None
-                return Place(name, image.low + bias, image.high + bias, shown, bias)
+                return MappedFile(name, image.low + bias, image.high + bias, shown, bias)
         start, end = self._extent(at)
-        return Place(name, start, end, None, 0)
+        return MappedFile(name, start, end, None, 0)
 
     def bias(self, path: bytes) -> int | None:
         """How far from its link-time addresses a file is loaded; None if it is not."""
@@ -178,8 +178,8 @@ class Process:
             last += 1
         return lines[first].start, lines[last].end
 
-    def _image(self, mapping: Mapping) -> Image | None:
-        from bridge.interpreter.images import FAULTS, Image
+    def _image(self, mapping: Mapping) -> StackImage | None:
+        from bridge.interpreter.images import FAULTS, StackImage
 
         session, key = self.session, mapping.identity
         host, images = session.host, session.images
@@ -189,7 +189,7 @@ class Process:
             else:
                 data = host.file(session.pid, mapping.path, mapping.extent)
             try:
-                images[key] = Image(data, _separate(session)) if data else None
+                images[key] = StackImage(data, _separate(session)) if data else None
             except FAULTS:
                 images[key] = None
         return images[key]
@@ -272,7 +272,7 @@ def _joined(left: Mapping, right: Mapping) -> bool:
     return left.identity == right.identity and left.end == right.start
 
 
-def _separate(session: Session) -> Callable[[str], bytes]:
+def _separate(session: InterpreterSession) -> Callable[[str], bytes]:
     """A debug file is in the root of the process, or in ours."""
     host, pid = session.host, session.pid
 
@@ -292,7 +292,7 @@ def _offset(style: Style, offset: int, size: int) -> str:
 # --- the functions ----------------------------------------------------------------------------
 
 
-def _frame(session: Session, **changed: int) -> Frame | None:
+def _frame(session: InterpreterSession, **changed: int) -> Frame | None:
     """Where the hit was; None if no process was hit."""
     from bridge.interpreter.images import Frame
 
@@ -303,7 +303,7 @@ def _frame(session: Session, **changed: int) -> Frame | None:
     return Frame(tuple(value & MASK for value in values))
 
 
-def _lines(machine: Machine, style: Style, **changed: int) -> Iterator[bytes] | None:
+def _lines(machine: IrMachine, style: Style, **changed: int) -> Iterator[bytes] | None:
     session = machine.session
     frame = _frame(session, **changed)
     if frame is None:
@@ -316,7 +316,7 @@ def _lines(machine: Machine, style: Style, **changed: int) -> Iterator[bytes] | 
 
 
 def _print(style: Style) -> Callable[..., None]:
-    def function(machine: Machine, *registers: int) -> None:
+    def function(machine: IrMachine, *registers: int) -> None:
         changed = dict(zip(("ip", "rsp", "rbp"), registers, strict=False))
         lines = _lines(machine, style, **changed)
         none = b"<no user backtrace at %s>\n" % machine.point
@@ -326,35 +326,35 @@ def _print(style: Style) -> Callable[..., None]:
 
 
 def _give(style: Style) -> Callable[..., bytes]:
-    def function(machine: Machine) -> bytes:
+    def function(machine: IrMachine) -> bytes:
         lines = _lines(machine, style)
         return machine.session.cut(b"\n" if lines is None else b"".join(lines))
 
     return function
 
 
-def _ustack(machine: Machine, number: int) -> int:
+def _ustack(machine: IrMachine, number: int) -> int:
     frame = _frame(machine.session)
     found = [] if frame is None else Process(machine.session).trace(frame)
     return found[number] if 0 <= number < len(found) else 0
 
 
 def _name(style: Style) -> Callable[..., bytes]:
-    def function(machine: Machine, address: int) -> bytes:
+    def function(machine: IrMachine, address: int) -> bytes:
         text = Process(machine.session).text(address & MASK, style)
         return machine.session.cut(text.encode("utf-8", "surrogateescape"))
 
     return function
 
 
-def _umodname(machine: Machine, address: int) -> bytes:
+def _umodname(machine: IrMachine, address: int) -> bytes:
     place = Process(machine.session).place(address & MASK)
     if place is None:
         raise ScriptError(b"module cannot be found")
     return machine.session.cut(place.path.encode("utf-8", "surrogateescape"))
 
 
-def _loaded_at(machine: Machine, path: bytes, address: int, fixed: int) -> int:
+def _loaded_at(machine: IrMachine, path: bytes, address: int, fixed: int) -> int:
     session = machine.session
     if not session.hit or fixed:
         return address if session.hit else 0

@@ -34,7 +34,7 @@ def _quotient(left: int, right: int) -> int:
 
 
 @dataclass(slots=True)
-class Statistic:
+class RunningStatistic:
     """One statistic. `mean` and `deviation` are Welford's, scaled by `variance_bits`.
 
     `merged` is what a scalar is: SystemTap merges it from its CPUs when it is read, which
@@ -130,7 +130,7 @@ def _lower_bound(buckets: Buckets, at: int) -> int:
     return -(1 << power) if at < LOG_ZERO else 1 << power
 
 
-def histogram_text(statistic: Statistic, elision: int) -> bytes:
+def histogram_text(statistic: RunningStatistic, elision: int) -> bytes:
     """The whole text of a histogram, an empty line at its end included."""
     buckets = statistic.shape.buckets
     assert buckets is not None

@@ -12,7 +12,7 @@ from bridge.ir.arithmetic import MASK, wrap
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.interpreter.machine import Item, Machine
+    from bridge.interpreter.machine import IrMachine, Item
 
 _LINE = re.compile(r"(\S+) ([^aA]) \.?(\S+)(?:\s+\[(.*)\])?")
 _LOWEST = 1 << 63
@@ -20,7 +20,7 @@ _LOWEST = 1 << 63
 _PAGE = 4096
 
 
-class Symbol(NamedTuple):
+class KallsymsLine(NamedTuple):
     """One line; of several names for an address the first counts."""
 
     address: int
@@ -28,18 +28,18 @@ class Symbol(NamedTuple):
     module: str
 
 
-def read_symbols(text: str) -> list[Symbol]:
+def read_symbols(text: str) -> list[KallsymsLine]:
     """The symbols in the order of their addresses."""
-    found: dict[int, Symbol] = {}
+    found: dict[int, KallsymsLine] = {}
     for line in text.splitlines():
         match = _LINE.match(line)
         address = int(match[1], 16) if match else 0
         if match and address >= _LOWEST:
-            found.setdefault(address, Symbol(address, match[3], match[4] or ""))
+            found.setdefault(address, KallsymsLine(address, match[3], match[4] or ""))
     return sorted(found.values())
 
 
-def _find(machine: Machine, address: int) -> tuple[Symbol, int] | None:
+def _find(machine: IrMachine, address: int) -> tuple[KallsymsLine, int] | None:
     """The symbol that holds an address, and where it ends."""
     session = machine.session
     if session.symbols is None:
@@ -57,12 +57,12 @@ def _find(machine: Machine, address: int) -> tuple[Symbol, int] | None:
     return (symbol, end) if address < end else None
 
 
-def _symname(machine: Machine, address: int) -> bytes:
+def _symname(machine: IrMachine, address: int) -> bytes:
     found = _find(machine, address & MASK)
     return (found[0].name if found else f"{address & MASK:#x}").encode()
 
 
-def _symdata(machine: Machine, address: int) -> bytes:
+def _symdata(machine: IrMachine, address: int) -> bytes:
     found = _find(machine, address & MASK)
     if found is None:
         return f"{address & MASK:#x}".encode()
@@ -71,7 +71,7 @@ def _symdata(machine: Machine, address: int) -> bytes:
     return f"{name}{where}".encode()
 
 
-def _modname(machine: Machine, address: int) -> bytes:
+def _modname(machine: IrMachine, address: int) -> bytes:
     found = _find(machine, address & MASK)
     if found is None:
         raise ScriptError(b"Cannot determine kernel module name")
@@ -81,7 +81,7 @@ def _modname(machine: Machine, address: int) -> bytes:
 # --- back traces ------------------------------------------------------------------------------
 
 
-def _addresses(machine: Machine) -> list[int]:
+def _addresses(machine: IrMachine) -> list[int]:
     """The kernel's calls that led to the hit."""
     data = machine.session.hit.get("kernel_stack", b"")
     assert isinstance(data, bytes)
@@ -89,7 +89,7 @@ def _addresses(machine: Machine) -> list[int]:
     return words[: machine.session.program.limits.maxbacktrace]
 
 
-def _print_backtrace(machine: Machine) -> None:
+def _print_backtrace(machine: IrMachine) -> None:
     lines = [
         f" {address:#x}\n".encode()
         if _find(machine, address) is None
@@ -100,12 +100,12 @@ def _print_backtrace(machine: Machine) -> None:
     machine.session.write(b"".join(lines) or none)
 
 
-def _backtrace(machine: Machine) -> bytes:
+def _backtrace(machine: IrMachine) -> bytes:
     words = "".join(f"{address:#x} " for address in _addresses(machine))
     return machine.session.cut(words.encode() or b"\n")
 
 
-def _sprint_backtrace(machine: Machine) -> bytes:
+def _sprint_backtrace(machine: IrMachine) -> bytes:
     lines = [
         re.sub(rb"/0x[0-9a-f]+( \[.*\])$", rb"\1", _symdata(machine, address))
         for address in _addresses(machine)
@@ -113,7 +113,7 @@ def _sprint_backtrace(machine: Machine) -> bytes:
     return machine.session.cut(b"\n".join([*lines, b""]) or b"\n")
 
 
-def _stack(machine: Machine, number: int) -> int:
+def _stack(machine: IrMachine, number: int) -> int:
     found = _addresses(machine)
     return wrap(found[number]) if 0 <= number < len(found) else 0
 

@@ -1,4 +1,4 @@
-"""ir.Program -> text, the golden form of tests: `read.read(dump(program)) == program`.
+"""ir.IrProgram -> text, the golden form of tests: `read.read(dump(program)) == program`.
 
 One line per declaration and per operation. Numbers are the truth, names beside them are for the
 reader.
@@ -15,15 +15,15 @@ from bridge.ir.terms import quote, term
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.ir.program import Function, Handler, Program
+    from bridge.ir.program import Function, Handler, IrProgram
 
 
-def dump(program: Program) -> str:
+def dump(program: IrProgram) -> str:
     """The program as text, ending in a newline."""
     return "\n".join(_lines(program)) + "\n"
 
 
-def _lines(program: Program) -> Iterator[str]:
+def _lines(program: IrProgram) -> Iterator[str]:
     if program.limits != Limits():
         yield f"limits {term(program.limits)}"
     yield from (f"global {n} {term(g)}" for n, g in enumerate(program.globals))

@@ -20,13 +20,13 @@ from bridge.ir.program import (
     Value,
     capture_type,
 )
-from bridge.markers import Field, MarkerAttachment
+from bridge.markers import MarkerAttachment, TracepointField
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.ir.ops import Op
-    from bridge.ir.program import Capture, Function, Handler, Program
+    from bridge.ir.program import Capture, Function, Handler, IrProgram
 
 STRING_BYTES = 63
 """How long a string may be that the kernel compares or uses as a key."""
@@ -76,7 +76,7 @@ _WORDS = {
 }
 
 
-def obstacle(program: Program, handler: Handler) -> str:
+def obstacle(program: IrProgram, handler: Handler) -> str:
     """Why the body cannot run in the kernel; "" if nothing stands against it."""
     function = handler.body
     if handler.condition is not None:
@@ -123,7 +123,7 @@ def _has_loop(function: Function) -> bool:
     return False
 
 
-def _size(program: Program, function: Function) -> str:
+def _size(program: IrProgram, function: Function) -> str:
     found = list(operations(function))
     ticks = sum(op.count for op in found if isinstance(op, ops.Tick))
     if ticks >= program.limits.maxaction:
@@ -131,7 +131,7 @@ def _size(program: Program, function: Function) -> str:
     return "is too large" if len(found) > MAXIMUM_OPERATIONS else ""
 
 
-def _strings(program: Program, handler: Handler) -> str:
+def _strings(program: IrProgram, handler: Handler) -> str:
     """Strings must fit without being cut anywhere else than in user space."""
     shown = [
         op for op in operations(handler.body) if isinstance(op, ops.ConstString | ops.Capture)
@@ -169,11 +169,12 @@ def _is_short_field(name: str, handler: Handler) -> bool:
         return False
     operands = [o for v in attachment.marker.variables if v.name == name for o in v.operands]
     return bool(operands) and all(
-        isinstance(o, Field) and o.array == "char" and o.size <= STRING_BYTES for o in operands
+        isinstance(o, TracepointField) and o.array == "char" and o.size <= STRING_BYTES
+        for o in operands
     )
 
 
-def mergeable(program: Program, variable: int) -> str:
+def mergeable(program: IrProgram, variable: int) -> str:
     """Why additions to a global cannot be merged later; "" if they can."""
     declaration = program.globals[variable]
     if isinstance(declaration, Array) and declaration.wrap:

@@ -388,7 +388,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Program:
+class IrProgram:
     """A whole script, ready for placement and code generation.
 
     Indices in ops refer to these lists.

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.ir.ops import Op
-    from bridge.ir.program import Function, Handler, Program
+    from bridge.ir.program import Function, Handler, IrProgram
 
 
-def reachable(program: Program, function: Function) -> Iterator[Function]:
+def reachable(program: IrProgram, function: Function) -> Iterator[Function]:
     """A function and all that it calls, directly or not."""
     seen: set[int] = set()
     pending = [function]
@@ -28,7 +28,7 @@ def reachable(program: Program, function: Function) -> Iterator[Function]:
                 pending += [program.functions[number] for number in fresh]
 
 
-def all_operations(program: Program, handler: Handler) -> Iterator[Op]:
+def all_operations(program: IrProgram, handler: Handler) -> Iterator[Op]:
     """The operations of a handler, of its condition and of all that they call."""
     tops = [handler.body] + ([handler.condition] if handler.condition else [])
     return (op for top in tops for f in reachable(program, top) for op in operations(f))

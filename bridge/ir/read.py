@@ -1,4 +1,4 @@
-"""Text -> ir.Program: the reader of what `dump.dump` prints.
+"""Text -> ir.IrProgram: the reader of what `dump.dump` prints.
 
 Made for tests and for looking at programs by hand; blank lines and lines that start with `#`
 are skipped. What is not understood is a `ReadError` with its line number.
@@ -17,8 +17,8 @@ from bridge.ir.program import (
     ErrorSite,
     Function,
     Handler,
+    IrProgram,
     Label,
-    Program,
     Reg,
     Value,
 )
@@ -51,7 +51,7 @@ class _Draft:
 class _Reader:
     """The program so far, and the function and handler that are being read."""
 
-    program: Program = field(default_factory=Program)
+    program: IrProgram = field(default_factory=IrProgram)
     drafts: list[_Draft] = field(default_factory=list)
     function: Function | None = None
     ops: list[Op] = field(default_factory=list)
@@ -108,7 +108,7 @@ class _Reader:
         """Start a handler."""
         self.drafts.append(_Draft(unquote(rest.partition(" ")[2])))
 
-    def finish(self) -> Program:
+    def finish(self) -> IrProgram:
         """The program with its handlers."""
         self.program.handlers = [
             Handler(point=d.point, captures=tuple(d.captures), **d.values) for d in self.drafts
@@ -142,7 +142,7 @@ _WORDS: dict[str, Callable[[_Reader, str], object]] = {
 }
 
 
-def read(text: str) -> Program:
+def read(text: str) -> IrProgram:
     """The program that `dump` printed."""
     reader = _Reader()
     for number, line in enumerate(text.splitlines(), 1):

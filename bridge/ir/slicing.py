@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bridge.ir.ops import Op, Terminator
-    from bridge.ir.program import Capture, Handler, Program
+    from bridge.ir.program import Capture, Handler, IrProgram
 
 READS = frozenset(NUMBERS) | frozenset(STRINGS)
 """Built-ins whose memory a slice can note."""
@@ -62,7 +62,7 @@ class Slice:
 
 
 def slice_of(
-    program: Program,
+    program: IrProgram,
     handler: Handler,
     wanted: Callable[[Op], bool],
     constants: Mapping[str, int] | None = None,
@@ -86,7 +86,7 @@ class _Fork:
 
 @dataclass(slots=True)
 class _Slicing:
-    program: Program
+    program: IrProgram
     handler: Handler
     wanted: Callable[[Op], bool]
     constants: Mapping[str, int]
@@ -479,7 +479,7 @@ def _redirected(block: BasicBlock, changes: Mapping[int, int]) -> BasicBlock:
     return replace(block, terminator=retarget(block.terminator, change), on_error=on_error)
 
 
-def _all_reads(program: Program, call: ops.Call) -> Sequence[ops.CallBuiltin]:
+def _all_reads(program: IrProgram, call: ops.Call) -> Sequence[ops.CallBuiltin]:
     from bridge.ir.kernel import operations
     from bridge.ir.reach import reachable
 

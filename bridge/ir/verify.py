@@ -1,4 +1,4 @@
-"""ir.Program -> nothing, or `VerifyError`: what every pass and engine may rely on.
+"""ir.IrProgram -> nothing, or `VerifyError`: what every pass and engine may rely on.
 
 Checked: registers exist and have the type that the operation wants; blocks, globals, functions,
 formats, sites and captures exist; keys fit the declared array; captures stand in handlers only;
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bridge.ir.ops import Op, Terminator
-    from bridge.ir.program import Capture, Format, Global, Program, Reg
+    from bridge.ir.program import Capture, Format, Global, IrProgram, Reg
 
 LONG, STRING = Value.LONG, Value.STRING
 Wanted = tuple[tuple["Reg | None", "Value | None"], ...]
@@ -28,7 +28,7 @@ class VerifyError(AssertionError):
     """The IR is malformed: a bug of ours."""
 
 
-def verify(program: Program) -> None:
+def verify(program: IrProgram) -> None:
     """Raise VerifyError with everything that is wrong."""
     problems: list[str] = []
     for function in program.functions:
@@ -59,7 +59,7 @@ def format_arguments(format_: Format) -> tuple[Value, ...]:
 class _Checker:
     """One function; `captures` is None outside handlers."""
 
-    program: Program
+    program: IrProgram
     function: Function
     captures: tuple[Capture, ...] | None
     problems: list[str] = field(default_factory=list)

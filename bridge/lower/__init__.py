@@ -1,4 +1,4 @@
-"""Typed -> ir.Program. `program.lower` is the entry; one module per concern."""
+"""Typed -> ir.IrProgram. `program.lower` is the entry; one module per concern."""
 
 from bridge.lower.program import lower
 

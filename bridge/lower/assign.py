@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LValue:
     """Something assignable: a local, a scalar global (no keys), or an array element."""
 
     variable: LocalVariable | GlobalVariable
@@ -36,19 +36,19 @@ class Place:
         return VALUES[self.variable.type]
 
 
-def place(b: Builder, node: ast.Expr) -> Place:
+def place(b: Builder, node: ast.Expr) -> LValue:
     """The place that an expression names; evaluates its index."""
     match node:
         case ast.Name():
-            return Place(b.facts.names[node], (), node)
+            return LValue(b.facts.names[node], (), node)
         case ast.Index(base=ast.Name() as base, keys=keys):
             regs = lower_expr_module.lower_all(b, [key for key in keys if key is not None])
-            return Place(b.facts.names[base], regs, node)
+            return LValue(b.facts.names[base], regs, node)
         case _:
             raise AssertionError(f"not assignable: {node}")
 
 
-def load(b: Builder, at: Place) -> Reg:
+def load(b: Builder, at: LValue) -> Reg:
     """Read a place. For a local it is the variable's own register."""
     if isinstance(at.variable, LocalVariable):
         return b.local(at.variable)
@@ -61,7 +61,7 @@ def load(b: Builder, at: Place) -> Reg:
     return dest
 
 
-def store(b: Builder, at: Place, source: Reg) -> None:
+def store(b: Builder, at: LValue, source: Reg) -> None:
     """Write a place."""
     if isinstance(at.variable, LocalVariable):
         b.emit(ops.Copy(b.local(at.variable), source))
@@ -85,7 +85,7 @@ def lower_assign(b: Builder, node: ast.Assign, *, used: bool) -> Reg | None:
     at = place(b, node.target)
     held = [b.hold(key) for key in at.keys]
     value = lower_expr_module.lower_expr(b, node.value)
-    at = Place(at.variable, tuple(b.release(key) for key in held), at.node)
+    at = LValue(at.variable, tuple(b.release(key) for key in held), at.node)
     if node.op == "<<<":
         assert isinstance(at.variable, GlobalVariable)
         number = b.shared.globals[at.variable]
@@ -112,7 +112,7 @@ def combine(b: Builder, node: ast.Node, op: str, left: Reg, right: Reg) -> Reg:
     return dest
 
 
-def _add(b: Builder, at: Place, amount: Reg, *, negate: bool) -> None:
+def _add(b: Builder, at: LValue, amount: Reg, *, negate: bool) -> None:
     assert isinstance(at.variable, GlobalVariable)
     if negate:
         amount = combine(b, at.node, "-", b.const(0), amount)

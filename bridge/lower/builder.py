@@ -18,8 +18,8 @@ from bridge.ir.program import (
     ErrorSite,
     Format,
     Function,
+    IrProgram,
     Label,
-    Program,
     Reg,
     Value,
     capture_text,
@@ -50,7 +50,7 @@ QUEUED_STATEMENTS = 10
 class Shared:
     """What all bodies of a program share: the program, and the numbers of things."""
 
-    program: Program
+    program: IrProgram
     sources: SourceMap
     globals: Mapping[GlobalVariable, int]
     functions: Mapping[FunctionInfo, int]

@@ -128,7 +128,7 @@ def _name(b: Builder, node: ast.Name) -> Reg:
     variable = b.facts.names[node]
     if isinstance(variable, LocalVariable):
         return b.local(variable)
-    return assign.load(b, assign.Place(variable, (), node))
+    return assign.load(b, assign.LValue(variable, (), node))
 
 
 def _index(b: Builder, node: ast.Index) -> Reg:

@@ -1,4 +1,4 @@
-"""Typed -> ir.Program: globals, functions, handlers, limits."""
+"""Typed -> ir.IrProgram: globals, functions, handlers, limits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.ir import ops
-from bridge.ir.program import Array, Function, Handler, Program, Scalar, Value
+from bridge.ir.program import Array, Function, Handler, IrProgram, Scalar, Value
 from bridge.lower.builder import VALUES, Builder, Shared
 from bridge.lower.expr import lower_expr
 from bridge.lower.limits import limits_of
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from bridge.source import SourceMap
 
 
-def lower(typed: Typed, sources: SourceMap) -> Program:
+def lower(typed: Typed, sources: SourceMap) -> IrProgram:
     """The IR of a checked script; `sources` names the places in messages."""
-    program = Program(limits=limits_of(typed))
+    program = IrProgram(limits=limits_of(typed))
     program.globals = [
         _global(variable, program.limits.maxmapentries) for variable in typed.globals
     ]

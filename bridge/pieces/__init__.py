@@ -13,13 +13,13 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bridge.engine.base import RunResult, State, begin, end, warn_of_errors
+from bridge.engine.base import RunResult, SessionState, begin, end, warn_of_errors
 from bridge.engine.session.native import NativeSession
 from bridge.engine.trace.recording import open_recording
 from bridge.errors import CompileError, TraceError
 from bridge.pieces.aggregates import merge, take
 from bridge.pieces.rules import Roles
-from bridge.pieces.worker import Task, compiled
+from bridge.pieces.worker import PieceTask, compiled
 from bridge.trace.find import METADATA, is_root, traces_below
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bridge.engine.base import SessionOptions
     from bridge.pieces.pools import Pool
-    from bridge.pieces.worker import Piece, Script
+    from bridge.pieces.worker import Piece, ScriptText
 
     Trace = tuple[Path, ...]
     """Where a trace is: a folder, or those of its parts."""
@@ -106,7 +106,7 @@ def _write(descriptor: int, text: bytes) -> None:
 
 
 def run_pieces(
-    script: Script,
+    script: ScriptText,
     traces: Sequence[Trace],
     options: SessionOptions,
     pool: Pool,
@@ -119,7 +119,7 @@ def run_pieces(
     CompileError says why it cannot run over pieces, or at all; TraceError names a trace that
     cannot be opened, or lacks what the script reads.
     """
-    task = Task(
+    task = PieceTask(
         script, traces[0], target=options.target, suppress_errors=options.suppress_errors
     )
     if whole:
@@ -139,7 +139,7 @@ def run_pieces(
     with NativeSession.open(placed, options, code=runnable.code) as session:
         begin(session)
         total = _Sum(options)
-        if session.state is State.RUNNING:
+        if session.state is SessionState.RUNNING:
             constants = take(session, roles.constant)
             task = replace(task, constants=constants, errors=allowed)
             for piece in _pieces(task, traces, pool, stopped):
@@ -147,10 +147,10 @@ def run_pieces(
                 total.take(piece)
                 session.set_clock(piece.end_ns)
                 merge(session, piece.added, roles.blame)
-                if total.failed or session.state is not State.RUNNING:
+                if total.failed or session.state is not SessionState.RUNNING:
                     break
             if total.failed:
-                session.state = State.FAILED
+                session.state = SessionState.FAILED
         end(session)
         result = total.result(session.result())
         warn_of_errors(session, result)
@@ -158,7 +158,7 @@ def run_pieces(
 
 
 def _pieces(
-    task: Task, traces: Sequence[Trace], pool: Pool, stopped: Callable[[], bool]
+    task: PieceTask, traces: Sequence[Trace], pool: Pool, stopped: Callable[[], bool]
 ) -> Iterator[Piece]:
     """The pieces up to the one in which there are more errors than are allowed.
 
@@ -181,7 +181,7 @@ def _pieces(
 
 
 def _each(
-    task: Task,
+    task: PieceTask,
     traces: Sequence[Trace],
     options: SessionOptions,
     pool: Pool,

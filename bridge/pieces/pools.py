@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
-    from bridge.pieces.worker import Piece, Task
+    from bridge.pieces.worker import Piece, PieceTask
 
 AHEAD = 4
 """How many tasks each process has waiting."""
@@ -34,7 +34,7 @@ TOGETHER = 16
 class Pool(Protocol):
     """Runs tasks."""
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Piece]:
+    def run(self, tasks: Sequence[PieceTask]) -> Iterator[Piece]:
         """The pieces of the tasks, in their order; some may be joined."""
         ...
 
@@ -45,16 +45,16 @@ class LocalPool:
     def __init__(self, workers: int) -> None:
         self._workers = workers
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Piece]:
+    def run(self, tasks: Sequence[PieceTask]) -> Iterator[Piece]:
         """The pieces of the tasks, in their order."""
         if self._workers < 2:
             yield from map(run_task, tasks)
             return
-        waiting: deque[tuple[Task, int]] = deque((task, TRIES) for task in tasks)
+        waiting: deque[tuple[PieceTask, int]] = deque((task, TRIES) for task in tasks)
         while waiting:
             yield from self._until_one_dies(waiting)
 
-    def _until_one_dies(self, waiting: deque[tuple[Task, int]]) -> Iterator[Piece]:
+    def _until_one_dies(self, waiting: deque[tuple[PieceTask, int]]) -> Iterator[Piece]:
         """Pieces as they come; what is lost with a process stays in `waiting`."""
         context = get_context("forkserver")
         context.set_forkserver_preload(["bridge.pieces.worker"])
@@ -107,7 +107,7 @@ class ClusterPool:
                 "start one with `dask scheduler`, and `dask worker ADDRESS`",
             ) from error
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Piece]:
+    def run(self, tasks: Sequence[PieceTask]) -> Iterator[Piece]:
         """The pieces of the tasks, in their order, joined where all went well."""
         submit = self._client.submit
         futures = [submit(run_task, task, pure=False, retries=TRIES - 1) for task in tasks]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.ir.ops import Op
-    from bridge.ir.program import Handler, Program
+    from bridge.ir.program import Handler, IrProgram
 
 _ENDING = frozenset({"exit", "abort"})
 _READING = (ops.GlobalGet, ops.ArrayGet, ops.ArrayHas, ops.IterBegin)
@@ -37,7 +37,7 @@ class Roles:
     `constant` those that they only read.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: IrProgram) -> None:
         self._program = program
         self.blame: dict[str, tuple[int, int]] = {}
         self._uses: dict[int, list[tuple[Handler, Op]]] = {}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.codegen.native.compile import NativeCode, compile_native
-from bridge.engine.base import SessionOptions, State, run_hits, run_session
+from bridge.engine.base import SessionOptions, SessionState, run_hits, run_session
 from bridge.engine.memory_file import MemoryFile
 from bridge.engine.trace.recording import open_recording, targets_of
 from bridge.engine.trace.replay import opened
@@ -34,7 +34,7 @@ KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class ScriptText:
     """A script as a task carries it."""
 
     name: str
@@ -43,14 +43,14 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class PieceTask:
     """What to run over the trace at `paths`, which has several if they are parts of one.
 
     `constants` are globals that begin has set and hits read. After `errors` errors in handlers
     the piece has failed. A `whole` piece runs begin and end by itself.
     """
 
-    script: Script
+    script: ScriptText
     paths: tuple[Path, ...]
     constants: Aggregates = field(default_factory=dict)
     errors: int = 0
@@ -75,7 +75,7 @@ class Piece:
     """Where the trace's time ends."""
 
 
-def run_task(task: Task) -> Piece:
+def run_task(task: PieceTask) -> Piece:
     """Run a task; TraceError names the trace if it cannot be opened or lacks something."""
     recording = open_recording(task.paths)
     try:
@@ -93,7 +93,7 @@ def run_task(task: Task) -> Piece:
             with opened(placed, recording, options, runnable.code) as (session, feed):
                 added = _run(task, session, feed)
                 result = session.result()
-                failed = session.state is State.FAILED
+                failed = session.state is SessionState.FAILED
             return Piece(
                 output.bytes(),
                 messages.bytes(),
@@ -110,14 +110,14 @@ def run_task(task: Task) -> Piece:
         recording.close()
 
 
-def _run(task: Task, session: NativeSession, feed: Feed) -> Aggregates:
+def _run(task: PieceTask, session: NativeSession, feed: Feed) -> Aggregates:
     """Run the hits; the sums, unless the piece is whole."""
     if task.whole:
         run_session(session, feed)
         return {}
     names = Roles(session.placed.program).blame
     store(session, task.constants | _zeros(session, frozenset(names)))
-    session.state = State.RUNNING
+    session.state = SessionState.RUNNING
     run_hits(session, feed)
     session.flush()
     return take(session, names)
@@ -165,7 +165,7 @@ class Runnable:
 _compiled: dict[str, Runnable] = {}
 
 
-def compiled(script: Script, recording: Recording) -> Runnable:
+def compiled(script: ScriptText, recording: Recording) -> Runnable:
     """A script for a recording; the same as for another one with the same event classes."""
     targets = targets_of(recording)
     releases = [source.environment.get("kernel_release") for source in recording.sources]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from struct import Struct
 
 
-class Kind(IntEnum):
+class BtfKind(IntEnum):
     """The kinds of BTF types."""
 
     VOID = 0
@@ -47,17 +47,23 @@ class Kind(IntEnum):
     ENUM64 = 19
 
 
-_MODIFIERS = {Kind.TYPEDEF, Kind.VOLATILE, Kind.CONST, Kind.RESTRICT, Kind.TYPE_TAG}
-_COMPOSITES = {Kind.STRUCT, Kind.UNION}
+_MODIFIERS = {
+    BtfKind.TYPEDEF,
+    BtfKind.VOLATILE,
+    BtfKind.CONST,
+    BtfKind.RESTRICT,
+    BtfKind.TYPE_TAG,
+}
+_COMPOSITES = {BtfKind.STRUCT, BtfKind.UNION}
 _SIGNED, _BOOL = 1 << 24, 1 << 26
 _TRACEPOINT = "__traceiter_"
 """Before an event's name: the function that calls what is attached to it."""
 
 
 _TAGGED = {
-    "struct": (Kind.STRUCT,),
-    "union": (Kind.UNION,),
-    "enum": (Kind.ENUM, Kind.ENUM64),
+    "struct": (BtfKind.STRUCT,),
+    "union": (BtfKind.UNION,),
+    "enum": (BtfKind.ENUM, BtfKind.ENUM64),
 }
 """What stands before the names of types that have a room of their own."""
 
@@ -81,7 +87,7 @@ class BtfError(BridgeError):
 class Record:
     """One type record: its kind, name, element count, and `size` or referred `type`."""
 
-    kind: Kind
+    kind: BtfKind
     name: str
     count: int
     size_or_type: int
@@ -133,7 +139,7 @@ class Btf:
         offsets, at, end = [0], self._types_at, self._types_end
         functions: dict[int, int] = {}
         unpack, trailers = layout.TYPE_FAST.unpack_from, layout.TRAILER_BYTES
-        function = Kind.FUNC.value
+        function = BtfKind.FUNC.value
         while at < end:
             name, info, _ = unpack(self._data, at)
             kind = info >> 24 & 31
@@ -151,25 +157,25 @@ class Btf:
         head, bracket, counts = text.partition("[")
         base = head.rstrip("* ")
         word, _, tag = base.rpartition(" ")
-        kinds = _TAGGED.get(word, (Kind.TYPEDEF, Kind.INT))
+        kinds = _TAGGED.get(word, (BtfKind.TYPEDEF, BtfKind.INT))
         named = tag if word in _TAGGED else _WORDS.get(base, base)
         number = next((n for kind in kinds if (n := self.find(kind, named)) is not None), None)
         for _ in range(head.count("*")):
-            number = self._derived(Kind.PTR, number)
+            number = self._derived(BtfKind.PTR, number)
         for count in reversed(counts.rstrip("]").split("][") if bracket else []):
-            number = self._derived(Kind.ARRAY, number, int(count))
+            number = self._derived(BtfKind.ARRAY, number, int(count))
         return number
 
-    def _derived(self, kind: Kind, of: int | None, count: int = 0) -> int | None:
+    def _derived(self, kind: BtfKind, of: int | None, count: int = 0) -> int | None:
         """The pointer to a type, or the array of it, if the kernel has one."""
         unpack = layout.TYPE_FAST.unpack_from
         for number, at in enumerate(self._offsets[1:] if of is not None else (), 1):
             _, info, value = unpack(self._data, at)
             if info >> 24 & 31 != kind:
                 continue
-            if kind is Kind.PTR and value == of:
+            if kind is BtfKind.PTR and value == of:
                 return number
-            if kind is Kind.ARRAY:
+            if kind is BtfKind.ARRAY:
                 element, _, length = layout.ARRAY_FAST.unpack_from(self._data, at + 12)
                 if (element, length) == (of, count):
                     return number
@@ -182,11 +188,11 @@ class Btf:
     def record(self, number: int) -> Record:
         """The record of type `number`; IndexError if there is none."""
         if number == 0:
-            return Record(Kind.VOID, "void", 0, 0, False, 0)
+            return Record(BtfKind.VOID, "void", 0, 0, False, 0)
         at = self._offsets[number]
         name, info, value = layout.TYPE_FAST.unpack_from(self._data, at)
         return Record(
-            Kind(info >> 24 & 31),
+            BtfKind(info >> 24 & 31),
             self._string(name),
             info & 0xFFFF,
             value,
@@ -194,12 +200,12 @@ class Btf:
             at + 12,
         )
 
-    def find(self, kind: Kind, name: str) -> int | None:
+    def find(self, kind: BtfKind, name: str) -> int | None:
         """The number of the first type of a kind with a name."""
         wanted = self._name_offset(name)
         if wanted is None:
             return None
-        if kind is Kind.FUNC and wanted in self._index[1]:
+        if kind is BtfKind.FUNC and wanted in self._index[1]:
             return self._index[1][wanted]
         unpack = layout.TYPE_FAST.unpack_from
         for number, at in enumerate(self._offsets[1:], 1):
@@ -223,21 +229,21 @@ class Btf:
     def pointee(self, number: int) -> int | None:
         """What a pointer type (below qualifiers) points to; None if it is no pointer."""
         record = self.record(self.strip(number))
-        return record.size_or_type if record.kind is Kind.PTR else None
+        return record.size_or_type if record.kind is BtfKind.PTR else None
 
     def element(self, number: int) -> int | None:
         """The element type of an array; None if it is no array."""
         record = self.record(self.strip(number))
-        if record.kind is not Kind.ARRAY:
+        if record.kind is not BtfKind.ARRAY:
             return None
         return int(layout.ARRAY_FAST.unpack_from(self._data, record.trailer)[0])
 
     def size(self, number: int) -> int:
         """The size of a type in bytes."""
         record = self.record(self.strip(number))
-        if record.kind is Kind.PTR:
+        if record.kind is BtfKind.PTR:
             return 8
-        if record.kind is Kind.ARRAY:
+        if record.kind is BtfKind.ARRAY:
             element, _, count = layout.ARRAY_FAST.unpack_from(self._data, record.trailer)
             return self.size(element) * int(count)
         return record.size_or_type if record.kind in _SIZED else 0
@@ -245,14 +251,14 @@ class Btf:
     def is_signed(self, number: int) -> bool:
         """Whether a type is a signed integer (an enumeration counts by its flag)."""
         record = self.record(self.strip(number))
-        if record.kind is Kind.INT:
+        if record.kind is BtfKind.INT:
             return bool(layout.WORD_FAST.unpack_from(self._data, record.trailer)[0] & _SIGNED)
-        return record.kind in {Kind.ENUM, Kind.ENUM64} and record.flag
+        return record.kind in {BtfKind.ENUM, BtfKind.ENUM64} and record.flag
 
     def is_decimal(self, number: int) -> bool:
         """Whether it is anything but an unsigned integer."""
         record = self.record(self.strip(number))
-        if record.kind is not Kind.INT:
+        if record.kind is not BtfKind.INT:
             return True
         word = layout.WORD_FAST.unpack_from(self._data, record.trailer)[0]
         return bool(word & (_SIGNED | _BOOL))
@@ -260,7 +266,7 @@ class Btf:
     def shape(self, number: int) -> Shape:
         """What a type is, below typedefs and qualifiers."""
         record = self.record(self.strip(number))
-        if record.kind is Kind.INT and record.size_or_type == 1 and "char" in record.name:
+        if record.kind is BtfKind.INT and record.size_or_type == 1 and "char" in record.name:
             return Shape.CHAR
         return _SHAPES.get(record.kind, Shape.OTHER)
 
@@ -280,19 +286,19 @@ class Btf:
         """The C name of a type, as far as one word or two can say it."""
         record = self.record(number)
         match record.kind:
-            case Kind.PTR:
+            case BtfKind.PTR:
                 return f"{self.name(record.size_or_type)}*"
-            case Kind.STRUCT | Kind.UNION | Kind.ENUM | Kind.ENUM64:
+            case BtfKind.STRUCT | BtfKind.UNION | BtfKind.ENUM | BtfKind.ENUM64:
                 word = (
                     "enum"
-                    if record.kind in {Kind.ENUM, Kind.ENUM64}
+                    if record.kind in {BtfKind.ENUM, BtfKind.ENUM64}
                     else record.kind.name.lower()
                 )
                 return f"{word} {record.name or '{...}'}"
-            case Kind.ARRAY:
+            case BtfKind.ARRAY:
                 count = layout.ARRAY_FAST.unpack_from(self._data, record.trailer)[2]
                 return f"{self.name(self.element(number) or 0)}[{count}]"
-            case Kind.CONST | Kind.VOLATILE | Kind.RESTRICT | Kind.TYPE_TAG:
+            case BtfKind.CONST | BtfKind.VOLATILE | BtfKind.RESTRICT | BtfKind.TYPE_TAG:
                 return self.name(record.size_or_type)
             case _:
                 return record.name or record.kind.name.lower()
@@ -390,21 +396,28 @@ def merged(base: bytes, split: bytes) -> bytes:
 
 
 _ENUMERATORS = {
-    Kind.ENUM.value: (layout.ENUM_FAST, layout.SIGNED_ENUM_FAST),
-    Kind.ENUM64.value: (layout.ENUM64_FAST, layout.SIGNED_ENUM64_FAST),
+    BtfKind.ENUM.value: (layout.ENUM_FAST, layout.SIGNED_ENUM_FAST),
+    BtfKind.ENUM64.value: (layout.ENUM64_FAST, layout.SIGNED_ENUM64_FAST),
 }
 """The layout of constants by kind: unsigned ones, signed ones."""
-_SIZED = {Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64, Kind.FLOAT}
-_SCALARS = {Kind.INT, Kind.ENUM, Kind.ENUM64, Kind.PTR}
+_SIZED = {
+    BtfKind.INT,
+    BtfKind.STRUCT,
+    BtfKind.UNION,
+    BtfKind.ENUM,
+    BtfKind.ENUM64,
+    BtfKind.FLOAT,
+}
+_SCALARS = {BtfKind.INT, BtfKind.ENUM, BtfKind.ENUM64, BtfKind.PTR}
 _SHAPES = {
-    Kind.VOID: Shape.VOID,
-    Kind.INT: Shape.NUMBER,
-    Kind.ENUM: Shape.NUMBER,
-    Kind.ENUM64: Shape.NUMBER,
-    Kind.FLOAT: Shape.FLOAT,
-    Kind.PTR: Shape.POINTER,
-    Kind.ARRAY: Shape.ARRAY,
-    Kind.STRUCT: Shape.STRUCT,
-    Kind.UNION: Shape.UNION,
-    Kind.FUNC_PROTO: Shape.FUNCTION,
+    BtfKind.VOID: Shape.VOID,
+    BtfKind.INT: Shape.NUMBER,
+    BtfKind.ENUM: Shape.NUMBER,
+    BtfKind.ENUM64: Shape.NUMBER,
+    BtfKind.FLOAT: Shape.FLOAT,
+    BtfKind.PTR: Shape.POINTER,
+    BtfKind.ARRAY: Shape.ARRAY,
+    BtfKind.STRUCT: Shape.STRUCT,
+    BtfKind.UNION: Shape.UNION,
+    BtfKind.FUNC_PROTO: Shape.FUNCTION,
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.probes.elf import ElfFile
-    from bridge.probes.symbols import Function
+    from bridge.probes.symbols import ElfFunction
 
 # System V x86-64 psABI, figure 3.4; AAPCS64, section 6.8.2.
 ARGUMENTS = {
@@ -41,7 +41,7 @@ def register_arguments(machine: str, *, returns: bool) -> tuple[Variable, ...]:
 
 
 def function_marker(
-    elf: ElfFile, name: str, functions: Sequence[Function], *, returns: bool
+    elf: ElfFile, name: str, functions: Sequence[ElfFunction], *, returns: bool
 ) -> Marker:
     """The marker of the function(s) of one name; several files may have a static one of it."""
     sites = []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bridge.diagnostics import Diagnostic
     from bridge.markers import GlobalAccess, Result, Structure
     from bridge.probes.btf import Btf
-    from bridge.probes.dwarf.image import Image
+    from bridge.probes.dwarf.image import DebugImage
     from bridge.probes.elf import ElfFile
     from bridge.probes.kernel.elsewhere import Elsewhere
     from bridge.probes.kernel.functions import KernelFunctions
@@ -61,7 +61,7 @@ class Machine:
         self._separates: dict[str, ElfFile | None] = {}
         self._btf: list[Btf | None] = []
         self._of_modules: dict[str, Btf | None] = {}
-        self._images: dict[str, tuple[Image | None, tuple[Diagnostic, ...]]] = {}
+        self._images: dict[str, tuple[DebugImage | None, tuple[Diagnostic, ...]]] = {}
 
     # --- the target ---------------------------------------------------------------------------
 
@@ -122,7 +122,7 @@ class Machine:
             self._separates[elf.path] = found
         return self._separates[elf.path]
 
-    def image(self, elf: ElfFile, reasons: list[Diagnostic]) -> Image | None:
+    def image(self, elf: ElfFile, reasons: list[Diagnostic]) -> DebugImage | None:
         """The debug information of a file; None if it has none."""
         if elf.path not in self._images:
             from bridge.probes.dwarf.image import open_image
@@ -243,7 +243,7 @@ class Machine:
 
         return image_static(image, wanted)
 
-    def _described(self, module: str) -> Image | None:
+    def _described(self, module: str) -> DebugImage | None:
         """The debug information of the first program of a name that has any."""
         from bridge.probes import programs
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.markers import NoAccess, RawArgument, ValueType, Variable
-from bridge.probes.btf import Kind
+from bridge.probes.btf import BtfKind
 from bridge.probes.pretty import way
-from bridge.probes.types import Known, NoPathError, Spot, Walker
+from bridge.probes.types import KnownValue, NoPathError, TypedSpot, Walker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,11 +22,18 @@ if TYPE_CHECKING:
     from bridge.probes.btf import Btf
 
 _PREFIXES = {
-    "struct": (Kind.STRUCT,),
-    "union": (Kind.UNION,),
-    "enum": (Kind.ENUM, Kind.ENUM64),
+    "struct": (BtfKind.STRUCT,),
+    "union": (BtfKind.UNION,),
+    "enum": (BtfKind.ENUM, BtfKind.ENUM64),
 }
-_BARE = (Kind.TYPEDEF, Kind.INT, Kind.STRUCT, Kind.UNION, Kind.ENUM, Kind.ENUM64)
+_BARE = (
+    BtfKind.TYPEDEF,
+    BtfKind.INT,
+    BtfKind.STRUCT,
+    BtfKind.UNION,
+    BtfKind.ENUM,
+    BtfKind.ENUM64,
+)
 
 
 def raw_variables(btf: Btf, event: str) -> tuple[Variable, ...]:
@@ -67,7 +74,7 @@ class TracepointMembers:
         try:
             return way(
                 walker,
-                (found, Spot(types[name])),
+                (found, TypedSpot(types[name])),
                 path,
                 address_of=address_of,
                 pretty=pretty,
@@ -84,5 +91,5 @@ def kernel_structure(btf: Btf, name: str) -> Structure | NoAccess:
     for kind in kinds or _BARE:
         number = btf.find(kind, wanted)
         if number is not None:
-            return Known(Walker(btf, "kernel"), number, addressed=True)
+            return KnownValue(Walker(btf, "kernel"), number, addressed=True)
     return NoAccess(f"type definition '{name}' not found in 'kernel'")

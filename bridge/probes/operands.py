@@ -73,14 +73,14 @@ _ZERO = ("xzr", "wzr")
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableOperand:
     """An argument that cannot be read, and why."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class OperandContext:
     """What an operand's symbols mean in its file.
 
     `address_of` gives a symbol's link-time address, `site` is that of the marker, `fixed`
@@ -96,7 +96,7 @@ def _nowhere(name: str) -> None:
     return None
 
 
-NO_IMAGE = Image(_nowhere, 0, fixed=False)
+NO_IMAGE = OperandContext(_nowhere, 0, fixed=False)
 
 
 # --- the syntax: what is written, before registers and symbols are looked up ------------------
@@ -230,7 +230,7 @@ def _value(number: int, size: int, *, signed: bool) -> int:
     return number
 
 
-def _size(text: str | None) -> tuple[int, bool] | Unreadable:
+def _size(text: str | None) -> tuple[int, bool] | UnreadableOperand:
     if text is None:
         return WORD_BYTES, True
     digits = text.rstrip("@")
@@ -238,37 +238,41 @@ def _size(text: str | None) -> tuple[int, bool] | Unreadable:
         return _float_size(abs(int(digits[:-1])))
     number = int(digits)
     if abs(number) not in SIZES:
-        return Unreadable(f"it has {abs(number)} bytes; only 1, 2, 4 or 8 can be read")
+        return UnreadableOperand(f"it has {abs(number)} bytes; only 1, 2, 4 or 8 can be read")
     return abs(number), number < 0
 
 
-def _float_size(size: int) -> tuple[int, bool] | Unreadable:
+def _float_size(size: int) -> tuple[int, bool] | UnreadableOperand:
     """A floating-point number is its bits, as SystemTap has it."""
     if size in FLOAT_SIZES:
         return size, False
-    return Unreadable(f"it is a floating-point number of {size} bytes; only 4 or 8 can be read")
+    return UnreadableOperand(
+        f"it is a floating-point number of {size} bytes; only 4 or 8 can be read"
+    )
 
 
-def _resolve(total: _Sum, image: Image) -> int | Unreadable:
+def _resolve(total: _Sum, image: OperandContext) -> int | UnreadableOperand:
     number = total.number
     for name in total.names:
         address = image.address_of(name)
         if address is None:
-            return Unreadable(f"its symbol `{name}` is not in the file's symbol table")
+            return UnreadableOperand(f"its symbol `{name}` is not in the file's symbol table")
         number += address
     return number
 
 
-def operand(text: str, machine: str, image: Image = NO_IMAGE) -> Operand | Unreadable:
+def operand(
+    text: str, machine: str, image: OperandContext = NO_IMAGE
+) -> Operand | UnreadableOperand:
     """Where one argument lies."""
     if machine not in REGISTERS:
-        return Unreadable("the machine is not supported")
+        return UnreadableOperand("the machine is not supported")
     parsed = _parse(text, machine)
     if parsed is None:
-        return Unreadable(f"its place `{text}` is not understood")
+        return UnreadableOperand(f"its place `{text}` is not understood")
     size_text, place = parsed
     size = _size(size_text)
-    if isinstance(size, Unreadable):
+    if isinstance(size, UnreadableOperand):
         return size
     match place.kind:
         case "register":
@@ -276,33 +280,39 @@ def operand(text: str, machine: str, image: Image = NO_IMAGE) -> Operand | Unrea
         case "constant":
             return _constant(place, image, *size)
         case "segment":
-            return Unreadable(f"its place `{text}` is relative to a segment register")
+            return UnreadableOperand(f"its place `{text}` is relative to a segment register")
         case _:
             return _memory(place, machine, image, *size)
 
 
-def _register(place: _Place, machine: str, size: int, signed: bool) -> Operand | Unreadable:
+def _register(
+    place: _Place, machine: str, size: int, signed: bool
+) -> Operand | UnreadableOperand:
     name = place.base or ""
     if machine == "aarch64" and name in _ZERO:
         return Constant(0)
     known = REGISTERS[machine].get(name)
     if known is None and _VECTORS.fullmatch(name):
-        return Unreadable(
+        return UnreadableOperand(
             f"it lies in `{name}`, a floating-point register, which the kernel does not show to"
             " probes; have the program keep the value in memory (volatile)"
         )
     if known is None or name == "rip":
-        return Unreadable(f"it lies in `{name}`, which is not a general register")
+        return UnreadableOperand(f"it lies in `{name}`, which is not a general register")
     full, width, high = known
     # A value wider than its register is the register without sign.
     return Register(full, min(size, width), signed and size <= width, high)
 
 
-def _constant(place: _Place, image: Image, size: int, signed: bool) -> Operand | Unreadable:
+def _constant(
+    place: _Place, image: OperandContext, size: int, signed: bool
+) -> Operand | UnreadableOperand:
     if place.sum.names and not image.fixed:
-        return Unreadable("it is the address of a symbol in a program that moves when loaded")
+        return UnreadableOperand(
+            "it is the address of a symbol in a program that moves when loaded"
+        )
     number = _resolve(place.sum, image)
-    if isinstance(number, Unreadable):
+    if isinstance(number, UnreadableOperand):
         return number
     return Constant(_value(number, size, signed=signed))
 
@@ -310,28 +320,32 @@ def _constant(place: _Place, image: Image, size: int, signed: bool) -> Operand |
 def _memory(
     place: _Place,
     machine: str,
-    image: Image,
+    image: OperandContext,
     size: int,
     signed: bool,
-) -> Operand | Unreadable:
+) -> Operand | UnreadableOperand:
     displacement = _resolve(place.sum, image)
-    if isinstance(displacement, Unreadable):
+    if isinstance(displacement, UnreadableOperand):
         return displacement
     base, index = place.base, place.index
     if place.extension not in ("", "lsl", "uxtx", "sxtx"):
-        return Unreadable(f"its index register is extended by `{place.extension}`")
+        return UnreadableOperand(f"its index register is extended by `{place.extension}`")
     for name in (base, index):
         known = REGISTERS[machine].get(name or "sp")
         if name and (known is None or known[1] != WORD_BYTES):
-            return Unreadable(f"its address is in `{name}`, which is not an address register")
+            return UnreadableOperand(
+                f"its address is in `{name}`, which is not an address register"
+            )
     if base == "rip" or (place.sum.names and base is None and not image.fixed):
         # `foo(%rip)`: at the hit the instruction pointer is the site's address, moved as the
         # program is, so the symbol lies at a constant distance from it.
         if not place.sum.names:
-            return Unreadable("it is relative to the instruction pointer without a symbol")
+            return UnreadableOperand(
+                "it is relative to the instruction pointer without a symbol"
+            )
         base, displacement = "rip", displacement - image.site
     elif place.sum.names and not image.fixed:
-        return Unreadable("its address is relative to a symbol of a program that moves")
+        return UnreadableOperand("its address is relative to a symbol of a program that moves")
     full = {name: REGISTERS[machine][name][0] for name in (base, index) if name}
     return Memory(
         full.get(base or ""), full.get(index or ""), place.scale, displacement, size, signed

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bridge.formats import elf_notes as layout
-from bridge.probes.symbols import Function
+from bridge.probes.symbols import ElfFunction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,7 @@ _BEFORE = (b"", b"\xf3\x0f\x1e\xfa", b"\xf2", b"\xf3\x0f\x1e\xfa\xf2")
 
 
 @lru_cache(maxsize=16)
-def read_plt(elf: ElfFile) -> tuple[Function, ...]:
+def read_plt(elf: ElfFile) -> tuple[ElfFunction, ...]:
     """The entries by the names of what they call, in the order of addresses."""
     if elf.machine != MACHINE:
         return ()
@@ -43,7 +43,7 @@ def read_plt(elf: ElfFile) -> tuple[Function, ...]:
         for at in range(0, len(content) - _JUMP_BYTES + 1, ENTRY_BYTES):
             slot = _slot(content[at : at + ENTRY_BYTES], start + at)
             if slot in names:
-                found.append(Function((names[slot],), start + at, ENTRY_BYTES))
+                found.append(ElfFunction((names[slot],), start + at, ENTRY_BYTES))
     return tuple(sorted(found, key=lambda function: function.address))
 
 

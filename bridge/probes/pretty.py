@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.markers import Pretty, Shown
-from bridge.probes.types import COMPOSITES, NoPathError, Shape, Spot, member_spot
+from bridge.probes.types import COMPOSITES, NoPathError, Shape, TypedSpot, member_spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ _UNNAMED = {Shape.UNION: "<union>", Shape.STRUCT: "<class>", Shape.CLASS: "<stru
 
 
 def pretty_print(
-    walker: Walker, base: Variable | Loaded | None, spot: Spot, *, full: bool
+    walker: Walker, base: Variable | Loaded | None, spot: TypedSpot, *, full: bool
 ) -> Pretty:
     """The text of the thing at a spot."""
     printer = _Printer(walker, base, full)
@@ -35,7 +35,7 @@ def pretty_print(
 
 def way(
     walker: Walker,
-    start: tuple[Variable | Loaded, Spot],
+    start: tuple[Variable | Loaded, TypedSpot],
     path: Sequence[Part],
     *,
     address_of: bool = False,
@@ -76,7 +76,7 @@ class _Printer:
     count: int = 0
     depth: int = 0
 
-    def thing(self, spot: Spot, *, top: bool = False) -> None:
+    def thing(self, spot: TypedSpot, *, top: bool = False) -> None:
         """Whatever it is."""
         self.depth += 1
         types = self.walker.types
@@ -98,7 +98,7 @@ class _Printer:
             self.pieces.append("?")
         self.depth -= 1
 
-    def _value(self, spot: Spot, form: str) -> bool:
+    def _value(self, spot: TypedSpot, form: str) -> bool:
         try:
             access = self.walker.access(
                 self.base,
@@ -112,7 +112,7 @@ class _Printer:
         self.count += 1
         return True
 
-    def _number(self, spot: Spot, shape: Shape) -> None:
+    def _number(self, spot: TypedSpot, shape: Shape) -> None:
         if shape is Shape.CHAR and not spot.bits:
             self.pieces.append("'")
             self._value(spot, "c")
@@ -120,7 +120,7 @@ class _Printer:
         else:
             self._value(spot, "d" if self.walker.types.is_decimal(spot.type) else "u")
 
-    def _array(self, spot: Spot, top: bool) -> None:
+    def _array(self, spot: TypedSpot, top: bool) -> None:
         if not top and not self.full:
             self.pieces.append("[...]")
             return
@@ -135,7 +135,7 @@ class _Printer:
                 self.pieces.append("?")
         self.pieces.append(", ...]")
 
-    def _pointer(self, spot: Spot, top: bool) -> None:
+    def _pointer(self, spot: TypedSpot, top: bool) -> None:
         pointee = self.walker.types.pointee(spot.type) or 0
         if self.walker.types.shape(pointee) is not Shape.VOID:
             if self._characters(pointee, spot):
@@ -145,7 +145,7 @@ class _Printer:
                 return
         self._value(spot, "x")
 
-    def _characters(self, element: int, spot: Spot) -> bool:
+    def _characters(self, element: int, spot: TypedSpot) -> bool:
         """Text, if it is made of one-byte characters."""
         types = self.walker.types
         if types.shape(element) is not Shape.CHAR or types.size(element) != 1:
@@ -153,7 +153,7 @@ class _Printer:
         self._value(spot, "text")
         return True
 
-    def _struct(self, spot: Spot, top: bool) -> None:
+    def _struct(self, spot: TypedSpot, top: bool) -> None:
         if not spot.offsets:
             self.pieces.append("?")
         elif top or self.full:
@@ -163,7 +163,7 @@ class _Printer:
         else:
             self.pieces.append("{...}")
 
-    def _members(self, spot: Spot) -> None:
+    def _members(self, spot: TypedSpot) -> None:
         seen: set[str] = set()
         number = 0
         for member in self._with_bases(spot.type, 0, 0):
@@ -192,7 +192,7 @@ class _Printer:
             if depth < MOST_DEPTH:
                 yield from self._with_bases(base.type, base.offset_bits, depth + 1)
 
-    def _member(self, spot: Spot, member: Member) -> None:
+    def _member(self, spot: TypedSpot, member: Member) -> None:
         types = self.walker.types
         shape = types.shape(member.type)
         name = f".{member.name}" if member.name else _UNNAMED.get(shape, "")

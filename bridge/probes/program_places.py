@@ -29,7 +29,7 @@ NO_TARGET = "unspecified process probe is invalid without a -c COMMAND or -x PID
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ProbedProgram:
     """A file to look into, and how its attachments are named and restricted."""
 
     path: str
@@ -39,7 +39,7 @@ class Program:
 
 
 @dataclass(slots=True)
-class Found:
+class SearchNotes:
     """What came up while files were looked through: what is wrong, and names to suggest."""
 
     reasons: list[Diagnostic] = field(default_factory=list)
@@ -49,14 +49,14 @@ class Found:
 
 
 InFile = Callable[
-    [Program, "ElfFile", Sequence["PointPart"], "Machine", Found], list["Expansion"]
+    [ProbedProgram, "ElfFile", Sequence["PointPart"], "Machine", SearchNotes], list["Expansion"]
 ]
 """The places in one file that the rest of a point names."""
 
 
 def in_programs(parts: Sequence[PointPart], machine: Machine, in_file: InFile) -> Places:
     """The places of a point in all files that it means."""
-    found = Found()
+    found = SearchNotes()
     chosen = _programs(parts[0], machine, found)
     if isinstance(chosen, NoMatch):
         return chosen
@@ -75,7 +75,9 @@ def in_programs(parts: Sequence[PointPart], machine: Machine, in_file: InFile) -
     return tuple(places) or _none_found(rest, found)
 
 
-def _programs(part: PointPart, machine: Machine, found: Found) -> list[Program] | NoMatch:
+def _programs(
+    part: PointPart, machine: Machine, found: SearchNotes
+) -> list[ProbedProgram] | NoMatch:
     match part.argument:
         case None:
             return _target(machine)
@@ -83,12 +85,12 @@ def _programs(part: PointPart, machine: Machine, found: Found) -> list[Program] 
             path = programs.process_path(pid, machine.world)
             if path is None:
                 return programs.no_process(pid)
-            return [Program(path, f"process({pid})", pid=pid)]
+            return [ProbedProgram(path, f"process({pid})", pid=pid)]
         case name:
             return _named(name, machine, found)
 
 
-def _named(name: str, machine: Machine, found: Found) -> list[Program] | NoMatch:
+def _named(name: str, machine: Machine, found: SearchNotes) -> list[ProbedProgram] | NoMatch:
     paths = programs.program_paths(name, machine.world)
     nothing = all(machine.open(path)[0] is None for path in paths)
     if nothing and not machine.options.strict_names:
@@ -96,7 +98,7 @@ def _named(name: str, machine: Machine, found: Found) -> list[Program] | NoMatch
         paths = other or paths
         found.notes += (errors.in_multiarch(name, path) for path in other[:1])
     if paths:
-        return [Program(path, f'process("{path}")') for path in paths]
+        return [ProbedProgram(path, f'process("{path}")') for path in paths]
     if is_wild(name):
         return NoMatch(0)
     if "/" not in name:
@@ -104,7 +106,7 @@ def _named(name: str, machine: Machine, found: Found) -> list[Program] | NoMatch
     return NoMatch(0, reasons=(errors.unreadable(name, FileNotFoundError()),))
 
 
-def _target(machine: Machine) -> list[Program] | NoMatch:
+def _target(machine: Machine) -> list[ProbedProgram] | NoMatch:
     pid, command = machine.options.pid, machine.options.command
     if pid:
         path = programs.process_path(pid, machine.world)
@@ -118,12 +120,12 @@ def _target(machine: Machine) -> list[Program] | NoMatch:
         path = paths[0]
     else:
         return NoMatch(0, NO_TARGET, code="no-target")
-    return [Program(path, f'process("{path}")', follow_target=True)]
+    return [ProbedProgram(path, f'process("{path}")', follow_target=True)]
 
 
 def _libraries(
-    chosen: Sequence[Program], pattern: str, machine: Machine, found: Found
-) -> list[Program]:
+    chosen: Sequence[ProbedProgram], pattern: str, machine: Machine, found: SearchNotes
+) -> list[ProbedProgram]:
     libraries = []
     for program in chosen:
         elf, faults = machine.open(program.path)
@@ -132,11 +134,11 @@ def _libraries(
             continue
         for path in programs.library_paths(pattern, elf, machine.world):
             prefix = f'{program.prefix}.library("{path}")'
-            libraries.append(Program(path, prefix, program.pid, program.follow_target))
+            libraries.append(ProbedProgram(path, prefix, program.pid, program.follow_target))
     return libraries
 
 
-def _none_found(rest: Sequence[PointPart], found: Found) -> NoMatch:
+def _none_found(rest: Sequence[PointPart], found: SearchNotes) -> NoMatch:
     named = rest[0] if rest[0].name in ("function", "statement") else rest[-1]
     wanted = str(named.argument).partition("@")[0]
     reasons = tuple(found.reasons)

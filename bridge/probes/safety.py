@@ -18,7 +18,7 @@ from bridge.probes.x86 import INVALID_0F, LONGEST, NOPS_0F, RSP, Instruction, de
 
 if TYPE_CHECKING:
     from bridge.probes.elf import ElfFile
-    from bridge.probes.symbols import Function
+    from bridge.probes.symbols import ElfFunction
 
 PAGE_SIZE = 4096
 NOP5_SIZE = 5
@@ -199,7 +199,7 @@ def _is_proven(elf: ElfFile, address: int) -> bool:
     return _calls(code, function) or _is_self_contained(code, function)
 
 
-def _function_at(elf: ElfFile, address: int) -> Function | None:
+def _function_at(elf: ElfFile, address: int) -> ElfFunction | None:
     functions = read_functions(elf)
     number = bisect_right(functions, address, key=_address) - 1
     if number < 0:
@@ -209,12 +209,12 @@ def _function_at(elf: ElfFile, address: int) -> Function | None:
     return function if inside else None
 
 
-def _address(function: Function) -> int:
+def _address(function: ElfFunction) -> int:
     return function.address
 
 
 @lru_cache(maxsize=16)  # several places of a function follow each other
-def _instructions(elf: ElfFile, function: Function) -> dict[int, Instruction] | None:
+def _instructions(elf: ElfFile, function: ElfFunction) -> dict[int, Instruction] | None:
     """The function's instructions by address; None if not all of its bytes are some."""
     code = elf.bytes_at(function.address, function.size)
     found, at = {}, 0
@@ -233,7 +233,7 @@ def _goes_below(instruction: Instruction) -> bool:
     return instruction.is_memory and instruction.base == RSP and below
 
 
-def _calls(code: dict[int, Instruction], function: Function) -> bool:
+def _calls(code: dict[int, Instruction], function: ElfFunction) -> bool:
     """Whether the function calls, other than the profiler at its entry."""
     entry = {function.address, function.address + len(ENDBR64)}
     return any(
@@ -242,7 +242,7 @@ def _calls(code: dict[int, Instruction], function: Function) -> bool:
     )
 
 
-def _is_self_contained(code: dict[int, Instruction], function: Function) -> bool:
+def _is_self_contained(code: dict[int, Instruction], function: ElfFunction) -> bool:
     """Whether the stack pointer stays in its register and control in the function."""
     inside = range(function.address, function.address + function.size)
     return not any(

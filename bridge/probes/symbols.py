@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bridge.probes.elf import ElfFile, Section
 
 
-class Symbol(NamedTuple):
+class ElfSymbol(NamedTuple):
     """`Elf64_Sym` with its name."""
 
     name: str
@@ -39,7 +39,7 @@ class Symbol(NamedTuple):
         return self.info >> 4
 
 
-class Function(NamedTuple):
+class ElfFunction(NamedTuple):
     """A function: its names, the preferred one first."""
 
     names: tuple[str, ...]
@@ -64,17 +64,17 @@ def _entries(elf: ElfFile, section: Section) -> tuple[bytes, list[Entry]]:
     return bytes(elf.content(elf.sections[link])), found
 
 
-def _symbol(strings: bytes, entry: Entry) -> Symbol | None:
+def _symbol(strings: bytes, entry: Entry) -> ElfSymbol | None:
     name, info, _other, index, value, size = entry
     end = strings.find(b"\0", name)
     if end <= name:
         return None
-    return Symbol(
+    return ElfSymbol(
         strings[name:end].decode("utf-8", "surrogateescape"), info, index, value, size
     )
 
 
-def _table(elf: ElfFile, section: Section) -> Iterator[Symbol]:
+def _table(elf: ElfFile, section: Section) -> Iterator[ElfSymbol]:
     strings, entries = _entries(elf, section)
     for entry in entries:
         symbol = _symbol(strings, entry)
@@ -87,7 +87,7 @@ def has_symbols(elf: ElfFile) -> bool:
     return any(section.header.type == layout.SHT_SYMTAB for section in elf.sections)
 
 
-def read_symbols(elf: ElfFile, separate: ElfFile | None = None) -> Iterator[Symbol]:
+def read_symbols(elf: ElfFile, separate: ElfFile | None = None) -> Iterator[ElfSymbol]:
     """All named symbols, those of `.symtab` first."""
     if separate is not None:
         yield from read_symbols(separate)
@@ -112,12 +112,12 @@ def address_of(elf: ElfFile, name: str) -> int | None:
 
 
 @lru_cache(maxsize=8)
-def read_functions(elf: ElfFile, separate: ElfFile | None = None) -> tuple[Function, ...]:
+def read_functions(elf: ElfFile, separate: ElfFile | None = None) -> tuple[ElfFunction, ...]:
     """The functions that can be probed."""
     return _functions(elf, separate, lambda entry: True)
 
 
-def functions_named(elf: ElfFile, separate: ElfFile | None, name: str) -> Sequence[Function]:
+def functions_named(elf: ElfFile, separate: ElfFile | None, name: str) -> Sequence[ElfFunction]:
     """Those that have a name, which takes a look at the others' addresses alone."""
     wanted = name.encode("utf-8", "surrogateescape")
     addresses: set[int] = set()
@@ -128,7 +128,9 @@ def functions_named(elf: ElfFile, separate: ElfFile | None, name: str) -> Sequen
     return [function for function in found if name in function.names]
 
 
-def functions_like(elf: ElfFile, separate: ElfFile | None, pattern: str) -> Sequence[Function]:
+def functions_like(
+    elf: ElfFile, separate: ElfFile | None, pattern: str
+) -> Sequence[ElfFunction]:
     """Those that a name or a shell pattern may mean."""
     if is_wild(pattern):
         return read_functions(elf, separate)
@@ -168,8 +170,8 @@ def _tables(elf: ElfFile, separate: ElfFile | None) -> Iterator[tuple[bytes, lis
 
 def _functions(
     elf: ElfFile, separate: ElfFile | None, is_wanted: Callable[[Entry], bool]
-) -> tuple[Function, ...]:
-    found: dict[int, dict[str, Symbol]] = {}
+) -> tuple[ElfFunction, ...]:
+    found: dict[int, dict[str, ElfSymbol]] = {}
     for strings, entries in _tables(elf, separate):
         for entry in entries:
             if not _is_function(entry) or not is_wanted(entry) or not _is_code(elf, entry[4]):
@@ -191,8 +193,8 @@ def _is_code(elf: ElfFile, address: int) -> bool:
     return segment is not None and bool(segment.flags & layout.PF_X)
 
 
-def _function(address: int, names: dict[str, Symbol]) -> Function:
+def _function(address: int, names: dict[str, ElfSymbol]) -> ElfFunction:
     # Global before weak before local; otherwise in the tables' order.
     rank = {1: 0, 2: 1, 0: 2}
     ordered = sorted(names, key=lambda name: rank.get(names[name].binding, 3))
-    return Function(tuple(ordered), address, max(s.size for s in names.values()))
+    return ElfFunction(tuple(ordered), address, max(s.size for s in names.values()))

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from bridge.diagnostics import Diagnostic, FileOffset
 from bridge.markers import (
     SYSTEM_CALL_FUNCTIONS,
-    Field,
     Kind,
     Marker,
     RawArgument,
+    TracepointField,
     ValueType,
     Variable,
 )
 from bridge.probes import syscall_arguments, syscalls
-from bridge.probes.btf import Kind as BtfKind
+from bridge.probes.btf import BtfKind
 from bridge.probes.points import is_wild
 from bridge.world import tracefs
 
@@ -64,7 +64,7 @@ mode_t for the program that calls, half as large for the kernel."""
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FieldLayout:
     """A field as the file describes it."""
 
     declaration: str
@@ -74,15 +74,15 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class TracepointFormat:
     """A `format` file."""
 
     name: str
     id: int
-    fields: tuple[Layout, ...]
+    fields: tuple[FieldLayout, ...]
 
 
-def parse_format(text: str) -> Format | None:
+def parse_format(text: str) -> TracepointFormat | None:
     """A `format` file's text as data; None if it is none."""
     header = _HEADER.match(text)
     if header is None:
@@ -90,14 +90,14 @@ def parse_format(text: str) -> Format | None:
     fields, at = [], header.end()
     while field := _FIELD.match(text, at):
         declaration, offset, size, signed = field.groups()
-        fields.append(Layout(declaration.strip(), int(offset), int(size), signed == "1"))
+        fields.append(FieldLayout(declaration.strip(), int(offset), int(size), signed == "1"))
         at = field.end()
     if not text.startswith("print fmt:", at):
         return None
-    return Format(header[1], int(header[2]), tuple(fields))
+    return TracepointFormat(header[1], int(header[2]), tuple(fields))
 
 
-def variable(layout: Layout) -> Variable | tuple[str, str] | None:
+def variable(layout: FieldLayout) -> Variable | tuple[str, str] | None:
     """A field as a variable, or its name and why it is none; None for `common_` fields."""
     match = _DECLARATION.match(layout.declaration)
     if match is None:
@@ -108,20 +108,22 @@ def variable(layout: Layout) -> Variable | tuple[str, str] | None:
     if match["located"]:
         if not _TEXT.match(ctype):
             return name, f"it is a dynamic array of `{ctype}`"
-        field = Field(layout.offset, layout.size, signed=False, array=match["located"])
+        field = TracepointField(
+            layout.offset, layout.size, signed=False, array=match["located"]
+        )
         return Variable(name, ValueType.STRING, (field,), "char[]")
     if match["array"]:
         if not _TEXT.match(ctype):
             return name, f"it is an array of `{ctype}`"
-        field = Field(layout.offset, layout.size, signed=False, array="char")
+        field = TracepointField(layout.offset, layout.size, signed=False, array="char")
         return Variable(name, ValueType.STRING, (field,), f"char{match['array']}")
     if layout.size not in NUMBERS:
         return name, f"it is a `{ctype}` of {layout.size} bytes"
-    field = Field(layout.offset, layout.size, layout.signed)
+    field = TracepointField(layout.offset, layout.size, layout.signed)
     return Variable(name, ValueType.LONG, (field,), ctype)
 
 
-def elements(layout: Layout) -> list[Variable]:
+def elements(layout: FieldLayout) -> list[Variable]:
     """The elements of a short array of numbers: `args_0`, `args_1`."""
     match = _DECLARATION.match(layout.declaration)
     length = (match["array"] or "")[1:-1] if match else ""
@@ -133,19 +135,21 @@ def elements(layout: Layout) -> list[Variable]:
     size = layout.size // count
     if size not in NUMBERS:
         return []
-    fields = [Field(layout.offset + n * size, size, layout.signed) for n in range(count)]
+    fields = [
+        TracepointField(layout.offset + n * size, size, layout.signed) for n in range(count)
+    ]
     return [
         Variable(f"{match['name']}_{n}", ValueType.LONG, (field,), ctype, alias=True)
         for n, field in enumerate(fields)
     ]
 
 
-def _in_register(layout: Layout) -> Layout:
+def _in_register(layout: FieldLayout) -> FieldLayout:
     """An argument of a system call with the size and the sign of its type."""
     declared = _DECLARATION.match(layout.declaration)
     ctype = _CONST.sub("", declared["type"].strip()) if declared else ""
     size, signed = _IN_REGISTER.get(ctype, (layout.size, layout.signed))
-    return Layout(layout.declaration, layout.offset, size, signed)
+    return FieldLayout(layout.declaration, layout.offset, size, signed)
 
 
 def merge_arguments(
@@ -167,14 +171,14 @@ def merge_arguments(
 
 def _merged(argument: Variable, field: Variable) -> Variable:
     match argument.operands[0], field.operands[0]:
-        case RawArgument(size=size, signed=signed), Field(array="") as same:
+        case RawArgument(size=size, signed=signed), TracepointField(array="") as same:
             if (size, signed) == (same.size, same.signed):
                 return replace(field, raw=argument.raw)
             return replace(argument, field=same)
     return argument
 
 
-def marker(subsystem: str, form: Format, machine: str = "") -> Marker:
+def marker(subsystem: str, form: TracepointFormat, machine: str = "") -> Marker:
     """The marker of a tracepoint; `machine` (uname -m) tells the numbers of system calls."""
     layouts = form.fields
     if subsystem == syscalls.SUBSYSTEM:
@@ -261,7 +265,7 @@ def find_system_calls(pattern: str, world: World, types: Btf | None) -> list[Mar
             if syscalls.number(syscalls.SUBSYSTEM, event, world.machine) is None:
                 continue
             fields = syscall_arguments.fields(event) or ()
-            form = Format(event, 0, tuple(Layout(*field) for field in fields))
+            form = TracepointFormat(event, 0, tuple(FieldLayout(*field) for field in fields))
             markers.append(marker(syscalls.SUBSYSTEM, form, world.machine))
     return markers
 

@@ -115,7 +115,7 @@ class NoPathError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class TypedSpot:
     """A thing: its type, and how to get there from a base.
 
     Without offsets it is the base's own value; else what lies at the address that they lead to.
@@ -131,21 +131,21 @@ class Spot:
     moved: tuple[str, ...] = ()
     """What was found under another name than the script's, to be told."""
 
-    def at(self, offset: int, type_: int, shift: int = 0, bits: int = 0) -> Spot:
+    def at(self, offset: int, type_: int, shift: int = 0, bits: int = 0) -> TypedSpot:
         """What lies `offset` bytes further."""
         offsets = (*self.offsets[:-1], self.offsets[-1] + offset)
-        return Spot(type_, offsets, shift, bits, self.indices, moved=self.moved)
+        return TypedSpot(type_, offsets, shift, bits, self.indices, moved=self.moved)
 
-    def through(self, type_: int) -> Spot:
+    def through(self, type_: int) -> TypedSpot:
         """What it points to."""
         if self.computed:
             return replace(self, type=type_, computed=False)
-        return Spot(type_, (*self.offsets, 0), indices=self.indices, moved=self.moved)
+        return TypedSpot(type_, (*self.offsets, 0), indices=self.indices, moved=self.moved)
 
-    def indexed(self, number: int, scale: int, type_: int) -> Spot:
+    def indexed(self, number: int, scale: int, type_: int) -> TypedSpot:
         """The element of an index that is computed."""
         index = Index(len(self.offsets) - 1, number, scale)
-        return Spot(type_, self.offsets, indices=(*self.indices, index), moved=self.moved)
+        return TypedSpot(type_, self.offsets, indices=(*self.indices, index), moved=self.moved)
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Walker:
     types: Types
     space: str
 
-    def follow(self, spot: Spot, path: Sequence[Part]) -> Spot:
+    def follow(self, spot: TypedSpot, path: Sequence[Part]) -> TypedSpot:
         """The thing at the end of a path; NoPathError if there is none."""
         computed = 0
         for number, part in enumerate(path):
@@ -168,7 +168,7 @@ class Walker:
                 spot = self._member(spot, part, number)
         return spot
 
-    def _member(self, spot: Spot, name: str, at: int) -> Spot:
+    def _member(self, spot: TypedSpot, name: str, at: int) -> TypedSpot:
         spot = self._target(spot, f"->{name}", at)
         shape = self.types.shape(spot.type)
         if shape is Shape.ARRAY:
@@ -183,7 +183,7 @@ class Walker:
             return self._moved(spot, name, at)
         return member_spot(self.types, spot, member)
 
-    def _moved(self, spot: Spot, name: str, at: int) -> Spot:
+    def _moved(self, spot: TypedSpot, name: str, at: int) -> TypedSpot:
         """A member of another name, or elsewhere, by now; NoPathError if there is none."""
         what = self.types.name(self.types.strip(spot.type))
         reason = ""
@@ -200,7 +200,7 @@ class Walker:
             return replace(found, moved=(*spot.moved, note))
         raise NoPathError(self._no_member(spot.type, name) + reason, at)
 
-    def _target(self, spot: Spot, written: str, at: int) -> Spot:
+    def _target(self, spot: TypedSpot, written: str, at: int) -> TypedSpot:
         """Through the pointers before a member."""
         for _ in range(WORD):
             pointee = self.types.pointee(spot.type)
@@ -223,7 +223,7 @@ class Walker:
     def _is_unnamed(self, type_: int) -> bool:
         return self.types.name(self.types.strip(type_)).endswith("{...}")
 
-    def _index(self, spot: Spot, index: int | None, at: int, computed: int) -> Spot:
+    def _index(self, spot: TypedSpot, index: int | None, at: int, computed: int) -> TypedSpot:
         written = "[...]" if index is None else f"[{index}]"
         if self.types.shape(spot.type) is Shape.REFERENCE:
             spot = spot.through(self.types.pointee(spot.type) or 0)
@@ -243,7 +243,7 @@ class Walker:
             return spot.indexed(computed, scale, element)
         return spot.at(index * scale, element)
 
-    def _not_indexed(self, spot: Spot, written: str, at: int) -> NoPathError:
+    def _not_indexed(self, spot: TypedSpot, written: str, at: int) -> NoPathError:
         what = self.types.name(self.types.strip(spot.type))
         composite = self.types.shape(spot.type) in COMPOSITES
         return NoPathError(
@@ -252,12 +252,14 @@ class Walker:
 
     # --- the end of a path ---
 
-    def access(self, base: Variable | Loaded | None, spot: Spot, *, address_of: bool) -> Access:
+    def access(
+        self, base: Variable | Loaded | None, spot: TypedSpot, *, address_of: bool
+    ) -> Access:
         """The way to a thing's value or address; NoPathError if it has none."""
         if address_of:
             return self._address(base, spot)
         shape = self.types.shape(spot.type)
-        structure = Known(self, spot.type, addressed=shape is Shape.ARRAY)
+        structure = KnownValue(self, spot.type, addressed=shape is Shape.ARRAY)
         size = self.types.size(spot.type)
         if shape is Shape.ARRAY:
             if not spot.offsets:
@@ -289,14 +291,14 @@ class Walker:
             spot.moved,
         )
 
-    def _address(self, base: Variable | Loaded | None, spot: Spot) -> Access:
+    def _address(self, base: Variable | Loaded | None, spot: TypedSpot) -> Access:
         if spot.bits:
             raise NoPathError("cannot take the address of a bit field")
         if spot.computed:
             raise NoPathError("cannot take address of computed value")
         if not spot.offsets:
             raise NoPathError("cannot take address of object in register")
-        structure = Known(self, spot.type, addressed=True)
+        structure = KnownValue(self, spot.type, addressed=True)
         return Access(
             base,
             spot.offsets,
@@ -317,7 +319,7 @@ class Walker:
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownValue:
     """A value whose type is known: a `markers.Structure`.
 
     If `addressed`, the value is the address of a thing of that type.
@@ -331,7 +333,7 @@ class Known:
         self, path: Sequence[Part], *, address_of: bool = False, pretty: str = ""
     ) -> Result:
         """See `markers.Structure.access`."""
-        spot = Spot(self.type, (0,) if self.addressed else ())
+        spot = TypedSpot(self.type, (0,) if self.addressed else ())
         rest = path
         types = self.walker.types
         try:
@@ -354,7 +356,7 @@ class Known:
 
     def _end(
         self,
-        spot: Spot,
+        spot: TypedSpot,
         rest: Sequence[Part],
         address_of: bool,
         pretty: str,
@@ -407,7 +409,7 @@ def member_names(types: Types, number: int) -> Iterator[str]:
     return (member.name for member in all_members(types, number))
 
 
-def member_spot(types: Types, spot: Spot, member: Member) -> Spot:
+def member_spot(types: Types, spot: TypedSpot, member: Member) -> TypedSpot:
     """Where a member of the thing at a spot lies."""
     if not member.bits:
         return spot.at(member.offset_bits // 8, member.type)

@@ -33,7 +33,7 @@ class _Placed:
 
     note: Note
     site: Site
-    operands: tuple[Operand | operands.Unreadable, ...]
+    operands: tuple[Operand | operands.UnreadableOperand, ...]
 
 
 def _no_file() -> None:
@@ -121,7 +121,7 @@ def _place(
     counted, problem = semaphore(elf, note.semaphore) if note.semaphore else (None, "")
     fault = site_fault(elf, note.address, policy) or problem
     site = Site(elf.path, offset, note.address, counter, fault, counted)
-    image = operands.Image(address_of, note.address, fixed=elf.is_fixed)
+    image = operands.OperandContext(address_of, note.address, fixed=elf.is_fixed)
     found = [operands.operand(t, elf.machine, image) for t in operands.split(note.arguments)]
     return _Placed(note, site, tuple(found))
 
@@ -132,9 +132,9 @@ def _marker(elf: ElfFile, provider: str, name: str, places: Sequence[_Placed]) -
     for number in range(len(places[0].operands)):
         argument = f"arg{number + 1}"
         column = [place.operands[number] for place in places]
-        known = tuple(o for o in column if not isinstance(o, operands.Unreadable))
+        known = tuple(o for o in column if not isinstance(o, operands.UnreadableOperand))
         if len(known) < len(column):
-            reason = next(o.reason for o in column if isinstance(o, operands.Unreadable))
+            reason = next(o.reason for o in column if isinstance(o, operands.UnreadableOperand))
             unreadable.append((argument, reason))
             continue
         everywhere = known[:1] if len(set(known)) == 1 else known

@@ -122,7 +122,7 @@ class RefusedAhead(Refused):
         super().__init__(parse(message, None))
 
 
-class Placed(Protocol):
+class HasSpan(Protocol):
     """What has a place: a token or a node."""
 
     @property
@@ -136,7 +136,7 @@ def _shown(text: str) -> str:
     return str(text) if len(text) <= 2 * LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def parse(message: Message, at: Placed | None) -> Diagnostic:
+def parse(message: Message, at: HasSpan | None) -> Diagnostic:
     """A parse error at a token (or node); what is wrong with junk goes first."""
     span = NOWHERE if at is None else at.span
     described, macros = "", []

@@ -27,7 +27,7 @@ _LKET = re.compile(r"stpd_cpu\d+$")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundTraces:
     """The traces below a folder in order of name; `whole` if the search saw everything."""
 
     folders: tuple[Path, ...]
@@ -85,7 +85,7 @@ def is_root(path: Path) -> bool:
     return _is_root(path, *_names(path))
 
 
-def traces_below(path: Path) -> Found:
+def traces_below(path: Path) -> FoundTraces:
     """The traces in a folder, or in those below it; not in a trace, nor in hidden folders."""
     found: list[Path] = []
     level, seen = [path], 0
@@ -93,7 +93,7 @@ def traces_below(path: Path) -> Found:
         below: list[Path] = []
         for folder in level:
             if seen >= MOST_FOLDERS:
-                return Found(tuple(sorted(found)), whole=False)
+                return FoundTraces(tuple(sorted(found)), whole=False)
             seen += 1
             files, folders = _names(folder)
             if _is_root(folder, files, folders):
@@ -101,4 +101,4 @@ def traces_below(path: Path) -> Found:
             else:
                 below += (folder / name for name in sorted(folders))
         level = below
-    return Found(tuple(sorted(found)), whole=not level)
+    return FoundTraces(tuple(sorted(found)), whole=not level)

@@ -35,7 +35,7 @@ _KEYS = {"name", "record", "header_bytes", "time", "frequency", "cpu", "event", 
 
 
 @dataclass(frozen=True, slots=True)
-class RecordLayout:
+class RowLayout:
     """A layout file."""
 
     name: str
@@ -68,7 +68,7 @@ def _compile(expression: str, where: str) -> Any:  # noqa: ANN401 - construct is
     return layout
 
 
-def load_layout(path: Path) -> RecordLayout:
+def load_layout(path: Path) -> RowLayout:
     """Read a layout file."""
     try:
         data = tomllib.loads(path.read_text())
@@ -92,7 +92,7 @@ def load_layout(path: Path) -> RecordLayout:
         names = {int(number): str(name) for number, name in data.get("names", {}).items()}
     except ValueError as error:
         raise TraceError(f"{path}: names: {error}") from None
-    return RecordLayout(
+    return RowLayout(
         data["name"],
         record,
         data["time"],
@@ -137,7 +137,7 @@ def _value(content: Any) -> model.Value:  # noqa: ANN401 - construct is untyped
 class FixedReader(Closing):
     """Files of fixed records, read in the order of their names."""
 
-    def __init__(self, layout: RecordLayout, paths: list[Path]) -> None:
+    def __init__(self, layout: RowLayout, paths: list[Path]) -> None:
         self._layout = layout
         self._paths = paths
         self._payload = _type(layout.record)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.errors import TraceError
-from bridge.trace.find import METADATA, Found, is_ctf, is_root, traces_below
+from bridge.trace.find import METADATA, FoundTraces, is_ctf, is_root, traces_below
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ def open_traces(paths: Sequence[Path]) -> Reader:
     return MergedReader(found)
 
 
-def _offer(path: Path, found: Found) -> str:
+def _offer(path: Path, found: FoundTraces) -> str:
     """All traces below, or the first ones and how many more there are."""
     names = [f"\n  {folder}" for folder in found.folders[:MOST_TOLD]]
     more = len(found.folders) - len(names)
@@ -110,7 +110,7 @@ def _open_folder(folder: Path) -> Reader:
     raise TraceError(f"{folder}: looks like a trace, but none of its files can be read as one")
 
 
-def _open_unmarked(path: Path, found: Found) -> Reader:
+def _open_unmarked(path: Path, found: FoundTraces) -> Reader:
     """A folder without the files that show a trace: one that has lost its description."""
     if is_root(path.resolve().parent):
         raise TraceError(f"{path}: is a part of a trace; read {path.resolve().parent}")

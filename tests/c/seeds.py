@@ -31,7 +31,7 @@ from bridge.trace import convert
 from bridge.trace.ctf.cursor import Plan, native_description, stream_files
 from bridge.trace.ctf.reader import load_plan
 from bridge.trace.ltt import open_ltt
-from bridge.trace.ltt.cursor import Cursor, StreamFile, Tables, class_tables, layout_struct
+from bridge.trace.ltt.cursor import LttCursor, StreamFile, Tables, class_tables, layout_struct
 from bridge.trace.ltt.write import WriteOptions
 from bridge.trace.open import open_trace
 from bridge.world import LiveWorld
@@ -64,7 +64,7 @@ def _cut(stream: StreamFile, where: Path) -> StreamFile:
 
 
 def _used(tables: Tables) -> list[int]:
-    rows, _, _ = Cursor(tables).count()
+    rows, _, _ = LttCursor(tables).count()
     return sorted({index for row in rows for index in row if index != NONE})
 
 

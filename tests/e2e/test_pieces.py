@@ -14,7 +14,7 @@ import pytest
 
 import bridge
 from bridge.pieces.pools import LocalPool
-from bridge.pieces.worker import Script, Task
+from bridge.pieces.worker import PieceTask, ScriptText
 from bridge.script.options import AnalyseOptions
 
 if TYPE_CHECKING:
@@ -167,9 +167,9 @@ def test_a_folder_without_traces(replay: Replay, tmp_path: Path) -> None:
     assert "no trace" in messages
 
 
-def _tasks(folder: Path, times: int) -> list[Task]:
-    script = Script("a.stp", points(SCRIPT).encode(), AnalyseOptions())
-    return [Task(script, (path,)) for path in sorted(folder.iterdir())] * times
+def _tasks(folder: Path, times: int) -> list[PieceTask]:
+    script = ScriptText("a.stp", points(SCRIPT).encode(), AnalyseOptions())
+    return [PieceTask(script, (path,)) for path in sorted(folder.iterdir())] * times
 
 
 def test_a_process_that_dies_is_replaced(traces: Path) -> None:

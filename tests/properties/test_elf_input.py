@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.markers import Constant, Memory, NoMatch, Register
 from bridge.probes.live import LiveTargets
-from bridge.probes.operands import Unreadable, operand, split
+from bridge.probes.operands import UnreadableOperand, operand, split
 from bridge.probes.usdt import markers_of
 from bridge.probes.x86 import LONGEST, decode
 from bridge.world import RecordedWorld
@@ -145,7 +145,7 @@ def test_cut_off_and_continued_otherwise(size: int, rest: bytes) -> None:
 def test_any_argument_text(text: str, machine: str) -> None:
     for piece in split(text):
         found = operand(piece, machine)
-        assert isinstance(found, Register | Memory | Constant | Unreadable)
+        assert isinstance(found, Register | Memory | Constant | UnreadableOperand)
 
 
 OPERAND = st.from_regex(
@@ -163,7 +163,7 @@ def test_split_gives_back_what_was_joined(operands: list[str]) -> None:
 def test_well_formed_operands_are_read(text: str) -> None:
     found = operand(text, "x86_64")
 
-    assert isinstance(found, Unreadable) == bool(re.match("-?[12]f@", text))
+    assert isinstance(found, UnreadableOperand) == bool(re.match("-?[12]f@", text))
     if isinstance(found, Constant):
         assert -(1 << 63) <= found.value < 1 << 63
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.formats import btf as layout
-from bridge.probes.btf import Kind
+from bridge.probes.btf import BtfKind
 
 
 class Image:
@@ -20,7 +20,7 @@ class Image:
 
     def add(
         self,
-        kind: Kind,
+        kind: BtfKind,
         name: str = "",
         value: int = 0,
         *,
@@ -38,7 +38,7 @@ class Image:
 
     def integer(self, name: str, size: int, *, signed: bool) -> int:
         word = (1 << 24 if signed else 0) | size * 8
-        return self.add(Kind.INT, name, size, tail=layout.WORD_FAST.pack(word))
+        return self.add(BtfKind.INT, name, size, tail=layout.WORD_FAST.pack(word))
 
     def struct(
         self,
@@ -46,7 +46,7 @@ class Image:
         size: int,
         *members: tuple[str, int, int],
         flag: int = 0,
-        kind: Kind = Kind.STRUCT,
+        kind: BtfKind = BtfKind.STRUCT,
     ) -> int:
         tail = b"".join(
             layout.MEMBER.build({"name_off": self.name(n), "type": t, "offset": o})
@@ -58,11 +58,11 @@ class Image:
         tail = b"".join(
             layout.PARAMETER.build({"name_off": self.name(n), "type": t}) for n, t in parameters
         )
-        return self.add(Kind.FUNC_PROTO, count=len(parameters), tail=tail)
+        return self.add(BtfKind.FUNC_PROTO, count=len(parameters), tail=tail)
 
     def array(self, element: int, count: int) -> int:
         tail = layout.ARRAY.build({"type": element, "index_type": 1, "nelems": count})
-        return self.add(Kind.ARRAY, tail=tail)
+        return self.add(BtfKind.ARRAY, tail=tail)
 
     def build(self) -> bytes:
         header = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from bridge._native import ffi, lib
 from bridge.artifact import FAULT, Hook, Placed, RecordLayout
 from bridge.engine.trace.record import Recorder
-from bridge.ir.program import Argument, Capture, Context, Load, Program, Value
+from bridge.ir.program import Argument, Capture, Context, IrProgram, Load, Value
 from bridge.markers import Kind, Marker, MarkerAttachment, Register, Site, ValueType, Variable
 
 OFFSET_NS = 1_700_000_000_000_000_000
@@ -53,7 +53,7 @@ class Recording:
             Hook(n, attachment, (), (), self.layout)
             for n, attachment in enumerate(self.attachments)
         )
-        placed = Placed(Program(), (), hooks, recorded=True)
+        placed = Placed(IrProgram(), (), hooks, recorded=True)
         self.recorder = Recorder(placed, self.folder, OFFSET_NS, 7, self.packet_bytes)
         self.recorder.start(self.start_ns)
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from bridge.markers import (
     Expansion,
-    Field,
     GlobalAccess,
     Kind,
     Marker,
@@ -17,6 +16,7 @@ from bridge.markers import (
     PointPart,
     Register,
     Site,
+    TracepointField,
     ValueType,
     Variable,
 )
@@ -45,9 +45,13 @@ SWITCH = Marker(
     "switch",
     (),
     (
-        Variable("comm", ValueType.STRING, (Field(8, 16, signed=False, array="char"),)),
-        Variable("pid", ValueType.LONG, (Field(24, 4, signed=True),)),
-        Variable("path", ValueType.STRING, (Field(28, 4, signed=False, array="data_loc"),)),
+        Variable(
+            "comm", ValueType.STRING, (TracepointField(8, 16, signed=False, array="char"),)
+        ),
+        Variable("pid", ValueType.LONG, (TracepointField(24, 4, signed=True),)),
+        Variable(
+            "path", ValueType.STRING, (TracepointField(28, 4, signed=False, array="data_loc"),)
+        ),
     ),
     id=7,
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.class_names import modules, wrong
+
 TESTS = Path(__file__).resolve().parents[1]
 RERUN = {"tests.e2e.test_pid_namespaces"}
 """Modules that are made of the tests of others, run again elsewhere."""
@@ -40,3 +42,23 @@ def test_groups_of_tests_stay_together(request: pytest.FixtureRequest) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ or not request.config.getoption("loadgroup"):
         pytest.skip("the tests run in one process, or groups are not asked for")
     assert request.node.nodeid.endswith("@house")
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    assert list(wrong(dict(modules(TESTS.parent)))) == []
+
+
+def test_doubled_names_are_found() -> None:
+    texts = {
+        "bridge.a": "class Place: ...\nclass _Own: ...\nclass Call: ...",
+        "bridge.b": "class Place: ...\nclass _Own: ...\nfrom bridge.a import _Own",
+        "bridge.ir.ops": "class Call: ...\nclass Jump: ...",
+        "bridge.c": "from bridge.ir.ops import Call, Jump",
+        "bridge.d": "from bridge.ir import ops\nops.Call()",
+    }
+
+    assert list(wrong({module: ast.parse(text) for module, text in texts.items()})) == [
+        "class Place stands for 2 things: bridge.a, bridge.b",
+        "bridge.b imports _Own of bridge.a by its bare name",
+        "bridge.c imports Call of bridge.ir.ops by its bare name",
+    ]

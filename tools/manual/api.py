@@ -166,7 +166,16 @@ _SECTIONS = {
     ),
     "What is wrong": (
         *("BridgeError", "CompileError", "HostError", "ProgramError", "TraceError"),
-        *("Diagnostic", "Severity", "FileOffset", "SourceMap", "Source", "Span", "render"),
+        *(
+            "Diagnostic",
+            "Severity",
+            "FileOffset",
+            "SourceMap",
+            "Source",
+            "Span",
+            "SourceLocation",
+            "render",
+        ),
     ),
 }
 

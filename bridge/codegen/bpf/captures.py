@@ -29,19 +29,19 @@ from bridge.ir.program import (
 )
 from bridge.markers import (
     Constant,
-    Field,
     LoadBias,
     Memory,
     RawArgument,
     RecordedField,
     Register,
     SavedRegister,
+    TracepointField,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bridge.codegen.bpf.text import Text
+    from bridge.codegen.bpf.text import ProgramText
     from bridge.ir.program import Limits
     from bridge.markers import Operand
 
@@ -79,7 +79,7 @@ class UnsupportedCaptureError(Exception):
     """A bug of ours: an operand or a capture that BPF has no form for."""
 
 
-def extend(text: Text, value: str, size: int, signed: bool) -> str:
+def extend(text: ProgramText, value: str, size: int, signed: bool) -> str:
     """The low `size` bytes of a 64-bit value, extended."""
     if size >= 8:
         return value
@@ -89,7 +89,7 @@ def extend(text: Text, value: str, size: int, signed: bool) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProbeContext:
     """Where a program runs.
 
     `operands` says where each variable lies. `task` is the operand that is the task of the hit,
@@ -115,7 +115,7 @@ class Place:
 class Captures:
     """The captured values of one program, each computed once."""
 
-    def __init__(self, text: Text, place: Place, control: str) -> None:
+    def __init__(self, text: ProgramText, place: ProbeContext, control: str) -> None:
         self._text = text
         self._place = place
         self._operands = place.operands
@@ -158,7 +158,7 @@ class Captures:
                 self._ask(number, lines)
             case RawArgument(index=number):
                 self._load(f"arg{number}", 8 * number, "i64", lines)
-            case Field(offset=offset, size=size, array="") if _direct(operand):
+            case TracepointField(offset=offset, size=size, array="") if _direct(operand):
                 self._load(f"field {name}", offset, f"i{size * 8}", lines)
             case _:
                 pass
@@ -257,9 +257,9 @@ class Captures:
                 return extend(text, self._registers[f"arg{index}"], size, signed)
             case SavedRegister():
                 return self._saved(operand)
-            case Field(array=""):
+            case TracepointField(array=""):
                 return self._field(name, operand)
-            case Field() | RecordedField():
+            case TracepointField() | RecordedField():
                 raise UnsupportedCaptureError(f"{name} is {operand}")
             case _:
                 assert_never(operand)
@@ -312,7 +312,7 @@ class Captures:
         """A number of `size` bytes in the kernel's memory; 0 if it cannot be read."""
         return self._read(t.READ_KERNEL, address, size, signed=True)[0]
 
-    def _field(self, name: str, operand: Field) -> str:
+    def _field(self, name: str, operand: TracepointField) -> str:
         text = self._text
         if not _direct(operand):
             address = text.value(f"ptrtoint ptr {text.at('%ctx', operand.offset)} to i64")
@@ -577,7 +577,7 @@ class Captures:
 
     def _string_argument(self, name: str, destination: str, room: int) -> str:
         operand = self._operands[name]
-        if not isinstance(operand, Field) or not operand.array:
+        if not isinstance(operand, TracepointField) or not operand.array:
             raise UnsupportedCaptureError(f"string {name} at {operand}")
         text = self._text
         if operand.array == "char":
@@ -646,7 +646,7 @@ class Captures:
         return text.value(f"select i1 {fits}, i64 {result}, i64 0")
 
 
-def _direct(operand: Field) -> bool:
+def _direct(operand: TracepointField) -> bool:
     """Whether the verifier lets a program load the field from the context."""
     return (
         operand.offset >= 8

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.codegen.bpf import text as t
-from bridge.codegen.bpf.captures import LOW, Captures, Place
+from bridge.codegen.bpf.captures import LOW, Captures, ProbeContext
 from bridge.codegen.bpf.object import Attach, BpfProgram, Control
-from bridge.codegen.bpf.text import Text
+from bridge.codegen.bpf.text import ProgramText
 from bridge.ir.program import Argument, Value
 from bridge.markers import RawArgument
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 FORK, EXEC, EXIT = "sched_process_fork", "sched_process_exec", "sched_process_exit"
 
 
-def current_target(text: Text, captures: Captures, targets: int) -> str:
+def current_target(text: ProgramText, captures: Captures, targets: int) -> str:
     """The entry of the current thread; null if it is not followed."""
     key = _key(text, captures.thread())
     return text.call(t.LOOKUP, f"ptr {text.map(targets)}", f"ptr {key}", result="ptr")
 
 
-def group_dead(text: Text, captures: Captures, control: str) -> str:
+def group_dead(text: ProgramText, captures: Captures, control: str) -> str:
     """At sched_process_exit: not 0 for the last thread of a process.
 
     Kernels before 6.16 do not say so; there it is told by how many are alive, of which two
@@ -46,7 +46,9 @@ def group_dead(text: Text, captures: Captures, control: str) -> str:
     return text.value(f"select i1 {known}, i64 {told}, i64 {none}")
 
 
-def over_with(text: Text, captures: Captures, control: str, thread: str) -> tuple[str, ...]:
+def over_with(
+    text: ProgramText, captures: Captures, control: str, thread: str
+) -> tuple[str, ...]:
     """At sched_process_exit: the numbers that nobody has any more when `thread` has ended.
 
     0 is nobody's. In a PID namespace that is not the first, the number that a thread had before
@@ -81,8 +83,8 @@ def follow_programs(
         if write is None:
             continue  # what is kept of the first thread stays, and that thread it is now
         raw = write in (_fork_nested, _exec)
-        text = Text()
-        place = Place({_TASK_OR_OLD: RawArgument(1)} if raw else {}, nested=nested)
+        text = ProgramText()
+        place = ProbeContext({_TASK_OR_OLD: RawArgument(1)} if raw else {}, nested=nested)
         captures = Captures(text, place, text.map(control, t.MAP_VALUE))
         write(text, captures, targets)
         text.jump("out")
@@ -98,7 +100,7 @@ _TASK_OR_OLD = "#second"
 that the thread had)."""
 
 
-def _fork(text: Text, captures: Captures, targets: int) -> None:
+def _fork(text: ProgramText, captures: Captures, targets: int) -> None:
     """By the record, so that the kernel's types are not needed."""
     found = current_target(text, captures, targets)
     text.require(text.value(f"icmp ne ptr {found}, null"))
@@ -108,7 +110,7 @@ def _fork(text: Text, captures: Captures, targets: int) -> None:
     _set(text, targets, captures.number(text.value(f"add i64 {base}, {offset}")))
 
 
-def _fork_nested(text: Text, captures: Captures, targets: int) -> None:
+def _fork_nested(text: ProgramText, captures: Captures, targets: int) -> None:
     """Whatever is left of another thread of that number is not the child's."""
     child = captures.thread(captures.value(Argument(_TASK_OR_OLD, Value.LONG)))
     _delete(text, targets, child)
@@ -117,7 +119,7 @@ def _fork_nested(text: Text, captures: Captures, targets: int) -> None:
     _set(text, targets, child)
 
 
-def _exec(text: Text, captures: Captures, targets: int) -> None:
+def _exec(text: ProgramText, captures: Captures, targets: int) -> None:
     old = captures.value(Argument(_TASK_OR_OLD, Value.LONG))
     old = text.value(f"and i64 {old}, {LOW}")
     pointers = f"ptr {text.map(targets)}", f"ptr {_key(text, old)}"
@@ -127,21 +129,21 @@ def _exec(text: Text, captures: Captures, targets: int) -> None:
     _set(text, targets, captures.thread())
 
 
-def _exit(text: Text, captures: Captures, targets: int) -> None:
+def _exit(text: ProgramText, captures: Captures, targets: int) -> None:
     for over in over_with(text, captures, captures.control, captures.thread()):
         _delete(text, targets, over)
 
 
-def _key(text: Text, value: str) -> str:
+def _key(text: ProgramText, value: str) -> str:
     key = text.stack(8)
     text.store(value, key)
     return key
 
 
-def _set(text: Text, targets: int, thread: str) -> None:
+def _set(text: ProgramText, targets: int, thread: str) -> None:
     pointers = f"ptr {_key(text, thread)}", f"ptr {_key(text, '1')}"
     text.call(t.UPDATE, f"ptr {text.map(targets)}", *pointers, "i64 0")
 
 
-def _delete(text: Text, targets: int, thread: str) -> None:
+def _delete(text: ProgramText, targets: int, thread: str) -> None:
     text.call(t.DELETE, f"ptr {text.map(targets)}", f"ptr {_key(text, thread)}")

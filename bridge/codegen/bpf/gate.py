@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bridge.ir.ops import Op, Terminator
-    from bridge.ir.program import Handler, Label, Program
+    from bridge.ir.program import Handler, IrProgram, Label
 
 
 class Wanted(IntEnum):
@@ -34,7 +34,7 @@ class Wanted(IntEnum):
 
 
 def gate(
-    program: Program,
+    program: IrProgram,
     handler: Handler,
     constants: Mapping[str, int],
     needs: Callable[[Op], bool],
@@ -49,7 +49,7 @@ def gate(
 
 @dataclass(slots=True)
 class _Gate:
-    program: Program
+    program: IrProgram
     handler: Handler
     constants: Mapping[str, int]
     needs: Callable[[Op], bool]

@@ -20,7 +20,7 @@ from bridge.codegen.bpf import text as t
 from bridge.codegen.bpf.captures import (
     TASK_CONTEXTS,
     Captures,
-    Place,
+    ProbeContext,
     contexts,
     reads_user_memory,
 )
@@ -30,7 +30,7 @@ from bridge.codegen.bpf.gate import Wanted, gate
 from bridge.codegen.bpf.globals import GlobalMaps, handler_variables
 from bridge.codegen.bpf.handlers import call_gate, call_handler, gate_text, handler_text
 from bridge.codegen.bpf.hold import HELD_BYTES, HELD_ENTRIES, HELD_KEY_BYTES, farewell
-from bridge.codegen.bpf.notes import Step, note, steps_of
+from bridge.codegen.bpf.notes import SliceStep, note, steps_of
 from bridge.codegen.bpf.object import (
     CONTROL_WORDS,
     MAPPABLE,
@@ -52,7 +52,7 @@ from bridge.codegen.bpf.record import (
 )
 from bridge.codegen.bpf.semaphores import StartMaps, start_programs, started_files
 from bridge.codegen.bpf.syscalls import Dispatchers
-from bridge.codegen.bpf.text import Text
+from bridge.codegen.bpf.text import ProgramText
 from bridge.deferred_reads import needs_hold, slice_at, takes_notes
 from bridge.errors import HostError
 from bridge.ir.program import REGISTERS, Context
@@ -92,7 +92,7 @@ class _Plan:
     nested: bool = False
     constants: Mapping[str, int] | None = None
     started: tuple[StartedFile, ...] = ()
-    steps: dict[str, list[Step]] = field(default_factory=dict)
+    steps: dict[str, list[SliceStep]] = field(default_factory=dict)
     """By program: the functions that it gives to bpf_loop."""
 
     def add(self, spec: MapSpec) -> int:
@@ -306,9 +306,9 @@ def _program_text(
     """One function, with the bodies of its kernel handlers in front."""
     placed = plan.placed
     _refuse_missing(plan, hook, served)
-    text = Text()
+    text = ProgramText()
     control = text.map(plan.control, t.MAP_VALUE)
-    place = Place(
+    place = ProbeContext(
         served.operands,
         hook.attachment.marker.machine,
         sleepable=program.sleepable,
@@ -357,7 +357,9 @@ def _program_text(
     return bodies + text.function(program.name, captures.entry)
 
 
-def _take_notes(plan: _Plan, text: Text, captures: Captures, hook: Hook, program: str) -> None:
+def _take_notes(
+    plan: _Plan, text: ProgramText, captures: Captures, hook: Hook, program: str
+) -> None:
     """Let the record have the memory that its handlers read, if they do."""
     if Context("memory") not in hook.layout.captures:
         return
@@ -394,7 +396,7 @@ def _refuse_missing(plan: _Plan, hook: Hook, served: Served) -> None:
 
 
 def _wanted(
-    plan: _Plan, globals_: GlobalMaps, text: Text, captures: Captures, hook: Hook
+    plan: _Plan, globals_: GlobalMaps, text: ProgramText, captures: Captures, hook: Hook
 ) -> tuple[str, str]:
     """What a hit that costs much is to the handlers in user space, as an i64; "" for others.
 
@@ -418,13 +420,13 @@ def _wanted(
     return result, bodies
 
 
-def _require_armed(text: Text, control: str) -> None:
+def _require_armed(text: ProgramText, control: str) -> None:
     armed = text.value(f"load volatile i64, ptr {control}, align 8")
     text.require(text.value(f"icmp ne i64 {armed}, 0"))
 
 
 def _filter(
-    plan: _Plan, captures: Captures, hook: Hook, text: Text, *, is_uprobe: bool
+    plan: _Plan, captures: Captures, hook: Hook, text: ProgramText, *, is_uprobe: bool
 ) -> None:
     """Leave if the hit is not of a wanted process."""
     attachment = hook.attachment

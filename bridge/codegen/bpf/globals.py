@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bridge.artifact import Placed
-    from bridge.ir.program import Buckets, Function, Global, Program
+    from bridge.ir.program import Buckets, Function, Global, IrProgram
 
 STRING_BYTES = 64
 """How much a string takes in a kernel key."""
@@ -124,7 +124,7 @@ def _make(
 # --- who uses what ----------------------------------------------------------------------------
 
 
-def _variables(function: Function, program: Program, seen: set[int]) -> set[int]:
+def _variables(function: Function, program: IrProgram, seen: set[int]) -> set[int]:
     """The globals that a function uses, with those of the functions that it calls."""
     found: set[int] = set()
     for block in function.blocks:

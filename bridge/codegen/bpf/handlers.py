@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from bridge.codegen.bpf.captures import Captures
     from bridge.codegen.bpf.globals import GlobalMaps
     from bridge.codegen.bpf.object import KernelGlobal
-    from bridge.codegen.bpf.text import Text
-    from bridge.ir.program import Buckets, Global, Handler, Program
+    from bridge.codegen.bpf.text import ProgramText
+    from bridge.ir.program import Buckets, Global, Handler, IrProgram
 
 NO_EXIST = 1
 """BPF_NOEXIST: make an entry, do not replace one."""
@@ -42,14 +42,14 @@ RACES = 8
 _WORDS = STRING_BYTES // 8
 
 
-def handler_text(program: Program, number: int, name: str, globals_: GlobalMaps) -> str:
+def handler_text(program: IrProgram, number: int, name: str, globals_: GlobalMaps) -> str:
     """The function of one handler."""
     handler = program.handlers[number]
     return lower_function(handler.body, name, _Backend(number, handler, globals_))
 
 
 def call_handler(
-    text: Text, captures: Captures, handler: Handler, name: str, control: str
+    text: ProgramText, captures: Captures, handler: Handler, name: str, control: str
 ) -> None:
     """Capture what a handler needs and call it."""
     arguments = ", ".join([f"ptr {control}", *_arguments(text, captures, handler)])
@@ -61,13 +61,13 @@ def gate_text(number: int, handler: Handler, name: str, globals_: GlobalMaps) ->
     return lower_function(handler.body, name, _Gate(number, handler, globals_))
 
 
-def call_gate(text: Text, captures: Captures, handler: Handler, name: str) -> str:
+def call_gate(text: ProgramText, captures: Captures, handler: Handler, name: str) -> str:
     """Capture what a gate needs and call it; the i64 that it returns."""
     arguments = ", ".join(["ptr null", *_arguments(text, captures, handler)])
     return text.value(f"call i64 @{name}({arguments})")
 
 
-def _arguments(text: Text, captures: Captures, handler: Handler) -> Iterator[str]:
+def _arguments(text: ProgramText, captures: Captures, handler: Handler) -> Iterator[str]:
     for capture in handler.captures:
         if capture_type(capture) is Value.LONG:
             value, status = captures.with_status(capture)

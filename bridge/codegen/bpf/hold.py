@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from bridge.artifact import MISSED, STOPPED
 from bridge.codegen.bpf import text as t
-from bridge.codegen.bpf.captures import Captures, Place
+from bridge.codegen.bpf.captures import Captures, ProbeContext
 from bridge.codegen.bpf.follow import EXIT
 from bridge.codegen.bpf.object import Attach, BpfProgram, Control
-from bridge.codegen.bpf.text import Text
+from bridge.codegen.bpf.text import ProgramText
 from bridge.declared import MB_LONGEST_HELD_NS, MB_MOST_HELD, OFFSETS, SIZES
 from bridge.ir.program import Context
 
@@ -34,7 +34,13 @@ class Hold:
     """The code that stops the process of one hit."""
 
     def __init__(
-        self, text: Text, captures: Captures, held: int, control: str, *, atomics: bool = True
+        self,
+        text: ProgramText,
+        captures: Captures,
+        held: int,
+        control: str,
+        *,
+        atomics: bool = True,
     ) -> None:
         self._text = text
         self._atomics = atomics
@@ -210,8 +216,8 @@ def farewell(control: int, *, nested: bool) -> tuple[BpfProgram, str]:
 
     It runs before the dead process gives its files back, and before anybody else is told.
     """
-    text = Text()
-    captures = Captures(text, Place({}, nested=nested), text.map(control, t.MAP_VALUE))
+    text = ProgramText()
+    captures = Captures(text, ProbeContext({}, nested=nested), text.map(control, t.MAP_VALUE))
     words = captures.control
     process = captures.process()
     text.require(text.value(f"icmp eq i64 {process}, {captures.thread()}"))

@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from bridge.codegen.bpf import text as t
-from bridge.codegen.bpf.captures import UPID_NAMESPACE, UPID_SHIFT, Captures, Place
+from bridge.codegen.bpf.captures import UPID_NAMESPACE, UPID_SHIFT, Captures, ProbeContext
 from bridge.codegen.bpf.follow import EXEC, EXIT, FORK, group_dead, over_with
 from bridge.codegen.bpf.object import (
     MAPPABLE,
@@ -26,7 +26,7 @@ from bridge.codegen.bpf.object import (
     MapSpec,
     MapType,
 )
-from bridge.codegen.bpf.text import Text
+from bridge.codegen.bpf.text import ProgramText
 from bridge.ir.program import Argument, Value
 from bridge.markers import RawArgument, SavedRegister
 from bridge.probes.families.process import CONVENTIONS
@@ -134,7 +134,7 @@ def plan(add: Callable[[MapSpec], int], hooks: Sequence[Hook]) -> LifeMaps:
 class Filter:
     """Leaves a hook's program unless the hit is meant."""
 
-    text: Text
+    text: ProgramText
     captures: Captures
     maps: LifeMaps
     control: str
@@ -231,13 +231,13 @@ def _argument(captures: Captures, name: str) -> str:
     return captures.value(Argument(name, Value.LONG))
 
 
-def _key(text: Text, value: str) -> str:
+def _key(text: ProgramText, value: str) -> str:
     key = text.stack(8)
     text.store(value, key)
     return key
 
 
-def _lookup(text: Text, map_: int, key: str) -> str:
+def _lookup(text: ProgramText, map_: int, key: str) -> str:
     return text.call(t.LOOKUP, f"ptr {text.map(map_)}", f"ptr {_key(text, key)}", result="ptr")
 
 
@@ -253,9 +253,11 @@ def keepers(
         ("mb_life_exec", Moment(EXEC, Rank.KEEPER), _Keeper.executed),
         ("mb_life_exit", Moment(EXIT, Rank.KEEPER), _Keeper.exited),
     ):
-        text = Text()
+        text = ProgramText()
         word = text.map(control, t.MAP_VALUE)
-        captures = Captures(text, Place(hidden_operands(moment, ""), nested=nested), word)
+        captures = Captures(
+            text, ProbeContext(hidden_operands(moment, ""), nested=nested), word
+        )
         write(_Keeper(text, captures, maps, word))
         text.jump("out")
         text.open("out")
@@ -266,9 +268,9 @@ def keepers(
 
 def namespace_finder(control: int) -> tuple[BpfProgram, str]:
     """The program that user space runs to learn in which PID namespace it is."""
-    text = Text()
+    text = ProgramText()
     word = text.map(control, t.MAP_VALUE)
-    captures = Captures(text, Place({}), word)
+    captures = Captures(text, ProbeContext({}), word)
     pid = captures.follow(text.call(t.CURRENT_TASK), Control.THREAD_PID)
     level = captures.number(captures.member(pid, Control.PID_LEVEL))
     offset = text.value(f"shl i64 {level}, {UPID_SHIFT}")
@@ -283,9 +285,9 @@ def namespace_finder(control: int) -> tuple[BpfProgram, str]:
 
 def finder(control: int) -> tuple[BpfProgram, str]:
     """The program that user space runs to learn which inode a file of its own is."""
-    text = Text()
+    text = ProgramText()
     word = text.map(control, t.MAP_VALUE)
-    captures = Captures(text, Place({NUMBER: RawArgument(0)}), word)
+    captures = Captures(text, ProbeContext({NUMBER: RawArgument(0)}), word)
     files = captures.follow(text.call(t.CURRENT_TASK), Control.FILES)
     table = captures.follow(captures.follow(files, Control.FDT), Control.FD)
     index = text.value(f"shl i64 {_argument(captures, NUMBER)}, 3")
@@ -300,7 +302,7 @@ def finder(control: int) -> tuple[BpfProgram, str]:
 class _Keeper:
     """Code that keeps what a thread is known by."""
 
-    text: Text
+    text: ProgramText
     captures: Captures
     maps: LifeMaps
     control: str

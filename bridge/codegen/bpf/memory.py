@@ -7,7 +7,7 @@ bytes in a map that user space has in its memory. One rule: it is attached nowhe
 from __future__ import annotations
 
 from bridge.codegen.bpf import text as t
-from bridge.codegen.bpf.captures import Captures, Place
+from bridge.codegen.bpf.captures import Captures, ProbeContext
 from bridge.codegen.bpf.compile import compile_programs
 from bridge.codegen.bpf.object import (
     CONTROL_WORDS,
@@ -18,7 +18,7 @@ from bridge.codegen.bpf.object import (
     MapSpec,
     MapType,
 )
-from bridge.codegen.bpf.text import Text
+from bridge.codegen.bpf.text import ProgramText
 from bridge.declared import OFFSETS, SIZES
 from bridge.ir.program import Argument, Context, Value
 from bridge.markers import RawArgument
@@ -43,10 +43,10 @@ def reader() -> BpfObject:
 
 
 def _text() -> str:
-    text = Text()
+    text = ProgramText()
     shared = text.map(SHARED, t.MAP_VALUE)
     operands = {_ADDRESS: RawArgument(0), _SIZE: RawArgument(1)}
-    captures = Captures(text, Place(operands), text.map(CONTROL, t.MAP_VALUE))
+    captures = Captures(text, ProbeContext(operands), text.map(CONTROL, t.MAP_VALUE))
     address = captures.value(Argument(_ADDRESS, Value.LONG))
     size = text.value(f"and i64 {captures.value(Argument(_SIZE, Value.LONG))}, {_MOST - 1}")
     destination = text.at(shared, _BYTES)

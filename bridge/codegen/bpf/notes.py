@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bridge.codegen.bpf.captures import Captures
-    from bridge.codegen.bpf.text import Text
+    from bridge.codegen.bpf.text import ProgramText
     from bridge.ir.program import Limits
     from bridge.ir.slicing import Slice
 
@@ -48,14 +48,14 @@ MOST_STEPS = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SliceStep:
     """The step function of one slice: its name and its text."""
 
     name: str
     text: str
 
 
-def steps_of(program: str, slices: Sequence[Slice], limits: Limits) -> list[Step]:
+def steps_of(program: str, slices: Sequence[Slice], limits: Limits) -> list[SliceStep]:
     """The step functions of a program; HostError if one has too many registers."""
     if limits.maxstringlen > MOST_TEXT:
         raise HostError(
@@ -73,7 +73,7 @@ def steps_of(program: str, slices: Sequence[Slice], limits: Limits) -> list[Step
             )
         name = f"{program}_s{number}"
         backend = _Backend(slice_, limits.maxstringlen)
-        steps.append(Step(name, lower_function(slice_.body, name, backend, "%registers")))
+        steps.append(SliceStep(name, lower_function(slice_.body, name, backend, "%registers")))
     return steps
 
 
@@ -83,7 +83,11 @@ def _inputs(slice_: Slice) -> int:
 
 
 def note(
-    text: Text, captures: Captures, slices: Sequence[Slice], limits: Limits, destination: str
+    text: ProgramText,
+    captures: Captures,
+    slices: Sequence[Slice],
+    limits: Limits,
+    destination: str,
 ) -> str:
     """Run the slices; how many bytes they noted, and one more."""
     area = text.at(destination, MB_MEMORY_BYTES)
@@ -101,7 +105,7 @@ def note(
     return text.value(f"add i64 {bytes_}, 1")
 
 
-def _prepare(text: Text, captures: Captures, slice_: Slice, area: str) -> None:
+def _prepare(text: ProgramText, captures: Captures, slice_: Slice, area: str) -> None:
     """Registers are 0 at first. A read of kernel memory that fails clears where it would go."""
     state = text.at(area, _STATE)
     size = _inputs(slice_) - _STATE

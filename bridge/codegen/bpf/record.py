@@ -23,7 +23,7 @@ from bridge.ir.program import Capture, Context, Load, Value, capture_type
 if TYPE_CHECKING:
     from bridge.artifact import Hook, RecordLayout
     from bridge.codegen.bpf.captures import Captures
-    from bridge.codegen.bpf.text import Text
+    from bridge.codegen.bpf.text import ProgramText
     from bridge.ir.program import Limits
 
 FIXED_STRING_BYTES = 64
@@ -83,7 +83,12 @@ class RecordWriter:
     """Emits the code that sends the record of one hook."""
 
     def __init__(
-        self, text: Text, captures: Captures, hook: Hook, maps: RecordMaps, limits: Limits
+        self,
+        text: ProgramText,
+        captures: Captures,
+        hook: Hook,
+        maps: RecordMaps,
+        limits: Limits,
     ) -> None:
         self._text = text
         self._captures = captures

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from bridge.artifact import HEADER_BYTES
 from bridge.codegen.bpf import text as t
-from bridge.codegen.bpf.captures import Captures, Place
+from bridge.codegen.bpf.captures import Captures, ProbeContext
 from bridge.codegen.bpf.follow import current_target
 from bridge.codegen.bpf.hold import Hold
 from bridge.codegen.bpf.object import Attach, BpfProgram, Control, StartedFile
-from bridge.codegen.bpf.text import Text
+from bridge.codegen.bpf.text import ProgramText
 from bridge.declared import MB_START_HOOK, SIZES
 from bridge.ir.program import Argument, Context, Value
 from bridge.markers import LoadBias, Site
@@ -88,10 +88,10 @@ def start_programs(
 
 
 def _program(name: str, number: int, file: _File, maps: StartMaps) -> str:
-    text = Text()
+    text = ProgramText()
     control = text.map(maps.control, t.MAP_VALUE)
     operands = {_BIAS: LoadBias(file.start.start_address)}
-    captures = Captures(text, Place(operands, file.machine, nested=maps.nested), control)
+    captures = Captures(text, ProbeContext(operands, file.machine, nested=maps.nested), control)
     if file.follow_target and maps.targets is not None:
         found = current_target(text, captures, maps.targets)
         text.require(text.value(f"icmp ne ptr {found}, null"))
@@ -116,7 +116,7 @@ def _program(name: str, number: int, file: _File, maps: StartMaps) -> str:
     return text.function(name, captures.entry)
 
 
-def _output(text: Text, maps: StartMaps, record: str) -> str:
+def _output(text: ProgramText, maps: StartMaps, record: str) -> str:
     """Send the record; not 0 if there is no room."""
     ring, bytes_ = f"ptr {text.map(maps.ring)}", (f"ptr {record}", f"i64 {_RECORD_BYTES}")
     if maps.by_cpu:
@@ -124,7 +124,7 @@ def _output(text: Text, maps: StartMaps, record: str) -> str:
     return text.call(t.RING_OUTPUT, ring, *bytes_, f"i64 {t.NO_WAKEUP}")
 
 
-def _may_stop(text: Text, captures: Captures, control: str) -> str:
+def _may_stop(text: ProgramText, captures: Captures, control: str) -> str:
     """Whether nobody would take it for a Ctrl-Z, as an i1.
 
     Where the kernel's types do not say where its terminal is, it counts as having none.

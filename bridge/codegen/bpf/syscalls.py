@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from bridge.codegen.bpf import text as t
 from bridge.codegen.bpf.object import Attach, BpfProgram, Control, MapSpec, MapType
-from bridge.codegen.bpf.text import Text
+from bridge.codegen.bpf.text import ProgramText
 from bridge.probes.syscalls import ENTER
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Dispatchers:
             yield program, _dispatch(control, array).function(name, [])
 
 
-def _dispatch(control: int, array: int) -> Text:
-    text = Text()
+def _dispatch(control: int, array: int) -> ProgramText:
+    text = ProgramText()
     words = text.map(control, t.MAP_VALUE)
     word = text.stack(8)
     text.store(0, word)

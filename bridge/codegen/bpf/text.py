@@ -40,7 +40,7 @@ MAP_FD, MAP_VALUE, FUNCTION = 1, 2, 4
 """What a reference in the code means: a map, the address of its first value, a function."""
 
 
-class Text:
+class ProgramText:
     """A function being written; knows which block it is in."""
 
     def __init__(self, prefix: str = "t") -> None:

@@ -1,4 +1,4 @@
-"""ir.Program or Placed -> machine code of this host, in memory.
+"""ir.IrProgram or Placed -> machine code of this host, in memory.
 
 Everything that runs in user space is compiled: handlers, conditions (of all handlers) and
 functions. The rule: the text is parsed and verified before any back end sees it.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bridge.codegen.native.frame import Emit
     from bridge.codegen.native.patterns import PatternCode
-    from bridge.ir.program import Capture, Function, Program
+    from bridge.ir.program import Capture, Function, IrProgram
 
 _TABLE: Mapping[type, Emit] = {
     **native_ops.TABLE,
@@ -57,7 +57,7 @@ class NativeCode:
 class _Unit:
     """The module being written."""
 
-    program: Program
+    program: IrProgram
     parts: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     patterns: dict[bytes, int] = field(default_factory=dict)
@@ -91,8 +91,8 @@ class _Unit:
         return tuple(compile_pattern(pattern, grouped=grouped) for pattern in self.patterns)
 
 
-def compile_native(what: Placed | Program, level: int | None = None) -> NativeCode:
-    """Compile what runs in user space; a Program alone is compiled as a whole.
+def compile_native(what: Placed | IrProgram, level: int | None = None) -> NativeCode:
+    """Compile what runs in user space; an IrProgram alone is compiled as a whole.
 
     `level` is how far to optimise, by the size of the program if it is not given.
     """
@@ -126,7 +126,7 @@ def compile_native(what: Placed | Program, level: int | None = None) -> NativeCo
     )
 
 
-def _user_handlers(what: Placed | Program) -> Iterable[tuple[int, RecordLayout | None]]:
+def _user_handlers(what: Placed | IrProgram) -> Iterable[tuple[int, RecordLayout | None]]:
     """Handlers that run in user space, with the layout of the records that they read."""
     if not isinstance(what, Placed):
         for number, handler in enumerate(what.handlers):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bridge.artifact import RecordLayout
     from bridge.codegen.llvm import Emitter
-    from bridge.ir.program import Capture, Function, Program
+    from bridge.ir.program import Capture, Function, IrProgram
 
     Emit = Callable[["NativeBackend", Emitter, Any], None]
 
@@ -75,7 +75,7 @@ class NativeBackend:
     functions that must be declared.
     """
 
-    program: Program
+    program: IrProgram
     role: Role
     function: Function
     table: Mapping[type, Emit]

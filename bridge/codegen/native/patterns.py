@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bridge.ir.patterns.tree import Tree
 
 
-class Op(IntEnum):
+class PatternOp(IntEnum):
     """MB_REGEX_* of csrc/runtime/session.cdef.h."""
 
     BYTE = declared.MB_REGEX_BYTE
@@ -47,7 +47,7 @@ def compile_pattern(pattern: bytes, *, grouped: bool = True) -> PatternCode:
     parsed = parse_bytes(pattern)
     writer = _Writer(grouped)
     writer.write(tree.Group(parsed.tree, 0))
-    writer.add(Op.ACCEPT)
+    writer.add(PatternOp.ACCEPT)
     writer.set_number(_beginnings(writer.code, list(writer.sets)), at_the_end=True)
     sets = tuple(mask.to_bytes(32, "little") for mask in writer.sets)
     return PatternCode(
@@ -61,7 +61,7 @@ class _Writer:
         self.sets: list[int] = []
         self._grouped = grouped
 
-    def add(self, op: Op, x: int = 0, y: int = 0) -> list[int]:
+    def add(self, op: PatternOp, x: int = 0, y: int = 0) -> list[int]:
         self.code.append([op, x, y])
         return self.code[-1]
 
@@ -74,11 +74,11 @@ class _Writer:
     def write(self, node: Tree) -> None:
         match node:
             case tree.OneOf(mask=mask):
-                self.add(Op.BYTE, self.set_number(mask))
+                self.add(PatternOp.BYTE, self.set_number(mask))
             case tree.End():
-                self.add(Op.BYTE, self.set_number(tree.END_OF_TEXT))
+                self.add(PatternOp.BYTE, self.set_number(tree.END_OF_TEXT))
             case tree.Start():
-                self.add(Op.START)
+                self.add(PatternOp.START)
             case tree.Series(parts=parts):
                 for part in parts:
                     self.write(part)
@@ -96,9 +96,9 @@ class _Writer:
     def _either(self, choices: tuple[Tree, ...]) -> None:
         jumps = []
         for choice in choices[:-1]:
-            split = self.add(Op.SPLIT, len(self.code) + 1)
+            split = self.add(PatternOp.SPLIT, len(self.code) + 1)
             self.write(choice)
-            jumps.append(self.add(Op.JUMP))
+            jumps.append(self.add(PatternOp.JUMP))
             split[2] = len(self.code)
         self.write(choices[-1])
         for jump in jumps:
@@ -107,13 +107,13 @@ class _Writer:
     def _many(self, body: Tree) -> None:
         again = len(self.code)
         self.write(body)
-        self.add(Op.SPLIT, again, len(self.code) + 1)
+        self.add(PatternOp.SPLIT, again, len(self.code) + 1)
 
     def _times(self, node: tree.Times) -> None:
         optional = (node.high or node.low) - node.low
         splits = []
         for _ in range(optional):
-            splits.append(self.add(Op.SPLIT, len(self.code) + 1))
+            splits.append(self.add(PatternOp.SPLIT, len(self.code) + 1))
             self.write(node.body)
         for split in splits:
             split[2] = len(self.code)
@@ -127,9 +127,9 @@ class _Writer:
         if number is None or not self._grouped:
             self.write(body)
             return
-        self.add(Op.SAVE, 2 * number)
+        self.add(PatternOp.SAVE, 2 * number)
         self.write(body)
-        self.add(Op.SAVE, 2 * number + 1)
+        self.add(PatternOp.SAVE, 2 * number + 1)
 
 
 def _beginnings(code: list[list[int]], sets: list[int]) -> int:
@@ -141,17 +141,17 @@ def _beginnings(code: list[list[int]], sets: list[int]) -> int:
             continue
         seen.add(at)
         op, x, y = code[at]
-        match Op(op):
-            case Op.BYTE:
+        match PatternOp(op):
+            case PatternOp.BYTE:
                 mask |= sets[x]
-            case Op.SPLIT:
+            case PatternOp.SPLIT:
                 todo += [x, y]
-            case Op.JUMP:
+            case PatternOp.JUMP:
                 todo.append(x)
-            case Op.SAVE:
+            case PatternOp.SAVE:
                 todo.append(at + 1)
-            case Op.ACCEPT:
+            case PatternOp.ACCEPT:
                 return tree.ANY | tree.END_OF_TEXT
-            case Op.START:
+            case PatternOp.START:
                 pass
     return mask

@@ -76,7 +76,7 @@ class VerifierError(HostError):
 
 
 @dataclass(slots=True)
-class Loaded:
+class LoadedObject:
     """A BPF object in the kernel. `maps` are file descriptors by map number."""
 
     object: BpfObject
@@ -152,9 +152,9 @@ def _close_together(links: list[int]) -> None:
         list(pool.map(os.close, links))
 
 
-def load(bpf: BpfObject, realtime_offset_ns: int) -> Loaded:
+def load(bpf: BpfObject, realtime_offset_ns: int) -> LoadedObject:
     """Create maps and load programs; what is attached already does nothing so far."""
-    loaded = Loaded(bpf)
+    loaded = LoadedObject(bpf)
     sites = sum(len(program.sites) for program in bpf.programs)
     wakes = 0 if bpf.held is None else WAKE_FILES
     _allow_files(len(bpf.maps) + 2 * len(bpf.programs) + sites + wakes + SPARE_FILES)
@@ -222,7 +222,7 @@ def _initialize(map_: int, spec: MapSpec) -> None:
         raise host_error(f"fill the BPF map `{spec.name}`", code)
 
 
-def _prepare_globals(loaded: Loaded) -> None:
+def _prepare_globals(loaded: LoadedObject) -> None:
     """Maps that are moved while programs run come in pairs, behind a map of maps."""
     for kernel_global in loaded.object.globals:
         if kernel_global.outer is None:
@@ -232,7 +232,7 @@ def _prepare_globals(loaded: Loaded) -> None:
         switch(loaded, kernel_global, loaded.maps[kernel_global.map])
 
 
-def switch(loaded: Loaded, kernel_global: KernelGlobal, map_: int) -> None:
+def switch(loaded: LoadedObject, kernel_global: KernelGlobal, map_: int) -> None:
     """Make programs use `map_` from now on; returns when none uses the other any more."""
     assert kernel_global.outer is not None
     outer = loaded.maps[kernel_global.outer]
@@ -242,7 +242,7 @@ def switch(loaded: Loaded, kernel_global: KernelGlobal, map_: int) -> None:
         raise host_error("exchange BPF maps", code)
 
 
-def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
+def _map_control(loaded: LoadedObject, realtime_offset_ns: int) -> None:
     memory = lib.mb_bpf_map_memory(loaded.maps[loaded.object.control], 8 * CONTROL_WORDS)
     if memory == ffi.NULL:
         raise HostError("cannot map the memory of a BPF map", ROOT)
@@ -262,7 +262,7 @@ def _map_control(loaded: Loaded, realtime_offset_ns: int) -> None:
         loaded.set_word(Control.COMPAT_FLAG, flag)
 
 
-def _set_task_members(loaded: Loaded, *, kept: bool) -> None:
+def _set_task_members(loaded: LoadedObject, *, kept: bool) -> None:
     from bridge.engine.kernel.task import (
         CONTEXT_MEMBERS,
         LIFE_MEMBERS,
@@ -319,7 +319,7 @@ def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # 
 
 
 def attach(
-    loaded: Loaded, optional: Container[int] = (), *, go_on: bool = False
+    loaded: LoadedObject, optional: Container[int] = (), *, go_on: bool = False
 ) -> list[LeftOut]:
     """Attach all programs. They do nothing before ARMED is set.
 
@@ -348,7 +348,9 @@ def attach(
     return left
 
 
-def _attach_possible(loaded: Loaded, program: BpfProgram, descriptor: int) -> list[LeftOut]:
+def _attach_possible(
+    loaded: LoadedObject, program: BpfProgram, descriptor: int
+) -> list[LeftOut]:
     """Attach a program to those of its sites that can be; RefusedError, if none can."""
     safe = [site for site in program.sites if not site.unsafe]
     left = [
@@ -375,7 +377,7 @@ def _attach_possible(loaded: Loaded, program: BpfProgram, descriptor: int) -> li
     return left
 
 
-def _attach(loaded: Loaded, program: BpfProgram, descriptor: int) -> None:
+def _attach(loaded: LoadedObject, program: BpfProgram, descriptor: int) -> None:
     if program.slot is not None and loaded.dispatching:
         _put(loaded, program.slot, descriptor)
         return
@@ -399,14 +401,14 @@ def _attach(loaded: Loaded, program: BpfProgram, descriptor: int) -> None:
             pass
 
 
-def _attach_trampolines(loaded: Loaded) -> None:
+def _attach_trampolines(loaded: LoadedObject) -> None:
     """Attach what goes on trampolines now, while those that are refused can have kprobes."""
     for program, descriptor in zip(loaded.object.programs, loaded.programs, strict=True):
         if program.attach in TRAMPOLINES:
             loaded.links.append(attach_function(program, descriptor))
 
 
-def run(loaded: Loaded, name: str, argument: int) -> None:
+def run(loaded: LoadedObject, name: str, argument: int) -> None:
     """Run a program that is attached nowhere."""
     names = [program.name for program in loaded.object.programs]
     descriptor = loaded.programs[names.index(name)]
@@ -415,7 +417,7 @@ def run(loaded: Loaded, name: str, argument: int) -> None:
         raise host_error(f"run the BPF program `{name}`", code)
 
 
-def _put(loaded: Loaded, slot: tuple[int, int], program: int) -> None:
+def _put(loaded: LoadedObject, slot: tuple[int, int], program: int) -> None:
     """Make a program one that another goes on with."""
     map_, index = slot
     key, value = ffi.new("uint32_t *", index), ffi.new("uint32_t *", program)
@@ -424,13 +426,13 @@ def _put(loaded: Loaded, slot: tuple[int, int], program: int) -> None:
         raise host_error("put a BPF program into an array", code)
 
 
-def _keep(loaded: Loaded, link: int, place: str) -> None:
+def _keep(loaded: LoadedObject, link: int, place: str) -> None:
     if link < 0:
         raise refused(place, link)
     loaded.links.append(link)
 
 
-def _attach_uprobes(loaded: Loaded, program: BpfProgram, descriptor: int) -> None:
+def _attach_uprobes(loaded: LoadedObject, program: BpfProgram, descriptor: int) -> None:
     path = program.sites[0].path
     attached = attach_uprobes(program, descriptor)
     if attached.failed:
@@ -442,7 +444,7 @@ def _attach_uprobes(loaded: Loaded, program: BpfProgram, descriptor: int) -> Non
         loaded.events.append(attached.event)
 
 
-def _attach_sample(loaded: Loaded, program: BpfProgram, descriptor: int) -> None:
+def _attach_sample(loaded: LoadedObject, program: BpfProgram, descriptor: int) -> None:
     """A counter on every CPU that is there."""
     wanted = program.sampling
     assert wanted is not None

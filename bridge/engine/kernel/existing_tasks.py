@@ -31,7 +31,7 @@ Identity = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ExistingTask:
     """A thread; `program` is what its process runs."""
 
     pid: int
@@ -48,7 +48,7 @@ def running(pid: int) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
-def tasks() -> Iterator[Task]:
+def tasks() -> Iterator[ExistingTask]:
     """All threads of user space, as they are now."""
     for entry in PROC.iterdir():
         program = running(int(entry.name)) if entry.name.isdigit() else None
@@ -58,7 +58,7 @@ def tasks() -> Iterator[Task]:
             threads = [int(one.name) for one in (entry / "task").iterdir()]
         except OSError:
             continue
-        yield from (Task(int(entry.name), thread, program) for thread in threads)
+        yield from (ExistingTask(int(entry.name), thread, program) for thread in threads)
 
 
 def record(hook: Hook, seen: Seen, maximum: int) -> Any:  # noqa: ANN401 - of cffi
@@ -91,7 +91,7 @@ def record(hook: Hook, seen: Seen, maximum: int) -> Any:  # noqa: ANN401 - of cf
 class Seen:
     """A thread as /proc shows it. Source: proc(5)."""
 
-    task: Task
+    task: ExistingTask
     time_ns: int
     realtime_offset_ns: int
 

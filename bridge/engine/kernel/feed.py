@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from bridge.artifact import Placed
     from bridge.codegen.bpf.object import BpfProgram
     from bridge.engine.base import LiveSession, RunResult, SessionOptions
-    from bridge.engine.kernel.attach import Loaded
+    from bridge.engine.kernel.attach import LoadedObject
     from bridge.engine.live import Outside
     from bridge.engine.snapshot import GlobalValue
     from bridge.engine.trace.recorders import AnyRecorder
@@ -83,7 +83,7 @@ def run_kernel(placed: Placed, session_options: SessionOptions, outside: Outside
         loaded.close()
 
 
-def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[Loaded, Placed]:
+def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[LoadedObject, Placed]:
     """Load the programs.
 
     A handler that needs more than the kernel gives (512 bytes of stack) runs in user space, and
@@ -110,7 +110,7 @@ def _in_user_space(placed: Placed) -> Placed:
 
 def _load_programs(
     placed: Placed, ring_bytes: int, offset_ns: int, constants: Mapping[str, int] | None = None
-) -> Loaded:
+) -> LoadedObject:
     """Load them; where the kernel refuses a trampoline on one of its functions, by kprobe."""
     kprobes = frozenset(() if has("fentry") else (EVERYWHERE,))
     nested = namespace.is_nested()
@@ -142,7 +142,7 @@ def _has_timers(placed: Placed) -> bool:
 class KernelFeed:
     """Hits of the running kernel, for one session."""
 
-    def __init__(self, loaded: Loaded, session: LiveSession, outside: Outside) -> None:
+    def __init__(self, loaded: LoadedObject, session: LiveSession, outside: Outside) -> None:
         self._loaded = loaded
         self._session = session
         self._outside = outside

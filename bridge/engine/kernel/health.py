@@ -47,7 +47,7 @@ KNOWN_FUNCTION = "bpf_fentry_test1"
 """Of the kernel, there for such questions."""
 
 
-class State(Enum):
+class Health(Enum):
     """How it stands."""
 
     OK = "ok"
@@ -63,7 +63,7 @@ class Finding:
     """
 
     name: str
-    state: State
+    state: Health
     found: str
     costs: str = ""
     remedy: str = ""
@@ -71,7 +71,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class ExaminedMachine:
     """The machine that is looked at; `root` is where its files are."""
 
     root: Path = Path("/")
@@ -89,9 +89,9 @@ class Machine:
             return ""
 
 
-def examine(machine: Machine | None = None) -> Iterator[Finding]:
+def examine(machine: ExaminedMachine | None = None) -> Iterator[Finding]:
     """All findings, in the order in which a person would mend them."""
-    machine = Machine() if machine is None else machine
+    machine = ExaminedMachine() if machine is None else machine
     for check in CHECKS:
         yield check(machine)
 
@@ -99,17 +99,17 @@ def examine(machine: Machine | None = None) -> Iterator[Finding]:
 # --- the kernel -------------------------------------------------------------------------------
 
 
-def _kernel(machine: Machine) -> Finding:
+def _kernel(machine: ExaminedMachine) -> Finding:
     told = f"Linux {os.uname().release}, {platform.machine()}"
     if platform.machine() not in MACHINES:
         costs = "programs' arguments and registers are not known"
-        return Finding("kernel", State.MISSING, told, costs, f"use {' or '.join(MACHINES)}")
+        return Finding("kernel", Health.MISSING, told, costs, f"use {' or '.join(MACHINES)}")
     needed = [f for f in FEATURES if f.needed and not machine.has(f.name)]
     if needed:
         lost = "; ".join(feature.what for feature in needed)
         return Finding(
             "kernel",
-            State.MISSING,
+            Health.MISSING,
             told,
             f"no live session: the kernel lacks {lost}",
             "boot Linux 5.8 or later (docs/kernels.md says where the line is)",
@@ -117,13 +117,13 @@ def _kernel(machine: Machine) -> Finding:
         )
     missing = [f for f in FEATURES if not f.needed and not machine.has(f.name)]
     if not missing:
-        return Finding("kernel", State.OK, f"{told}; has all of docs/kernels.md")
+        return Finding("kernel", Health.OK, f"{told}; has all of docs/kernels.md")
     names = ", ".join(feature.name for feature in missing)
     costs = "; ".join(f"{feature.name}: {feature.instead}" for feature in missing)
     remedy = _who_has(missing)
     if taken_away():
         remedy = f"{WITHOUT} takes {', '.join(sorted(taken_away()))} away; {remedy}"
-    return Finding("kernel", State.LIMITED, f"{told}; without {names}", costs, remedy)
+    return Finding("kernel", Health.LIMITED, f"{told}; without {names}", costs, remedy)
 
 
 def _who_has(missing: list[Feature]) -> str:
@@ -138,7 +138,7 @@ def _version(text: str) -> list[int]:
     return [int(part) for part in text.split(".") if part.isdigit()]
 
 
-def _bpf(machine: Machine) -> Finding:
+def _bpf(machine: ExaminedMachine) -> Finding:
     native = ffi.new("struct mb_bpf_map *")
     native.type, native.key_size, native.value_size, native.entries = 2, 4, 8, 1
     native.name = b"mb_probe"
@@ -148,37 +148,37 @@ def _bpf(machine: Machine) -> Finding:
         remedy = "run markbridge as root, or with CAP_BPF and CAP_PERFMON"
         if os.strerror(-made) == os.strerror(38):
             remedy = "boot a kernel with CONFIG_BPF_SYSCALL"
-        return Finding("bpf", State.MISSING, os.strerror(-made), costs, remedy, needed=True)
+        return Finding("bpf", Health.MISSING, os.strerror(-made), costs, remedy, needed=True)
     os.close(made)
     if machine.text("/proc/sys/net/core/bpf_jit_enable") == "0":
         return Finding(
             "bpf",
-            State.LIMITED,
+            Health.LIMITED,
             "interpreted",
             "programs in the kernel are several times slower",
             "sysctl net.core.bpf_jit_enable=1",
         )
-    return Finding("bpf", State.OK, "maps can be made, programs are compiled")
+    return Finding("bpf", Health.OK, "maps can be made, programs are compiled")
 
 
-def _btf(machine: Machine) -> Finding:
+def _btf(machine: ExaminedMachine) -> Finding:
     path = machine.file("/sys/kernel/btf/vmlinux")
     try:
         size = path.stat().st_size
     except OSError:
         return Finding(
             "btf",
-            State.MISSING,
+            Health.MISSING,
             "no /sys/kernel/btf/vmlinux",
             "no typed arguments of tracepoints and functions, ppid(), process.begin …",
             "boot a kernel with CONFIG_DEBUG_INFO_BTF",
         )
     modules = sum(1 for _ in path.parent.iterdir()) - 1
     found = f"types of the kernel ({size >> 20} MB) and of {modules} modules"
-    return Finding("btf", State.OK, found)
+    return Finding("btf", Health.OK, found)
 
 
-def _tracefs(machine: Machine) -> Finding:
+def _tracefs(machine: ExaminedMachine) -> Finding:
     events = machine.file(TRACING / "events")
     try:
         systems = sum(1 for entry in events.iterdir() if entry.is_dir())
@@ -192,15 +192,15 @@ def _tracefs(machine: Machine) -> Finding:
         elif not mounted:
             remedy = "boot a kernel with CONFIG_FTRACE"
         found = str(error.strerror)
-        return Finding("tracefs", State.MISSING, found, "no kernel tracepoints", remedy)
-    return Finding("tracefs", State.OK, f"{systems} systems of tracepoints")
+        return Finding("tracefs", Health.MISSING, found, "no kernel tracepoints", remedy)
+    return Finding("tracefs", Health.OK, f"{systems} systems of tracepoints")
 
 
-def _uprobes(machine: Machine) -> Finding:
+def _uprobes(machine: ExaminedMachine) -> Finding:
     if not machine.file(UPROBE_PMU).exists():
         return Finding(
             "uprobes",
-            State.MISSING,
+            Health.MISSING,
             f"no {UPROBE_PMU}",
             "no markers and no functions of programs",
             "boot a kernel with CONFIG_UPROBE_EVENTS",
@@ -208,41 +208,41 @@ def _uprobes(machine: Machine) -> Finding:
     way = "events of tracefs" if machine.has("uprobe_append") else "events of perf"
     if machine.has("uprobe_multi"):
         way = "one link for all places of a file"
-    return Finding("uprobes", State.OK, way)
+    return Finding("uprobes", Health.OK, way)
 
 
-def _kprobes(machine: Machine) -> Finding:
+def _kprobes(machine: ExaminedMachine) -> Finding:
     if machine.file(KPROBE_PMU).exists():
-        return Finding("kprobes", State.OK, "perf_event_open(2) makes them")
+        return Finding("kprobes", Health.OK, "perf_event_open(2) makes them")
     return Finding(
         "kprobes",
-        State.MISSING,
+        Health.MISSING,
         f"no {KPROBE_PMU}",
         "no functions of the kernel that fentry does not reach",
         "boot a kernel with CONFIG_KPROBE_EVENTS",
     )
 
 
-def _fentry(machine: Machine) -> Finding:
+def _fentry(machine: ExaminedMachine) -> Finding:
     refused = _refused_trampoline(machine)
     if not refused:
-        return Finding("fentry", State.OK, "trampolines on functions of the kernel")
+        return Finding("fentry", Health.OK, "trampolines on functions of the kernel")
     costs = (
         "functions of the kernel are probed by kprobes: slower, and no $arguments at returns"
     )
     remedy = "boot a kernel with CONFIG_FUNCTION_TRACER and CONFIG_DEBUG_INFO_BTF"
-    return Finding("fentry", State.MISSING, refused, costs, remedy)
+    return Finding("fentry", Health.MISSING, refused, costs, remedy)
 
 
-def _refused_trampoline(machine: Machine) -> str:
+def _refused_trampoline(machine: ExaminedMachine) -> str:
     """Why no trampoline can be made; "" if one can."""
-    from bridge.probes.btf import Btf, BtfError, Kind
+    from bridge.probes.btf import Btf, BtfError, BtfKind
 
     try:
         types = Btf(machine.file("/sys/kernel/btf/vmlinux").read_bytes())
     except (OSError, BtfError):
         return "no BTF"
-    number = types.find(Kind.FUNC, KNOWN_FUNCTION)
+    number = types.find(BtfKind.FUNC, KNOWN_FUNCTION)
     if number is None:
         return f"BTF has no {KNOWN_FUNCTION}"
     place = ffi.new("struct mb_trampoline *", {"function": number})
@@ -253,20 +253,20 @@ def _refused_trampoline(machine: Machine) -> str:
     return ""
 
 
-def _lockdown(machine: Machine) -> Finding:
+def _lockdown(machine: ExaminedMachine) -> Finding:
     text = machine.text("/sys/kernel/security/lockdown")
     level = text.partition("[")[2].partition("]")[0]
     match level:
         case "confidentiality":
             costs = "no memory of the kernel can be read: no fields of tracepoints by pointer"
             remedy = "boot without lockdown=confidentiality"
-            return Finding("lockdown", State.LIMITED, level, costs, remedy)
+            return Finding("lockdown", Health.LIMITED, level, costs, remedy)
         case "integrity":
             costs = "nothing can be written into programs or the kernel ($x = v in guru mode)"
             remedy = "boot without lockdown=integrity (secure boot may ask for it)"
-            return Finding("lockdown", State.LIMITED, level, costs, remedy)
+            return Finding("lockdown", Health.LIMITED, level, costs, remedy)
         case _:
-            return Finding("lockdown", State.OK, "none")
+            return Finding("lockdown", Health.OK, "none")
 
 
 # --- rights -----------------------------------------------------------------------------------
@@ -275,13 +275,13 @@ def _lockdown(machine: Machine) -> Finding:
 MOUNT_PROC = "mount -t proc proc /proc"
 
 
-def _capabilities(machine: Machine) -> Finding:
+def _capabilities(machine: ExaminedMachine) -> Finding:
     mask = 0
     status = machine.text("/proc/self/status")
     if not status:
         return Finding(
             "capabilities",
-            State.LIMITED,
+            Health.LIMITED,
             "not known: /proc is not mounted",
             "what processes run, their libraries and stacks, functions of the kernel",
             MOUNT_PROC,
@@ -293,7 +293,7 @@ def _capabilities(machine: Machine) -> Finding:
     held = [name for name, bit in CAPABILITIES.items() if mask >> bit & 1]
     missing = [name for name in CAPABILITIES if name not in held]
     if not missing:
-        return Finding("capabilities", State.OK, "all that is used")
+        return Finding("capabilities", Health.OK, "all that is used")
     found = f"without {', '.join(missing)}"
     able = "CAP_SYS_ADMIN" in held or {"CAP_BPF", "CAP_PERFMON"} <= set(held)
     if able:
@@ -306,10 +306,12 @@ def _capabilities(machine: Machine) -> Finding:
         }
         lost = "; ".join(costs[name] for name in missing if costs[name])
         remedy = "run markbridge as root where that matters"
-        return Finding("capabilities", State.LIMITED if lost else State.OK, found, lost, remedy)
+        return Finding(
+            "capabilities", Health.LIMITED if lost else Health.OK, found, lost, remedy
+        )
     return Finding(
         "capabilities",
-        State.MISSING,
+        Health.MISSING,
         found,
         "no live session; recorded traces, begin, end and timers work",
         "run markbridge as root, or give it CAP_BPF and CAP_PERFMON (setcap, systemd)",
@@ -317,24 +319,24 @@ def _capabilities(machine: Machine) -> Finding:
     )
 
 
-def _addresses(machine: Machine) -> Finding:
+def _addresses(machine: ExaminedMachine) -> Finding:
     shown = any(
         line.split()[0].strip("0")
         for line in machine.text("/proc/kallsyms")[:4096].splitlines()[:-1]
     )
     if shown:
-        return Finding("symbols", State.OK, "addresses in /proc/kallsyms")
+        return Finding("symbols", Health.OK, "addresses in /proc/kallsyms")
     if not machine.text("/proc/kallsyms"):
         return Finding(
             "symbols",
-            State.LIMITED,
+            Health.LIMITED,
             "/proc/kallsyms cannot be read",
             "kernel addresses are not told by name; functions of the kernel are not known",
             MOUNT_PROC,
         )
     return Finding(
         "symbols",
-        State.LIMITED,
+        Health.LIMITED,
         "/proc/kallsyms hides addresses",
         "kernel addresses are not told by name; functions of one name cannot be probed",
         "run markbridge as root, with sysctl kernel.kptr_restrict=0 or 1",
@@ -344,7 +346,7 @@ def _addresses(machine: Machine) -> Finding:
 # --- files ------------------------------------------------------------------------------------
 
 
-def _debug_information(machine: Machine) -> Finding:
+def _debug_information(machine: ExaminedMachine) -> Finding:
     release = os.uname().release
     kernels = (
         f"/usr/lib/debug/boot/vmlinux-{release}",
@@ -357,14 +359,14 @@ def _debug_information(machine: Machine) -> Finding:
         files = sum(1 for _ in folder.glob("*/*.debug"))
     found = f"{files} files below /usr/lib/debug/.build-id, " + (kernel or "none of the kernel")
     if files and kernel:
-        return Finding("debuginfo", State.OK, found)
+        return Finding("debuginfo", Health.OK, found)
     lost = [] if files else ["variables and lines of stripped programs"]
     lost += [] if kernel else ["local variables, inlined functions and lines of the kernel"]
     remedy = "install the packages NAME-dbgsym (Debian: NAME-dbg) or NAME-debuginfo (Red Hat)"
-    return Finding("debuginfo", State.LIMITED, found, f"no {', no '.join(lost)}", remedy)
+    return Finding("debuginfo", Health.LIMITED, found, f"no {', no '.join(lost)}", remedy)
 
 
-def _python(_machine: Machine) -> Finding:
+def _python(_machine: ExaminedMachine) -> Finding:
     told = f"{platform.python_version()} at {sys.executable}"
     try:
         import llvmlite
@@ -375,22 +377,22 @@ def _python(_machine: Machine) -> Finding:
     except ImportError as error:
         costs = "scripts cannot be compiled; `--engine=interpreter` and traces work"
         remedy = f"{sys.executable} -m pip install 'llvmlite'"
-        return Finding("python", State.MISSING, f"{told}; {error}", costs, remedy)
-    return Finding("python", State.OK, f"{told}, llvmlite {llvmlite.__version__}")
+        return Finding("python", Health.MISSING, f"{told}; {error}", costs, remedy)
+    return Finding("python", Health.OK, f"{told}, llvmlite {llvmlite.__version__}")
 
 
-def _cache(_machine: Machine) -> Finding:
+def _cache(_machine: ExaminedMachine) -> Finding:
     from bridge.parsing import cache_folder
 
     folder = cache_folder()
     if folder is not None:
-        return Finding("cache", State.OK, str(folder))
+        return Finding("cache", Health.OK, str(folder))
     costs = "every run builds its grammars anew, which takes a second"
     remedy = "set XDG_CACHE_HOME to a folder that can be written"
-    return Finding("cache", State.LIMITED, "no folder that can be written", costs, remedy)
+    return Finding("cache", Health.LIMITED, "no folder that can be written", costs, remedy)
 
 
-CHECKS: tuple[Callable[[Machine], Finding], ...] = (
+CHECKS: tuple[Callable[[ExaminedMachine], Finding], ...] = (
     _kernel,
     _capabilities,
     _bpf,

@@ -19,7 +19,7 @@ from bridge.engine.namespace import PROC
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bridge.engine.kernel.attach import Loaded
+    from bridge.engine.kernel.attach import LoadedObject
 
 POLL_NS = 50_000
 """How often to look for records while processes may be waiting."""
@@ -36,7 +36,7 @@ class Guard:
     guards do (csrc/live/wake.h).
     """
 
-    _loaded: Loaded
+    _loaded: LoadedObject
     _map: int
     _alive: int
     _end: int
@@ -46,7 +46,7 @@ class Guard:
     shared: Any = field(default_factory=lambda: ffi.new("struct mb_wake *", {"writer": -1}))
 
     @classmethod
-    def start(cls, loaded: Loaded, held: int) -> Guard:
+    def start(cls, loaded: LoadedObject, held: int) -> Guard:
         """Start them; from now on programs know which processes are ours."""
         loaded.set_word(Control.OWN, os.getpid())
         guard = cls(loaded, loaded.maps[held], *os.pipe())

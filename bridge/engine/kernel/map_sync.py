@@ -23,7 +23,7 @@ from bridge.ir.program import Array, Value
 if TYPE_CHECKING:
     from bridge.codegen.bpf.object import KernelGlobal
     from bridge.engine.base import LiveSession
-    from bridge.engine.kernel.attach import Loaded
+    from bridge.engine.kernel.attach import LoadedObject
     from bridge.engine.session.native import NativeSession
     from bridge.engine.snapshot import GlobalValue
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Drain:
     """Moves globals of one loaded object to and from one session."""
 
-    loaded: Loaded
+    loaded: LoadedObject
     session: LiveSession
     _keep: list[Any] = field(default_factory=list)
 

@@ -18,8 +18,8 @@ from bridge.errors import HostError
 from bridge.ir.arithmetic import wrap
 
 if TYPE_CHECKING:
-    from bridge.engine.kernel.attach import Loaded
-    from bridge.ir.program import Program
+    from bridge.engine.kernel.attach import LoadedObject
+    from bridge.ir.program import IrProgram
 
 FEATURE = "program_run"
 PAGE = 4096
@@ -29,7 +29,7 @@ class KernelMemory:
     """Reads the kernel's memory. `native` is what C reads by, `task` our own task_struct."""
 
     def __init__(self) -> None:
-        self._loaded: Loaded = attach.load(reader(), 0)
+        self._loaded: LoadedObject = attach.load(reader(), 0)
         self._shared = lib.mb_bpf_map_memory(self._loaded.maps[SHARED], SHARED_BYTES)
         if self._shared == ffi.NULL:
             self._loaded.close()
@@ -58,7 +58,7 @@ class KernelMemory:
         self._loaded.close()
 
 
-def missing(program: Program) -> Diagnostic | None:
+def missing(program: IrProgram) -> Diagnostic | None:
     """What is to be said if a program needs this, and the kernel cannot do it."""
     read = first_kernel_read(program)
     if read is None or has(FEATURE):
@@ -74,7 +74,7 @@ def missing(program: Program) -> Diagnostic | None:
     )
 
 
-def kernel_memory(program: Program) -> KernelMemory | None:
+def kernel_memory(program: IrProgram) -> KernelMemory | None:
     """What a session reads the kernel's memory by, if it does; HostError if it cannot."""
     read = first_kernel_read(program)
     if read is None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from bridge.artifact import Hook, Placed
     from bridge.codegen.bpf.object import LifeMaps
-    from bridge.engine.kernel.attach import Loaded
-    from bridge.engine.kernel.existing_tasks import Identity, Task
+    from bridge.engine.kernel.attach import LoadedObject
+    from bridge.engine.kernel.existing_tasks import ExistingTask, Identity
     from bridge.engine.target import Target
 
 NO_EXIST = 1
@@ -39,7 +39,7 @@ _U64 = (1 << 64) - 1
 class Processes:
     """The processes of this machine, for one session."""
 
-    loaded: Loaded
+    loaded: LoadedObject
     maps: LifeMaps
     placed: Placed
     target: Target
@@ -95,7 +95,7 @@ class Processes:
         self._set(self.maps.images, inode, 1)
         return inode
 
-    def _keep(self, task: Task) -> None:
+    def _keep(self, task: ExistingTask) -> None:
         inode = self._inodes.get(task.program)
         if inode is None or not self._set(self.maps.life, task.tid, inode, NO_EXIST):
             return
@@ -126,7 +126,7 @@ class Processes:
                 if deliver(record(hook, seen, maximum)):
                     return
 
-    def _is_meant(self, hook: Hook, task: Task) -> bool:
+    def _is_meant(self, hook: Hook, task: ExistingTask) -> bool:
         marker = hook.attachment.marker
         if (marker.name == "begin") != (task.pid == task.tid):
             return False

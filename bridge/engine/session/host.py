@@ -22,7 +22,7 @@ _MODE = 0o644
 
 
 @dataclass(slots=True)
-class Output:
+class OutputBuffer:
     """A buffer in front of a file descriptor; `path` is its file, if it may have successors."""
 
     descriptor: int
@@ -84,7 +84,7 @@ def identities(paths: Iterable[str]) -> frozenset[tuple[int, int]]:
 class LiveHost:
     """The machine that we run on."""
 
-    output: Output
+    output: OutputBuffer
     modules: frozenset[tuple[int, int]] = frozenset()
     """Files whose symbols are known, by device and inode."""
     kernel: KernelMemory | None = None

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from bridge._native import ffi, lib
 from bridge.artifact import MISSED, STOPPED, Where
 from bridge.declared import MB_START_HOOK
-from bridge.engine.base import RunResult, State, known_modules
-from bridge.engine.session.host import LiveHost, Output, identities, write_all
+from bridge.engine.base import RunResult, SessionState, known_modules
+from bridge.engine.session.host import LiveHost, OutputBuffer, identities, write_all
 from bridge.engine.session.record_decode import hits_of, hold_of, read_record
 from bridge.interpreter import session as reference
 from bridge.interpreter.faults import ScriptError
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from bridge.ir.program import Handler
 
 _STATES = {
-    reference.State.RUNNING: State.RUNNING,
-    reference.State.STOPPING: State.STOPPING,
-    reference.State.FAILED: State.FAILED,
+    reference.InterpreterState.RUNNING: SessionState.RUNNING,
+    reference.InterpreterState.STOPPING: SessionState.STOPPING,
+    reference.InterpreterState.FAILED: SessionState.FAILED,
 }
 _RULING = {ours: theirs for theirs, ours in _STATES.items()}
 
@@ -55,8 +55,8 @@ class InterpretedSession:
         assert all(placement.where is Where.USER for placement in placed.placements)
         self.placed = placed
         self.options = options
-        self._output = Output(options.output, options.output_path)
-        self._script = reference.Session(
+        self._output = OutputBuffer(options.output, options.output_path)
+        self._script = reference.InterpreterSession(
             placed.program,
             CONTEXTS,
             self._output.write,
@@ -89,17 +89,21 @@ class InterpretedSession:
         return self.placed.program.handlers
 
     @property
-    def state(self) -> State:
+    def state(self) -> SessionState:
         """Where it is."""
         state = _STATES[self._script.state]
-        return State.STARTING if state is State.RUNNING and not self._started else state
+        return (
+            SessionState.STARTING
+            if state is SessionState.RUNNING and not self._started
+            else state
+        )
 
     @state.setter
-    def state(self, state: State) -> None:
+    def state(self, state: SessionState) -> None:
         self._started = True
         self._script.state = _RULING[state]
 
-    def run(self, handler: int) -> State:
+    def run(self, handler: int) -> SessionState:
         """Run one handler that is not on a marker."""
         self._script.hit = {}
         self._script.run_handler(self.handlers[handler])
@@ -111,9 +115,11 @@ class InterpretedSession:
             timer.base_ns = now_ns
             timer.schedule(now_ns)
 
-    def run_timers(self, now_ns: int) -> State:
+    def run_timers(self, now_ns: int) -> SessionState:
         """Fire what is due."""
-        while self.state is State.RUNNING and (self.next_timer() or now_ns + 1) <= now_ns:
+        while (
+            self.state is SessionState.RUNNING and (self.next_timer() or now_ns + 1) <= now_ns
+        ):
             timer = min(self._timers, key=lambda timer: timer.due_ns)
             self.run(timer.handler)
             timer.schedule(now_ns)
@@ -172,7 +178,7 @@ class InterpretedSession:
                 return int(lib.mb_live_consume(live, record))
             data = bytes(ffi.buffer(record, record.size))
             self._take(live, self.placed.hooks[record.hook], data)
-            return int(self.state is not State.RUNNING)
+            return int(self.state is not SessionState.RUNNING)
 
         def crashed(_kind: object, error: BaseException, _trace: object) -> int:
             self._crash = error
@@ -200,7 +206,7 @@ class InterpretedSession:
 
     def _dispatch(self, live: Any, hook: Hook, values: Values) -> None:  # noqa: ANN401 - cffi
         for hit in hits_of(self.placed, hook, values):
-            if self.state is State.RUNNING and not live.only_record:
+            if self.state is SessionState.RUNNING and not live.only_record:
                 self._script.hit = dict(hit.contexts)
                 self._script.goes_on = not hook.layout.held
                 self._script.run_handler(self.handlers[hit.handler], hit.captures)

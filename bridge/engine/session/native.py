@@ -17,7 +17,7 @@ from bridge.engine.base import (
     EmptyFeed,
     RunResult,
     SessionOptions,
-    State,
+    SessionState,
     known_modules,
     run_session,
 )
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bridge.artifact import Hook, Placed
     from bridge.codegen.native.patterns import PatternCode
     from bridge.engine.kernel.memory import KernelMemory
-    from bridge.ir.program import Conversion, Format, Global, Handler, Program, StatShape
+    from bridge.ir.program import Conversion, Format, Global, Handler, IrProgram, StatShape
 
 _KINDS = {
     Value.LONG: declared.MB_LONG,
@@ -90,7 +90,7 @@ class NativeSession(Closing):
 
     # --- building -----------------------------------------------------------------------------
 
-    def _build(self, program: Program) -> None:
+    def _build(self, program: IrProgram) -> None:
         for number, variable in enumerate(program.globals):
             _add_global(self.handle, number, variable)
         for site in program.sites:
@@ -143,30 +143,30 @@ class NativeSession(Closing):
         return self.placed.program.handlers
 
     @property
-    def state(self) -> State:
+    def state(self) -> SessionState:
         """Where it is."""
         with self.lent as handle:
-            return State(lib.mb_session_state(handle))
+            return SessionState(lib.mb_session_state(handle))
 
     @state.setter
-    def state(self, state: State) -> None:
+    def state(self, state: SessionState) -> None:
         with self.lent as handle:
             lib.mb_session_set_state(handle, int(state))
 
-    def run(self, handler: int) -> State:
+    def run(self, handler: int) -> SessionState:
         """Run one handler that is not on a marker."""
         with self.lent as handle:
-            return State(lib.mb_session_run(handle, handler))
+            return SessionState(lib.mb_session_run(handle, handler))
 
     def start_timers(self, now_ns: int) -> None:
         """Timers count from now."""
         with self.lent as handle:
             lib.mb_session_start(handle, now_ns)
 
-    def run_timers(self, now_ns: int) -> State:
+    def run_timers(self, now_ns: int) -> SessionState:
         """Fire what is due."""
         with self.lent as handle:
-            return State(lib.mb_session_timers(handle, now_ns))
+            return SessionState(lib.mb_session_timers(handle, now_ns))
 
     def next_timer(self) -> int | None:
         """When the next timer is due."""
@@ -241,7 +241,7 @@ class NativeSession(Closing):
             int(bool(summary.any_error)), summary.errors, summary.skipped, summary.lost
         )
 
-    def deliver(self, record: bytes) -> State:
+    def deliver(self, record: bytes) -> SessionState:
         """Hand one record over, timers that are due before it first."""
         data = ffi.from_buffer("struct mb_record *", record)
         with self.lent as handle:
@@ -273,7 +273,7 @@ def _latin(text: str) -> bytes:
     return text.encode("latin-1", "replace").replace(b"\0", b"")
 
 
-def _limits(program: Program, options: SessionOptions) -> Any:  # noqa: ANN401 - cffi
+def _limits(program: IrProgram, options: SessionOptions) -> Any:  # noqa: ANN401 - cffi
     flags = (
         declared.MB_QUIET * options.quiet
         | declared.MB_REPEAT_WARNINGS * options.repeat_warnings

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.artifact import FAULT, SLOT_BYTES
-from bridge.interpreter.interpret import Hit, Unreadable
+from bridge.interpreter.interpret import HandlerHit, UnreadableMemory
 from bridge.ir.arithmetic import calculate
 from bridge.ir.program import (
     Computed,
@@ -55,7 +55,7 @@ def _word(record: bytes, at: int) -> int:
     return int.from_bytes(record[at : at + SLOT_BYTES // 2], "little")
 
 
-def hits_of(placed: Placed, hook: Hook, values: Values) -> Iterator[Hit]:
+def hits_of(placed: Placed, hook: Hook, values: Values) -> Iterator[HandlerHit]:
     """The hits of a hook's handlers, in the order in which they run."""
     contexts = {
         capture.name: found
@@ -64,15 +64,15 @@ def hits_of(placed: Placed, hook: Hook, values: Values) -> Iterator[Hit]:
     }
     for number in hook.user:
         captures = placed.program.handlers[number].captures
-        yield Hit(number, [_seen(capture, values) for capture in captures], contexts)
+        yield HandlerHit(number, [_seen(capture, values) for capture in captures], contexts)
 
 
-def _seen(capture: Capture, values: Mapping[str, Item | None]) -> Item | Unreadable:
+def _seen(capture: Capture, values: Mapping[str, Item | None]) -> Item | UnreadableMemory:
     value = values[capture_text(capture)]
     if value is not None:
         return value
     assert isinstance(capture, Load)
-    return Unreadable(_address(capture.address, values) or 0)
+    return UnreadableMemory(_address(capture.address, values) or 0)
 
 
 def _address(capture: Capture, values: Mapping[str, Item | None]) -> int | None:

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING
 
-from bridge.engine.trace.recorders import Output, marker_itself
+from bridge.engine.trace.recorders import RecordedEvent, marker_itself
 from bridge.errors import BridgeError
 from bridge.ir.program import Argument, Load
 from bridge.markers import Kind
@@ -32,7 +32,7 @@ _WAY = "->"
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FacilityPlan:
     """A facility of today's kernels: patterns of tracepoints."""
 
     name: str
@@ -41,11 +41,11 @@ class Group:
 
 
 @cache
-def groups() -> Mapping[str, Group]:
+def groups() -> Mapping[str, FacilityPlan]:
     """The table, by name."""
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     return {
-        name: Group(name, row["about"], tuple(row["tracepoints"]))
+        name: FacilityPlan(name, row["about"], tuple(row["tracepoints"]))
         for name, row in table.items()
     }
 
@@ -117,7 +117,7 @@ class EventPlan:
 
     # --- to record ---
 
-    def outputs(self, hook: Hook) -> tuple[Output, ...]:
+    def outputs(self, hook: Hook) -> tuple[RecordedEvent, ...]:
         """What a hit of a hook becomes."""
         marker = hook.attachment.marker
         if marker.kind is not Kind.TRACEPOINT:
@@ -131,7 +131,7 @@ class EventPlan:
         by_name |= dict(zip(ways, loads, strict=bool(loads)))
         # a tracepoint that is read in both ways has two hooks, and each event one of them
         made = [
-            Output(old.name, tuple(_fields(old, by_name)))
+            RecordedEvent(old.name, tuple(_fields(old, by_name)))
             for old in self._at(name)
             if not (ways and asked) or bool(loads) is _has_ways(old)
         ]

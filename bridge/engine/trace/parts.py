@@ -101,7 +101,7 @@ def _ctype(kind: FieldType) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PartLocation:
     """Where in an event a variable's value lies: the steps there, and its type.
 
     `whole` if the text of the value is wanted, `length` if the number of its elements.
@@ -120,7 +120,7 @@ class Place:
         return ValueType.STRING if self.whole else value_type(self.type)
 
 
-def place(payload: Struct, text: str) -> Place | None:
+def place(payload: Struct, text: str) -> PartLocation | None:
     """The place of a path; None if there is none."""
     whole = text.endswith(LABEL)
     path = text.removesuffix(LABEL)
@@ -130,7 +130,7 @@ def place(payload: Struct, text: str) -> Place | None:
         base = names.get(start.removesuffix(LENGTH)) if start == path else None
         if base is None or not start.endswith(LENGTH) or not isinstance(base[1], Sequence):
             return None
-        return Place((base[0],), base[1], length=True)
+        return PartLocation((base[0],), base[1], length=True)
     name, kind = names[start]
     steps: list[str | int] = [name]
     at = len(start)
@@ -141,7 +141,7 @@ def place(payload: Struct, text: str) -> Place | None:
         own, kind = found
         steps.append(own)
         at = step.end()
-    return Place(tuple(steps), kind, whole) if at == len(path) else None
+    return PartLocation(tuple(steps), kind, whole) if at == len(path) else None
 
 
 def _inner(kind: FieldType, part: str | int) -> tuple[str | int, FieldType] | None:

@@ -32,13 +32,12 @@ from bridge.ir.program import (
     capture_text,
     capture_type,
 )
-from bridge.markers import Field as TracepointField
-from bridge.markers import Memory, RawArgument, Register
+from bridge.markers import Memory, RawArgument, Register, TracepointField
 from bridge.probes import families
 from bridge.trace.ctf import tsdl_writer as tsdl
 from bridge.trace.ctf.description import Clock
-from bridge.trace.ctf.folder import PACKET_BYTES, Folder
-from bridge.trace.ctf.layout import Scope
+from bridge.trace.ctf.folder import PACKET_BYTES, TraceFolder
+from bridge.trace.ctf.layout import CtfScope
 from bridge.trace.ctf.origin import PREFIX, Origin
 from bridge.trace.model import EventClass, Field, Integer, Struct, Text
 
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.artifact import Hook, Placed
-    from bridge.engine.trace.recorders import Output, Outputs
+    from bridge.engine.trace.recorders import Outputs, RecordedEvent
     from bridge.markers import Marker, Operand, Variable
 
 NS_PER_S = 1_000_000_000
@@ -78,7 +77,7 @@ NOT_STORED = frozenset({"cpu", "realtime_ns", "monotonic_ns"})
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedField:
+class WrittenField:
     """A field of an event class, the capture that it holds, and where that is in the record."""
 
     field: Field
@@ -88,13 +87,13 @@ class RecordedField:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedClass:
+class WrittenClass:
     """An event class of one hook; `own` is whether it is the marker itself."""
 
     hook: Hook
     name: str
-    context: tuple[RecordedField, ...]
-    payload: tuple[RecordedField, ...]
+    context: tuple[WrittenField, ...]
+    payload: tuple[WrittenField, ...]
     own: bool = True
 
     @property
@@ -171,7 +170,7 @@ def _kind(capture: Capture) -> int:
     return lib.MB_RECORDER_CHECKED if isinstance(capture, Load) else lib.MB_RECORDER_LONG
 
 
-def _unique(fields: list[RecordedField]) -> tuple[RecordedField, ...]:
+def _unique(fields: list[WrittenField]) -> tuple[WrittenField, ...]:
     """The fields with names different from each other."""
     taken: set[str] = set()
     result = []
@@ -182,7 +181,7 @@ def _unique(fields: list[RecordedField]) -> tuple[RecordedField, ...]:
             name, number = f"{base}_{number}", number + 1
         taken.add(name)
         result.append(
-            RecordedField(
+            WrittenField(
                 Field(name, recorded.field.type), recorded.capture, recorded.slot, recorded.kind
             )
         )
@@ -202,7 +201,7 @@ def event_name(marker: Marker) -> str:
     return families.of_kind(marker.kind).event_class(marker)
 
 
-def class_of(hook: Hook, common: frozenset[str] = frozenset()) -> RecordedClass:
+def class_of(hook: Hook, common: frozenset[str] = frozenset()) -> WrittenClass:
     """The event class of the marker itself; `common` contexts are those of all classes."""
     marker = hook.attachment.marker
     captures = hook.layout.captures
@@ -216,16 +215,16 @@ def class_of(hook: Hook, common: frozenset[str] = frozenset()) -> RecordedClass:
             case Context(name=name) if name in NOT_STORED or name in common:
                 pass
             case Context(name=name):
-                context.append(RecordedField(CONTEXT_FIELDS[name], capture, slot, kind))
+                context.append(WrittenField(CONTEXT_FIELDS[name], capture, slot, kind))
             case _:
                 field = _payload_field(capture, marker, addresses)
-                payload.append(RecordedField(field, capture, slot, kind))
-    return RecordedClass(hook, event_name(marker), tuple(context), _unique(payload))
+                payload.append(WrittenField(field, capture, slot, kind))
+    return WrittenClass(hook, event_name(marker), tuple(context), _unique(payload))
 
 
 def class_for(
-    hook: Hook, output: Output, common: frozenset[str] = frozenset()
-) -> RecordedClass:
+    hook: Hook, output: RecordedEvent, common: frozenset[str] = frozenset()
+) -> WrittenClass:
     """The event class of one of a hook's events."""
     own = class_of(hook, common)
     if output.fields is None:
@@ -235,9 +234,9 @@ def class_for(
     for name, capture in output.fields:
         found = by_capture[capture_text(capture)]
         payload.append(
-            RecordedField(Field(name, found.field.type), capture, found.slot, found.kind)
+            WrittenField(Field(name, found.field.type), capture, found.slot, found.kind)
         )
-    return RecordedClass(hook, output.name, own.context, _unique(payload), own=False)
+    return WrittenClass(hook, output.name, own.context, _unique(payload), own=False)
 
 
 def payload_of(hook: Hook) -> tuple[tuple[str, Capture, int], ...]:
@@ -252,11 +251,11 @@ def _common_contexts(hooks: tuple[Hook, ...]) -> tuple[str, ...]:
     return tuple(n for n in CONTEXT_FIELDS if held and all(n in names for names in held))
 
 
-def _struct(fields: tuple[RecordedField, ...], *extra: Field) -> Struct:
+def _struct(fields: tuple[WrittenField, ...], *extra: Field) -> Struct:
     return Struct((*(f.field for f in fields), *extra), align_bits=8)
 
 
-def _origin(class_: RecordedClass, placed: Placed, *, faults: bool) -> Origin:
+def _origin(class_: WrittenClass, placed: Placed, *, faults: bool) -> Origin:
     attachment = class_.hook.attachment
     marker = attachment.marker
     handlers = [placed.program.handlers[i] for i in class_.hook.handlers]
@@ -295,7 +294,7 @@ def environment() -> dict[str, str | int]:
     }
 
 
-def cpu_slot(class_: RecordedClass) -> int:
+def cpu_slot(class_: WrittenClass) -> int:
     """Where a record of the class's hook says on which CPU it was."""
     return class_.hook.layout.slots.get("cpu()", lib.MB_RECORDER_NONE)
 
@@ -337,7 +336,7 @@ class Recorder:
         *,
         outputs: Outputs = marker_itself,
     ) -> None:
-        self._folder = Folder(path, packet_bytes)
+        self._folder = TraceFolder(path, packet_bytes)
         common = _common_contexts(placed.hooks)
         self._common = common
         self._classes = [
@@ -430,7 +429,7 @@ class Recorder:
                 fields += rows
         return events.rows, fields
 
-    def _rows(self, class_: RecordedClass) -> list[tuple[int, int]]:
+    def _rows(self, class_: WrittenClass) -> list[tuple[int, int]]:
         slots = class_.hook.layout.slots
         rows = [(slots[f"{n}()"], _kind(Context(n))) for n in self._common]
         rows += [(f.slot, f.kind) for f in (*class_.context, *class_.payload)]
@@ -438,7 +437,7 @@ class Recorder:
             raise TraceError(f"{class_.name}: too many fields to record")
         return rows
 
-    def _add_class(self, class_: RecordedClass, number: int, words: int) -> int:
+    def _add_class(self, class_: WrittenClass, number: int, words: int) -> int:
         bits = Integer(WORD_BITS, signed=False, base=16)
         payload = _struct(class_.payload, *(Field(fault_field(n), bits) for n in range(words)))
         context = _struct(class_.context) if class_.context else None
@@ -446,9 +445,9 @@ class Recorder:
             tsdl.event(EventClass(class_.name, number, payload), number, 0, context, payload)
         )
         scopes = {
-            Scope.EVENT_CONTEXT: self._event_context(),
-            Scope.CONTEXT: context,
-            Scope.PAYLOAD: payload,
+            CtfScope.EVENT_CONTEXT: self._event_context(),
+            CtfScope.CONTEXT: context,
+            CtfScope.PAYLOAD: payload,
         }
         return self._folder.add_class(number, {s: t for s, t in scopes.items() if t})
 

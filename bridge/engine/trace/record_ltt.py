@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.artifact import Placed
-    from bridge.engine.trace.record import RecordedClass
+    from bridge.engine.trace.record import WrittenClass
     from bridge.engine.trace.recorders import Outputs
     from bridge.trace.ltt.write import TraceWriter, WriteOptions
 
@@ -165,5 +165,5 @@ class LttRecorder:
         return RecordingSummary(written, dropped, error, unreadable)
 
 
-def _event_class(class_: RecordedClass, name: str, number: int) -> EventClass:
+def _event_class(class_: WrittenClass, name: str, number: int) -> EventClass:
     return EventClass(name, number, Struct(tuple(f.field for f in class_.payload)))

@@ -1,7 +1,7 @@
 """What takes the hits of a live session into a trace, and what a hit becomes there.
 
 A recorder is made for a placed program: of CTF in `record`, of LTT in `record_ltt`. One rule:
-what is written is said before the first hit, as `Output`s of each hook.
+what is written is said before the first hit, as `RecordedEvent`s of each hook.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ MakeRecorder = Callable[["Placed", int, int], AnyRecorder]
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class RecordedEvent:
     """An event that each hit of a hook becomes.
 
     `name` is what it is called: `facility.event`. `fields` are its fields and what each holds;
@@ -72,10 +72,12 @@ class Output:
     fields: tuple[tuple[str, Capture], ...] | None = None
 
 
-Outputs = Callable[["Hook"], tuple[Output, ...]]
+Outputs = Callable[["Hook"], tuple[RecordedEvent, ...]]
 
 
-def marker_itself(hook: Hook) -> tuple[Output, ...]:
+def marker_itself(hook: Hook) -> tuple[RecordedEvent, ...]:
     """Each hit is recorded once, as its marker: `provider.name`."""
     marker = hook.attachment.marker
-    return (Output(f"{marker.provider}.{marker.name}" if marker.provider else marker.name),)
+    return (
+        RecordedEvent(f"{marker.provider}.{marker.name}" if marker.provider else marker.name),
+    )

@@ -26,7 +26,7 @@ from bridge.engine.trace.sources import close_sources, open_sources
 from bridge.ir.program import REGISTERS
 from bridge.markers import Kind, NoAccess, RecordedField, ValueType, Variable
 from bridge.probes.recorded import RecordedClass, RecordedTargets
-from bridge.trace.ctf.layout import Known, Scope
+from bridge.trace.ctf.layout import CtfScope, NamedValue
 from bridge.trace.ctf.origin import PREFIX, Origin, parse
 from bridge.trace.ctf.reader import CtfReader
 from bridge.trace.model import Enumeration, Integer
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.engine.trace.rows import Rows
-    from bridge.engine.trace.sources import Source
+    from bridge.engine.trace.sources import EventSource
     from bridge.markers import Members, Structure
     from bridge.probes.btf import Btf
     from bridge.trace.ctf.cursor import Plan
@@ -75,7 +75,7 @@ class ClassOf:
 
 
 @dataclass(slots=True)
-class Group:
+class MarkerClasses:
     """The event classes of one marker: their indices in the recording, their origins."""
 
     origin: Origin | None
@@ -87,9 +87,9 @@ class Group:
 class Recording:
     """Some traces with their event classes, and the groups of these."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[EventSource, ...]
     classes: list[ClassOf]
-    groups: list[Group]
+    groups: list[MarkerClasses]
 
     @property
     def name(self) -> str:
@@ -116,18 +116,18 @@ def open_recording(paths: Iterable[Path]) -> Recording:
     """Read the descriptions of traces; TraceError if one cannot be."""
     sources = open_sources(tuple(paths))
     classes: list[ClassOf] = []
-    groups: dict[object, Group] = {}
+    groups: dict[object, MarkerClasses] = {}
     for number, source in enumerate(sources):
         for event_class in source.classes:
             origin = _origin(source, event_class)
             key = _key(origin) if origin else _foreign_key(event_class)
-            group = groups.setdefault(key, Group(origin, event_class))
+            group = groups.setdefault(key, MarkerClasses(origin, event_class))
             group.members.append((len(classes), origin))
             classes.append(ClassOf(number, event_class, origin))
     return Recording(sources, classes, list(groups.values()))
 
 
-def _origin(source: Source, event_class: EventClass) -> Origin | None:
+def _origin(source: EventSource, event_class: EventClass) -> Origin | None:
     text = source.environment.get(f"{PREFIX}{event_class.id}")
     return parse(text) if isinstance(text, str) else None
 
@@ -158,7 +158,7 @@ def is_number(type_: FieldType) -> bool:
     return isinstance(type_, Integer | Enumeration)
 
 
-def _class(number: int, group: Group) -> RecordedClass:
+def _class(number: int, group: MarkerClasses) -> RecordedClass:
     origin = group.origin
     if origin is None:
         provider, name = split_name(group.event_class.name)
@@ -256,7 +256,7 @@ class _KernelTypes:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenVariable:
     """A variable of the C side: its number, whether it is text, and where faults are told."""
 
     variable: int
@@ -268,11 +268,11 @@ class Taken:
 class Fields(Protocol):
     """Where a replay finds what a hook captures, in one event class."""
 
-    def context(self, name: str) -> Taken | None:
+    def context(self, name: str) -> TakenVariable | None:
         """A property of the hit."""
         ...
 
-    def payload(self, path: str) -> Taken | None:
+    def payload(self, path: str) -> TakenVariable | None:
         """A field, or a part of one."""
         ...
 
@@ -280,7 +280,7 @@ class Fields(Protocol):
 WORD_BITS = 64
 CPU_FIELD = "cpu_id"
 """What a conversion puts among the context: of a recording, it is the packet's."""
-CONTEXT_SCOPES = (Scope.CONTEXT, Scope.EVENT_CONTEXT, Scope.PACKET_CONTEXT)
+CONTEXT_SCOPES = (CtfScope.CONTEXT, CtfScope.EVENT_CONTEXT, CtfScope.PACKET_CONTEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,22 +291,22 @@ class PlanFields:
     index: int
     origin: Origin | None
 
-    def context(self, name: str) -> Taken | None:
+    def context(self, name: str) -> TakenVariable | None:
         """A property of the hit, from the context of the event."""
         return self._taken(self._find(CONTEXT_SCOPES, CONTEXT_NAMES[name]))
 
-    def payload(self, path: str) -> Taken | None:
+    def payload(self, path: str) -> TakenVariable | None:
         """A field by its name."""
-        return self._taken(self._find((Scope.PAYLOAD,), (path,)))
+        return self._taken(self._find((CtfScope.PAYLOAD,), (path,)))
 
-    def _taken(self, known: Known | None) -> Taken | None:
+    def _taken(self, known: NamedValue | None) -> TakenVariable | None:
         if known is None or not (is_number(known.type) or is_plain_text(known.type)):
             return None
         fault, bit = self._fault(known)
         number = self.plan.assembler.variable(known)
-        return Taken(number, is_plain_text(known.type), fault, bit)
+        return TakenVariable(number, is_plain_text(known.type), fault, bit)
 
-    def _find(self, scopes: tuple[Scope, ...], names: tuple[str, ...]) -> Known | None:
+    def _find(self, scopes: tuple[CtfScope, ...], names: tuple[str, ...]) -> NamedValue | None:
         """A field of one of these names, at the top of one of these scopes."""
         known = self.plan.names[self.index]
         for name in names:
@@ -316,17 +316,17 @@ class PlanFields:
                         return item
         return None
 
-    def _fault(self, known: Known) -> tuple[int, int]:
+    def _fault(self, known: NamedValue) -> tuple[int, int]:
         """The variable and the bit that say whether a field could not be read."""
         if self.origin is None or not self.origin.faults:
             return lib.MB_REPLAY_NONE, 0
         word, bit = divmod(self._position(known), WORD_BITS)
-        told = self._find((Scope.PAYLOAD,), (fault_field(word),))
+        told = self._find((CtfScope.PAYLOAD,), (fault_field(word),))
         if told is None:
             return lib.MB_REPLAY_NONE, 0
         return self.plan.assembler.variable(told), bit
 
-    def _position(self, known: Known) -> int:
+    def _position(self, known: NamedValue) -> int:
         """The number of a field among all fields of the event, from the common context on."""
         streams = {stream.id: stream for stream in self.plan.streams}
         event = self.plan.events[self.index]
@@ -347,7 +347,7 @@ class RowFields:
     rows: Rows
     index: int
 
-    def context(self, name: str) -> Taken | None:
+    def context(self, name: str) -> TakenVariable | None:
         """A property of the hit: from the event's context, the trace's own, or its tasks."""
         one = self.rows.recording.classes[self.index]
         found = self._of_event(one, name)
@@ -357,7 +357,7 @@ class RowFields:
             )
         return found
 
-    def _of_event(self, one: ClassOf, name: str) -> Taken | None:
+    def _of_event(self, one: ClassOf, name: str) -> TakenVariable | None:
         source = self.rows.recording.sources[one.source]
         context = one.event_class.context
         declared = {f.name: f.type for f in context.fields} if context else {}
@@ -371,14 +371,14 @@ class RowFields:
                 return self._context(own, text=False)
         return None
 
-    def _context(self, own: str, *, text: bool) -> Taken:
+    def _context(self, own: str, *, text: bool) -> TakenVariable:
         def take(event: Event) -> int | str | None:
             value = event.context.get(own)
             return value if isinstance(value, str) else word(value)
 
         return self._add(own, take, text=text)
 
-    def payload(self, path: str) -> Taken | None:
+    def payload(self, path: str) -> TakenVariable | None:
         """A field, or a part of one, by its path."""
         one = self.rows.recording.classes[self.index]
         found = place(one.event_class.payload, path)
@@ -389,8 +389,8 @@ class RowFields:
         taken = self._add(path, payload_value(found), text=text)
         return replace(taken, fault=fault, fault_bit=bit)
 
-    def _add(self, name: str, take: Taker, *, text: bool) -> Taken:
-        return Taken(self.rows.row(self.index).add(name, take, text=text), text)
+    def _add(self, name: str, take: Taker, *, text: bool) -> TakenVariable:
+        return TakenVariable(self.rows.row(self.index).add(name, take, text=text), text)
 
     def _fault(self, one: ClassOf, name: object) -> tuple[int, int]:
         """The variable and the bit that say whether a field could not be read."""

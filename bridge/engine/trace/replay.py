@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bridge._native import ffi, lib
 from bridge.diagnostics import Diagnostic
-from bridge.engine.base import RunResult, SessionOptions, State, run_session
+from bridge.engine.base import RunResult, SessionOptions, SessionState, run_session
 from bridge.engine.session.native import NativeSession
 from bridge.engine.trace.record import START, TARGET
 from bridge.engine.trace.recording import (
@@ -41,7 +41,7 @@ from bridge.ir.program import (
 from bridge.markers import Kind, RecordedField
 from bridge.probes import families
 from bridge.progress import doing
-from bridge.trace.ctf.cursor import Cursor
+from bridge.trace.ctf.cursor import CtfCursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from bridge.artifact import Hook, Placed
     from bridge.codegen.native.compile import NativeCode
-    from bridge.engine.trace.recording import Fields, Group, Taken
+    from bridge.engine.trace.recording import Fields, MarkerClasses, TakenVariable
     from bridge.probes.recorded import RecordedTargets
     from bridge.progress import Activity
     from bridge.trace.ctf.origin import Origin
@@ -76,7 +76,7 @@ OPERATORS = {
 }
 
 
-class Step(NamedTuple):
+class ReplayStep(NamedTuple):
     """One `struct mb_replay_step`."""
 
     kind: int
@@ -108,12 +108,12 @@ class _Missing(Exception):
 class _Binder:
     """Makes the steps of one hook at one event class."""
 
-    group: Group
+    group: MarkerClasses
     origin: Origin | None
     hook: Hook
     fields: Fields
     longest: int
-    steps: list[Step] = field(default_factory=list)
+    steps: list[ReplayStep] = field(default_factory=list)
     scratch: int = 0
     without_address: set[str] = field(default_factory=set)
     """Variables whose text the trace has, but not where it was in memory."""
@@ -131,22 +131,22 @@ class _Binder:
             return
         match capture:
             case Context(name=name) if name in DIRECT:
-                self.steps.append(Step(DIRECT[name], slot))
+                self.steps.append(ReplayStep(DIRECT[name], slot))
             case Context(name=name):
                 self._context(name, capture, slot)
             case Argument(name=name):
                 self._argument(name, capture, slot)
             case Literal(value=value):
-                self.steps.append(Step(lib.MB_REPLAY_CONSTANT, slot, value=value))
+                self.steps.append(ReplayStep(lib.MB_REPLAY_CONSTANT, slot, value=value))
             case Computed(op=op, left=left, right=right):
                 a, b = self._operand(left), self._operand(right)
-                self.steps.append(Step(lib.MB_REPLAY_OP, slot, a, b, OPERATORS[op]))
+                self.steps.append(ReplayStep(lib.MB_REPLAY_OP, slot, a, b, OPERATORS[op]))
             case Load(type=Value.STRING, address=Argument(name=name)):
                 self._field(self._text(name), capture, slot)
             case Load():
                 raise _Missing(capture_text(capture))
 
-    def _held(self, text: str) -> Taken | None:
+    def _held(self, text: str) -> TakenVariable | None:
         """The field that holds a capture, by its text, in a recording of ours."""
         if self.origin is not None:
             for name, capture in self.origin.fields.items():
@@ -158,7 +158,7 @@ class _Binder:
         found = self.fields.context(name)
         if found is None and name == "user_mode":
             value = int(self._of_program())
-            self.steps.append(Step(lib.MB_REPLAY_CONSTANT, slot, value=value))
+            self.steps.append(ReplayStep(lib.MB_REPLAY_CONSTANT, slot, value=value))
         else:
             self._field(found, capture, slot)
 
@@ -174,11 +174,11 @@ class _Binder:
         wants_text = capture_type(capture) is Value.STRING
         if found is not None and found.text and not wants_text and self.origin is None:
             self.without_address.add(name)
-            self.steps.append(Step(lib.MB_REPLAY_CONSTANT, slot))
+            self.steps.append(ReplayStep(lib.MB_REPLAY_CONSTANT, slot))
         else:
             self._field(found, capture, slot)
 
-    def _text(self, name: str) -> Taken | None:
+    def _text(self, name: str) -> TakenVariable | None:
         """What other tracers have in place of a pointer to text: the text."""
         return self.fields.payload(self._path(name)) if self.origin is None else None
 
@@ -195,7 +195,7 @@ class _Binder:
         self._capture(capture, slot)
         return slot
 
-    def _field(self, taken: Taken | None, capture: Capture, slot: int) -> None:
+    def _field(self, taken: TakenVariable | None, capture: Capture, slot: int) -> None:
         wants_text = capture_type(capture) is Value.STRING
         if taken is None or taken.text is not wants_text:
             raise _Missing(capture_text(capture))
@@ -206,11 +206,15 @@ class _Binder:
             limit = capture.limit if isinstance(capture, Load) else None
             if limit is not None and self.origin is None:
                 longest = min(longest, limit)
-            self.steps.append(Step(lib.MB_REPLAY_TEXT, slot, variable, 0, longest, fault, bit))
+            self.steps.append(
+                ReplayStep(lib.MB_REPLAY_TEXT, slot, variable, 0, longest, fault, bit)
+            )
             return
-        self.steps.append(Step(lib.MB_REPLAY_LONG, slot, variable))
+        self.steps.append(ReplayStep(lib.MB_REPLAY_LONG, slot, variable))
         if isinstance(capture, Load):
-            self.steps.append(Step(lib.MB_REPLAY_STATUS, slot + 1, fault=fault, fault_bit=bit))
+            self.steps.append(
+                ReplayStep(lib.MB_REPLAY_STATUS, slot + 1, fault=fault, fault_bit=bit)
+            )
 
     def pid(self) -> int:
         """The variable that holds the process, for a hook that wants one only."""
@@ -285,7 +289,7 @@ class ReplayFeed:
 
     def __init__(
         self,
-        cursor: Cursor,
+        cursor: CtfCursor,
         session: NativeSession,
         bound: _Bound,
         start_ns: int,
@@ -332,7 +336,7 @@ class ReplayFeed:
                 raise TraceError("no memory for an event")
             self._now = max(self._now, lib.mb_replay_now(replay))
             self._cursor.collect()
-            if more == 0 and self._session.state is State.RUNNING:
+            if more == 0 and self._session.state is SessionState.RUNNING:
                 self._now = max(self._now, lib.mb_ctf_end_ns(self._cursor.handle))
                 self._session.run_timers(self._now)
             return bool(more)
@@ -375,7 +379,7 @@ def _plan_feed(
     start_ns = recording.entry(START)
 
     def feed(session: NativeSession, activity: Activity) -> ReplayFeed | RowFeed:
-        return ReplayFeed(Cursor(ctf.folder, ctf.plan), session, bound, start_ns, activity)
+        return ReplayFeed(CtfCursor(ctf.folder, ctf.plan), session, bound, start_ns, activity)
 
     return bound, feed
 

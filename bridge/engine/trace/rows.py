@@ -14,8 +14,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
-from bridge.engine.base import State
-from bridge.engine.trace.parts import Place, follow, text_of, word
+from bridge.engine.base import SessionState
+from bridge.engine.trace.parts import PartLocation, follow, text_of, word
 from bridge.engine.trace.tasks import Tasks, at_start, kind_of, tells_groups
 from bridge.errors import TraceError
 from bridge.handles import Handle
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bridge.engine.session.native import NativeSession
     from bridge.engine.trace.recording import Recording
-    from bridge.engine.trace.sources import Source
+    from bridge.engine.trace.sources import EventSource
     from bridge.progress import Activity
     from bridge.trace.model import Event, EventClass
 
@@ -42,7 +42,7 @@ OF_TASKS: dict[str, Callable[[Tasks, int], int | str | None]] = {
 
 
 @dataclass(slots=True)
-class Row:
+class ClassColumns:
     """How the variables of an event class are made; a text takes two of them."""
 
     columns: list[tuple[bool, Callable[[Event], int | str | None], str]] = field(
@@ -58,7 +58,7 @@ class Row:
         return number
 
 
-def payload_value(place: Place) -> Callable[[Event], int | str | None]:
+def payload_value(place: PartLocation) -> Callable[[Event], int | str | None]:
     """What takes the value at a place of the payload."""
     steps, kind = place.steps, place.type
     if place.length:
@@ -81,14 +81,14 @@ class Rows:
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
-        self._of_class: dict[EventClass, tuple[int, Row]] = {}
+        self._of_class: dict[EventClass, tuple[int, ClassColumns]] = {}
         self._tasks: dict[int, Tasks] = {}
         self._kinds: dict[int, dict[EventClass, str]] = {}
 
-    def row(self, index: int) -> Row:
+    def row(self, index: int) -> ClassColumns:
         """That of the event class with this index."""
         event_class = self.recording.classes[index].event_class
-        return self._of_class.setdefault(event_class, (index, Row()))[1]
+        return self._of_class.setdefault(event_class, (index, ClassColumns()))[1]
 
     def tells_tasks(self, source: int) -> bool:
         """Whether a source has scheduler events."""
@@ -118,14 +118,14 @@ class Rows:
 
     def events(
         self,
-    ) -> Iterator[tuple[tuple[int, Row] | None, Event, str | None, Tasks | None]]:
+    ) -> Iterator[tuple[tuple[int, ClassColumns] | None, Event, str | None, Tasks | None]]:
         """All events that matter, in order of time, with what to do with each."""
         streams = [self._of_source(n, one) for n, one in enumerate(self.recording.sources)]
         yield from heapq.merge(*streams, key=lambda item: item[1].timestamp_ns)
 
     def _of_source(
-        self, number: int, source: Source
-    ) -> Iterator[tuple[tuple[int, Row] | None, Event, str | None, Tasks | None]]:
+        self, number: int, source: EventSource
+    ) -> Iterator[tuple[tuple[int, ClassColumns] | None, Event, str | None, Tasks | None]]:
         tasks = self._tasks.get(number)
         kinds = self._kinds[number] if tasks is not None else {}
         wanted = {one.name for one in kinds}
@@ -145,7 +145,7 @@ class _Batch:
     variables: array[int] = field(default_factory=lambda: array("q"))
     texts: bytearray = field(default_factory=bytearray)
 
-    def add(self, index: int, row: Row, event: Event, unknown: dict[str, int]) -> None:
+    def add(self, index: int, row: ClassColumns, event: Event, unknown: dict[str, int]) -> None:
         """Append an event."""
         first = len(self.variables)
         for text, take, name in row.columns:
@@ -220,7 +220,7 @@ class RowFeed:
         self._done += taken
         self._activity.count(self._done)
         more = self._deliver(batch) and taken == BATCH
-        if not more and self._session.state is State.RUNNING:
+        if not more and self._session.state is SessionState.RUNNING:
             self._now = max(self._now, self._end)
             self._session.run_timers(self._now)
         return more

@@ -29,7 +29,7 @@ TOLD_ELSEWHERE = frozenset({"lost-events"})
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TraceSpan:
     """When a trace begins and ends (ns; None: no event), and how many events it lost."""
 
     first_ns: int | None
@@ -38,7 +38,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class EventSource:
     """One trace. `path` is what the user named, or what was found below it."""
 
     path: str
@@ -83,7 +83,7 @@ class Source:
             case reader:
                 return matching(reader, selection)
 
-    def span(self) -> Span:
+    def span(self) -> TraceSpan:
         """Begin, end and losses of the whole trace."""
         if isinstance(self.reader, CtfReader):
             self.reader.select(EVERYTHING)
@@ -91,31 +91,31 @@ class Source:
         first = [t.first_ns for t in totals if t.first_ns is not None]
         last = [t.last_ns for t in totals if t.last_ns is not None]
         lost = sum(t.lost for t in totals)
-        return Span(min(first, default=None), max(last, default=None), lost)
+        return TraceSpan(min(first, default=None), max(last, default=None), lost)
 
     def damage(self) -> list[Diagnostic]:
         """What was met in the trace besides losses."""
         return [d for d in self.reader.diagnostics if d.code not in TOLD_ELSEWHERE]
 
 
-def open_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
+def open_sources(paths: Sequence[Path]) -> tuple[EventSource, ...]:
     """The traces at some paths; TraceError if one is none.
 
     A packet that several parts of one trace have is read once, as in a folder of them.
     """
-    found: list[Source] = []
+    found: list[EventSource] = []
     for path in paths:
         reader = open_trace(path)
         if isinstance(reader, MergedReader):
-            found += [Source(f"{path}/{name}", one) for name, one in reader.readers]
+            found += [EventSource(f"{path}/{name}", one) for name, one in reader.readers]
         else:
-            found.append(Source(str(path), reader))
+            found.append(EventSource(str(path), reader))
     if len(paths) > 1:
         skip_repeated(one.reader for one in found if isinstance(one.reader, CtfReader))
     return tuple(found)
 
 
-def close_sources(sources: Sequence[Source]) -> None:
+def close_sources(sources: Sequence[EventSource]) -> None:
     """Release the files of all."""
     for source in sources:
         source.reader.close()

@@ -46,7 +46,7 @@ _CHILD = ("child_tid", "child_pid")
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TracedTask:
     """What is known of a task; None is not known."""
 
     pid: int | None = None
@@ -54,7 +54,7 @@ class Task:
     name: str | None = None
 
 
-_UNKNOWN = Task()
+_UNKNOWN = TracedTask()
 
 
 def kind_of(event_class: EventClass) -> str | None:
@@ -114,7 +114,7 @@ class Tasks:
 
     groups: bool
     running: dict[int, int] = field(default_factory=dict)
-    tasks: dict[int, Task] = field(default_factory=dict)
+    tasks: dict[int, TracedTask] = field(default_factory=dict)
 
     def tid(self, cpu: int) -> int | None:
         """The task that runs on a CPU."""
@@ -138,7 +138,7 @@ class Tasks:
         name = self._running(cpu).name
         return IDLE if name is None and self.running.get(cpu) == 0 else name
 
-    def _running(self, cpu: int) -> Task:
+    def _running(self, cpu: int) -> TracedTask:
         tid = self.running.get(cpu)
         return _UNKNOWN if tid is None else self.tasks.get(tid, _UNKNOWN)
 
@@ -164,7 +164,7 @@ class Tasks:
     def _change(self, tid: int, **known: int | str | None) -> None:
         told = {name: value for name, value in known.items() if value is not None}
         if told:
-            self.tasks[tid] = replace(self.tasks.get(tid, _UNKNOWN), **told)  # type: ignore[arg-type] # fields of Task
+            self.tasks[tid] = replace(self.tasks.get(tid, _UNKNOWN), **told)  # type: ignore[arg-type] # fields of TracedTask
 
     def _switch(self, cpu: int, fields: Mapping[str, Value]) -> None:
         previous, following = _number(fields, _PREVIOUS), _number(fields, _NEXT)
@@ -186,7 +186,7 @@ class Tasks:
         if above is None and not self.groups:
             above = parent
         ppid = before.ppid if pid is not None and pid == above else above
-        self.tasks[child] = Task(pid, ppid, _text(fields, "child_comm") or before.name)
+        self.tasks[child] = TracedTask(pid, ppid, _text(fields, "child_comm") or before.name)
 
     def _state(self, fields: Mapping[str, Value]) -> None:
         by_group = "tid" in fields

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.facility.provider.model import Argument
+from bridge.facility.provider.model import ProviderArgument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,12 +23,12 @@ _KEYWORDS = _TAGS | frozenset(
 _QUALIFIERS = frozenset(("const", "volatile", "restrict"))
 
 
-def argument(words: Sequence[str]) -> Argument:
+def argument(words: Sequence[str]) -> ProviderArgument:
     """`const char *name[8]` -> its type `const char *[8]` and its name."""
     at = _name_at(words)
     if at is None:
-        return Argument(joined(words))
-    return Argument(joined([*words[:at], *words[at + 1 :]]), words[at])
+        return ProviderArgument(joined(words))
+    return ProviderArgument(joined([*words[:at], *words[at + 1 :]]), words[at])
 
 
 def _name_at(words: Sequence[str]) -> int | None:

@@ -15,7 +15,7 @@ from bridge.facility.provider.tokens import ProviderError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bridge.facility.provider.model import Probe, Provider, ProviderFile
+    from bridge.facility.provider.model import Provider, ProviderFile, ProviderProbe
 
 _QUALIFIERS = frozenset(("const", "volatile", "restrict", "register", "signed"))
 _CHARACTERS = frozenset(("char", "unsigned char", "signed char"))
@@ -98,7 +98,7 @@ def _address(written: str, types: Mapping[str, str]) -> model.Type:
     return model.Scalar("string" if is_text else "pointer")
 
 
-def _event(probe: Probe, types: Mapping[str, str], file: str) -> model.Event:
+def _event(probe: ProviderProbe, types: Mapping[str, str], file: str) -> model.Event:
     members = []
     for number, argument in enumerate(probe.arguments, 1):
         kind = type_of(argument.type, types)

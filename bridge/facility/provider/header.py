@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bridge.facility.provider.model import Probe, Provider
+    from bridge.facility.provider.model import Provider, ProviderProbe
 
 _START = """/* Made by markbridge dtrace; changes will be lost. */
 
@@ -35,17 +35,17 @@ _START = """/* Made by markbridge dtrace; changes will be lost. */
 _MOST = 12
 
 
-def semaphore(provider: Provider, probe: Probe) -> str:
+def semaphore(provider: Provider, probe: ProviderProbe) -> str:
     """The symbol that tracers count up while they listen to a probe."""
     return f"{provider.name}_{probe.name}_semaphore"
 
 
-def macro(provider: Provider, probe: Probe) -> str:
+def macro(provider: Provider, probe: ProviderProbe) -> str:
     """The name of a probe's macro."""
     return f"{provider.name.upper()}_{probe.name.replace('__', '_').upper()}"
 
 
-def _probe(provider: Provider, probe: Probe) -> Iterator[str]:
+def _probe(provider: Provider, probe: ProviderProbe) -> Iterator[str]:
     name, counter, count = (
         macro(provider, probe),
         semaphore(provider, probe),

@@ -13,7 +13,7 @@ MOST_ARGUMENTS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class ProviderArgument:
     """An argument: a C type as written, one blank between words, and a name ("" without)."""
 
     type: str
@@ -21,11 +21,11 @@ class Argument:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ProviderProbe:
     """A probe; `name` as written, `__` for a dash."""
 
     name: str
-    arguments: tuple[Argument, ...] = ()
+    arguments: tuple[ProviderArgument, ...] = ()
     line: int = field(default=0, compare=False)
     file: str = field(default="", compare=False)
 
@@ -35,7 +35,7 @@ class Provider:
     """A provider and its probes in the file's order."""
 
     name: str
-    probes: tuple[Probe, ...] = ()
+    probes: tuple[ProviderProbe, ...] = ()
     line: int = field(default=0, compare=False)
 
 
@@ -52,4 +52,4 @@ class ProviderFile:
     notes: tuple[str, ...] = ()
 
 
-__all__ = ["MOST_ARGUMENTS", "Argument", "Probe", "Provider", "ProviderFile"]
+__all__ = ["MOST_ARGUMENTS", "Provider", "ProviderArgument", "ProviderFile", "ProviderProbe"]

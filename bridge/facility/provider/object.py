@@ -18,7 +18,7 @@ from bridge.formats import elf_object as layout
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bridge.facility.provider.model import Probe, Provider
+    from bridge.facility.provider.model import Provider, ProviderProbe
     from bridge.formats.elf_object import Machine
 
 _SEMAPHORE = bytes(2)
@@ -60,7 +60,7 @@ def _note(machine: Machine, owner: bytes, kind: int, desc: bytes, align: int = 4
     return _padded(_padded(head + owner, 4) + desc, align)
 
 
-def arguments_note(machine: Machine, provider: Provider, probe: Probe) -> bytes:
+def arguments_note(machine: Machine, provider: Provider, probe: ProviderProbe) -> bytes:
     """The note that names the arguments of a probe."""
     texts = [provider.name, probe.name]
     for argument in probe.arguments:

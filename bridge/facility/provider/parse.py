@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from bridge import parsing
 from bridge.facility.provider.declarators import argument, typedef
-from bridge.facility.provider.model import MOST_ARGUMENTS, Probe, Provider, ProviderFile
-from bridge.facility.provider.tokens import ProviderError, Reader, Token
+from bridge.facility.provider.model import MOST_ARGUMENTS, Provider, ProviderFile, ProviderProbe
+from bridge.facility.provider.tokens import ProviderError, ProviderReader, ProviderToken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bridge.facility.provider.model import Argument
+    from bridge.facility.provider.model import ProviderArgument
 
 Node = Any
 """What the parser hands to a reduction: tokens, and results of reductions."""
@@ -41,38 +41,38 @@ class _Builder:
     def __init__(self) -> None:
         self.types: dict[str, str] = {}
 
-    def fail(self, token: Token, message: str) -> ProviderError:
+    def fail(self, token: ProviderToken, message: str) -> ProviderError:
         return ProviderError(f"{token.file}:{token.line}: {message}")
 
-    def name(self, children: list[Node]) -> Token:
-        found: Token = children[0]
+    def name(self, children: list[Node]) -> ProviderToken:
+        found: ProviderToken = children[0]
         if not found.text.replace("$", "_").isidentifier() and not found.text.isalnum():
             raise self.fail(found, f"{found.text} is no name")
         return found
 
-    def parameter(self, children: list[Node]) -> Argument:
+    def parameter(self, children: list[Node]) -> ProviderArgument:
         """The words before a colon: the argument that the program passes."""
         words = list(_flat(children))
         colon = next((n for n, word in enumerate(words) if word.text == ":"), len(words))
         return argument([word.text for word in words[:colon]])
 
-    def parameters(self, children: list[Node]) -> list[Argument]:
-        found = [c for c in children if not isinstance(c, Token)]
+    def parameters(self, children: list[Node]) -> list[ProviderArgument]:
+        found = [c for c in children if not isinstance(c, ProviderToken)]
         # `(void)` has no arguments, as in C
         return [] if [(a.type, a.name) for a in found] == [("void", "")] else found
 
-    def probe(self, children: list[Node]) -> Probe:
-        name: Token = children[1]
+    def probe(self, children: list[Node]) -> ProviderProbe:
+        name: ProviderToken = children[1]
         given = [c for c in children[2:] if isinstance(c, list)]
         arguments = tuple(given[0]) if given else ()
         if len(arguments) > MOST_ARGUMENTS:
             message = f"probe {name.text} has more than {MOST_ARGUMENTS} arguments"
             raise self.fail(name, message)
-        return Probe(name.text, arguments, name.line, name.file)
+        return ProviderProbe(name.text, arguments, name.line, name.file)
 
     def provider(self, children: list[Node]) -> Provider:
-        name: Token = children[1]
-        probes = tuple(c for c in children if isinstance(c, Probe))
+        name: ProviderToken = children[1]
+        probes = tuple(c for c in children if isinstance(c, ProviderProbe))
         return Provider(name.text, probes, name.line)
 
     def declaration(self, children: list[Node]) -> None:
@@ -82,9 +82,9 @@ class _Builder:
         return tuple(c for c in children if isinstance(c, Provider))
 
 
-def _flat(nodes: Iterable[Node]) -> Iterable[Token]:
+def _flat(nodes: Iterable[Node]) -> Iterable[ProviderToken]:
     for node in nodes:
-        if isinstance(node, Token):
+        if isinstance(node, ProviderToken):
             yield node
         elif isinstance(node, list):
             yield from _flat(node)
@@ -107,7 +107,7 @@ def parse(text: str, name: str) -> ProviderFile:
         ProviderError: the file cannot be read; the message names file and line.
 
     """
-    builder, reader = _Builder(), Reader(text, name)
+    builder, reader = _Builder(), ProviderReader(text, name)
     feeder, terminals = parsing.load("provider", builder).feeder(), _tables()
     for token in reader.tokens():
         fed = token._replace(type=terminals.get(token.type, token.type))
@@ -121,7 +121,7 @@ def parse(text: str, name: str) -> ProviderFile:
     raise AssertionError("the end of the text is a token")
 
 
-def _unexpected(feeder: parsing.Feeder, token: Token) -> str:
+def _unexpected(feeder: parsing.Feeder, token: ProviderToken) -> str:
     terminals = _tables()
     wanted = [
         text for literal, text in _EXPECTED if feeder.fits(terminals.get(literal, literal))

@@ -36,7 +36,7 @@ class ProviderError(TraceError):
     """A provider file that cannot be read; the message names file and line."""
 
 
-class Token(NamedTuple):
+class ProviderToken(NamedTuple):
     """A token; `type` is the grammar's literal or the name of its terminal."""
 
     type: str
@@ -45,7 +45,7 @@ class Token(NamedTuple):
     file: str
 
 
-class Reader:
+class ProviderReader:
     """One text being read; `notes` and `defines` fill up as its tokens are taken."""
 
     def __init__(self, text: str, file: str) -> None:
@@ -60,7 +60,7 @@ class Reader:
         """The error at this place, to be raised."""
         return ProviderError(f"{self.file}:{self.line}: {message}")
 
-    def tokens(self) -> Iterator[Token]:
+    def tokens(self) -> Iterator[ProviderToken]:
         """All tokens, `$END` last."""
         at, fresh = 0, True
         if self.text.startswith("\ufeff"):
@@ -82,14 +82,14 @@ class Reader:
             fresh = fresh or (kind == "space" and at == 0)
             self.line += text.count("\n")
             at = match.end()
-        yield Token("$END", "the end of the file", self.line, self.file)
+        yield ProviderToken("$END", "the end of the file", self.line, self.file)
 
-    def _token(self, kind: str, text: str) -> Token:
+    def _token(self, kind: str, text: str) -> ProviderToken:
         if kind == "sign" or text in _KEYWORDS:
             kind = text
         elif kind == "text":
             kind = "OTHER"
-        return Token(kind, text, self.line, self.file)
+        return ProviderToken(kind, text, self.line, self.file)
 
     def _wrong(self, at: int) -> str:
         if self.text.startswith("/*", at):
@@ -120,4 +120,4 @@ class Reader:
             self.notes.append(f"{self.file}:{self.line}: {shown}")
 
 
-__all__ = ["ProviderError", "Reader", "Token"]
+__all__ = ["ProviderError", "ProviderReader", "ProviderToken"]

@@ -18,7 +18,7 @@ MOST = 12
 """Arguments of a marker."""
 
 
-class Argument(NamedTuple):
+class CArgument(NamedTuple):
     """An argument: the field that it is of, and what of it it is."""
 
     member: model.Member
@@ -33,7 +33,7 @@ def has_buffer(event: model.Event) -> bool:
     return ("param", "buffer") in event.attributes
 
 
-def arguments(facility: model.Facility, event: model.Event) -> tuple[Argument, ...]:
+def arguments(facility: model.Facility, event: model.Event) -> tuple[CArgument, ...]:
     """The arguments of the event's marker.
 
     Raises:
@@ -48,16 +48,16 @@ def arguments(facility: model.Facility, event: model.Event) -> tuple[Argument, .
     return found
 
 
-def _of(facility: model.Facility, member: model.Member) -> Iterator[Argument]:
+def _of(facility: model.Facility, member: model.Member) -> Iterator[CArgument]:
     kind = facility.resolve(member.type)
     match kind:
         case model.Sequence():
-            yield Argument(member, kind, "count")
-            yield Argument(member, kind, "elements")
+            yield CArgument(member, kind, "count")
+            yield CArgument(member, kind, "elements")
         case model.Array() | model.Compound():
-            yield Argument(member, kind, "address")
+            yield CArgument(member, kind, "address")
         case _:
-            yield Argument(member, kind)
+            yield CArgument(member, kind)
 
 
-__all__ = ["MOST", "Argument", "arguments", "has_buffer"]
+__all__ = ["MOST", "CArgument", "arguments", "has_buffer"]

@@ -16,7 +16,7 @@ from bridge.facility.writers.arguments import arguments, has_buffer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.facility.writers.arguments import Argument
+    from bridge.facility.writers.arguments import CArgument
 
 _BUFFER = ("char *buffer", "size_t reserve_size")
 
@@ -26,7 +26,7 @@ def _parameter(argument_type: str, kind: model.Type, name: str) -> str:
     return with_name(f"{argument_type} *" if by_pointer else argument_type, name)
 
 
-def _value(argument: Argument) -> str:
+def _value(argument: CArgument) -> str:
     """What the marker is given of a parameter."""
     name = f"lttng_param_{identifier(argument.member.name)}"
     if isinstance(argument.type, model.Array):

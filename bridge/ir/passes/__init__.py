@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge.ir.passes.captures import Contexts
-    from bridge.ir.program import Program
+    from bridge.ir.program import IrProgram
 
 
-def optimise(program: Program, contexts: Contexts) -> Program:
+def optimise(program: IrProgram, contexts: Contexts) -> IrProgram:
     """The standard passes; `contexts` says what the built-ins mean that describe a hit."""
     return run(
         program,
@@ -35,7 +35,7 @@ def optimise(program: Program, contexts: Contexts) -> Program:
     )
 
 
-def run(program: Program, passes: Sequence[Callable[[Program], Program]]) -> Program:
+def run(program: IrProgram, passes: Sequence[Callable[[IrProgram], IrProgram]]) -> IrProgram:
     """Run passes one after another and check the program after each."""
     handlers = program.handlers
     program = replace(program, handlers=list(by_code(handlers).values()))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.ir.program import Capture, Function, Program
+    from bridge.ir.program import Capture, Function, IrProgram
 
 
 def on_bodies(
-    program: Program, change: Callable[[Function, tuple[Capture, ...]], Function]
-) -> Program:
+    program: IrProgram, change: Callable[[Function, tuple[Capture, ...]], Function]
+) -> IrProgram:
     """The program with every function, condition and handler body changed."""
     handlers = [
         replace(

@@ -27,7 +27,7 @@ from bridge.markers import BIAS, MarkerAttachment
 
 if TYPE_CHECKING:
     from bridge.ir.ops import Op
-    from bridge.ir.program import BasicBlock, Function, Handler, Program
+    from bridge.ir.program import BasicBlock, Function, Handler, IrProgram
     from bridge.ir.values import Known, State, Values
 
 Contexts = dict[str, tuple[str, int]]
@@ -64,7 +64,7 @@ _LARGEST_LIMIT = (1 << 63) - 2
 """With the NUL that SystemTap adds, more would be negative."""
 
 
-def run(program: Program, contexts: Contexts) -> Program:
+def run(program: IrProgram, contexts: Contexts) -> IrProgram:
     """Form captures in all handlers on markers."""
     handlers = [
         _Forming(program, handler, contexts).run()
@@ -79,7 +79,7 @@ def run(program: Program, contexts: Contexts) -> Program:
 class _Forming:
     """A handler while its captures are formed."""
 
-    program: Program
+    program: IrProgram
     handler: Handler
     contexts: Contexts
     captures: list[Capture] = field(default_factory=list)

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.ir.ops import Op
-    from bridge.ir.program import Function, Program
+    from bridge.ir.program import Function, IrProgram
 
 _WRITES = (ops.GlobalSet, ops.GlobalAdd, ops.ArrayDelete, ops.StatAdd)
 
 
-def run(program: Program) -> Program:
+def run(program: IrProgram) -> IrProgram:
     """Replace the reads of such globals by their initial values."""
     written = {op.variable for op in _operations(program) if isinstance(op, _WRITES)}
     values = {
@@ -31,7 +31,7 @@ def run(program: Program) -> Program:
     return on_bodies(program, lambda function, _: _function(function, values))
 
 
-def _operations(program: Program) -> Iterator[Op]:
+def _operations(program: IrProgram) -> Iterator[Op]:
     bodies = [*program.functions, *(handler.body for handler in program.handlers)]
     return (op for body in bodies for block in body.blocks for op in block.ops)
 

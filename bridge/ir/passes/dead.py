@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from bridge.ir.liveness import Live
     from bridge.ir.ops import Op
-    from bridge.ir.program import Capture, Function, Handler, Program
+    from bridge.ir.program import Capture, Function, Handler, IrProgram
 
 
-def run(program: Program) -> Program:
+def run(program: IrProgram) -> IrProgram:
     """Remove what is dead, to the end, and number what is left."""
     program = on_bodies(program, lambda function, _: _registers(_function(function)))
     return replace(program, handlers=[_handler(handler) for handler in program.handlers])

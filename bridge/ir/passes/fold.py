@@ -12,13 +12,13 @@ from bridge.ir.values import analyse
 
 if TYPE_CHECKING:
     from bridge.ir.ops import Op, Terminator
-    from bridge.ir.program import BasicBlock, Capture, Function, Program
+    from bridge.ir.program import BasicBlock, Capture, Function, IrProgram
     from bridge.ir.values import State, Values
 
 _FOLDED = (ops.Arith, ops.Compare, ops.Copy)
 
 
-def run(program: Program) -> Program:
+def run(program: IrProgram) -> IrProgram:
     """Fold all bodies."""
     return on_bodies(program, _function)
 

@@ -15,7 +15,7 @@ from bridge.ir import ops
 from bridge.ir.liveness import live_at_start
 from bridge.ir.operands import map_registers, retarget, with_site
 from bridge.ir.passes.captures import NUMBERS, STRINGS
-from bridge.ir.program import BasicBlock, ErrorSite, Label, Program, Reg, Value
+from bridge.ir.program import BasicBlock, ErrorSite, IrProgram, Label, Reg, Value
 from bridge.markers import MarkerAttachment
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MAXIMUM_READING_CALLS = 256
 """How many calls of one handler are inlined that lead to a read of memory."""
 
 
-def run(program: Program) -> Program:
+def run(program: IrProgram) -> IrProgram:
     """Inline into all handlers on markers."""
     program = replace(program, sites=list(program.sites))
     small = {
@@ -51,7 +51,7 @@ def run(program: Program) -> Program:
     return replace(program, handlers=handlers)
 
 
-def flatten(program: Program, body: Function) -> Function:
+def flatten(program: IrProgram, body: Function) -> Function:
     """A body without the calls of functions that can stand in it, however large they are.
 
     Error sites stay those of the functions.
@@ -92,7 +92,7 @@ def _callees(function: Function) -> set[int]:
     }
 
 
-def _chain(program: Program, start: int) -> bool:
+def _chain(program: IrProgram, start: int) -> bool:
     """Whether calls from a function end within MAXNESTING, so that one fewer is invisible."""
     level, depth = {start}, 1
     while level:
@@ -103,7 +103,7 @@ def _chain(program: Program, start: int) -> bool:
     return True
 
 
-def _reads(program: Program, start: int) -> bool:
+def _reads(program: IrProgram, start: int) -> bool:
     """Whether a function or one that it calls reads memory."""
     seen: set[int] = set()
     pending = {start}
@@ -121,7 +121,7 @@ def _is_read(op: Op) -> bool:
 
 
 def _handler(
-    program: Program, handler: Handler, known: dict[str, int], *rounds: tuple[set[int], int]
+    program: IrProgram, handler: Handler, known: dict[str, int], *rounds: tuple[set[int], int]
 ) -> Handler:
     body = handler.body
     for functions, most in rounds:
@@ -145,7 +145,7 @@ def _first_call(function: Function, small: set[int]) -> tuple[int, int] | None:
 class _Inlining:
     """One call: operation `at` of block `number` of `function`, to be replaced."""
 
-    program: Program
+    program: IrProgram
     function: Function
     number: int
     at: int

@@ -17,10 +17,10 @@ from bridge.ir.program import BasicBlock, Label
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.ir.program import Function, Program
+    from bridge.ir.program import Function, IrProgram
 
 
-def run(program: Program) -> Program:
+def run(program: IrProgram) -> IrProgram:
     """Simplify all bodies."""
     return on_bodies(program, lambda function, _: _function(function))
 

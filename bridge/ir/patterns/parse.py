@@ -63,7 +63,7 @@ class PatternError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class PatternByte:
     """A byte that stands at `start` to `end` in the source; or what is wrong there."""
 
     byte: int
@@ -82,10 +82,10 @@ class Pattern:
 
 def parse_bytes(pattern: bytes) -> Pattern:
     """The pattern that bytes without escapes stand for."""
-    return parse([Unit(byte, at, at + 1) for at, byte in enumerate(pattern)])
+    return parse([PatternByte(byte, at, at + 1) for at, byte in enumerate(pattern)])
 
 
-def parse(units: Sequence[Unit]) -> Pattern:
+def parse(units: Sequence[PatternByte]) -> Pattern:
     """The pattern; PatternError says why it is none, or that it is too large."""
     parser = _Parser(_Cursor(units))
     whole = parser.whole()
@@ -103,7 +103,7 @@ def parse(units: Sequence[Unit]) -> Pattern:
 class _Cursor:
     """A reader that looks one character ahead; its position moves when it looks."""
 
-    def __init__(self, units: Sequence[Unit]) -> None:
+    def __init__(self, units: Sequence[PatternByte]) -> None:
         self._units = units
         self._index = 0
         self._ahead = 0

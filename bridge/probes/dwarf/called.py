@@ -22,8 +22,8 @@ if TYPE_CHECKING:
         Scope,
         Structure,
     )
-    from bridge.probes.dwarf.image import Image
-    from bridge.probes.dwarf.units import Function
+    from bridge.probes.dwarf.image import DebugImage
+    from bridge.probes.dwarf.units import DebugFunction
 
 _SIGN = 1 << 63
 
@@ -41,7 +41,7 @@ class Called:
 
 
 def called_from(
-    image: Image, function: Function, address: int, chains: Sequence[tuple[int, ...]]
+    image: DebugImage, function: DebugFunction, address: int, chains: Sequence[tuple[int, ...]]
 ) -> Called | None:
     """What to compare at an address; None where it is not told where returns are kept."""
     ways: dict[str, Result] = {CALL_BIAS: _bias(image, function, address)}
@@ -60,7 +60,7 @@ def called_from(
     return Called(ways, tuple(callers)) if callers else None
 
 
-def _expected(image: Image, address: int) -> int:
+def _expected(image: DebugImage, address: int) -> int:
     loaded = image.loaded(address)
     return address if loaded is None else loaded
 
@@ -69,7 +69,7 @@ def _signed(value: int) -> int:
     return value - 2 * _SIGN if value & _SIGN else value
 
 
-def _bias(image: Image, function: Function, address: int) -> Variable:
+def _bias(image: DebugImage, function: DebugFunction, address: int) -> Variable:
     if image.space == "kernel":  # where it is, is known
         return Variable(CALL_BIAS, ValueType.LONG, (Constant(0),))
     at = At(image, function, address, site=address)

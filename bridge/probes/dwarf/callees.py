@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.probes.dwarf.debug import Die
-    from bridge.probes.dwarf.image import Image
-    from bridge.probes.dwarf.units import Function
+    from bridge.probes.dwarf.image import DebugImage
+    from bridge.probes.dwarf.units import DebugFunction
 
 Chain = tuple[int, ...]
 """Return addresses, from the callee outwards."""
@@ -36,19 +36,19 @@ _SAVED = {"x86_64": "rbp"}
 class Callee:
     """A function that another one calls, or has a copy of."""
 
-    caller: Function
-    function: Function
+    caller: DebugFunction
+    function: DebugFunction
     chain: Chain
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
     returns_to: int
-    function: Function
+    function: DebugFunction
 
 
 def callees(
-    function: Function, pattern: str, depth: int, chain: Chain = ()
+    function: DebugFunction, pattern: str, depth: int, chain: Chain = ()
 ) -> Iterator[Callee]:
     """What a function calls, and what those call, so many levels deep."""
     found = [Callee(function, one, chain) for one in function.copies]
@@ -62,7 +62,7 @@ def callees(
             yield from callees(one.function, pattern, depth - 1, one.chain)
 
 
-def _calls(function: Function) -> Iterator[_Call]:
+def _calls(function: DebugFunction) -> Iterator[_Call]:
     """The calls in a function whose return address and target are known."""
     waiting = list(function.die.iter_children())
     while waiting:
@@ -73,7 +73,7 @@ def _calls(function: Function) -> Iterator[_Call]:
             yield from _call(function, die)
 
 
-def _call(function: Function, die: Die) -> Iterator[_Call]:
+def _call(function: DebugFunction, die: Die) -> Iterator[_Call]:
     tail = entries.own(die, "DW_AT_call_tail_call") or entries.own(die, "DW_AT_GNU_tail_call")
     returns = entries.own(die, "DW_AT_call_return_pc") or entries.own(die, "DW_AT_low_pc")
     origin = "DW_AT_call_origin"
@@ -95,7 +95,7 @@ def _call(function: Function, die: Die) -> Iterator[_Call]:
 # --- at a hit ---------------------------------------------------------------------------------
 
 
-def return_words(image: Image, address: int, chain: Chain) -> list[Access] | None:
+def return_words(image: DebugImage, address: int, chain: Chain) -> list[Access] | None:
     """Where the return addresses of a chain are in the stack; None where that is not told."""
     machine = image.elf.machine
     at_entry = image.entered_at(address) is not None

@@ -30,7 +30,7 @@ OTHER_FILE = 1 << 56
 _DEEPEST = 256
 
 
-class Attribute(NamedTuple):
+class DebugAttribute(NamedTuple):
     """The value of an attribute; `kind` is one of `ADDRESS` .. `NUMBERED_LIST`."""
 
     kind: int
@@ -43,7 +43,7 @@ SIGNATURE, BLOCK, LIST, NUMBERED_LIST = range(6, 10)
 _LIST_KINDS = frozenset({LIST, NUMBERED_LIST})
 
 
-class Row(NamedTuple):
+class LineRow(NamedTuple):
     """A row of a line table: from this address on, this line of this file."""
 
     address: int
@@ -88,7 +88,7 @@ class Die:
         return self.file.entry(around[-1]) if around else None
 
 
-def _attributes(native: Any) -> Iterator[tuple[str, Attribute]]:  # noqa: ANN401 - cffi's
+def _attributes(native: Any) -> Iterator[tuple[str, DebugAttribute]]:  # noqa: ANN401 - cffi's
     known, signed, buffer = names.ATTRIBUTES, names.SIGNED_FORMS, ffi.buffer
     values = native.value
     for number in range(native.count):
@@ -98,12 +98,12 @@ def _attributes(native: Any) -> Iterator[tuple[str, Attribute]]:  # noqa: ANN401
             continue
         kind = value.kind
         if kind in (TEXT, BLOCK):
-            yield name, Attribute(kind, buffer(value.data, value.size)[:])
+            yield name, DebugAttribute(kind, buffer(value.data, value.size)[:])
         else:
             found = value.number
             if kind == NUMBER and value.form in signed and found >> 63:
                 found -= 1 << 64
-            yield name, Attribute(kind, found)
+            yield name, DebugAttribute(kind, found)
 
 
 class DebugFile:
@@ -218,7 +218,7 @@ class DebugFile:
             raise DebugError(self.reason)
         return found
 
-    def ranges(self, unit: int, attribute: Attribute) -> list[tuple[int, int]]:
+    def ranges(self, unit: int, attribute: DebugAttribute) -> list[tuple[int, int]]:
         """The ranges of a list, as pairs of addresses."""
         self._need(_LISTS)
         room = 16
@@ -233,7 +233,7 @@ class DebugFile:
                 return [(found[n].low, found[n].high) for n in range(count)]
             room = count
 
-    def location(self, unit: int, attribute: Attribute, address: int) -> bytes | None:
+    def location(self, unit: int, attribute: DebugAttribute, address: int) -> bytes | None:
         """The expression of a location list that holds at an address."""
         self._need(_LOCATIONS)
         found = ffi.new("struct mb_debug_bytes *")
@@ -253,7 +253,9 @@ class DebugFile:
             raise DebugError(f"there is no address number {number}")
         return int(found[0])
 
-    def lines(self, unit: int, *, rows: bool) -> tuple[list[Row], list[tuple[bytes, bytes]]]:
+    def lines(
+        self, unit: int, *, rows: bool
+    ) -> tuple[list[LineRow], list[tuple[bytes, bytes]]]:
         """The rows of a unit's line table, and its files: folder (b"": the unit's), name."""
         self._need(_LINES)
         native = ffi.new("struct mb_debug_lines *")
@@ -265,14 +267,14 @@ class DebugFile:
             lib.mb_debug_lines_free(native)
 
 
-def _rows(native: Any) -> Iterator[Row]:  # noqa: ANN401 - cffi's
+def _rows(native: Any) -> Iterator[LineRow]:  # noqa: ANN401 - cffi's
     if not native.rows:
         return
     form = layout.ROW.struct()
     for address, file, line, flags, _ in form.iter_unpack(
         ffi.buffer(native.row, native.rows * form.size)
     ):
-        yield Row(address, file, line, bool(flags & 1), bool(flags & 2), bool(flags & 4))
+        yield LineRow(address, file, line, bool(flags & 1), bool(flags & 2), bool(flags & 4))
 
 
 def _file(native: Any) -> tuple[bytes, bytes]:  # noqa: ANN401 - cffi's

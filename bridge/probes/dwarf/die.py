@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.probes.dwarf.debug import ENTRY, SIGNATURE, Attribute, Die
+from bridge.probes.dwarf.debug import ENTRY, SIGNATURE, DebugAttribute, Die
 from bridge.probes.dwarf.sections import DebugError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MOST_LINKS = 16
 """How long a chain of references between entries may be."""
 
 
-def own(die: Die, name: str) -> Attribute | None:
+def own(die: Die, name: str) -> DebugAttribute | None:
     """The attribute that stands in the entry itself."""
     return die.attributes.get(name)
 
@@ -85,7 +85,7 @@ def target(die: Die, name: str) -> Die | None:
     return None if found is None else _referred(found, found.attributes[name])
 
 
-def _referred(die: Die, attribute: Attribute) -> Die:
+def _referred(die: Die, attribute: DebugAttribute) -> Die:
     if attribute.kind == ENTRY:
         return die.file.entry(attribute.value)
     if attribute.kind == SIGNATURE:

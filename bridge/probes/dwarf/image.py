@@ -15,9 +15,9 @@ from bridge.probes import errors
 from bridge.probes.dwarf.debug import DebugFile
 from bridge.probes.dwarf.die import FAULTS
 from bridge.probes.dwarf.frame import Frames
-from bridge.probes.dwarf.index import Index, index_key, load_index
+from bridge.probes.dwarf.index import DebugIndex, index_key, load_index
 from bridge.probes.dwarf.types import DwarfTypes
-from bridge.probes.dwarf.units import Function, Unit, is_in
+from bridge.probes.dwarf.units import DebugFunction, Unit, is_in
 from bridge.probes.points import is_wild, matching_name
 from bridge.probes.separate import build_id, common_file, debug_file
 from bridge.probes.symbols import functions_like
@@ -35,7 +35,7 @@ _UNIT, _NAME, _FILE = 2, 3, 5
 """Where these stand in the record of a function (`index.FunctionRecord`)."""
 
 
-class Image:
+class DebugImage:
     """A program or library with its debug information."""
 
     space = "user"
@@ -47,7 +47,7 @@ class Image:
         """The file that has the debug information."""
         self._other = other
         self._units: dict[int, Unit] = {}
-        self._functions: dict[int, Function] = {}
+        self._functions: dict[int, DebugFunction] = {}
 
     @cached_property
     def debug(self) -> DebugFile:
@@ -55,7 +55,7 @@ class Image:
         return DebugFile(self.found, self._other)
 
     @cached_property
-    def index(self) -> Index:
+    def index(self) -> DebugIndex:
         """Its functions and names."""
         key = index_key(self.found, self._other, build_id(self.found))
         return load_index(key, self._make_index)
@@ -114,15 +114,15 @@ class Image:
 
     # --- functions ---
 
-    def function(self, number: int) -> Function:
+    def function(self, number: int) -> DebugFunction:
         """A function with code by its number in the index."""
         if number not in self._functions:
-            self._functions[number] = Function(self, self.index.function(number))
+            self._functions[number] = DebugFunction(self, self.index.function(number))
         return self._functions[number]
 
     def functions(
         self, pattern: str, file: str = "", units: Container[int] | None = None
-    ) -> Iterator[Function]:
+    ) -> Iterator[DebugFunction]:
         """The functions whose names a pattern fits, inlined copies as well; in file order.
 
         `file` is a pattern for their source files, `units` the only ones to look into.
@@ -166,7 +166,7 @@ class Image:
             if not record[9] & inlined
         }
 
-    def entered_at(self, address: int) -> Function | None:
+    def entered_at(self, address: int) -> DebugFunction | None:
         """The function that begins at an address."""
         number = self._entries.get(address)
         return None if number is None else self.function(number)
@@ -176,7 +176,7 @@ class Image:
         """The other file that has its symbols; None if it has them itself."""
         return self.found if self.found is not self.elf else None
 
-    def aliased(self, pattern: str) -> Iterator[Function]:
+    def aliased(self, pattern: str) -> Iterator[DebugFunction]:
         """The functions that only a symbol calls so: libc's `malloc` is `__libc_malloc`."""
         if not is_wild(pattern):
             symbols = functions_like(self.elf, self.separate, pattern)
@@ -191,13 +191,13 @@ class Image:
                 yield function
 
 
-def open_image(elf: ElfFile, world: World, sink: Sink) -> Image | None:
+def open_image(elf: ElfFile, world: World, sink: Sink) -> DebugImage | None:
     """The debug information of a file; None without, or after saying what is wrong."""
     found = debug_file(elf, world)
     if found is None or found.order != "<":
         return None
     try:
-        image = Image(elf, found, common_file(found, world))
+        image = DebugImage(elf, found, common_file(found, world))
         has_units = image.index.units > 0
     except FAULTS as error:
         sink.report(errors.bad_debug_information(found.path, str(error)))

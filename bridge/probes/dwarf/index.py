@@ -77,7 +77,7 @@ class NameRecord(NamedTuple):
     tag: int
 
 
-class Index:
+class DebugIndex:
     """The arrays of an index."""
 
     def __init__(self, data: memoryview | mmap.mmap) -> None:
@@ -251,21 +251,21 @@ def is_index(data: memoryview | mmap.mmap | bytes) -> bool:
     return bool(lib.mb_debug_index_is_good(ffi.from_buffer("uint8_t[]", data), len(data)))
 
 
-def load_index(key: str | None, make: Callable[[], bytes]) -> Index:
+def load_index(key: str | None, make: Callable[[], bytes]) -> DebugIndex:
     """The kept index of a key, or a new one, which is kept; None: nothing is kept."""
     folder = private_folder("debug") if key is not None else None
     if folder is None or key is None:
-        return Index(memoryview(make()))
+        return DebugIndex(memoryview(make()))
     path = folder / key
     kept = _kept(path)
     if kept is not None:
         return kept
     data = make()
     _keep(path, data)
-    return Index(memoryview(data))
+    return DebugIndex(memoryview(data))
 
 
-def _kept(path: Path) -> Index | None:
+def _kept(path: Path) -> DebugIndex | None:
     try:
         with path.open("rb") as file:
             if not os.fstat(file.fileno()).st_size:
@@ -273,7 +273,7 @@ def _kept(path: Path) -> Index | None:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError:
         return None
-    return Index(data) if is_index(data) else None
+    return DebugIndex(data) if is_index(data) else None
 
 
 def _keep(path: Path, data: bytes) -> None:

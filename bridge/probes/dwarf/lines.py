@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.probes.dwarf.debug import Row
+    from bridge.probes.dwarf.debug import LineRow
 
 
 def paths_of(files: Sequence[tuple[bytes, bytes]], folder: str) -> list[str]:
@@ -28,10 +28,10 @@ def _text(value: bytes) -> str:
 
 
 def rows_in(
-    rows: Sequence[Row], addresses: Sequence[int], ranges: Sequence[tuple[int, int]]
-) -> list[Row]:
+    rows: Sequence[LineRow], addresses: Sequence[int], ranges: Sequence[tuple[int, int]]
+) -> list[LineRow]:
     """The rows whose addresses lie in some ranges, in the order of the table."""
-    found: list[Row] = []
+    found: list[LineRow] = []
     for low, high in sorted(ranges):
         found += rows[bisect_left(addresses, low) : bisect_left(addresses, high)]
     return found

@@ -17,7 +17,7 @@ from bridge.probes.dwarf.expression import Operation, operations_of
 from bridge.probes.types import NoPathError
 
 if TYPE_CHECKING:
-    from bridge.probes.dwarf.debug import Attribute, Die
+    from bridge.probes.dwarf.debug import DebugAttribute, Die
     from bridge.probes.dwarf.units import Unit
 
 _X86 = "rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip"
@@ -78,7 +78,7 @@ class Locator:
             return self._evaluate(attribute.value)
         return self._evaluate(self._listed(die, attribute))
 
-    def _listed(self, die: Die, attribute: Attribute) -> bytes:
+    def _listed(self, die: Die, attribute: DebugAttribute) -> bytes:
         if attribute.kind not in (LIST, NUMBERED_LIST):
             raise NoPathError("the location is not understood")
         found = self._unit.image.debug.location(die.unit, attribute, self._address)

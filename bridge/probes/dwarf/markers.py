@@ -13,8 +13,8 @@ from bridge.probes.safety import entry_skip, instruction_fault, site_fault
 
 if TYPE_CHECKING:
     from bridge.markers import Variable
-    from bridge.probes.dwarf.image import Image
-    from bridge.probes.dwarf.probe_addresses import Place
+    from bridge.probes.dwarf.image import DebugImage
+    from bridge.probes.dwarf.probe_addresses import ProbeAddress
     from bridge.probes.safety import SitePolicy
 
 
@@ -81,7 +81,7 @@ class _Hidden(LazyVariables):
 
 
 def place_marker(
-    policy: SitePolicy, image: Image, place: Place, *, returns: bool
+    policy: SitePolicy, image: DebugImage, place: ProbeAddress, *, returns: bool
 ) -> tuple[Marker, FunctionScope] | None:
     """The marker of one place of a program; None if no code of the file is there."""
     elf, function = image.elf, place.function

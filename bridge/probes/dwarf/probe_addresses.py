@@ -1,9 +1,9 @@
 """`function("f@file.c")`, `statement("f@file.c:17")` -> instructions, by debug information.
 
-Comes in: what is written in a probe point. Goes out: `Place`s in the order of addresses, each
-with the function that it is in. Source: stapprobes(3stap), "DWARF"; the choice of addresses is
-SystemTap's: functions behind their prologue, statements at the lowest address of their line in
-each function, and inlined copies beside the functions that they are in.
+Comes in: what is written in a probe point. Goes out: a `ProbeAddress` for each instruction, by
+address, with the function that it is in. Source: stapprobes(3stap), "DWARF"; the choice of
+addresses is SystemTap's: functions behind their prologue, statements at the lowest address of
+their line in each function, and inlined copies beside the functions that they are in.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from bridge.markers import PointPart
     from bridge.probes.dwarf.callees import Callee
-    from bridge.probes.dwarf.image import Image
-    from bridge.probes.dwarf.units import Function, Unit
+    from bridge.probes.dwarf.image import DebugImage
+    from bridge.probes.dwarf.units import DebugFunction, Unit
 
 _SPEC = re.compile(r"(?P<name>[^@]*)(?:@(?P<file>[^:+]*)(?P<lines>[:+].*)?)?\Z")
 _LINES = re.compile(r":(?:\*|\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)|\+\d+")
@@ -41,10 +41,10 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProbeAddress:
     """An instruction, the function that it is in, and how a probe point there is written."""
 
-    function: Function
+    function: DebugFunction
     address: int
     text: str
     caller: str = ""
@@ -66,8 +66,8 @@ def parse_spec(text: str) -> Spec | None:
 
 
 def matching(
-    image: Image, spec: Spec, units: Container[int] | None = None
-) -> Iterator[Function]:
+    image: DebugImage, spec: Spec, units: Container[int] | None = None
+) -> Iterator[DebugFunction]:
     """The functions that a specification names, inlined copies as well; of some units only."""
     last = spec.name.rpartition("::")[2]
     for function in image.functions(last, spec.file, units):
@@ -79,21 +79,21 @@ def matching(
                 yield function
 
 
-def _is_named(function: Function, pattern: str) -> bool:
+def _is_named(function: DebugFunction, pattern: str) -> bool:
     return "::" not in pattern or fnmatchcase(function.full_name, pattern.removeprefix("::"))
 
 
-def function_places(image: Image, spec: Spec, suffix: str) -> list[Place]:
+def function_places(image: DebugImage, spec: Spec, suffix: str) -> list[ProbeAddress]:
     """Where functions start (or, for `return`, what returns)."""
     found = []
     for function in matching(image, spec):
         if _is_wanted(function, suffix):
             address = function.entry if suffix == "return" else function.start
-            found.append(Place(function, address, function_text(function)))
+            found.append(ProbeAddress(function, address, function_text(function)))
     return _ordered(found)
 
 
-def _is_wanted(function: Function, suffix: str) -> bool:
+def _is_wanted(function: DebugFunction, suffix: str) -> bool:
     if suffix == "exported":
         return not function.inlined and function.is_external
     if suffix in ("call", "return"):
@@ -101,7 +101,9 @@ def _is_wanted(function: Function, suffix: str) -> bool:
     return function.inlined or suffix != "inline"
 
 
-def callee_places(image: Image, spec: Spec, callee: PointPart, suffix: str) -> Iterator[Place]:
+def callee_places(
+    image: DebugImage, spec: Spec, callee: PointPart, suffix: str
+) -> Iterator[ProbeAddress]:
     """Where functions start that some functions call (or, for `return`, what returns)."""
     pattern, depth = "*", 1
     if callee.name == "callee":
@@ -120,17 +122,17 @@ def callee_places(image: Image, spec: Spec, callee: PointPart, suffix: str) -> I
         address = one.function.entry if suffix == "return" else one.function.start
         kept = () if () in chains[key] else tuple(sorted(chains[key]))
         text = function_text(one.function)
-        yield Place(one.function, address, text, function_text(one.caller), kept)
+        yield ProbeAddress(one.function, address, text, function_text(one.caller), kept)
 
 
-def function_text(function: Function, line: int = 0) -> str:
+def function_text(function: DebugFunction, line: int = 0) -> str:
     """How SystemTap names a function in a probe point, or a line of it that has a label."""
     if not function.file:
         return function.name
     return f"{function.name}@{function.file}:{line or function.line}"
 
 
-def _ordered(places: Iterable[Place]) -> list[Place]:
+def _ordered(places: Iterable[ProbeAddress]) -> list[ProbeAddress]:
     found = {(place.address, place.text): place for place in places}
     return [found[key] for key in sorted(found)]
 
@@ -138,18 +140,22 @@ def _ordered(places: Iterable[Place]) -> list[Place]:
 # --- statements ---
 
 
-def statement_places(image: Image, spec: Spec, *, nearest: bool = False) -> list[Place]:
+def statement_places(
+    image: DebugImage, spec: Spec, *, nearest: bool = False
+) -> list[ProbeAddress]:
     """The statements that a specification names."""
     if not spec.lines:
-        return _ordered(Place(f, f.entry, function_text(f)) for f in matching(image, spec))
+        return _ordered(
+            ProbeAddress(f, f.entry, function_text(f)) for f in matching(image, spec)
+        )
     found = []
     for function in _near(image, spec, nearest=nearest):
         for line, address, file in _lines(function, spec, nearest=nearest):
-            found.append(Place(function, address, f"{function.name}@{file}:{line}"))
+            found.append(ProbeAddress(function, address, f"{function.name}@{file}:{line}"))
     return _ordered(found)
 
 
-def _near(image: Image, spec: Spec, *, nearest: bool) -> Iterator[Function]:
+def _near(image: DebugImage, spec: Spec, *, nearest: bool) -> Iterator[DebugFunction]:
     """The functions by name, less those in whose code no row can be meant."""
     beginning: dict[int, list[int]] = {}
     for function in matching(image, Spec(spec.name), image.units_of_file(spec.file)):
@@ -183,7 +189,9 @@ def _fixed_lines(lines: str) -> list[tuple[int, int]] | None:
     return None if lines.startswith("+") else _wanted(lines, 0)
 
 
-def _lines(function: Function, spec: Spec, *, nearest: bool) -> Iterator[tuple[int, int, str]]:
+def _lines(
+    function: DebugFunction, spec: Spec, *, nearest: bool
+) -> Iterator[tuple[int, int, str]]:
     """The lines of a function that are meant, with their first addresses."""
     unit = function.unit
     files = unit.files_like(spec.file)
@@ -239,24 +247,24 @@ def _wanted(lines: str, start: int) -> list[tuple[int, int]] | None:
 # --- addresses ---
 
 
-def function_at(image: Image, address: int) -> Function | None:
+def function_at(image: DebugImage, address: int) -> DebugFunction | None:
     """The innermost function around an address."""
     around = map(image.function, image.index.holding(address))
     return min(around, key=_extent, default=None)
 
 
-def _extent(function: Function) -> tuple[int, bool]:
+def _extent(function: DebugFunction) -> tuple[int, bool]:
     return sum(high - low for low, high in function.ranges), not function.inlined
 
 
-def statement_at(function: Function, address: int) -> tuple[bool, int]:
+def statement_at(function: DebugFunction, address: int) -> tuple[bool, int]:
     """Whether an address begins a statement; and where the one that holds it begins."""
     begins = [row.address for row in function.rows]
     before = max((b for b in begins if b <= address), default=0)
     return address in begins, before
 
 
-def labels(function: Function, pattern: str) -> Sequence[tuple[str, int, int]]:
+def labels(function: DebugFunction, pattern: str) -> Sequence[tuple[str, int, int]]:
     """The labels of a function that have code: their names, addresses and lines."""
     found = []
     pending = list(function.die.iter_children())

@@ -10,18 +10,18 @@ from bridge.probes import errors
 from bridge.probes.dwarf import probe_addresses as places
 from bridge.probes.dwarf.called import Called, called_from
 from bridge.probes.dwarf.die import FAULTS
-from bridge.probes.dwarf.probe_addresses import Place
+from bridge.probes.dwarf.probe_addresses import ProbeAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bridge.diagnostics import Diagnostic
     from bridge.markers import Callers, Marker, PointPart, Scope
-    from bridge.probes.dwarf.image import Image
+    from bridge.probes.dwarf.image import DebugImage
 
 
 @dataclass(frozen=True)
-class Probe:
+class FunctionProbe:
     """A marker with what can be named there; `point` is the point behind `process(...)`.
 
     For a return, `entry` is the probe on the same function where it is entered.
@@ -30,7 +30,7 @@ class Probe:
     marker: Marker
     scope: Scope
     point: str
-    entry: Probe | None = None
+    entry: FunctionProbe | None = None
     callers: Callers = ()
     own_point: str = ""
     """For a callee: what pp() calls it, which says nothing of its caller."""
@@ -40,7 +40,7 @@ class MarkPlace(Protocol):
     """What makes markers of places."""
 
     def __call__(
-        self, image: Image, place: Place, *, returns: bool
+        self, image: DebugImage, place: ProbeAddress, *, returns: bool
     ) -> tuple[Marker, Scope] | None:
         """The marker of a place and what can be named there."""
         ...
@@ -50,7 +50,7 @@ class MarkPlace(Protocol):
 class Query:
     """One question: what do these components of a probe point stand for?"""
 
-    image: Image
+    image: DebugImage
     rest: Sequence[PointPart]
     mark: MarkPlace
     """What makes the marker of a place, of its return if `returns`; None: there is none."""
@@ -69,7 +69,7 @@ class Query:
 
     def probes(
         self, reasons: list[Diagnostic], near: list[Callable[[], Iterable[str]]]
-    ) -> list[Probe]:
+    ) -> list[FunctionProbe]:
         """All there are; what is wrong, and names to suggest, are added to the lists."""
         path = self.image.elf.path
         try:
@@ -82,36 +82,38 @@ class Query:
             reasons.append(errors.bad_debug_information(path, str(error)))
             return []
 
-    def _own_point(self, place: Place) -> str:
+    def _own_point(self, place: ProbeAddress) -> str:
         if not self._is_callee:
             return ""
         end = f".{self._suffix}" if self._suffix else ""
         return f'{self.rest[0].name}("{place.text}"){end}'
 
-    def _probe(self, place: Place) -> Probe | None:
+    def _probe(self, place: ProbeAddress) -> FunctionProbe | None:
         returns = self._suffix == "return"
         found = self.mark(self.image, place, returns=returns)
-        start = Place(place.function, place.function.start, place.text)
+        start = ProbeAddress(place.function, place.function.start, place.text)
         called = self._called(start if returns else place, place)
         if found is None or called is None:
             return None
         point, own = self._point(place), self._own_point(place)
         if not returns:
-            return Probe(found[0], called.within(found[1]), point, None, called.callers, own)
+            return FunctionProbe(
+                found[0], called.within(found[1]), point, None, called.callers, own
+            )
         entered = self.mark(self.image, start, returns=False)
         if entered is None:
-            return Probe(*found, point, own_point=own)
+            return FunctionProbe(*found, point, own_point=own)
         entry_point = point.removesuffix(".return") + ".call"
-        entry = Probe(entered[0], called.within(entered[1]), entry_point)
-        return Probe(*found, point, entry, called.callers, own)
+        entry = FunctionProbe(entered[0], called.within(entered[1]), entry_point)
+        return FunctionProbe(*found, point, entry, called.callers, own)
 
-    def _called(self, where: Place, place: Place) -> Called | None:
+    def _called(self, where: ProbeAddress, place: ProbeAddress) -> Called | None:
         """Which calls of a callee count; all where it is none."""
         if not place.chains:
             return Called({}, ())
         return called_from(self.image, place.function, where.address, place.chains)
 
-    def _point(self, place: Place) -> str:
+    def _point(self, place: ProbeAddress) -> str:
         name, argument = self.rest[0].name, self.rest[0].argument
         shown = f"{argument:#x}" if isinstance(argument, int) else f'"{place.text}"'
         point = f"{name}({shown})"
@@ -124,7 +126,7 @@ class Query:
 
     # --- places ---
 
-    def _places(self, reasons: list[Diagnostic]) -> Iterator[Place]:
+    def _places(self, reasons: list[Diagnostic]) -> Iterator[ProbeAddress]:
         argument = self.rest[0].argument
         if isinstance(argument, int):
             yield from self._address(argument, reasons)
@@ -146,14 +148,14 @@ class Query:
         else:
             yield from places.function_places(self.image, spec, self._suffix)
 
-    def _labels(self, spec: places.Spec) -> Iterator[Place]:
+    def _labels(self, spec: places.Spec) -> Iterator[ProbeAddress]:
         pattern = str(self.rest[1].argument)
         for function in places.matching(self.image, spec):
             for name, address, line in places.labels(function, pattern):
                 text = places.function_text(function, line)
-                yield Place(function, address, text, label=name)
+                yield ProbeAddress(function, address, text, label=name)
 
-    def _address(self, address: int, reasons: list[Diagnostic]) -> Iterator[Place]:
+    def _address(self, address: int, reasons: list[Diagnostic]) -> Iterator[ProbeAddress]:
         function = places.function_at(self.image, address)
         if function is None:
             return
@@ -164,4 +166,4 @@ class Query:
             return
         if self.rest[0].name == "function":
             address = function.entry if self._suffix == "return" else function.start
-        yield Place(function, address, places.function_text(function))
+        yield ProbeAddress(function, address, places.function_text(function))

@@ -30,7 +30,7 @@ from bridge.probes.dwarf.die import FAULTS
 from bridge.probes.dwarf.locations import REGISTERS, Located, Locator
 from bridge.probes.dwarf.statics import global_of, image_static
 from bridge.probes.pretty import way
-from bridge.probes.types import COMPOSITES, Known, NoPathError, Shape, Spot, Walker
+from bridge.probes.types import COMPOSITES, KnownValue, NoPathError, Shape, TypedSpot, Walker
 from bridge.suggest import similar
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from bridge.markers import GlobalAccess, Operand, Part, Result, Structure
     from bridge.probes.dwarf.debug import Die
-    from bridge.probes.dwarf.image import Image
-    from bridge.probes.dwarf.units import Function, Unit
+    from bridge.probes.dwarf.image import DebugImage
+    from bridge.probes.dwarf.units import DebugFunction, Unit
 
 _DATA = {"DW_TAG_variable": False, "DW_TAG_formal_parameter": True}
 _PREFIXES = {
@@ -66,8 +66,8 @@ class At:
     `site` is where the probe stands: behind the instruction that it skips, if it does so.
     """
 
-    image: Image
-    function: Function
+    image: DebugImage
+    function: DebugFunction
     address: int
     returns: bool = False
     site: int = 0
@@ -217,7 +217,7 @@ class FunctionScope:
         except FAULTS as error:
             return NoAccess(f"its debug information cannot be read ({error})")
 
-    def _start(self, name: str) -> tuple[Spot | Enumerator, Variable]:
+    def _start(self, name: str) -> tuple[TypedSpot | Enumerator, Variable]:
         if name == "return" and self._place.returns:
             return self._result()
         die = self._named.get(name)
@@ -230,7 +230,7 @@ class FunctionScope:
             raise NoPathError(self._unknown(name))
         return self._located(die, name, self._unit)
 
-    def _located(self, die: Die, name: str, unit: Unit) -> tuple[Spot, Variable]:
+    def _located(self, die: Die, name: str, unit: Unit) -> tuple[TypedSpot, Variable]:
         body = self._place.function.body.die
         locator = Locator(unit, self._place.machine, self._place.address, body)
         located = locator.find(die, name)
@@ -238,9 +238,9 @@ class FunctionScope:
             raise NoPathError(f"'{name}' is not there any more when the function returns")
         type_ = self._types.of(die)
         if located.kind == "register":
-            return Spot(type_), self._narrow(name, located.base, type_)
+            return TypedSpot(type_), self._narrow(name, located.base, type_)
         base = self._base(located)
-        return Spot(type_, located.offsets, computed=located.kind == "value"), base
+        return TypedSpot(type_, located.offsets, computed=located.kind == "value"), base
 
     def _base(self, located: Located) -> Variable:
         if not located.base:
@@ -255,7 +255,7 @@ class FunctionScope:
         operand = Register(register, size, self._types.is_signed(type_))
         return Variable(name, ValueType.LONG, (operand,), self._types.name(type_))
 
-    def _result(self) -> tuple[Spot, Variable]:
+    def _result(self) -> tuple[TypedSpot, Variable]:
         function = self._place.function
         type_ = self._types.of(function.die)
         where = f"{function.name} ({self._unit.name})"
@@ -266,7 +266,7 @@ class FunctionScope:
             raise NoPathError(
                 f"failed to retrieve return value location for {where} [man error::dwarf]"
             )
-        return Spot(type_), self._narrow("return", RESULTS[self._place.machine], type_)
+        return TypedSpot(type_), self._narrow("return", RESULTS[self._place.machine], type_)
 
     def _unknown(self, name: str) -> str:
         inner = {die.offset for die in entries.children(self._scopes[0])}
@@ -295,7 +295,7 @@ class FunctionScope:
             )
         return image_static(image, wanted, self._global, first=self._unit.number)
 
-    def _global(self, die: Die, unit: Unit, name: str) -> tuple[Variable, Spot]:
+    def _global(self, die: Die, unit: Unit, name: str) -> tuple[Variable, TypedSpot]:
         spot, base = self._located(die, name, unit)
         return base, spot
 
@@ -331,7 +331,7 @@ class FunctionScope:
                     yield self._types.die(self._types.strip(self._types.number(child)))
 
 
-def image_structure(image: Image, name: str) -> Structure | NoAccess:
+def image_structure(image: DebugImage, name: str) -> Structure | NoAccess:
     """The type of a name in an image, as what a pointer points to."""
     word, _, rest = name.strip().partition(" ")
     tags = _PREFIXES.get(word, ())
@@ -341,7 +341,7 @@ def image_structure(image: Image, name: str) -> Structure | NoAccess:
         return NoAccess(f"its debug information cannot be read ({error})")
     if not number:
         return NoAccess(f"type definition '{name}' not found in '{image.elf.path}'")
-    return Known(Walker(image.types, image.space), number, addressed=True)
+    return KnownValue(Walker(image.types, image.space), number, addressed=True)
 
 
 def simple_variables(scope: FunctionScope) -> Iterator[Variable]:

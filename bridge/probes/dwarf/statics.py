@@ -16,21 +16,24 @@ from bridge.probes.dwarf import die as entries
 from bridge.probes.dwarf.die import FAULTS
 from bridge.probes.dwarf.locations import Locator
 from bridge.probes.pretty import way
-from bridge.probes.types import NoPathError, Spot, Walker
+from bridge.probes.types import NoPathError, TypedSpot, Walker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bridge.markers import GlobalAccess, Result, Variable
     from bridge.probes.dwarf.debug import Die
-    from bridge.probes.dwarf.image import Image
+    from bridge.probes.dwarf.image import DebugImage
     from bridge.probes.dwarf.units import Unit
 
-    Start = Callable[[Die, Unit, str], tuple[Variable | Loaded, Spot]]
+    Start = Callable[[Die, Unit, str], tuple[Variable | Loaded, TypedSpot]]
 
 
 def image_static(
-    image: Image, wanted: GlobalAccess, start: Start | None = None, first: int | None = None
+    image: DebugImage,
+    wanted: GlobalAccess,
+    start: Start | None = None,
+    first: int | None = None,
 ) -> Result:
     """The way to a global of a file, in the unit number `first` if that has it.
 
@@ -56,7 +59,9 @@ def image_static(
     return wanted.missing(f"{image.elf.path}{where}")
 
 
-def units_with(image: Image, name: str, file: str, first: int | None = None) -> Iterator[Unit]:
+def units_with(
+    image: DebugImage, name: str, file: str, first: int | None = None
+) -> Iterator[Unit]:
     """The units that have a global, each once; before them the unit number `first`."""
     records = image.index.named(name, layout.NAME_VARIABLE)
     numbers = [*([] if first is None else [first]), *(record.unit for record in records)]
@@ -65,7 +70,7 @@ def units_with(image: Image, name: str, file: str, first: int | None = None) -> 
             yield unit
 
 
-def global_of(image: Image, unit: Unit, name: str) -> Die | None:
+def global_of(image: DebugImage, unit: Unit, name: str) -> Die | None:
     """The global of a unit: of several entries, one with a location."""
     found = [image.debug.entry(record.ref) for record in unit.variables(name)]
     located = [d for d in found if entries.holder(d, "DW_AT_location") is not None]
@@ -73,7 +78,7 @@ def global_of(image: Image, unit: Unit, name: str) -> Die | None:
     return next(iter(located or found), None)
 
 
-def _start(image: Image, die: Die, unit: Unit, name: str) -> tuple[Loaded, Spot]:
+def _start(image: DebugImage, die: Die, unit: Unit, name: str) -> tuple[Loaded, TypedSpot]:
     located = Locator(unit, image.elf.machine, 0, None).find(die, name)
     if located.base not in ("", BIAS):
         raise NoPathError(f"'{name}' is not at a fixed place of {image.elf.path}")
@@ -81,4 +86,4 @@ def _start(image: Image, die: Die, unit: Unit, name: str) -> tuple[Loaded, Spot]
     if located.base == BIAS:
         base = Loaded(image.elf.path, fixed=image.elf.is_fixed)
     type_ = image.types.of(die)
-    return base, Spot(type_, located.offsets, computed=located.kind == "value")
+    return base, TypedSpot(type_, located.offsets, computed=located.kind == "value")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bridge.probes.dwarf.debug import Die
-    from bridge.probes.dwarf.image import Image
+    from bridge.probes.dwarf.image import DebugImage
 
 _MODIFIERS = frozenset(
     f"DW_TAG_{word}_type"
@@ -60,7 +60,7 @@ _POINTERS = {
 class DwarfTypes:
     """The types of an image."""
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: DebugImage) -> None:
         self._image = image
         self._definitions: dict[tuple[str, str], int] = {}
         self._stripped: dict[int, int] = {}

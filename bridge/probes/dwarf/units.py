@@ -13,19 +13,19 @@ from bridge.probes.dwarf.debug import ADDRESS, LIST, NUMBERED_LIST
 from bridge.probes.dwarf.lines import paths_of, rows_in
 
 if TYPE_CHECKING:
-    from bridge.probes.dwarf.debug import Die, Row
-    from bridge.probes.dwarf.image import Image
+    from bridge.probes.dwarf.debug import Die, LineRow
+    from bridge.probes.dwarf.image import DebugImage
     from bridge.probes.dwarf.index import FunctionRecord, NameRecord
 
 Range = tuple[int, int]
 
 
-class Function:
+class DebugFunction:
     """A function with code: its own (`inlined` False), or a copy inside of another."""
 
     __slots__ = ("_image", "_ranges", "entry", "inlined", "line", "record")
 
-    def __init__(self, image: Image, record: FunctionRecord) -> None:
+    def __init__(self, image: DebugImage, record: FunctionRecord) -> None:
         self._image = image
         self.record = record
         self._ranges: tuple[Range, ...] | None = None
@@ -73,13 +73,13 @@ class Function:
         return self._ranges
 
     @property
-    def outer(self) -> Function | None:
+    def outer(self) -> DebugFunction | None:
         """The function or inlined copy around it."""
         number = self.record.outer
         return None if number < 0 else self._image.function(number)
 
     @property
-    def copies(self) -> list[Function]:
+    def copies(self) -> list[DebugFunction]:
         """The inlined copies directly in it."""
         index = self._image.index
         numbers = self.unit.functions
@@ -87,7 +87,7 @@ class Function:
         return [self._image.function(n) for n in numbers if index.function(n).outer == own]
 
     @property
-    def body(self) -> Function:
+    def body(self) -> DebugFunction:
         """The function with code of its own that it is in."""
         found = self
         while found.inlined and (outer := found.outer) is not None:
@@ -106,7 +106,7 @@ class Function:
         return next((high - address for low, high in self.ranges if low <= address < high), 0)
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[LineRow]:
         """The rows of the line table in its code."""
         unit = self.unit
         return rows_in(unit.rows, unit.addresses, self.ranges)
@@ -120,7 +120,7 @@ class Function:
 class Unit:
     """A compilation unit of an image."""
 
-    def __init__(self, image: Image, number: int) -> None:
+    def __init__(self, image: DebugImage, number: int) -> None:
         self.image = image
         self.number = number
         self._record = image.index.unit(number)
@@ -176,7 +176,7 @@ class Unit:
         return [source(path, folder) for path in paths_of(files, folder)]
 
     @cached_property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[LineRow]:
         """Its line table."""
         return self.image.debug.lines(self.number, rows=True)[0]
 

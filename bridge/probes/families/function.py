@@ -18,19 +18,19 @@ from bridge.probes.families.process import PROCESSES
 from bridge.probes.functions import function_marker
 from bridge.probes.points import is_wild, matching_name
 from bridge.probes.program_places import in_programs
-from bridge.probes.symbols import Function, function_names, functions_like, has_functions
+from bridge.probes.symbols import ElfFunction, function_names, functions_like, has_functions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.diagnostics import Diagnostic
     from bridge.markers import Marker, PointPart
-    from bridge.probes.dwarf.image import Image
-    from bridge.probes.dwarf.probes import Probe
+    from bridge.probes.dwarf.image import DebugImage
+    from bridge.probes.dwarf.probes import FunctionProbe
     from bridge.probes.elf import ElfFile
     from bridge.probes.families import Places
     from bridge.probes.machine import Machine
-    from bridge.probes.program_places import Found, Program
+    from bridge.probes.program_places import ProbedProgram, SearchNotes
     from bridge.probes.recorded import RecordedClass, RecordedTargets
 
 
@@ -39,11 +39,11 @@ def _expand(parts: Sequence[PointPart], machine: Machine) -> Places:
 
 
 def _in_file(
-    program: Program,
+    program: ProbedProgram,
     elf: ElfFile,
     rest: Sequence[PointPart],
     machine: Machine,
-    found: Found,
+    found: SearchNotes,
 ) -> list[Expansion]:
     """Functions and statements: by debug information where it is there, else by symbol."""
     image = machine.image(elf, found.reasons)
@@ -67,7 +67,7 @@ def _in_file(
     return places
 
 
-def _split_off(program: Program, image: Image, machine: Machine) -> Diagnostic:
+def _split_off(program: ProbedProgram, image: DebugImage, machine: Machine) -> Diagnostic:
     """Where the debug information is: in a package beside the program, or a file per unit."""
     package = f"{program.path}.dwp"
     file = package if machine.world.exists(package) else image.split
@@ -75,11 +75,11 @@ def _split_off(program: Program, image: Image, machine: Machine) -> Diagnostic:
 
 
 def _by_symbol(
-    program: Program,
+    program: ProbedProgram,
     elf: ElfFile,
     rest: Sequence[PointPart],
     machine: Machine,
-    found: Found,
+    found: SearchNotes,
     taken: frozenset[int],
 ) -> list[Expansion]:
     """Functions by symbol; `taken` are the addresses of those that are known already."""
@@ -94,7 +94,7 @@ def _by_symbol(
             found.reasons.append(errors.by_source_file(program.path, pattern))
         return []
     found.near.append(partial(function_names, elf, separate))
-    chosen: dict[str, list[Function]] = {}
+    chosen: dict[str, list[ElfFunction]] = {}
     for function in functions_like(elf, separate, pattern):
         name = matching_name(function.names, pattern)
         if name is not None and function.address not in taken:
@@ -110,7 +110,7 @@ def _by_symbol(
     return places
 
 
-def _described(program: Program, probe: Probe) -> Expansion:
+def _described(program: ProbedProgram, probe: FunctionProbe) -> Expansion:
     """A place by debug information."""
     strings = {"name": probe.marker.name}
     if probe.own_point:
@@ -128,7 +128,7 @@ def _described(program: Program, probe: Probe) -> Expansion:
 
 
 def _named(
-    program: Program, elf: ElfFile, name: str, places: list[Function], suffix: str
+    program: ProbedProgram, elf: ElfFile, name: str, places: list[ElfFunction], suffix: str
 ) -> Expansion:
     """A function by symbol; its return knows where it is entered."""
     entered = function_marker(elf, name, places, returns=False)
@@ -138,7 +138,7 @@ def _named(
     return replace(_place(program, returned, suffix), entry=_place(program, entered, "call"))
 
 
-def _place(program: Program, marker: Marker, suffix: str) -> Expansion:
+def _place(program: ProbedProgram, marker: Marker, suffix: str) -> Expansion:
     return Expansion(
         MarkerAttachment(marker, program.pid, program.follow_target),
         f'{program.prefix}.function("{marker.name}")' + (f".{suffix}" if suffix else ""),

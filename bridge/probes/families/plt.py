@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from bridge.probes.elf import ElfFile
     from bridge.probes.families import Places
     from bridge.probes.machine import Machine
-    from bridge.probes.program_places import Found, Program
+    from bridge.probes.program_places import ProbedProgram, SearchNotes
     from bridge.probes.recorded import RecordedClass, RecordedTargets
-    from bridge.probes.symbols import Function
+    from bridge.probes.symbols import ElfFunction
 
 
 def _expand(parts: Sequence[PointPart], machine: Machine) -> Places:
@@ -36,11 +36,11 @@ def _expand(parts: Sequence[PointPart], machine: Machine) -> Places:
 
 
 def _in_file(
-    program: Program,
+    program: ProbedProgram,
     elf: ElfFile,
     rest: Sequence[PointPart],
     _machine: Machine,
-    found: Found,
+    found: SearchNotes,
 ) -> list[Expansion]:
     if elf.machine != MACHINE:
         found.reasons.append(errors.no_plt_of(program.path, elf.machine))
@@ -56,7 +56,9 @@ def _pattern(part: PointPart) -> str:
     return "*" if part.argument is None else str(part.argument)
 
 
-def _place(program: Program, elf: ElfFile, entry: Function, *, returns: bool) -> Expansion:
+def _place(
+    program: ProbedProgram, elf: ElfFile, entry: ElfFunction, *, returns: bool
+) -> Expansion:
     name = entry.names[0]
     marker = function_marker(elf, name, (entry,), returns=returns)
     place = Expansion(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bridge.probes.elf import ElfFile
     from bridge.probes.families import Places
     from bridge.probes.machine import Machine
-    from bridge.probes.program_places import Found, Program
+    from bridge.probes.program_places import ProbedProgram, SearchNotes
     from bridge.probes.recorded import RecordedClass, RecordedTargets
 
 
@@ -33,11 +33,11 @@ def _expand(parts: Sequence[PointPart], machine: Machine) -> Places:
 
 
 def _in_file(
-    program: Program,
+    program: ProbedProgram,
     elf: ElfFile,
     rest: Sequence[PointPart],
     machine: Machine,
-    found: Found,
+    found: SearchNotes,
 ) -> list[Expansion]:
     from bridge.probes.usdt import read_markers
 
@@ -60,7 +60,7 @@ def _in_file(
     return [_place(program, marker, by_provider=by_provider) for marker in markers]
 
 
-def _place(program: Program, marker: Marker, *, by_provider: bool) -> Expansion:
+def _place(program: ProbedProgram, marker: Marker, *, by_provider: bool) -> Expansion:
     provider = f'.provider("{marker.provider}")' if by_provider else ""
     strings = {"name": marker.name, "provider": marker.provider}
     if len(marker.sites) == 1:

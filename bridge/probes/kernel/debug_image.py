@@ -14,7 +14,7 @@ from bridge.diagnostics import Sink
 from bridge.formats import elf_notes as layout
 from bridge.probes import errors
 from bridge.probes.dwarf.die import FAULTS
-from bridge.probes.dwarf.image import Image
+from bridge.probes.dwarf.image import DebugImage
 from bridge.probes.dwarf.relocation import placed_sections
 from bridge.probes.kernel.debug_files import search_kernel, search_module
 from bridge.probes.kernel.symbols import KERNEL
@@ -39,7 +39,7 @@ _GONE = (".init", ".exit", ".meminit", ".memexit", ".cpuinit", ".devinit", ".ref
 _PER_CPU = ".data..percpu"
 
 
-class KernelImage(Image):
+class KernelImage(DebugImage):
     """The kernel's own debug information, or that of a module."""
 
     space = "kernel"
@@ -92,7 +92,7 @@ class KernelImage(Image):
         return next(names, "")
 
     def units_of_file(self, pattern: str) -> Container[int]:
-        """See `Image`: functions that were inlined from a file leave its lines in a unit."""
+        """See `DebugImage`: functions inlined from a file leave its lines in a unit."""
         files = self._files_like(pattern)
         records = self.index.all_functions()
         units = {record[2] for record in records if record[5] in files}

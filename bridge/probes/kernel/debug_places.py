@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from bridge.markers import KernelPlace, Kind, Marker
 from bridge.probes.dwarf.markers import PlaceVariables
 from bridge.probes.dwarf.scope import At, FunctionScope, base_variables
-from bridge.probes.kernel.symbols import KERNEL, Symbol
+from bridge.probes.kernel.symbols import KERNEL, KernelSymbol
 
 if TYPE_CHECKING:
-    from bridge.probes.dwarf.probe_addresses import Place
+    from bridge.probes.dwarf.probe_addresses import ProbeAddress
     from bridge.probes.kernel.debug_image import KernelImage
     from bridge.probes.kernel.symbols import Symbols
 
@@ -26,7 +26,7 @@ class DebugPlace:
     """Whether the arguments of a call are where a call puts them."""
 
 
-def symbol_of(image: KernelImage, place: Place, symbols: Symbols) -> Symbol:
+def symbol_of(image: KernelImage, place: ProbeAddress, symbols: Symbols) -> KernelSymbol:
     """The symbol of the function that a place is in."""
     body = place.function.body
     module = "" if image.owner == KERNEL else image.owner
@@ -35,10 +35,12 @@ def symbol_of(image: KernelImage, place: Place, symbols: Symbols) -> Symbol:
     if found:
         return found[0]
     known = symbols.starting_at(address) if address else None
-    return known or Symbol(body.name, address, module, body.is_external)
+    return known or KernelSymbol(body.name, address, module, body.is_external)
 
 
-def marker_of(image: KernelImage, place: Place, symbol: Symbol, *, returns: bool) -> DebugPlace:
+def marker_of(
+    image: KernelImage, place: ProbeAddress, symbol: KernelSymbol, *, returns: bool
+) -> DebugPlace:
     """The marker of a place."""
     function = place.function
     at = At(image, function, place.address, returns, place.address)
@@ -55,7 +57,7 @@ def marker_of(image: KernelImage, place: Place, symbol: Symbol, *, returns: bool
     return DebugPlace(marker, scope, at_entry)
 
 
-def _kernel_place(image: KernelImage, place: Place, symbol: Symbol) -> KernelPlace:
+def _kernel_place(image: KernelImage, place: ProbeAddress, symbol: KernelSymbol) -> KernelPlace:
     body = place.function.body
     address = image.runtime(place.address)
     if address and address < symbol.address:  # a part of it that was split off (`.cold`)

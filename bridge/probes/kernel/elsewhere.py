@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bridge.markers import Expansion
     from bridge.probes.kernel.functions import KernelFunctions
-    from bridge.probes.kernel.names import Place
+    from bridge.probes.kernel.names import TracepointPlace
 
     Trace = Callable[[str], tuple[Expansion, ...] | NoMatch]
     """What a tracepoint's name stands for."""
@@ -274,17 +274,19 @@ def _event(place: Expansion) -> str:
     )
 
 
-def _system_call(name: str) -> Place | None:
+def _system_call(name: str) -> TracepointPlace | None:
     """The events of the system call that a function is for."""
     found = _CALL.match(name)
     if found is None:
         return None
     call = found["call"]
-    return names.Place((name,), (f"syscalls:sys_enter_{call}",), (f"syscalls:sys_exit_{call}",))
+    return names.TracepointPlace(
+        (name,), (f"syscalls:sys_enter_{call}",), (f"syscalls:sys_exit_{call}",)
+    )
 
 
 def _stand_in(
-    event: Expansion, name: str, parts: Sequence[PointPart], place: Place
+    event: Expansion, name: str, parts: Sequence[PointPart], place: TracepointPlace
 ) -> Expansion:
     """A tracepoint as the place of a function."""
     suffix = ".return" if _returns(parts) else ""

@@ -33,13 +33,13 @@ from bridge.markers import (
     Variable,
 )
 from bridge.probes import errors
-from bridge.probes.btf import Kind as TypeKind
+from bridge.probes.btf import BtfKind as TypeKind
 from bridge.probes.kernel import calling
 from bridge.probes.kernel.debug_files import release
 from bridge.probes.kernel.debug_image import DebugImages, KernelImage
 from bridge.probes.kernel.debug_scope import DebugScope
 from bridge.probes.kernel.scope import ZERO, KernelGlobals, KernelScope
-from bridge.probes.kernel.symbols import KALLSYMS, KERNEL, Symbol, Symbols, module_name
+from bridge.probes.kernel.symbols import KALLSYMS, KERNEL, KernelSymbol, Symbols, module_name
 from bridge.probes.points import is_wild
 from bridge.suggest import among, similar
 from bridge.world import VMLINUX_BTF
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
 
     from bridge.markers import GlobalAccess, Result, Scope, Structure
     from bridge.probes.btf import Btf
-    from bridge.probes.dwarf.image import Image
-    from bridge.probes.dwarf.probe_addresses import Place
-    from bridge.probes.dwarf.probes import Probe
+    from bridge.probes.dwarf.image import DebugImage
+    from bridge.probes.dwarf.probe_addresses import ProbeAddress
+    from bridge.probes.dwarf.probes import FunctionProbe
     from bridge.world import World
 
     Types = Callable[[str], Btf | None]
@@ -169,7 +169,7 @@ class _Query:
 
     kernel: KernelFunctions
     question: _Question
-    refused: list[tuple[Symbol, str]] = field(default_factory=list)
+    refused: list[tuple[KernelSymbol, str]] = field(default_factory=list)
     """Functions that match and cannot be probed, with the reason."""
     reasons: list[Diagnostic] = field(default_factory=list)
     """What was wrong with debug information, or is not in it."""
@@ -247,7 +247,7 @@ class _Query:
         self.named |= {probe.marker.name for probe in probes}
         return [self._described_place(probe) for probe in probes]
 
-    def _described_place(self, probe: Probe) -> Expansion:
+    def _described_place(self, probe: FunctionProbe) -> Expansion:
         entry = self._described_place(probe.entry) if probe.entry is not None else None
         ends = "".join(
             f".{s.name}({s.argument})" for s in self.question.suffixes if s.name == "maxactive"
@@ -267,7 +267,7 @@ class _Query:
         )
 
     def _mark(
-        self, image: Image, place: Place, *, returns: bool
+        self, image: DebugImage, place: ProbeAddress, *, returns: bool
     ) -> tuple[Marker, Scope] | None:
         """The marker of a place that debug information tells; None if it cannot be probed."""
         from bridge.probes.kernel.debug_places import marker_of, symbol_of
@@ -308,7 +308,7 @@ class _Query:
         pattern = module_name(self.question.owner)
         return [name for name in self.kernel.symbols.modules() if fnmatchcase(name, pattern)]
 
-    def _candidates(self) -> Iterable[Symbol]:
+    def _candidates(self) -> Iterable[KernelSymbol]:
         symbols = self.kernel.symbols
         if isinstance(self.question.wanted, int):
             around = symbols.around(self.question.wanted)
@@ -319,7 +319,7 @@ class _Query:
         named = symbols.matching if is_wild(self._pattern) else symbols.named
         return (symbol for symbol in named(self._pattern) if symbol.module in owners)
 
-    def _probed(self) -> Iterator[Symbol]:
+    def _probed(self) -> Iterator[KernelSymbol]:
         seen = set()
         for symbol in self._candidates():
             place = symbol.address or symbol
@@ -332,16 +332,16 @@ class _Query:
             else:
                 yield symbol
 
-    def _is_taken(self, symbol: Symbol) -> bool:
+    def _is_taken(self, symbol: KernelSymbol) -> bool:
         """Whether debug information has told of it."""
         return symbol.address in self.taken if symbol.address else symbol.name in self.named
 
-    def _is_excluded(self, symbol: Symbol) -> bool:
+    def _is_excluded(self, symbol: KernelSymbol) -> bool:
         return self.question.suffix == "exported" and not symbol.is_global
 
     # --- a place ---
 
-    def _place(self, symbol: Symbol) -> Expansion:
+    def _place(self, symbol: KernelSymbol) -> Expansion:
         if not self.question.returns:
             return self._expansion(symbol, returns=False)
         entered = _Question(
@@ -352,7 +352,7 @@ class _Query:
         called = replace(place, point=f"{place.point}.call")
         return replace(self._expansion(symbol, returns=True), entry=called)
 
-    def _expansion(self, symbol: Symbol, *, returns: bool) -> Expansion:
+    def _expansion(self, symbol: KernelSymbol, *, returns: bool) -> Expansion:
         question = self.question
         wanted = question.wanted
         offset = 0
@@ -373,7 +373,7 @@ class _Query:
     def _lacking(self) -> tuple[Diagnostic, ...]:
         return () if self.kernel.types("") is not None else (errors.no_btf(VMLINUX_BTF),)
 
-    def _scope(self, symbol: Symbol, *, returns: bool) -> KernelScope | None:
+    def _scope(self, symbol: KernelSymbol, *, returns: bool) -> KernelScope | None:
         btf = self.kernel.types(symbol.module)
         number = btf.find(TypeKind.FUNC, symbol.name) if btf is not None else None
         if btf is None or number is None:
@@ -382,7 +382,7 @@ class _Query:
         return KernelScope(btf, self.kernel.symbols, symbol, number, machine, returns)
 
     def _marker(
-        self, symbol: Symbol, offset: int, scope: KernelScope | None, *, returns: bool
+        self, symbol: KernelSymbol, offset: int, scope: KernelScope | None, *, returns: bool
     ) -> Marker:
         machine = self.kernel.world.machine
         own = scope is not None and symbol.symbol == symbol.name and scope.is_plain

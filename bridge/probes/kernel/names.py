@@ -18,7 +18,7 @@ _TAPSET = Path(__file__).resolve().parents[2] / "tapset"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TracepointPlace:
     """Tracepoints at the places of some functions; the fields are those of tracepoints.toml."""
 
     functions: tuple[str, ...]
@@ -36,13 +36,13 @@ def _table(name: str) -> dict[str, Any]:
 
 
 @cache
-def places() -> Mapping[str, Place]:
+def places() -> Mapping[str, TracepointPlace]:
     """The tracepoints at functions, by the function's name."""
-    found: dict[str, Place] = {}
+    found: dict[str, TracepointPlace] = {}
     for row in _table("tracepoints")["place"]:
         lists = {key: tuple(row.get(key, ())) for key in ("functions", "entered", "returned")}
         only = row.get("only")
-        place = Place(
+        place = TracepointPlace(
             **lists,
             variables=row.get("variables", {}),
             but=row.get("but", ""),

@@ -20,11 +20,11 @@ from bridge.markers import (
     ValueType,
     Variable,
 )
-from bridge.probes.btf import Kind
+from bridge.probes.btf import BtfKind
 from bridge.probes.kernel import calling, names
 from bridge.probes.members import kernel_structure
 from bridge.probes.pretty import way
-from bridge.probes.types import COMPOSITES, NoPathError, Shape, Spot, Walker
+from bridge.probes.types import COMPOSITES, NoPathError, Shape, TypedSpot, Walker
 from bridge.suggest import similar
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bridge.markers import GlobalAccess, Part, Result, Structure
     from bridge.probes.btf import Btf
     from bridge.probes.kernel.calling import Passed
-    from bridge.probes.kernel.symbols import Symbol, Symbols
+    from bridge.probes.kernel.symbols import KernelSymbol, Symbols
 
 ZERO = Variable("%0", ValueType.LONG, (Constant(0),))
 """What the way to a global starts from."""
@@ -49,7 +49,7 @@ class KernelScope:
 
     btf: Btf
     symbols: Symbols
-    function: Symbol
+    function: KernelSymbol
     number: int
     """Of the function in BTF."""
     machine: str
@@ -136,20 +136,20 @@ class KernelScope:
     def _walker(self) -> Walker:
         return Walker(self.btf, "kernel")
 
-    def _start(self, name: str) -> tuple[Spot, Variable]:
+    def _start(self, name: str) -> tuple[TypedSpot, Variable]:
         if name == "return" and self.returns:
             return self._returned()
         for item in () if self.returns else self.passed:
             if item.parameter.name == name:
                 if item.variable is None:
                     raise NoPathError("cannot access members of an object in a register")
-                return Spot(item.parameter.type), item.variable
+                return TypedSpot(item.parameter.type), item.variable
         found = global_spot(self.btf, self.symbols, name)
         if found is not None:
             return found, ZERO
         raise NoPathError(self._unknown(name))
 
-    def _returned(self) -> tuple[Spot, Variable]:
+    def _returned(self) -> tuple[TypedSpot, Variable]:
         type_ = self.btf.record(self._prototype).size_or_type
         if not type_:
             raise NoPathError(f"function {self.function.name} has no return value")
@@ -158,7 +158,7 @@ class KernelScope:
                 f"failed to retrieve return value location for {self.function.name}"
                 " [man error::dwarf]"
             )
-        return Spot(type_), self.value
+        return TypedSpot(type_), self.value
 
     def _unknown(self, name: str) -> str:
         known = [p.parameter.name for p in self.passed]
@@ -197,18 +197,18 @@ class KernelScope:
         return Enumerator(value)
 
 
-def global_spot(btf: Btf, symbols: Symbols, name: str) -> Spot | None:
+def global_spot(btf: Btf, symbols: Symbols, name: str) -> TypedSpot | None:
     """A global variable whose type BTF has, or our own table.
 
     Most kernels tell of those per CPU only.
     """
-    number = btf.find(Kind.VAR, name)
+    number = btf.find(BtfKind.VAR, name)
     declared = names.global_type(name) if number is None else ""
     address = symbols.variable(name) if number is not None or declared else 0
     if not address:
         return None
     type_ = btf.declared(declared) if number is None else btf.record(number).size_or_type
-    return None if type_ is None else Spot(type_, (address,))
+    return None if type_ is None else TypedSpot(type_, (address,))
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ class KernelGlobals:
                 )
             address = self.symbols.variable(name)
             if address and address_of and not path:
-                return walker.access(self.base, Spot(0, (address,)), address_of=True)
+                return walker.access(self.base, TypedSpot(0, (address,)), address_of=True)
         except NoPathError as error:
             return error.answer
         if address:

@@ -42,7 +42,7 @@ def module_name(module: str) -> str:
     return re.sub(r"\.ko(?:\.\w+)?$", "", file).replace("-", "_")
 
 
-class Symbol(NamedTuple):
+class KernelSymbol(NamedTuple):
     """A function: its symbol, its address (0: hidden from us), and its module ("": none)."""
 
     symbol: str
@@ -89,7 +89,7 @@ class Symbols:
 
     # --- functions ---
 
-    def named(self, name: str, module: str | None = None) -> list[Symbol]:
+    def named(self, name: str, module: str | None = None) -> list[KernelSymbol]:
         """The functions of a name, of a module or of all."""
         word = re.escape(name.encode())
         pattern = re.compile(
@@ -103,14 +103,14 @@ class Symbols:
                 found.append(_symbol(line.groups()))
         return found if module is None else [s for s in found if s.module == module]
 
-    def starting_at(self, address: int) -> Symbol | None:
+    def starting_at(self, address: int) -> KernelSymbol | None:
         """The function that begins at an address, parts that were split off as well."""
         row = re.compile(rb"^%016x [tTwW] .*$" % address, re.MULTILINE)
         found = row.search(self._text)
         line = _LINE.match(found[0]) if found is not None else None
         return _symbol(line.groups()) if line is not None else None
 
-    def is_only(self, symbol: Symbol) -> bool:
+    def is_only(self, symbol: KernelSymbol) -> bool:
         """Whether no other function of the kernel (or of its module) has the name."""
         if "all" in self.__dict__:
             return self._counts[symbol.name, symbol.module] == 1
@@ -121,12 +121,12 @@ class Symbols:
         return Counter((symbol.name, symbol.module) for symbol in self.all)
 
     @cached_property
-    def all(self) -> tuple[Symbol, ...]:
+    def all(self) -> tuple[KernelSymbol, ...]:
         """All functions, in the order of the kernel's list."""
         found = map(_symbol, _LINE.findall(self._text))
         return tuple(s for s in found if not s.symbol.startswith(_NO_FUNCTION))
 
-    def matching(self, pattern: str) -> Iterator[Symbol]:
+    def matching(self, pattern: str) -> Iterator[KernelSymbol]:
         """The functions whose name a shell pattern matches; no parts split off."""
         matches = re.compile(translate(pattern)).match
         literal = _LITERAL.match(pattern)
@@ -134,7 +134,7 @@ class Symbols:
         near = self.starting(literal[0])
         return (s for s in near if matches(s.name) and not _is_part(s.name))
 
-    def starting(self, start: str) -> Iterator[Symbol]:
+    def starting(self, start: str) -> Iterator[KernelSymbol]:
         """The functions whose symbol starts so: a kernel has tens of thousands of others."""
         if "all" in self.__dict__ or not start:
             return (s for s in self.all if s.symbol.startswith(start))
@@ -144,9 +144,9 @@ class Symbols:
         symbols = (_symbol(groups.groups()) for groups in lines if groups is not None)
         return (s for s in symbols if not s.symbol.startswith(_NO_FUNCTION))
 
-    def around(self, address: int) -> Symbol | None:
+    def around(self, address: int) -> KernelSymbol | None:
         """The function that an address is in."""
-        best: Symbol | None = None
+        best: KernelSymbol | None = None
         for symbol in self.all:
             if symbol.address <= address and (best is None or symbol.address >= best.address):
                 best = symbol
@@ -201,7 +201,7 @@ class Symbols:
         lines = (line.split() for line in text.splitlines())
         return frozenset(words[1] for words in lines if len(words) > 1)
 
-    def obstacle(self, symbol: Symbol) -> str:
+    def obstacle(self, symbol: KernelSymbol) -> str:
         """Why a function cannot be probed; "" if it can, or if that cannot be told."""
         if symbol.symbol in self._forbidden:
             return (
@@ -216,12 +216,12 @@ class Symbols:
         return ""
 
 
-def _symbol(groups: Sequence[bytes | None]) -> Symbol:
+def _symbol(groups: Sequence[bytes | None]) -> KernelSymbol:
     address, kind, name, module = groups
     assert address is not None
     assert kind is not None
     assert name is not None
-    return Symbol(
+    return KernelSymbol(
         name.decode(), int(address, 16), (module or b"").decode(), kind in (b"T", b"W")
     )
 

@@ -24,7 +24,7 @@ from bridge.script.analysis.entry import save_entries
 from bridge.script.analysis.fold import ASKING, Folder, place_of
 from bridge.script.analysis.infer import Inference
 from bridge.script.analysis.optimise import drop_unused, optimise, reduce
-from bridge.script.analysis.program import Body, Program
+from bridge.script.analysis.program import Body, ResolvedScript
 from bridge.script.analysis.resolve import Resolver
 from bridge.script.analysis.shapes import set_shapes
 from bridge.script.analysis.shared import group
@@ -98,11 +98,11 @@ def _stopped(sink: Sink) -> bool:
 
 def _parse_all(
     main: Source, sources: SourceMap, sink: Sink, options: AnalyseOptions
-) -> Program | None:
+) -> ResolvedScript | None:
     library = Library(sources, sink, options)
     texts = [main, *(sources.add("<input>", text) for text in options.extra)]
     scripts = [parse(text, sources, sink, options, macros=library.macros) for text in texts]
-    program = Program([s for s in scripts if s is not None], library, options, sink)
+    program = ResolvedScript([s for s in scripts if s is not None], library, options, sink)
     if _stopped(sink) or len(program.scripts) != len(texts):
         return None
     for script in program.scripts:
@@ -115,14 +115,14 @@ def _parse_all(
 # --- derive and resolve -----------------------------------------------------------------------
 
 
-def _derive(program: Program, targets: Targets) -> Deriver:
+def _derive(program: ResolvedScript, targets: Targets) -> Deriver:
     deriver = Deriver(program.scripts, program.library, targets, program.sink)
     for script in list(program.scripts):
         _derive_script(program, deriver, script)
     return deriver
 
 
-def _derive_script(program: Program, deriver: Deriver, script: ast.Script) -> None:
+def _derive_script(program: ResolvedScript, deriver: Deriver, script: ast.Script) -> None:
     for definition in script.definitions:
         if isinstance(definition, ast.Probe):
             found = deriver.probe(script, definition)
@@ -133,7 +133,7 @@ def _derive_script(program: Program, deriver: Deriver, script: ast.Script) -> No
                 _derive_places(program, places)
 
 
-def _derive_places(program: Program, places: Sequence[Derived]) -> None:
+def _derive_places(program: ResolvedScript, places: Sequence[Derived]) -> None:
     """The bodies of a probe that are the same at some places."""
     first = places[0]
     for owner in {id(b.script): b.script for b in first.bodies}.values():
@@ -144,7 +144,7 @@ def _derive_places(program: Program, places: Sequence[Derived]) -> None:
         Resolver(program, body).run()
 
 
-def _add_probe(program: Program, derived: Derived) -> Body:
+def _add_probe(program: ResolvedScript, derived: Derived) -> Body:
     here = _folder(program, derived, constants=_has_variables(derived.expansion))
     blocks = tuple(ScopedBlock(b.script, here.block(b.block)) for b in derived.bodies)
     here = _folder(program, derived, constants=False)
@@ -154,7 +154,7 @@ def _add_probe(program: Program, derived: Derived) -> Body:
     return body
 
 
-def _folder(program: Program, derived: Derived | None, *, constants: bool) -> Folder:
+def _folder(program: ResolvedScript, derived: Derived | None, *, constants: bool) -> Folder:
     return Folder(place_of(program, derived), program.sink.report, constants=constants)
 
 
@@ -168,7 +168,7 @@ def _has_variables(place: Expansion) -> bool:
     return False
 
 
-def _resolve(program: Program, deriver: Deriver) -> None:
+def _resolve(program: ResolvedScript, deriver: Deriver) -> None:
     """Resolve what is called, and derive the library's probes that come along."""
     scripts = sum(not script.tapset for script in program.scripts)
     while program.called or scripts < len(program.scripts):
@@ -181,7 +181,7 @@ def _resolve(program: Program, deriver: Deriver) -> None:
             scripts += 1
 
 
-def _fold_function(program: Program, body: Body) -> None:
+def _fold_function(program: ResolvedScript, body: Body) -> None:
     folder = _folder(program, None, constants=False)
     body.blocks = tuple(ScopedBlock(b.script, folder.block(b.block)) for b in body.blocks)
     if body.function is not None and body.blocks:
@@ -192,7 +192,7 @@ def _fold_function(program: Program, body: Body) -> None:
 # --- results ----------------------------------------------------------------------------------
 
 
-def _display(program: Program, targets: Targets) -> list[Body]:
+def _display(program: ResolvedScript, targets: Targets) -> list[Body]:
     """The probes that print globals which are written but never read."""
     used = usage(program.bodies())
     place = targets.expand([PointPart("end")])
@@ -210,7 +210,7 @@ def _display(program: Program, targets: Targets) -> list[Body]:
 
 
 def _display_body(
-    program: Program, variable: GlobalVariable, owner: ast.Script, place: Expansion
+    program: ResolvedScript, variable: GlobalVariable, owner: ast.Script, place: Expansion
 ) -> Body:
     block = ScopedBlock(owner, autoprint.display(variable))
     at = variable.declaration.token
@@ -221,7 +221,7 @@ def _display_body(
     return body
 
 
-def _typed(program: Program, displays: list[Body]) -> Typed:
+def _typed(program: ResolvedScript, displays: list[Body]) -> Typed:
     used = usage([*program.bodies(), *displays])
     kept = used.read | used.written
     if program.options.unoptimized:
@@ -255,7 +255,7 @@ def _typed(program: Program, displays: list[Body]) -> Typed:
     )
 
 
-def _override(program: Program, variable: GlobalVariable) -> None:
+def _override(program: ResolvedScript, variable: GlobalVariable) -> None:
     """Apply `-G name=value`."""
     text = program.options.globals_.get(variable.name)
     if text is None or not variable.user:

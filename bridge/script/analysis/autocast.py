@@ -20,7 +20,7 @@ from bridge.source import machine_text
 if TYPE_CHECKING:
     from bridge.diagnostics import Diagnostic
     from bridge.markers import Structure
-    from bridge.script.analysis.program import Body, Program
+    from bridge.script.analysis.program import Body, ResolvedScript
     from bridge.script.analysis.typed import FunctionInfo, GlobalVariable, LocalVariable
 
     Holder = GlobalVariable | LocalVariable | FunctionInfo
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MOST_ROUNDS = 64
 
 
-def resolve_autocasts(program: Program) -> None:
+def resolve_autocasts(program: ResolvedScript) -> None:
     """Find out what `value->member` stands for wherever the type of the value is known."""
     pass_ = _Pass(program)
     if any(_is_autocast(node) for body in program.bodies() for node in _nodes(body)):
@@ -46,7 +46,7 @@ def _is_autocast(node: ast.Node) -> bool:
 class _Pass:
     """Types of variables and of what functions return, until nothing new is known."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: ResolvedScript) -> None:
         self._program = program
         self._known: dict[Holder, Structure | None] = {}
         self._failed: set[ast.Cast] = set()

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge.markers import Result
-    from bridge.script.analysis.program import Body, Program
+    from bridge.script.analysis.program import Body, ResolvedScript
 
 
 MOST_KEYS = 9
 """How many keys an array may have (spec section 6)."""
 
 
-def check_conditions(program: Program) -> None:
+def check_conditions(program: ResolvedScript) -> None:
     """Report conditions of probes that do something."""
     effects = Effects(program)
     for body in program.probes:
@@ -48,7 +48,7 @@ def check_conditions(program: Program) -> None:
                 _refuse(program, message, condition.expr)
 
 
-def check_iteration(program: Program) -> None:
+def check_iteration(program: ResolvedScript) -> None:
     """Report arrays that are modified while a `foreach` goes over them."""
     writers = _Writers(program)
     for body in program.bodies():
@@ -59,7 +59,7 @@ def check_iteration(program: Program) -> None:
 class _Writers:
     """The functions that modify a global, themselves or by what they call."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: ResolvedScript) -> None:
         self._program = program
         self._known: dict[object, frozenset[FunctionInfo]] = {}
 
@@ -96,7 +96,7 @@ def written(body: Body, node: ast.Node) -> object:
 
 
 def _iterate(
-    program: Program,
+    program: ResolvedScript,
     body: Body,
     writers: _Writers,
     node: ast.Node,
@@ -128,7 +128,7 @@ def _iterate(
 
 
 def _modified(
-    program: Program, body: Body, index: ast.Index, arrays: tuple[object, ...]
+    program: ResolvedScript, body: Body, index: ast.Index, arrays: tuple[object, ...]
 ) -> None:
     if isinstance(index.base, ast.Name) and body.facts.names.get(index.base) in arrays:
         message = errors.Message(
@@ -138,11 +138,11 @@ def _modified(
         _refuse(program, message, index)
 
 
-def _refuse(program: Program, message: errors.Message, node: ast.Node) -> None:
+def _refuse(program: ResolvedScript, message: errors.Message, node: ast.Node) -> None:
     program.sink.report(errors.semantic(message, node.token, describe(node)))
 
 
-def check_patterns(program: Program) -> None:
+def check_patterns(program: ResolvedScript) -> None:
     """Report regular expressions that are none."""
     for body in program.bodies():
         for block in body.blocks:
@@ -159,7 +159,7 @@ def check_patterns(program: Program) -> None:
                         )
 
 
-def check(program: Program) -> None:
+def check(program: ResolvedScript) -> None:
     """Report what is wrong; of each kind only the first."""
     checker = _Checker(program)
     used = usage(program.bodies())
@@ -172,7 +172,7 @@ def check(program: Program) -> None:
 
 
 class _Checker:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: ResolvedScript) -> None:
         self._program = program
         self._body: Body | None = None
         self._seen: set[str] = set()

@@ -24,7 +24,7 @@ from bridge.source import SourceMap, Span
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bridge.script.c.unit import Unit
+    from bridge.script.c.unit import EmbeddedUnit
 
 BUILT_IN = "%"
 """What the names of calls begin with that mean a built-in function, whatever is defined."""
@@ -52,7 +52,7 @@ class EmbeddedC:
     ) -> None:
         self.file_level = tuple(file_level)
         self._options = options or _NO_OPTIONS
-        self._unit: Unit | None = None
+        self._unit: EmbeddedUnit | None = None
 
     @property
     def ready(self) -> bool:
@@ -60,14 +60,14 @@ class EmbeddedC:
         return self._options is not _NO_OPTIONS
 
     @property
-    def unit(self) -> Unit:
+    def unit(self) -> EmbeddedUnit:
         """What the level of the file declares."""
-        from bridge.script.c.unit import Unit
+        from bridge.script.c.unit import EmbeddedUnit
 
         if self._unit is None:
             known = self._options.conditions or conditions.host_conditions()
             longest = self._options.defines.get("MAXSTRINGLEN", "")
-            self._unit = Unit(
+            self._unit = EmbeddedUnit(
                 [node.code for node in self.file_level],
                 version_numbers(known.get("kernel_v", "")),
                 int(longest) if longest.isdigit() else MAXSTRINGLEN,

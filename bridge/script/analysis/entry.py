@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bridge.script import errors
 from bridge.script.analysis.derive import Derived, ScopedBlock
-from bridge.script.analysis.fold import Folder, Place, is_there
+from bridge.script.analysis.fold import BodyContext, Folder, is_there
 from bridge.script.printing.describe import describe
 from bridge.script.printing.print_tree import expr_text
 from bridge.script.syntax import ast
@@ -20,14 +20,14 @@ from bridge.script.syntax.walk import rebuild
 
 if TYPE_CHECKING:
     from bridge.markers import Expansion
-    from bridge.script.analysis.program import Program
+    from bridge.script.analysis.program import ResolvedScript
 
 _OWN = frozenset({"$return", "$$return"})
 """What a return has of its own."""
 _PREFIX = "__entry_tvar_"
 
 
-def save_entries(program: Program, derived: Derived) -> list[Derived]:
+def save_entries(program: ResolvedScript, derived: Derived) -> list[Derived]:
     """The probe, and before it the one that saves for it what it needs of the entry."""
     entry = derived.expansion.entry
     if entry is None or program.options.assume_types:
@@ -48,7 +48,7 @@ def save_entries(program: Program, derived: Derived) -> list[Derived]:
 class _Saver:
     """The bodies of one return probe while `@entry` is taken out of them."""
 
-    program: Program
+    program: ResolvedScript
     entry: Expansion
     saved: list[ScopedBlock] = field(default_factory=list)
     """What the probe at the entry runs."""
@@ -106,7 +106,7 @@ class _Saver:
             return node
         asked = replace(node, operand=operand)
         program = self.program
-        place = Place(self.entry, program.structures, statics=program.statics)
+        place = BodyContext(self.entry, program.structures, statics=program.statics)
         return Folder(place, program.sink.report).fold(asked)
 
     def _save(self, value: ast.Expr, at: ast.Expr) -> ast.Expr:

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from bridge.markers import Expansion, Listed, Scope
     from bridge.script.analysis.derive import Derived
     from bridge.script.analysis.lookup import Statics, Structures
-    from bridge.script.analysis.program import Program
+    from bridge.script.analysis.program import ResolvedScript
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BodyContext:
     """Where a body runs (`expansion` None: a function, which has no variables of its own).
 
     `assume`: what cannot be looked up is taken as there. `written` and `shown`: what pn() and
@@ -60,17 +60,17 @@ class Place:
     shared: bool = False
 
 
-def place_of(program: Program, derived: Derived | None) -> Place:
+def place_of(program: ResolvedScript, derived: Derived | None) -> BodyContext:
     """The place of a probe of a program, or of its functions."""
     assume = program.options.assume_types
     if derived is None:
-        return Place(None, program.structures, assume, statics=program.statics)
+        return BodyContext(None, program.structures, assume, statics=program.statics)
     own = script_text(derived.expansion.own_name)
     if not derived.alias and not isinstance(
         derived.expansion.attachment, MarkerAttachment | Never
     ):
         own = derived.written  # SystemTap puts `?` and the condition there, too
-    return Place(
+    return BodyContext(
         derived.expansion,
         program.structures,
         assume,
@@ -89,7 +89,7 @@ class Folder(Constants):
 
     def __init__(
         self,
-        place: Place,
+        place: BodyContext,
         report: Callable[[Diagnostic], None],
         *,
         constants: bool = True,

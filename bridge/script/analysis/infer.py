@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge.diagnostics import Diagnostic
-    from bridge.script.analysis.program import Body, Program
+    from bridge.script.analysis.program import Body, ResolvedScript
 
 UNKNOWN, LONG, STRING, STAT = Type.UNKNOWN, Type.LONG, Type.STRING, Type.STAT
 Declared = GlobalVariable | LocalVariable | FunctionInfo
@@ -54,7 +54,7 @@ def word(type_: Type) -> str:
 class Inference:
     """One run over a program."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: ResolvedScript) -> None:
         self._program = program
         self._facts = Facts()
         self._function: FunctionInfo | None = None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bridge.markers import Result
     from bridge.script.analysis.lookup import Typed
-    from bridge.script.analysis.program import Body, Program
+    from bridge.script.analysis.program import Body, ResolvedScript
 
 LEAST_ROUNDS = 20
 MOST_VISITS = 2_000_000
@@ -43,7 +43,7 @@ Beginnings = dict[ast.Node, ast.Node]
 """What an expression statement began with before it was changed; kept for messages."""
 
 
-def optimise(program: Program) -> None:
+def optimise(program: ResolvedScript) -> None:
     """Drop what has no effect, then functions that nobody calls any more."""
     began: Beginnings | None = {}
     for bodies in _rounds(program):
@@ -74,7 +74,7 @@ def optimise(program: Program) -> None:
 
 
 def _statements(
-    program: Program, body: Body, began: Beginnings | None, effects: Effects
+    program: ResolvedScript, body: Body, began: Beginnings | None, effects: Effects
 ) -> bool:
     """Drop idle statements; a function that has no others is reported."""
     changed = _Statements(program, body, began, effects).run()
@@ -90,14 +90,14 @@ def _statements(
     return changed
 
 
-def _fold(program: Program, bodies: list[Body]) -> bool:
+def _fold(program: ResolvedScript, bodies: list[Body]) -> bool:
     """Fold what is constant; whether there was anything."""
     effects = Effects(program, locals_=True)
     changed = [_Constants(program, body, effects).run() for body in bodies]
     return any(changed)
 
 
-def _rounds(program: Program) -> Iterator[list[Body]]:
+def _rounds(program: ResolvedScript) -> Iterator[list[Body]]:
     """All bodies, over and over; chains of dead assignments go by one a round."""
     visits = rounds = 0
     while rounds < LEAST_ROUNDS or visits < MOST_VISITS:
@@ -107,16 +107,16 @@ def _rounds(program: Program) -> Iterator[list[Body]]:
         visits += sum(len(_nodes(body)) for body in bodies)
 
 
-def _probes_first(program: Program) -> list[Body]:
+def _probes_first(program: ResolvedScript) -> list[Body]:
     """All bodies in the order in which SystemTap goes through them here."""
     return [*program.probes, *(b for b in program.bodies() if b.function is not None)]
 
 
-def _failed(program: Program) -> bool:
+def _failed(program: ResolvedScript) -> bool:
     return program.sink.failed
 
 
-def reduce(program: Program) -> None:
+def reduce(program: ResolvedScript) -> None:
     """With -u, too: what nobody wants the value of, and what cannot be reached, is dropped."""
     for bodies in _rounds(program):
         effects = Effects(program)
@@ -131,7 +131,7 @@ def reduce(program: Program) -> None:
             return
 
 
-def drop_unused(program: Program) -> None:
+def drop_unused(program: ResolvedScript) -> None:
     """Forget functions that no probe reaches."""
     reached: set[int] = set()
     pending = list(program.probes)
@@ -157,7 +157,7 @@ def _nodes(body: Body) -> list[ast.Node]:
     return [node for tree in trees for node in walk(tree)]
 
 
-def _forget_globals(program: Program) -> None:
+def _forget_globals(program: ResolvedScript) -> None:
     """Globals that are gone need no type."""
     used = usage(program.bodies())
     for variable in program.globals.values():
@@ -176,7 +176,7 @@ def _forget(body: Body) -> None:
     facts.locals = {k: v for k, v in facts.locals.items() if id(v) in left}
 
 
-def _drop_idle(program: Program) -> None:
+def _drop_idle(program: ResolvedScript) -> None:
     """Drop the user's probes that do nothing."""
     kept = []
     for body in program.probes:
@@ -195,7 +195,7 @@ def _drop_idle(program: Program) -> None:
         program.sink.report(errors.semantic(errors.NO_PROBES))
 
 
-def _always(program: Program, body: Body) -> bool:
+def _always(program: ResolvedScript, body: Body) -> bool:
     """Whether a probe has no condition that could be false; to look at one is not idle."""
     folder = Folder(place_of(program, body.derived), program.sink.report)
     answers = [folder.expr(condition.expr) for condition in body.conditions]
@@ -205,7 +205,7 @@ def _always(program: Program, body: Body) -> bool:
 class _Sweep:
     """One pass over one body; `changed` says whether there is a reason for another round."""
 
-    def __init__(self, program: Program, body: Body, began: Beginnings | None) -> None:
+    def __init__(self, program: ResolvedScript, body: Body, began: Beginnings | None) -> None:
         self._program = program
         self._body = body
         self._began = began
@@ -276,7 +276,7 @@ class _Sweep:
 class _Assignments(_Sweep):
     """Assignments to locals that nobody reads become their value."""
 
-    def __init__(self, program: Program, body: Body, began: Beginnings | None) -> None:
+    def __init__(self, program: ResolvedScript, body: Body, began: Beginnings | None) -> None:
         super().__init__(program, body, began)
         used = usage([body])
         self._read = used.read | used.changed
@@ -302,7 +302,7 @@ class _ByEffects(_Sweep):
     """A pass that asks what expressions do beside giving a value."""
 
     def __init__(
-        self, program: Program, body: Body, began: Beginnings | None, effects: Effects
+        self, program: ResolvedScript, body: Body, began: Beginnings | None, effects: Effects
     ) -> None:
         super().__init__(program, body, began)
         self._effects = effects
@@ -395,7 +395,7 @@ class _Unused(_ByEffects):
 class _Constants(_ByEffects):
     """What is computed from constants, and what they decide, is put in."""
 
-    def __init__(self, program: Program, body: Body, effects: Effects) -> None:
+    def __init__(self, program: ResolvedScript, body: Body, effects: Effects) -> None:
         super().__init__(program, body, None, effects)
         self._folder = Folder(
             place_of(program, body.derived),
@@ -444,7 +444,7 @@ class _Control(_Sweep):
         return replace(node, body=tuple(kept))
 
 
-def _drop_overloads(program: Program) -> bool:
+def _drop_overloads(program: ResolvedScript) -> bool:
     """Forget overloads behind one that never goes on to the next; whether there were any."""
     goes_on = {
         id(body.function): any(map(_goes_on, _nodes(body))) or "STAP_NEXT;" in _code(body)

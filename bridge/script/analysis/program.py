@@ -67,7 +67,7 @@ class Arity:
 
 
 @dataclass(slots=True, eq=False)
-class Program:
+class ResolvedScript:
     """The program of one compilation."""
 
     scripts: list[ast.Script]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.diagnostics import Diagnostic
-    from bridge.script.analysis.program import Body, Program
+    from bridge.script.analysis.program import Body, ResolvedScript
 
 MOST_SUGGESTED = 50
 """So many unknown functions of a program get suggestions, which take their time."""
@@ -35,7 +35,7 @@ MOST_SUGGESTED = 50
 class Resolver:
     """Resolves one body."""
 
-    def __init__(self, program: Program, body: Body) -> None:
+    def __init__(self, program: ResolvedScript, body: Body) -> None:
         self._program = program
         self._body = body
         self._facts = body.facts

@@ -16,7 +16,7 @@ from bridge.script.syntax.walk import walk
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bridge.script.analysis.program import Body, Program
+    from bridge.script.analysis.program import Body, ResolvedScript
 
 MAX_BITS = 62
 
@@ -29,7 +29,7 @@ class _Found:
 
 
 class _Shapes:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: ResolvedScript) -> None:
         self._program = program
         self.found: dict[GlobalVariable, _Found] = {}
 
@@ -88,7 +88,7 @@ class _Shapes:
         self._program.sink.report(errors.semantic(message, node.token, describe(node)))
 
 
-def set_shapes(program: Program, bodies: Iterable[Body]) -> None:
+def set_shapes(program: ResolvedScript, bodies: Iterable[Body]) -> None:
     """Set the `stat` of every statistic."""
     shapes = _Shapes(program)
     for body in bodies:

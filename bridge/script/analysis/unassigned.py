@@ -12,10 +12,10 @@ from bridge.script.analysis.usage import usage
 from bridge.suggest import among, similar
 
 if TYPE_CHECKING:
-    from bridge.script.analysis.program import Body, Program
+    from bridge.script.analysis.program import Body, ResolvedScript
 
 
-def warn_of_unassigned(program: Program) -> None:
+def warn_of_unassigned(program: ResolvedScript) -> None:
     """Warn of locals, then of globals, that nothing gives a value."""
     used = usage(program.bodies())
     globals_ = {v.name for v in program.globals.values() if v in used.read | used.written}
@@ -35,7 +35,7 @@ def warn_of_unassigned(program: Program) -> None:
             program.sink.report(errors.warning(message, variable.declaration.token, token))
 
 
-def _warn_of_locals(program: Program, body: Body, globals_: set[str]) -> None:
+def _warn_of_locals(program: ResolvedScript, body: Body, globals_: set[str]) -> None:
     written = usage([body]).written
     parameters = body.function.parameters if body.function else ()
     for name, variable in body.facts.locals.items():
@@ -49,7 +49,7 @@ def _warn_of_locals(program: Program, body: Body, globals_: set[str]) -> None:
         program.sink.report(errors.warning(message, at, f"identifier '{name}'"))
 
 
-def warn_of_unused_arguments(program: Program) -> None:
+def warn_of_unused_arguments(program: ResolvedScript) -> None:
     """Warn of script arguments that no text uses; `argc` and `argv` use them all."""
     if any(variable.name in {"argc", "argv"} for variable in program.globals.values()):
         return

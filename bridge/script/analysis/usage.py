@@ -18,7 +18,7 @@ from bridge.script.syntax.walk import children, walk
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bridge.script.analysis.program import Body, Program
+    from bridge.script.analysis.program import Body, ResolvedScript
 
 Named = GlobalVariable | LocalVariable
 
@@ -113,7 +113,7 @@ def called(body: Body) -> set[FunctionInfo]:
     return {function for table in tables for function in table}
 
 
-def callers(program: Program) -> dict[FunctionInfo, list[FunctionInfo]]:
+def callers(program: ResolvedScript) -> dict[FunctionInfo, list[FunctionInfo]]:
     """Which functions call a function."""
     found: dict[FunctionInfo, list[FunctionInfo]] = {}
     for body in program.functions.values():
@@ -143,7 +143,7 @@ class Effects:
     `locals_`: what a function does to its own variables counts, too.
     """
 
-    def __init__(self, program: Program, *, locals_: bool = False) -> None:
+    def __init__(self, program: ResolvedScript, *, locals_: bool = False) -> None:
         self._locals = locals_
         self._impure: frozenset[FunctionInfo] = frozenset()
         acting = {

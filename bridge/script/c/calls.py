@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from bridge.script.c import HELPER, kernel
 from bridge.script.c import tree as c
 from bridge.script.c.types import converted, offset_of
-from bridge.script.c.values import Kind, Value, as_string, cast_path, number, read, string
+from bridge.script.c.values import CKind, CValue, as_string, cast_path, number, read, string
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bridge.script.c.expressions import Expressions
+    from bridge.script.c.expressions import CExpressions
 
 GLOBAL, SET_GLOBAL = "STAP_GLOBAL_GET_", "STAP_GLOBAL_SET_"
 """Before the name of a script's global (stap(1), embedded C)."""
 CONVERSION = re.compile(r"%([-+ #0]*)(\d+)?(\.\d+)?(hh|h|ll|l|z|j|t)?([diuxXocsp%])|%.?")
 
 
-def call(expressions: Expressions, expr: c.Call) -> Value:
+def call(expressions: CExpressions, expr: c.Call) -> CValue:
     """A call as an expression."""
     name = expr.name
     if name in expressions.scope.functions:
@@ -46,7 +46,7 @@ def _first(expr: c.Call) -> int:
     return expr.arguments[0].at if expr.arguments else 0
 
 
-def _of_kernel(expressions: Expressions, expr: c.Call) -> Value:
+def _of_kernel(expressions: CExpressions, expr: c.Call) -> CValue:
     text, type_ = kernel.CALLS[expr.name]
     arguments = [expressions.number(argument) for argument in expr.arguments]
     needed = max((int(n) + 1 for n in re.findall(r"\{(\d)\}", text)), default=0)
@@ -61,7 +61,7 @@ def _count(expr: c.Call, least: int, most: int) -> None:
         raise c.Unsupported(f"`{expr.name}` takes {least} arguments", expr.at)
 
 
-def _helper(expressions: Expressions, expr: c.Call) -> Value:
+def _helper(expressions: CExpressions, expr: c.Call) -> CValue:
     function = expressions.scope.functions[expr.name]
     _count(expr, len(function.parameters), len(function.parameters))
     arguments = [
@@ -71,7 +71,7 @@ def _helper(expressions: Expressions, expr: c.Call) -> Value:
     return number(f"{HELPER}{expr.name}({', '.join(arguments)})", function.result)
 
 
-def _swapped(expressions: Expressions, expr: c.Call) -> Value:
+def _swapped(expressions: CExpressions, expr: c.Call) -> CValue:
     _count(expr, 1, 1)
     size = kernel.SWAPPED[expr.name]
     function = {2: "ntohs", 4: "ntohl", 8: "ntohll"}[size]
@@ -100,14 +100,14 @@ def _path(expr: c.Expr) -> str:
             raise c.Unsupported("this is no name of a member", expr.at)
 
 
-def _offset(expressions: Expressions, structure: c.Struct, member: c.Expr) -> str:
+def _offset(expressions: CExpressions, structure: c.Struct, member: c.Expr) -> str:
     layouts = expressions.scope.layouts
     if structure.name in layouts:
         return str(offset_of(structure.name, _path(member), layouts, member.at)[0])
     return f"(&{cast_path('0', structure.name)}->{_path(member)})"
 
 
-def _container_of(expressions: Expressions, expr: c.Call) -> Value:
+def _container_of(expressions: CExpressions, expr: c.Call) -> CValue:
     _count(expr, 3, 3)
     structure = _type(expr, 1)
     offset = _offset(expressions, structure, expr.arguments[2])
@@ -115,12 +115,12 @@ def _container_of(expressions: Expressions, expr: c.Call) -> Value:
     return number(text, c.Pointer(structure))
 
 
-def _offsetof(expressions: Expressions, expr: c.Call) -> Value:
+def _offsetof(expressions: CExpressions, expr: c.Call) -> CValue:
     _count(expr, 2, 2)
     return number(_offset(expressions, _type(expr, 0), expr.arguments[1]), c.ULONG)
 
 
-def _first_entry(expressions: Expressions, expr: c.Call) -> Value:
+def _first_entry(expressions: CExpressions, expr: c.Call) -> CValue:
     _count(expr, 3, 3)
     structure = _type(expr, 1)
     head = expressions.number(expr.arguments[0])
@@ -129,7 +129,7 @@ def _first_entry(expressions: Expressions, expr: c.Call) -> Value:
     return number(text, c.Pointer(structure))
 
 
-def _deref(expressions: Expressions, expr: c.Call) -> Value:
+def _deref(expressions: CExpressions, expr: c.Call) -> CValue:
     """`deref(size, address)`, and `kderef`: SystemTap's run time."""
     _count(expr, 2, 2)
     size, where = expr.arguments
@@ -139,7 +139,7 @@ def _deref(expressions: Expressions, expr: c.Call) -> Value:
     return expressions.pointed(pointer, "0", expr.at)
 
 
-def _per_cpu(expressions: Expressions, expr: c.Call) -> Value:
+def _per_cpu(expressions: CExpressions, expr: c.Call) -> CValue:
     """`per_cpu_ptr(pointer, cpu)`, `this_cpu_ptr(pointer)`: what a processor has there."""
     _count(expr, *((1, 1) if expr.name.startswith("this") else (2, 2)))
     base = expressions.value(expr.arguments[0])
@@ -151,46 +151,46 @@ def _per_cpu(expressions: Expressions, expr: c.Call) -> Value:
 # --- texts
 
 
-def _text(expressions: Expressions, expr: c.Expr) -> str:
+def _text(expressions: CExpressions, expr: c.Expr) -> str:
     return as_string(expressions.value(expr), expr.at)
 
 
-def _strlen(expressions: Expressions, expr: c.Call) -> Value:
+def _strlen(expressions: CExpressions, expr: c.Call) -> CValue:
     _count(expr, 1, 1)
     return number(f"strlen({_text(expressions, expr.arguments[0])})", c.ULONG)
 
 
-def _strcmp(expressions: Expressions, expr: c.Call) -> Value:
+def _strcmp(expressions: CExpressions, expr: c.Call) -> CValue:
     _count(expr, 2, 2)
     left, right = (_text(expressions, argument) for argument in expr.arguments)
     return number(f"_c_strcmp({left}, {right})", c.INT)
 
 
-def _strncmp(expressions: Expressions, expr: c.Call) -> Value:
+def _strncmp(expressions: CExpressions, expr: c.Call) -> CValue:
     _count(expr, 3, 3)
     count = expressions.number(expr.arguments[2])
     left, right = (f"substr({_text(expressions, a)}, 0, {count})" for a in expr.arguments[:2])
     return number(f"_c_strcmp({left}, {right})", c.INT)
 
 
-def _strchr(expressions: Expressions, expr: c.Call) -> Value:
+def _strchr(expressions: CExpressions, expr: c.Call) -> CValue:
     _count(expr, 2, 2)
     where, wanted = expressions.value(expr.arguments[0]), expressions.number(expr.arguments[1])
-    if where.kind is not Kind.TEXT:
+    if where.kind is not CKind.TEXT:
         raise c.Unsupported("`strchr` of what is no text of the script", expr.at)
     function = "_c_strrchr" if expr.name == "strrchr" else "_c_strchr"
     return string(where.text, f"{function}({where.text}, {where.offset}, {wanted})")
 
 
-def _strstr(expressions: Expressions, expr: c.Call) -> Value:
+def _strstr(expressions: CExpressions, expr: c.Call) -> CValue:
     _count(expr, 2, 2)
     where, wanted = expressions.value(expr.arguments[0]), _text(expressions, expr.arguments[1])
-    if where.kind is not Kind.TEXT:
+    if where.kind is not CKind.TEXT:
         raise c.Unsupported("`strstr` of what is no text of the script", expr.at)
     return string(where.text, f"_c_strstr({where.text}, {where.offset}, {wanted})")
 
 
-def _strtol(expressions: Expressions, expr: c.Call) -> Value:
+def _strtol(expressions: CExpressions, expr: c.Call) -> CValue:
     _count(expr, 3, 3)
     text, base = _text(expressions, expr.arguments[0]), expressions.number(expr.arguments[2])
     return number(f"strtol({text}, {base})", c.LONG)
@@ -199,7 +199,7 @@ def _strtol(expressions: Expressions, expr: c.Call) -> Value:
 # --- formats
 
 
-def format_arguments(expressions: Expressions, arguments: Sequence[c.Expr], at: int) -> str:
+def format_arguments(expressions: CExpressions, arguments: Sequence[c.Expr], at: int) -> str:
     """A format and its values as arguments of `printf` or `sprintf` in the language."""
     if not arguments or not isinstance(arguments[0], c.Text):
         raise c.Unsupported("the format is no literal", at)
@@ -229,7 +229,7 @@ def _letter(letter: str) -> str:
 _WIDTHS = {"hh": 1, "h": 2, "l": 8, "ll": 8, "z": 8, "j": 8, "t": 8, None: 4}
 
 
-def _converted_value(expressions: Expressions, found: re.Match[str], expr: c.Expr) -> str:
+def _converted_value(expressions: CExpressions, found: re.Match[str], expr: c.Expr) -> str:
     if found[5] == "s":
         return _text(expressions, expr)
     value = expressions.value(expr)
@@ -240,7 +240,7 @@ def _converted_value(expressions: Expressions, found: re.Match[str], expr: c.Exp
     return converted(text, type_, value.type)
 
 
-def _path_text(expressions: Expressions, expr: c.Call) -> Value:
+def _path_text(expressions: CExpressions, expr: c.Call) -> CValue:
     """`d_path(path, buffer, size)` and its kin: a text, without the buffer."""
     function, needed = _PATHS[expr.name]
     _count(expr, needed, needed)
@@ -255,19 +255,19 @@ _PATHS = {
 }
 
 
-def _is_error(expressions: Expressions, expr: c.Call) -> Value:
+def _is_error(expressions: CExpressions, expr: c.Call) -> CValue:
     """`IS_ERR(x)`: a text is none."""
     _count(expr, 1, 1)
-    if expressions.value(expr.arguments[0]).kind is Kind.TEXT:
+    if expressions.value(expr.arguments[0]).kind is CKind.TEXT:
         return number("0", c.INT)
     return _of_kernel(expressions, expr)
 
 
-def _no_value(_expressions: Expressions, expr: c.Call) -> Value:
+def _no_value(_expressions: CExpressions, expr: c.Call) -> CValue:
     raise c.Unsupported(f"`{expr.name}` has no value here", expr.at)
 
 
-_FORMS: dict[str, Callable[[Expressions, c.Call], Value]] = {
+_FORMS: dict[str, Callable[[CExpressions, c.Call], CValue]] = {
     "container_of": _container_of,
     "list_entry": _container_of,
     "list_first_entry": _first_entry,

@@ -12,9 +12,9 @@ from bridge.script.c import calls, kernel
 from bridge.script.c import tree as c
 from bridge.script.c.types import common, converted, offset_of, promoted, size_of
 from bridge.script.c.values import (
-    Kind,
-    Value,
-    Variable,
+    CKind,
+    CValue,
+    CVariable,
     address,
     as_string,
     cast_path,
@@ -26,16 +26,16 @@ from bridge.script.c.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.script.c.scope import Scope
+    from bridge.script.c.scope import CScope
 
 _COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
 _TOP, _MOST = "0x8000000000000000", "0x7fffffffffffffff"
 
 
-class Expressions:
+class CExpressions:
     """Translates the expressions of one body."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: CScope) -> None:
         self.scope = scope
 
     # --- what a value is
@@ -47,7 +47,7 @@ class Expressions:
     def condition(self, expr: c.Expr) -> str:
         """The expression as a truth value; a text is true where it is one."""
         value = self.value(expr)
-        if value.kind is not Kind.TEXT:
+        if value.kind is not CKind.TEXT:
             return read(value, expr.at)
         if value.variable is not None and value.variable.text:
             return f'({value.text} != "")'
@@ -58,31 +58,31 @@ class Expressions:
         value = self.value(expr)
         return converted(read(value, expr.at), type_, value.type)
 
-    def value(self, expr: c.Expr) -> Value:
+    def value(self, expr: c.Expr) -> CValue:
         """The expression."""
-        translate: Callable[[Expressions, Any], Value] = _TRANSLATORS[type(expr)]
+        translate: Callable[[CExpressions, Any], CValue] = _TRANSLATORS[type(expr)]
         return translate(self, expr)
 
-    def literal(self, expr: c.Number) -> Value:
+    def literal(self, expr: c.Number) -> CValue:
         """`c.Number`."""
         signed = expr.value - (1 << 64) if expr.value >= 1 << 63 else expr.value
         return number(str(signed) if signed >= 0 else f"({signed})", expr.type)
 
-    def literal_text(self, expr: c.Text) -> Value:
+    def literal_text(self, expr: c.Text) -> CValue:
         """`c.Text`."""
         return string(expr.raw)
 
-    def type_argument(self, expr: c.TypeArgument) -> Value:
+    def type_argument(self, expr: c.TypeArgument) -> CValue:
         """`c.TypeArgument`."""
         raise c.Unsupported("a type where a value is needed", expr.at)
 
-    def call(self, expr: c.Call) -> Value:
+    def call(self, expr: c.Call) -> CValue:
         """`c.Call`."""
         return calls.call(self, expr)
 
     # --- names
 
-    def name(self, expr: c.Name) -> Value:
+    def name(self, expr: c.Name) -> CValue:
         """`c.Name`."""
         name = expr.name
         if name.startswith("STAP_ARG_"):
@@ -92,7 +92,7 @@ class Expressions:
         if name == "current":
             return number(kernel.CURRENT, c.Pointer(c.Struct("task_struct")))
         if name in kernel.GLOBALS:
-            return Value(Kind.PATH, f'@var("{name}", "kernel")', c.UNKNOWN)
+            return CValue(CKind.PATH, f'@var("{name}", "kernel")', c.UNKNOWN)
         if name in kernel.NUMBERS:
             return number(*kernel.NUMBERS[name])
         if name in self.scope.enumerators:
@@ -108,19 +108,19 @@ class Expressions:
         raise c.Unsupported(f"`{name}` is not known here", expr.at)
 
     @staticmethod
-    def of_variable(variable: Variable) -> Value:
+    def of_variable(variable: CVariable) -> CValue:
         """What a local variable is."""
         if variable.text:
-            return Value(Kind.TEXT, variable.name, variable.type, "0", variable)
+            return CValue(CKind.TEXT, variable.name, variable.type, "0", variable)
         if variable.base:
-            return Value(Kind.TEXT, variable.base, variable.type, variable.name, variable)
+            return CValue(CKind.TEXT, variable.base, variable.type, variable.name, variable)
         if isinstance(variable.type, c.Struct):
-            return Value(Kind.LOCAL, variable.name, variable.type, "0", variable)
-        return Value(Kind.NUMBER, variable.name, variable.type, "0", variable)
+            return CValue(CKind.LOCAL, variable.name, variable.type, "0", variable)
+        return CValue(CKind.NUMBER, variable.name, variable.type, "0", variable)
 
     # --- operators
 
-    def unary(self, expr: c.Unary) -> Value:
+    def unary(self, expr: c.Unary) -> CValue:
         """`c.Unary`."""
         match expr.op:
             case "++" | "--":
@@ -138,21 +138,21 @@ class Expressions:
             return number(operand, type_)
         return number(converted(f"({expr.op}({operand}))", type_), type_)
 
-    def _step(self, expr: c.Unary) -> Value:
+    def _step(self, expr: c.Unary) -> CValue:
         value = self.value(expr.operand)
         if value.variable is None or value.variable.text:
             raise c.Unsupported("only local variables can be changed", expr.at)
         op, back = ("+", "-") if expr.op == "++" else ("-", "+")
-        size = 1 if value.kind is Kind.TEXT else self._stride(value.type, expr.at)
+        size = 1 if value.kind is CKind.TEXT else self._stride(value.type, expr.at)
         name, type_ = value.variable.name, value.type
         changed = f"({name} = {converted(f'{name} {op} {size}', type_)})"
         result = converted(f"{changed} {back} {size}", type_) if expr.post else changed
         result = f"({result})" if expr.post else result
-        if value.kind is Kind.TEXT:
+        if value.kind is CKind.TEXT:
             return string(value.text, result)
         return number(result, type_)
 
-    def binary(self, expr: c.Binary) -> Value:
+    def binary(self, expr: c.Binary) -> CValue:
         """`c.Binary`."""
         if expr.op == ",":
             raise c.Unsupported("the comma operator", expr.at)
@@ -160,7 +160,7 @@ class Expressions:
             both = f" {expr.op} ".join(map(self.condition, (expr.left, expr.right)))
             return number(f"({both})", c.INT)
         left, right = self.value(expr.left), self.value(expr.right)
-        if Kind.TEXT in {left.kind, right.kind}:
+        if CKind.TEXT in {left.kind, right.kind}:
             return self._with_text(expr, left, right)
         if expr.op in {"+", "-"} and isinstance(self._decayed(left), c.Pointer):
             return self._moved(expr, left, right)
@@ -169,14 +169,14 @@ class Expressions:
         return self.arithmetic(expr.op, left, right, expr.at)
 
     @staticmethod
-    def _decayed(value: Value) -> c.CType:
+    def _decayed(value: CValue) -> c.CType:
         match value:
-            case Value(kind=Kind.MEMORY, type=c.Array(of=of)):
+            case CValue(kind=CKind.MEMORY, type=c.Array(of=of)):
                 return c.Pointer(of)
             case _:
                 return value.type
 
-    def arithmetic(self, op: str, left: Value, right: Value, at: int) -> Value:
+    def arithmetic(self, op: str, left: CValue, right: CValue, at: int) -> CValue:
         """An operation on two numbers, in the type that C gives it."""
         if op in {"<<", ">>"}:
             return self._shift(op, left, right, at)
@@ -195,7 +195,7 @@ class Expressions:
         return number(converted(f"({first} {op} {second})", type_), type_)
 
     @staticmethod
-    def _shift(op: str, left: Value, right: Value, at: int) -> Value:
+    def _shift(op: str, left: CValue, right: CValue, at: int) -> CValue:
         type_ = promoted(left.type)
         operand = converted(read(left, at), type_, left.type)
         count = read(right, at)
@@ -203,7 +203,7 @@ class Expressions:
             return number(f"_c_shifted({operand}, {count})", type_)
         return number(converted(f"({operand} {op} {count})", type_), type_)
 
-    def _moved(self, expr: c.Binary, pointer: Value, other: Value) -> Value:
+    def _moved(self, expr: c.Binary, pointer: CValue, other: CValue) -> CValue:
         type_ = self._decayed(pointer)
         assert isinstance(type_, c.Pointer)
         other_type = self._decayed(other)
@@ -238,13 +238,13 @@ class Expressions:
         assert isinstance(type_, c.Struct)
         return f'(&@cast(0, "{type_.name}", "kernel")[1])'
 
-    def _with_text(self, expr: c.Binary, left: Value, right: Value) -> Value:
+    def _with_text(self, expr: c.Binary, left: CValue, right: CValue) -> CValue:
         """Arithmetic with places in strings, and their comparison with NULL."""
-        if left.kind is not Kind.TEXT:
+        if left.kind is not CKind.TEXT:
             left, right = right, left
             if expr.op not in {"+", "==", "!="}:
                 raise c.Unsupported("this operation with a text", expr.at)
-        if right.kind is Kind.TEXT:
+        if right.kind is CKind.TEXT:
             if left.text != right.text or expr.op not in {"-", *_COMPARISONS}:
                 raise c.Unsupported("this operation with two texts", expr.at)
             return number(f"({left.offset} {expr.op} {right.offset})", c.LONG)
@@ -257,11 +257,11 @@ class Expressions:
             return number(f"({left.offset} {test} 0)", c.INT)
         raise c.Unsupported("this operation with a text", expr.at)
 
-    def ternary(self, expr: c.Ternary) -> Value:
+    def ternary(self, expr: c.Ternary) -> CValue:
         """`c.Ternary`."""
         condition = self.condition(expr.condition)
         yes, no = self.value(expr.yes), self.value(expr.no)
-        if Kind.TEXT in {yes.kind, no.kind}:
+        if CKind.TEXT in {yes.kind, no.kind}:
             if yes.offset != "0" or no.offset != "0" or yes.kind is not no.kind:
                 raise c.Unsupported("a choice of places in texts", expr.at)
             return string(f"({condition} ? {yes.text} : {no.text})")
@@ -273,12 +273,12 @@ class Expressions:
         second = converted(read(no, expr.at), type_, no.type)
         return number(f"({condition} ? {first} : {second})", type_)
 
-    def cast(self, expr: c.Cast) -> Value:
+    def cast(self, expr: c.Cast) -> CValue:
         """`c.Cast`."""
         value = self.value(expr.operand)
         if isinstance(expr.type, c.TypeOf):
             expr = c.Cast(expr.at, self.type_of(expr.type), expr.operand)
-        if value.kind is Kind.TEXT:
+        if value.kind is CKind.TEXT:
             if isinstance(expr.type, c.Pointer):
                 return value
             raise c.Unsupported("a text as a number", expr.at)
@@ -291,12 +291,12 @@ class Expressions:
     def type_of(self, type_: c.TypeOf) -> c.CType:
         """What `typeof(x)` stands for."""
         match self.value(type_.of):
-            case Value(type=c.Unknown()):
+            case CValue(type=c.Unknown()):
                 raise c.Unsupported("the type of a member of the kernel's types", type_.of.at)
-            case Value(type=found):
+            case CValue(type=found):
                 return found
 
-    def size(self, expr: c.SizeOf) -> Value:
+    def size(self, expr: c.SizeOf) -> CValue:
         """`c.SizeOf`."""
         operand = expr.operand
         if isinstance(operand, c.TypeOf):
@@ -304,24 +304,24 @@ class Expressions:
         if isinstance(operand, c.Int | c.Void | c.Struct | c.Pointer | c.Array | c.Unknown):
             return number(self.size_text(operand), c.ULONG)
         match self.value(operand):
-            case Value(variable=Variable(text=True, type=c.Array(count=count))) if count:
+            case CValue(variable=CVariable(text=True, type=c.Array(count=count))) if count:
                 return number(str(count), c.ULONG)
-            case Value(type=c.Unknown()):
+            case CValue(type=c.Unknown()):
                 raise c.Unsupported("the size of a member of the kernel's types", expr.at)
-            case Value(type=type_):
+            case CValue(type=type_):
                 return number(self.size_text(type_), c.ULONG)
 
     # --- memory
 
-    def pointed(self, value: Value, index: str, at: int) -> Value:
+    def pointed(self, value: CValue, index: str, at: int) -> CValue:
         """`value[index]`, where value is a pointer or an array."""
-        if value.kind is Kind.TEXT:
+        if value.kind is CKind.TEXT:
             where = index if value.offset == "0" else f"({value.offset} + {index})"
             where = value.offset if index == "0" else where
             found = number(f"stringat({value.text}, {where})", c.CHAR)
-            return Value(found.kind, found.text, found.type, where, None)
-        if value.kind is Kind.PATH:
-            return Value(Kind.PATH, f"{value.text}[{index}]", c.UNKNOWN)
+            return CValue(found.kind, found.text, found.type, where, None)
+        if value.kind is CKind.PATH:
+            return CValue(CKind.PATH, f"{value.text}[{index}]", c.UNKNOWN)
         type_ = self._decayed(value)
         if not isinstance(type_, c.Pointer) or isinstance(type_.to, c.Void):
             raise c.Unsupported("this is no pointer to something that can be read", at)
@@ -330,34 +330,34 @@ class Expressions:
         base = read(value, at)
         if isinstance(type_.to, c.Struct) and type_.to.name not in self.scope.layouts:
             element = f"[{index}]" if index != "0" else ""
-            return Value(Kind.PATH, cast_path(base, type_.to.name) + element, type_.to)
+            return CValue(CKind.PATH, cast_path(base, type_.to.name) + element, type_.to)
         where = base if index == "0" else f"({base} + {self.scaled(index, type_, at)})"
-        return Value(Kind.MEMORY, where, type_.to)
+        return CValue(CKind.MEMORY, where, type_.to)
 
-    def index(self, expr: c.Index) -> Value:
+    def index(self, expr: c.Index) -> CValue:
         """`c.Index`."""
         base = self.value(expr.base)
-        if isinstance(base.type, c.Array) and base.kind is Kind.NUMBER:
+        if isinstance(base.type, c.Array) and base.kind is CKind.NUMBER:
             raise c.Unsupported("an array as a local variable", expr.at)
         return self.pointed(base, self.number(expr.index), expr.at)
 
-    def member(self, expr: c.Member) -> Value:
+    def member(self, expr: c.Member) -> CValue:
         """`c.Member`."""
         if isinstance(expr.base, c.Name) and (known := self._known_member(expr.base, expr)):
             return known
         base = self.value(expr.base)
-        if base.kind is Kind.LOCAL:
+        if base.kind is CKind.LOCAL:
             return self._local_member(base, expr)
         if base.type == c.LONG and expr.name == "tv64":
             return base  # ktime_t was a union until Linux 4.10
-        if base.kind is Kind.PATH:
+        if base.kind is CKind.PATH:
             if (
                 base.type == c.UNKNOWN
                 and base.text.endswith("->tstamp")
                 and expr.name == "tv64"
             ):
                 return base
-            return Value(Kind.PATH, f"{base.text}->{expr.name}", c.UNKNOWN)
+            return CValue(CKind.PATH, f"{base.text}->{expr.name}", c.UNKNOWN)
         type_: c.CType = base.type
         where = base.text
         if expr.arrow:
@@ -368,11 +368,13 @@ class Expressions:
             raise c.Unsupported(f"`{expr.name}` of what is no structure", expr.at)
         if type_.name not in self.scope.layouts:
             known_type = kernel.MEMBERS.get((type_.name, expr.name), c.UNKNOWN)
-            return Value(Kind.PATH, f"{cast_path(where, type_.name)}->{expr.name}", known_type)
+            return CValue(
+                CKind.PATH, f"{cast_path(where, type_.name)}->{expr.name}", known_type
+            )
         offset, member = offset_of(type_.name, expr.name, self.scope.layouts, expr.at)
-        return Value(Kind.MEMORY, f"({where} + {offset})" if offset else where, member)
+        return CValue(CKind.MEMORY, f"({where} + {offset})" if offset else where, member)
 
-    def _known_member(self, base: c.Name, expr: c.Member) -> Value | None:
+    def _known_member(self, base: c.Name, expr: c.Member) -> CValue | None:
         """Members of `THIS`, the old name of the arguments, and of the current task."""
         match base.name, expr.name:
             case "THIS", "__retvalue":
@@ -385,14 +387,14 @@ class Expressions:
                 return number(kernel.OF_CURRENT[name], c.INT)
         return None
 
-    def _local_member(self, base: Value, expr: c.Member) -> Value:
+    def _local_member(self, base: CValue, expr: c.Member) -> CValue:
         assert base.variable is not None
         variable = self.scope.member(base.variable, expr.name, expr.at)
         return self.of_variable(variable)
 
     # --- assignment
 
-    def assign(self, expr: c.Assign) -> Value:
+    def assign(self, expr: c.Assign) -> CValue:
         """`c.Assign`."""
         target = self.value(expr.target)
         variable = target.variable
@@ -403,8 +405,8 @@ class Expressions:
             value = self._compound(expr, target, value)
         return self.store(variable, value, expr.at)
 
-    def _compound(self, expr: c.Assign, target: Value, value: Value) -> Value:
-        if target.kind is Kind.TEXT:
+    def _compound(self, expr: c.Assign, target: CValue, value: CValue) -> CValue:
+        if target.kind is CKind.TEXT:
             if expr.op in {"+", "-"} and target.offset != "0":
                 text = f"({target.offset} {expr.op} {read(value, expr.at)})"
                 return string(target.text, text)
@@ -414,15 +416,15 @@ class Expressions:
             return number(f"({target.text} {expr.op} {distance})", target.type)
         return self.arithmetic(expr.op, target, value, expr.at)
 
-    def store(self, variable: Variable, value: Value, at: int) -> Value:
+    def store(self, variable: CVariable, value: CValue, at: int) -> CValue:
         """`variable = value`, as an expression."""
         if isinstance(variable.type, c.Array):
             reason = "a string is written with snprintf, strlcpy and the like, not assigned to"
             raise c.Unsupported(reason, at)
         if isinstance(variable.type, c.Struct):
             raise c.Unsupported("the assignment of a whole structure", at)
-        null = value.kind is Kind.NUMBER and value.text == "0"
-        if value.kind is Kind.TEXT:
+        null = value.kind is CKind.NUMBER and value.text == "0"
+        if value.kind is CKind.TEXT:
             self._points_into(variable, value.text, at)
             if variable.text:
                 return string(f"({variable.name} = {as_string(value, at)})")
@@ -438,7 +440,7 @@ class Expressions:
         return number(f"({variable.name} = {text})", variable.type)
 
     @staticmethod
-    def _points_into(variable: Variable, text: str, at: int) -> None:
+    def _points_into(variable: CVariable, text: str, at: int) -> None:
         """A `char *` into one string is an offset; into several, a copy of the text."""
         if variable.decided:
             raise c.Unsupported(f"`{variable.name}` holds a text and an address", at)
@@ -450,20 +452,20 @@ class Expressions:
             variable.base = text
 
 
-_TRANSLATORS: dict[type, Callable[[Expressions, Any], Value]] = {
-    c.Name: Expressions.name,
-    c.Number: Expressions.literal,
-    c.Text: Expressions.literal_text,
-    c.Unary: Expressions.unary,
-    c.Binary: Expressions.binary,
-    c.Assign: Expressions.assign,
-    c.Ternary: Expressions.ternary,
-    c.Cast: Expressions.cast,
-    c.SizeOf: Expressions.size,
-    c.Index: Expressions.index,
-    c.Member: Expressions.member,
-    c.Call: Expressions.call,
-    c.TypeArgument: Expressions.type_argument,
+_TRANSLATORS: dict[type, Callable[[CExpressions, Any], CValue]] = {
+    c.Name: CExpressions.name,
+    c.Number: CExpressions.literal,
+    c.Text: CExpressions.literal_text,
+    c.Unary: CExpressions.unary,
+    c.Binary: CExpressions.binary,
+    c.Assign: CExpressions.assign,
+    c.Ternary: CExpressions.ternary,
+    c.Cast: CExpressions.cast,
+    c.SizeOf: CExpressions.size,
+    c.Index: CExpressions.index,
+    c.Member: CExpressions.member,
+    c.Call: CExpressions.call,
+    c.TypeArgument: CExpressions.type_argument,
 }
 
 
@@ -480,7 +482,7 @@ def _divided(op: str, first: str, by: int, at: int) -> str:
     return f"({half} + {more})" if op == "/" else f"({rest} - {more} * {by})"
 
 
-def _refusal(target: Value) -> str:
-    if target.kind in {Kind.PATH, Kind.MEMORY}:
+def _refusal(target: CValue) -> str:
+    if target.kind in {CKind.PATH, CKind.MEMORY}:
         return "this writes to memory of the kernel, which a script cannot do here"
     return "only local variables can be assigned to"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bridge import parsing
 from bridge.script.c import kernel
 from bridge.script.c import tree as c
-from bridge.script.c.tokens import Token, number
+from bridge.script.c.tokens import CToken, number
 from bridge.script.c.types import TYPES, constant, integer
 
 if TYPE_CHECKING:
@@ -59,23 +59,23 @@ class Parser:
         self.enumerators: dict[str, int] = {}
         self._anonymous = 0
 
-    def parse(self, kind: str, tokens: Sequence[Token]) -> Any:  # noqa: ANN401 - by kind
+    def parse(self, kind: str, tokens: Sequence[CToken]) -> Any:  # noqa: ANN401 - by kind
         """The tree of a `unit`, a `body` or a `value`."""
         feeder = _grammar().feeder()
         builder = _ACTIVE
         builder.parser = self
         terminals = _grammar().terminals
-        feeder.feed(Token(terminals[f"<{kind}>"], "", 0))
+        feeder.feed(CToken(terminals[f"<{kind}>"], "", 0))
         typedefs = _typedefs(tokens)
         declared = set(self.types)
-        last = Token("", "", 0)
+        last = CToken("", "", 0)
         for index, token in enumerate(tokens):
             last = token
             if not feeder.feed(_typed(token, terminals, declared)):
                 raise c.Unsupported(f"`{token.text}` is not understood here", token.at)
             if index in typedefs:
                 declared.add(token.text)
-        done, found = feeder.finish(Token("$END", "", last.at))
+        done, found = feeder.finish(CToken("$END", "", last.at))
         if not done:
             raise c.Unsupported("the C code ends in the middle of a statement", last.at)
         return found
@@ -86,7 +86,7 @@ class Parser:
         return f"<structure {self._anonymous}>"
 
 
-def _typed(token: Token, terminals: Mapping[str, str], declared: set[str]) -> Token:
+def _typed(token: CToken, terminals: Mapping[str, str], declared: set[str]) -> CToken:
     """The token with its terminal; names of types are told apart here."""
     kind = token.type
     if kind != "NAME":
@@ -97,10 +97,10 @@ def _typed(token: Token, terminals: Mapping[str, str], declared: set[str]) -> To
         kind = "ITERATOR"
     elif token.text in TYPES or token.text in declared:
         kind = "TYPE"
-    return Token(kind, token.text, token.at)
+    return CToken(kind, token.text, token.at)
 
 
-def _typedefs(tokens: Sequence[Token]) -> frozenset[int]:
+def _typedefs(tokens: Sequence[CToken]) -> frozenset[int]:
     """Which tokens are names that `typedef` declares: types from the next token on."""
     found = set()
     for start, first in enumerate(tokens):
@@ -161,9 +161,9 @@ class _Builder:
     # --- declarations
 
     def specifiers(self, parts: Parts) -> _Specified:
-        at = next((p.at for p in parts if isinstance(p, Token)), 0)
-        words = [p.text for p in parts if isinstance(p, Token)]
-        types = [p for p in parts if not isinstance(p, Token)]
+        at = next((p.at for p in parts if isinstance(p, CToken)), 0)
+        words = [p.text for p in parts if isinstance(p, CToken)]
+        types = [p for p in parts if not isinstance(p, CToken)]
         type_ = types[0] if types else self._named(words, at)
         return _Specified(type_, at, "typedef" in words)
 
@@ -182,8 +182,8 @@ class _Builder:
     def specifier(self, parts: Parts) -> Any:  # noqa: ANN401
         return parts[0]
 
-    def tag(self, parts: Parts) -> Token:
-        found: Token = parts[0]
+    def tag(self, parts: Parts) -> CToken:
+        found: CToken = parts[0]
         return found
 
     def structure(self, parts: Parts) -> c.CType:
@@ -231,7 +231,7 @@ class _Builder:
         raise c.Unsupported("bit-fields of a structure of one's own", parts[1].at)
 
     def listed(self, parts: Parts) -> Parts:
-        return [p for p in parts if not (isinstance(p, Token) and p.text in {",", "..."})]
+        return [p for p in parts if not (isinstance(p, CToken) and p.text in {",", "..."})]
 
     def declarator(self, parts: Parts) -> tuple[int, _Direct]:
         return (len(parts) - 1, parts[-1])
@@ -250,7 +250,7 @@ class _Builder:
         return direct._replace(suffixes=(*direct.suffixes, ("call", parameters)))  # type: ignore[no-any-return]
 
     def function_pointer(self, parts: Parts) -> _Direct:
-        name = next(p for p in parts if isinstance(p, Token) and p.type == "NAME")
+        name = next(p for p in parts if isinstance(p, CToken) and p.type == "NAME")
         return _Direct(name.text, name.at, (("pointer", ()),))
 
     def pointer(self, parts: Parts) -> _Pointer:
@@ -357,8 +357,8 @@ class _Builder:
     def assign(self, parts: Parts) -> c.Assign:
         return c.Assign(parts[0].at, parts[1].text.removesuffix("=") or "=", parts[0], parts[2])
 
-    def assign_op(self, parts: Parts) -> Token:
-        found: Token = parts[0]
+    def assign_op(self, parts: Parts) -> CToken:
+        found: CToken = parts[0]
         return found
 
     def ternary(self, parts: Parts) -> c.Ternary:
@@ -461,7 +461,7 @@ def _literal_type(value: int, text: str) -> c.Int:
 
 
 def _is(part: object, text: str) -> bool:
-    return isinstance(part, Token) and part.text == text
+    return isinstance(part, CToken) and part.text == text
 
 
 def _pointed(type_: c.CType, pointers: int) -> c.CType:

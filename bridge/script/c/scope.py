@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.script.c import kernel
 from bridge.script.c import tree as c
-from bridge.script.c.values import Value, Variable, number, string
+from bridge.script.c.values import CValue, CVariable, number, string
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ RESULT = "_retvalue"
 
 
 @dataclass(slots=True)
-class Scope:
+class CScope:
     """Parameters (name -> whether a string), locals by block, and what the file declares."""
 
     parameters: Mapping[str, bool]
@@ -27,26 +27,26 @@ class Scope:
     result: str | None
     variables: Mapping[str, c.Declared]
     """Those of the file, which a script cannot have."""
-    blocks: list[dict[str, Variable]] = field(default_factory=lambda: [{}])
-    modes: Mapping[int, Variable] = field(default_factory=dict)
+    blocks: list[dict[str, CVariable]] = field(default_factory=lambda: [{}])
+    modes: Mapping[int, CVariable] = field(default_factory=dict)
     """How each variable was used in a first pass, by where it is declared."""
-    declared: dict[int, Variable] = field(default_factory=dict)
+    declared: dict[int, CVariable] = field(default_factory=dict)
     made: int = 0
 
-    def argument(self, name: str, at: int) -> Value:
+    def argument(self, name: str, at: int) -> CValue:
         """A parameter of the script's function."""
         if name not in self.parameters:
             raise c.Unsupported(f"the function has no parameter `{name}`", at)
         return string(name) if self.parameters[name] else number(name, c.LONG)
 
-    def find(self, name: str) -> Variable | None:
+    def find(self, name: str) -> CVariable | None:
         """The variable that a name means here."""
         for block in reversed(self.blocks):
             if name in block:
                 return block[name]
         return None
 
-    def declare(self, declared: c.Declared) -> Variable:
+    def declare(self, declared: c.Declared) -> CVariable:
         """A new local variable; its name in the language is its own."""
         type_ = declared.type
         text = isinstance(type_, c.Array) and isinstance(type_.of, c.Int) and type_.of.size == 1
@@ -58,7 +58,7 @@ class Scope:
             raise c.Unsupported(
                 f"`{declared.name}` is a structure as a local variable", declared.at
             )
-        known = self.modes.get(declared.at, Variable("", type_, text))
+        known = self.modes.get(declared.at, CVariable("", type_, text))
         variable = replace(known, name=self.fresh(declared.name))
         self.declared[declared.at] = variable
         self.blocks[-1][declared.name] = variable
@@ -68,12 +68,12 @@ class Scope:
         if self.result is not None:
             text = self.result == "string"
             type_ = c.Array(c.CHAR, 0) if text else c.LONG
-            self.blocks[0]["STAP_RETVALUE"] = Variable(RESULT, type_, text)
+            self.blocks[0]["STAP_RETVALUE"] = CVariable(RESULT, type_, text)
 
     def parameter(self, declared: c.Declared) -> None:
         """A parameter of a helper function."""
         pointer = isinstance(declared.type, c.Pointer)
-        self.blocks[0][declared.name] = Variable(
+        self.blocks[0][declared.name] = CVariable(
             f"_{declared.name}", declared.type, decided=pointer
         )
 
@@ -82,9 +82,9 @@ class Scope:
         self.made += 1
         return f"_{name}_{self.made}"
 
-    def member(self, variable: Variable, name: str, at: int) -> Variable:
+    def member(self, variable: CVariable, name: str, at: int) -> CVariable:
         """A member of a local structure."""
         assert isinstance(variable.type, c.Struct)
         if name not in kernel.LOCALS[variable.type.name]:
             raise c.Unsupported(f"the structure has no member `{name}`", at)
-        return Variable(f"{variable.name}_{name}", c.LONG)
+        return CVariable(f"{variable.name}_{name}", c.LONG)

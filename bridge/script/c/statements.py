@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 from bridge.script.c import kernel
 from bridge.script.c import tree as c
 from bridge.script.c.calls import SET_GLOBAL, format_arguments
-from bridge.script.c.expressions import Expressions
+from bridge.script.c.expressions import CExpressions
 from bridge.script.c.scope import RESULT
 from bridge.script.c.types import constant, converted
-from bridge.script.c.values import Kind, Value, Variable, as_string, read
+from bridge.script.c.values import CKind, CValue, CVariable, as_string, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.script.c.scope import Scope
+    from bridge.script.c.scope import CScope
 
 
-class Statements:
+class CStatements:
     """Translates the statements of one body into lines of the language."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: CScope) -> None:
         self.scope = scope
-        self.expressions = Expressions(scope)
+        self.expressions = CExpressions(scope)
         self.lines: list[str] = []
         self._inside: list[str] = []
         """What `break` and `continue` belong to: loops, and the flags of switches."""
@@ -35,7 +35,7 @@ class Statements:
     def statement(self, node: c.Statement | None) -> None:
         """One statement."""
         if node is not None:
-            translate: Callable[[Statements, Any], None] = _TRANSLATORS[type(node)]
+            translate: Callable[[CStatements, Any], None] = _TRANSLATORS[type(node)]
             translate(self, node)
 
     def declaration(self, node: c.Declaration) -> None:
@@ -90,9 +90,9 @@ class Statements:
         else:
             self.lines.append(f"{variable.name} = {chr(34) * 2 if variable.text else 0}")
 
-    def _stored(self, variable: Variable, value: Value, at: int) -> str:
+    def _stored(self, variable: CVariable, value: CValue, at: int) -> str:
         found = self.expressions.store(variable, value, at)
-        return found.offset if found.kind is Kind.TEXT and not variable.text else found.text
+        return found.offset if found.kind is CKind.TEXT and not variable.text else found.text
 
     # --- expressions for their effects
 
@@ -126,7 +126,7 @@ class Statements:
 
     def _plain(self, expr: c.Expr) -> None:
         value = self.expressions.value(expr)
-        if value.kind is not Kind.TEXT:
+        if value.kind is not CKind.TEXT:
             self.lines.append(f"({read(value, expr.at)})")
 
     def _assign(self, expr: c.Assign) -> None:
@@ -137,8 +137,8 @@ class Statements:
                 self._character(expr, operand, c.Number(expr.at, 0, c.INT))
             case _:
                 value = self.expressions.value(expr)
-                text = value.offset if value.kind is Kind.TEXT else value.text
-                is_copy = value.kind is Kind.TEXT and value.offset == "0"
+                text = value.offset if value.kind is CKind.TEXT else value.text
+                is_copy = value.kind is CKind.TEXT and value.offset == "0"
                 self.lines.append(value.text if is_copy else text)
 
     def _character(self, expr: c.Assign, base: c.Expr, index: c.Expr) -> None:
@@ -156,9 +156,9 @@ class Statements:
     def _buffer(self, expr: c.Expr, at: int) -> str:
         """The array of characters that is written to, or the result."""
         value = self.expressions.value(expr)
-        if value.kind is Kind.TEXT and value.variable is not None and value.variable.text:
+        if value.kind is CKind.TEXT and value.variable is not None and value.variable.text:
             return value.variable.name
-        if value.kind is Kind.TEXT:
+        if value.kind is CKind.TEXT:
             raise c.Unsupported("this writes to a text that is no array of its own", at)
         raise c.Unsupported(
             "this writes to memory of the kernel, which a script cannot do here", at
@@ -191,7 +191,7 @@ class Statements:
         target = self._buffer(expr.arguments[0], expr.at) if expr.arguments else ""
         self.lines.append(f"{target} = {_WRITERS[expr.name](self, expr, target)}")
 
-    def _counted(self, variable: Variable, expr: c.Call) -> None:
+    def _counted(self, variable: CVariable, expr: c.Call) -> None:
         self.write(expr)
         target = self._buffer(expr.arguments[0], expr.at)
         self.lines.append(f"{variable.name} = {converted(f'strlen({target})', variable.type)}")
@@ -385,34 +385,34 @@ _LINKS = {
     ),
 }
 """The first link behind a head, and the one behind a link."""
-_TRANSLATORS: dict[type, Callable[[Statements, Any], None]] = {
-    c.Declaration: Statements.declaration,
-    c.Evaluate: Statements.evaluate,
-    c.Block: Statements.block,
-    c.If: Statements.if_,
-    c.Loop: Statements.loop,
-    c.Switch: Statements.switch,
-    c.Case: Statements.case,
-    c.Leave: Statements.leave,
-    c.Return: Statements.return_,
-    c.Iterate: Statements.iterate,
+_TRANSLATORS: dict[type, Callable[[CStatements, Any], None]] = {
+    c.Declaration: CStatements.declaration,
+    c.Evaluate: CStatements.evaluate,
+    c.Block: CStatements.block,
+    c.If: CStatements.if_,
+    c.Loop: CStatements.loop,
+    c.Switch: CStatements.switch,
+    c.Case: CStatements.case,
+    c.Leave: CStatements.leave,
+    c.Return: CStatements.return_,
+    c.Iterate: CStatements.iterate,
 }
 
 
-def _step(statements: Statements, expr: c.Expr | None) -> str:
+def _step(statements: CStatements, expr: c.Expr | None) -> str:
     """The step of a `for`, as one expression of the language."""
     if expr is None:
         return ""
     if isinstance(expr, c.Binary) and expr.op == ",":
         raise c.Unsupported("the comma operator in the step of a loop", expr.at)
     value = statements.expressions.value(expr)
-    return value.offset if value.kind is Kind.TEXT else value.text
+    return value.offset if value.kind is CKind.TEXT else value.text
 
 
 # --- functions that write texts: the new text of the buffer
 
 
-def _sized(text: str, size: c.Expr, statements: Statements) -> str:
+def _sized(text: str, size: c.Expr, statements: CStatements) -> str:
     match size:
         case c.Name(name="MAXSTRINGLEN"):
             return text
@@ -420,29 +420,29 @@ def _sized(text: str, size: c.Expr, statements: Statements) -> str:
             return f"substr({text}, 0, {statements.expressions.number(size)} - 1)"
 
 
-def _snprintf(statements: Statements, expr: c.Call, _target: str) -> str:
+def _snprintf(statements: CStatements, expr: c.Call, _target: str) -> str:
     if len(expr.arguments) < 3:
         raise c.Unsupported(f"`{expr.name}` takes a buffer, a size and a format", expr.at)
     made = format_arguments(statements.expressions, expr.arguments[2:], expr.at)
     return _sized(f"sprintf({made})", expr.arguments[1], statements)
 
 
-def _sprintf(statements: Statements, expr: c.Call, _target: str) -> str:
+def _sprintf(statements: CStatements, expr: c.Call, _target: str) -> str:
     return f"sprintf({format_arguments(statements.expressions, expr.arguments[1:], expr.at)})"
 
 
-def _source(statements: Statements, expr: c.Call, count: int) -> str:
+def _source(statements: CStatements, expr: c.Call, count: int) -> str:
     if len(expr.arguments) != count:
         raise c.Unsupported(f"`{expr.name}` takes {count} arguments", expr.at)
     source = expr.arguments[1]
     return as_string(statements.expressions.value(source), source.at)
 
 
-def _strlcpy(statements: Statements, expr: c.Call, _target: str) -> str:
+def _strlcpy(statements: CStatements, expr: c.Call, _target: str) -> str:
     return _sized(_source(statements, expr, 3), expr.arguments[2], statements)
 
 
-def _strncpy(statements: Statements, expr: c.Call, _target: str) -> str:
+def _strncpy(statements: CStatements, expr: c.Call, _target: str) -> str:
     text = _source(statements, expr, 3)
     match expr.arguments[2]:
         case c.Name(name="MAXSTRINGLEN"):
@@ -451,30 +451,30 @@ def _strncpy(statements: Statements, expr: c.Call, _target: str) -> str:
             return f"substr({text}, 0, {statements.expressions.number(count)})"
 
 
-def _strcpy(statements: Statements, expr: c.Call, _target: str) -> str:
+def _strcpy(statements: CStatements, expr: c.Call, _target: str) -> str:
     return _source(statements, expr, 2)
 
 
-def _strcat(statements: Statements, expr: c.Call, target: str) -> str:
+def _strcat(statements: CStatements, expr: c.Call, target: str) -> str:
     return f"{target} . {_source(statements, expr, 2)}"
 
 
-def _strlcat(statements: Statements, expr: c.Call, target: str) -> str:
+def _strlcat(statements: CStatements, expr: c.Call, target: str) -> str:
     return _sized(f"({target} . {_source(statements, expr, 3)})", expr.arguments[2], statements)
 
 
-def _strncat(statements: Statements, expr: c.Call, target: str) -> str:
+def _strncat(statements: CStatements, expr: c.Call, target: str) -> str:
     text, count = _source(statements, expr, 3), statements.expressions.number(expr.arguments[2])
     return f"{target} . substr({text}, 0, {count})"
 
 
-def _memset(statements: Statements, expr: c.Call, _target: str) -> str:
+def _memset(statements: CStatements, expr: c.Call, _target: str) -> str:
     if len(expr.arguments) != 3 or statements.expressions.number(expr.arguments[1]) != "0":
         raise c.Unsupported("`memset` with anything but 0", expr.at)
     return '""'
 
 
-_WRITERS: dict[str, Callable[[Statements, c.Call, str], str]] = {
+_WRITERS: dict[str, Callable[[CStatements, c.Call, str], str]] = {
     "snprintf": _snprintf,
     "scnprintf": _snprintf,
     "sprintf": _sprintf,
@@ -490,12 +490,12 @@ _WRITERS: dict[str, Callable[[Statements, c.Call, str], str]] = {
 }
 TEXT_FUNCTIONS = tuple(_WRITERS)
 """Functions that write a text."""
-_EFFECTS: dict[str, Callable[[Statements, c.Call], None]] = {
-    "STAP_PRINTF": Statements.print,
-    "_stp_printf": Statements.print,
-    "printk": Statements.warn,
-    "STAP_ERROR": Statements.error,
-    "STAP_RETURN": Statements.stap_return,
-    **dict.fromkeys(_WRITERS, Statements.write),
-    **dict.fromkeys(kernel.CLOCKS, Statements.clock),
+_EFFECTS: dict[str, Callable[[CStatements, c.Call], None]] = {
+    "STAP_PRINTF": CStatements.print,
+    "_stp_printf": CStatements.print,
+    "printk": CStatements.warn,
+    "STAP_ERROR": CStatements.error,
+    "STAP_RETURN": CStatements.stap_return,
+    **dict.fromkeys(_WRITERS, CStatements.write),
+    **dict.fromkeys(kernel.CLOCKS, CStatements.clock),
 }

@@ -41,7 +41,7 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class CToken:
     """A piece of the text; `type` is its terminal in the grammar, `at` its offset."""
 
     type: str
@@ -52,26 +52,26 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Macro:
+class CMacro:
     """What `#define` says; `parameters` None for a macro without parentheses."""
 
     parameters: tuple[str, ...] | None
-    body: tuple[Token, ...]
+    body: tuple[CToken, ...]
 
 
 @dataclass(slots=True)
-class Preprocessor:
+class CPreprocessor:
     """The macros of a script's embedded C; `version` is the kernel's (6, 1, 0)."""
 
     version: tuple[int, int, int] = (6, 1, 0)
-    macros: dict[str, Macro] = field(default_factory=dict)
+    macros: dict[str, CMacro] = field(default_factory=dict)
 
-    def tokens(self, text: str) -> list[Token]:
+    def tokens(self, text: str) -> list[CToken]:
         """The tokens of a text without its preprocessor lines, macros expanded."""
-        found: list[Token] = []
+        found: list[CToken] = []
         active = [True]
         lines = list(_lines(_scan(text)))
-        plain: list[Token] = []
+        plain: list[CToken] = []
         for line in lines:
             if line and line[0].text == "#" and line[0].first:
                 found += self._expand(plain)
@@ -86,7 +86,7 @@ class Preprocessor:
 
     # --- lines with #
 
-    def _directive(self, line: Sequence[Token], active: list[bool]) -> None:
+    def _directive(self, line: Sequence[CToken], active: list[bool]) -> None:
         word = line[1].text if len(line) > 1 else ""
         rest = line[2:]
         if word in {"if", "ifdef", "ifndef"}:
@@ -96,7 +96,7 @@ class Preprocessor:
         elif all(active):
             self._plain_directive(word, rest, line[0].at)
 
-    def _turn(self, word: str, rest: Sequence[Token], active: list[bool], at: int) -> None:
+    def _turn(self, word: str, rest: Sequence[CToken], active: list[bool], at: int) -> None:
         if len(active) == 1:
             raise Unsupported(f"#{word} without #if", at)
         was = active.pop()
@@ -105,7 +105,7 @@ class Preprocessor:
         elif word == "elif":
             active.append(not was and self._condition("if", rest, at))
 
-    def _plain_directive(self, word: str, rest: Sequence[Token], at: int) -> None:
+    def _plain_directive(self, word: str, rest: Sequence[CToken], at: int) -> None:
         match word:
             case "define" if rest and rest[0].type == "NAME":
                 self._define(rest)
@@ -124,7 +124,7 @@ class Preprocessor:
         if not HEADERS.match(name):
             raise Unsupported(f"the header {name} is not one of the kernel's", at)
 
-    def _define(self, rest: Sequence[Token]) -> None:
+    def _define(self, rest: Sequence[CToken]) -> None:
         name, body = rest[0], rest[1:]
         glued = body and body[0].text == "(" and body[0].at == name.at + len(name.text)
         parameters = None
@@ -134,9 +134,9 @@ class Preprocessor:
                 raise Unsupported(f"the macro {name.text} has no closing parenthesis", name.at)
             parameters = tuple(t.text for t in body[1:end] if t.text != ",")
             body = body[end + 1 :]
-        self.macros[name.text] = Macro(parameters, tuple(body))
+        self.macros[name.text] = CMacro(parameters, tuple(body))
 
-    def _condition(self, word: str, rest: Sequence[Token], at: int) -> bool:
+    def _condition(self, word: str, rest: Sequence[CToken], at: int) -> bool:
         if word != "if":
             known = bool(rest) and rest[0].text in self.macros
             return known is (word == "ifdef")
@@ -144,7 +144,7 @@ class Preprocessor:
         expanded = self._expand(defined)
         return bool(_Condition(expanded, self.version, at).value())
 
-    def _defined(self, rest: Sequence[Token]) -> list[Token]:
+    def _defined(self, rest: Sequence[CToken]) -> list[CToken]:
         found, at = [], 0
         while at < len(rest):
             token = rest[at]
@@ -162,11 +162,11 @@ class Preprocessor:
     # --- macros
 
     def _expand(
-        self, tokens: Sequence[Token], hidden: frozenset[str] = frozenset()
-    ) -> list[Token]:
+        self, tokens: Sequence[CToken], hidden: frozenset[str] = frozenset()
+    ) -> list[CToken]:
         if len(hidden) > DEEPEST_MACRO:
             raise Unsupported("macros are nested too deeply", tokens[0].at)
-        found: list[Token] = []
+        found: list[CToken] = []
         at = 0
         while at < len(tokens):
             token = tokens[at]
@@ -190,13 +190,17 @@ class Preprocessor:
 
     @staticmethod
     def _called(
-        macro: Macro, tokens: Sequence[Token], at: int
-    ) -> tuple[list[list[Token]] | None, int]:
+        macro: CMacro, tokens: Sequence[CToken], at: int
+    ) -> tuple[list[list[CToken]] | None, int]:
         return ([], at) if macro.parameters is None else _arguments(tokens, at)
 
     def _expansion(
-        self, token: Token, macro: Macro, arguments: list[list[Token]], hidden: frozenset[str]
-    ) -> list[Token]:
+        self,
+        token: CToken,
+        macro: CMacro,
+        arguments: list[list[CToken]],
+        hidden: frozenset[str],
+    ) -> list[CToken]:
         names = macro.parameters or ()
         if len(names) != len(arguments) and not (not names and arguments == [[]]):
             raise Unsupported(f"the macro {token.text} takes {len(names)} arguments", token.at)
@@ -209,25 +213,25 @@ class Preprocessor:
 
 
 def _body(
-    token: Token,
-    macro: Macro,
-    values: Mapping[str, list[Token]],
-    plain: Mapping[str, list[Token]],
-) -> list[Token]:
+    token: CToken,
+    macro: CMacro,
+    values: Mapping[str, list[CToken]],
+    plain: Mapping[str, list[CToken]],
+) -> list[CToken]:
     """The body of a macro with its arguments; `#` makes a text, `##` one token of two."""
-    found: list[Token] = []
+    found: list[CToken] = []
     at = 0
     while at < len(macro.body):
         piece = macro.body[at]
         behind = macro.body[at + 1] if at + 1 < len(macro.body) else None
         if piece.text == "#" and behind is not None and behind.text in plain:
             words = " ".join(t.text for t in plain[behind.text]).replace('"', '\\"')
-            found.append(Token("STRING", f'"{words}"', token.at))
+            found.append(CToken("STRING", f'"{words}"', token.at))
             at += 2
         elif piece.text == "##" and behind is not None and found:
             right = plain.get(behind.text, [behind])
             joined = found.pop().text + "".join(t.text for t in right)
-            found.append(Token(next(_scan(joined)).type, joined, token.at))
+            found.append(CToken(next(_scan(joined)).type, joined, token.at))
             at += 2
         else:
             pasted = behind is not None and behind.text == "##"
@@ -237,11 +241,11 @@ def _body(
     return found
 
 
-def _arguments(tokens: Sequence[Token], start: int) -> tuple[list[list[Token]] | None, int]:
+def _arguments(tokens: Sequence[CToken], start: int) -> tuple[list[list[CToken]] | None, int]:
     """The arguments of a macro and where they end; None where no parenthesis follows."""
     if start >= len(tokens) or tokens[start].text != "(":
         return None, start
-    found: list[list[Token]] = [[]]
+    found: list[list[CToken]] = [[]]
     depth = 0
     for at in range(start, len(tokens)):
         token = tokens[at]
@@ -255,7 +259,7 @@ def _arguments(tokens: Sequence[Token], start: int) -> tuple[list[list[Token]] |
     raise Unsupported("a macro's arguments have no end", tokens[start].at)
 
 
-def _scan(text: str) -> Iterator[Token]:
+def _scan(text: str) -> Iterator[CToken]:
     at, first = 0, True
     while at < len(text):
         match = _TOKEN.match(text, at)
@@ -263,16 +267,16 @@ def _scan(text: str) -> Iterator[Token]:
             raise Unsupported(f"unexpected character {text[at]!r}", at)
         kind, piece = match.lastgroup or "", match[0]
         if kind == "line":
-            yield Token("LINE", piece, at)
+            yield CToken("LINE", piece, at)
             first = True
         elif kind != "space" and piece not in ANNOTATIONS:
-            yield Token(KINDS.get(kind, piece), piece, at, first)
+            yield CToken(KINDS.get(kind, piece), piece, at, first)
             first = False
         at = match.end()
 
 
-def _lines(tokens: Iterable[Token]) -> Iterator[list[Token]]:
-    line: list[Token] = []
+def _lines(tokens: Iterable[CToken]) -> Iterator[list[CToken]]:
+    line: list[CToken] = []
     for token in tokens:
         if token.type == "LINE":
             yield line
@@ -292,7 +296,7 @@ def number(text: str) -> int:
 class _Condition:
     """`#if`: numbers, LINUX_VERSION_CODE, KERNEL_VERSION, comparisons, `&& || !`."""
 
-    def __init__(self, tokens: list[Token], version: tuple[int, int, int], at: int) -> None:
+    def __init__(self, tokens: list[CToken], version: tuple[int, int, int], at: int) -> None:
         self._tokens = tokens
         self._version = version
         self._at = at

@@ -10,24 +10,24 @@ from typing import TYPE_CHECKING
 
 from bridge.script.c import kernel
 from bridge.script.c import tree as c
-from bridge.script.c.expressions import Expressions
+from bridge.script.c.expressions import CExpressions
 from bridge.script.c.parse import Parser
-from bridge.script.c.scope import RESULT, Scope
-from bridge.script.c.statements import Statements
-from bridge.script.c.tokens import Preprocessor
-from bridge.script.c.values import Kind, Variable, as_string, read
+from bridge.script.c.scope import RESULT, CScope
+from bridge.script.c.statements import CStatements
+from bridge.script.c.tokens import CPreprocessor
+from bridge.script.c.values import CKind, CVariable, as_string, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class Unit:
+class EmbeddedUnit:
     """Everything that the embedded C of a script declares at the level of the file."""
 
     def __init__(
         self, texts: Sequence[str], version: tuple[int, int, int], longest_string: int
     ) -> None:
-        self._preprocessor = Preprocessor(version)
+        self._preprocessor = CPreprocessor(version)
         self._preprocessor.tokens(kernel.PRELUDE)
         self._parser = Parser()
         self._limits = {"MAXSTRINGLEN": longest_string}
@@ -62,17 +62,17 @@ class Unit:
     def expression(self, code: str) -> tuple[str, bool]:
         """One expression, and whether it is a string."""
         tree = self._parser.parse("value", self._preprocessor.tokens(code))
-        expressions = Expressions(self._scope({}, "long", {}))
+        expressions = CExpressions(self._scope({}, "long", {}))
         value = expressions.value(tree)
-        if "/* string */" in code or value.kind is Kind.TEXT:
+        if "/* string */" in code or value.kind is CKind.TEXT:
             return as_string(value, tree.at), True
         return read(value, tree.at), False
 
     def _scope(
-        self, parameters: Mapping[str, bool], result: str | None, modes: Mapping[int, Variable]
-    ) -> Scope:
+        self, parameters: Mapping[str, bool], result: str | None, modes: Mapping[int, CVariable]
+    ) -> CScope:
         functions = {name: function for name, (_, function) in self.functions.items()}
-        return Scope(
+        return CScope(
             parameters,
             self._parser.layouts,
             ChainMap(self._limits, self._parser.enumerators),
@@ -89,13 +89,13 @@ class Unit:
         result: str | None,
         own: Sequence[c.Declared],
     ) -> str:
-        modes: Mapping[int, Variable] = {}
+        modes: Mapping[int, CVariable] = {}
         lines: list[str] = []
         for _ in range(2):
             scope = self._scope(parameters, result, modes)
             for parameter in own:
                 scope.parameter(parameter)
-            statements = Statements(scope)
+            statements = CStatements(scope)
             statements.statement(body)
             modes, lines = scope.declared, statements.lines
         if result is None:

@@ -14,7 +14,7 @@ from bridge.script.c import tree as c
 from bridge.script.c.types import converted
 
 
-class Kind(Enum):
+class CKind(Enum):
     """How a value stands in the language."""
 
     NUMBER = auto()
@@ -30,19 +30,19 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class CValue:
     """A translated expression."""
 
-    kind: Kind
+    kind: CKind
     text: str
     type: c.CType
     offset: str = "0"
-    variable: Variable | None = None
+    variable: CVariable | None = None
     """The variable that it is, where it can be assigned to."""
 
 
 @dataclass(slots=True, eq=False)
-class Variable:
+class CVariable:
     """A local variable: `name` in the language. `base` is the string a `char *` points into."""
 
     name: str
@@ -54,14 +54,14 @@ class Variable:
     """Whether a `char *` is known to be an address or a place in a string."""
 
 
-def number(text: str, type_: c.CType = c.LONG) -> Value:
+def number(text: str, type_: c.CType = c.LONG) -> CValue:
     """An expression with a number."""
-    return Value(Kind.NUMBER, text, type_)
+    return CValue(CKind.NUMBER, text, type_)
 
 
-def string(text: str, offset: str = "0") -> Value:
+def string(text: str, offset: str = "0") -> CValue:
     """A place in a string."""
-    return Value(Kind.TEXT, text, c.Pointer(c.CHAR), offset)
+    return CValue(CKind.TEXT, text, c.Pointer(c.CHAR), offset)
 
 
 def cast_path(address: str, structure: str) -> str:
@@ -72,48 +72,48 @@ def cast_path(address: str, structure: str) -> str:
 READERS = {1: "kernel_char", 2: "kernel_short", 4: "kernel_int", 8: "kernel_long"}
 
 
-def read(value: Value, at: int) -> str:
+def read(value: CValue, at: int) -> str:
     """The value as a number."""
     match value:
-        case Value(kind=Kind.NUMBER | Kind.PATH, text=text):
+        case CValue(kind=CKind.NUMBER | CKind.PATH, text=text):
             return text
-        case Value(kind=Kind.MEMORY, text=text, type=c.Array()):
+        case CValue(kind=CKind.MEMORY, text=text, type=c.Array()):
             return text
-        case Value(kind=Kind.MEMORY, text=text, type=c.Int(size=size) as type_):
+        case CValue(kind=CKind.MEMORY, text=text, type=c.Int(size=size) as type_):
             return converted(f"{READERS[size]}({text})", type_, c.Int(size))
-        case Value(kind=Kind.MEMORY, text=text, type=c.Pointer() | c.Unknown()):
+        case CValue(kind=CKind.MEMORY, text=text, type=c.Pointer() | c.Unknown()):
             return f"kernel_long({text})"
-        case Value(kind=Kind.LOCAL):
+        case CValue(kind=CKind.LOCAL):
             raise c.Unsupported("a whole structure as a value", at)
-        case Value(kind=Kind.TEXT):
+        case CValue(kind=CKind.TEXT):
             raise c.Unsupported("a text where a number is needed", at)
         case _:
             raise c.Unsupported("a whole structure as a value", at)
 
 
-def address(value: Value, at: int) -> Value:
+def address(value: CValue, at: int) -> CValue:
     """`&value`."""
     match value:
-        case Value(kind=Kind.MEMORY, text=text, type=type_):
+        case CValue(kind=CKind.MEMORY, text=text, type=type_):
             return number(text, c.Pointer(type_))
-        case Value(kind=Kind.PATH, text=text):
+        case CValue(kind=CKind.PATH, text=text):
             return number(f"&{text}", c.Pointer(c.UNKNOWN))
         case _:
             raise c.Unsupported("the address of a local variable", at)
 
 
-def as_string(value: Value, at: int) -> str:
+def as_string(value: CValue, at: int) -> str:
     """The value as a string, from its offset to its end."""
     match value:
-        case Value(kind=Kind.TEXT, text=text, offset="0"):
+        case CValue(kind=CKind.TEXT, text=text, offset="0"):
             return text
-        case Value(kind=Kind.TEXT, text=text, offset=offset):
+        case CValue(kind=CKind.TEXT, text=text, offset=offset):
             return f"substr({text}, {offset}, strlen({text}))"
-        case Value(kind=Kind.PATH, text=text):
+        case CValue(kind=CKind.PATH, text=text):
             return f"kernel_string({text})"
-        case Value(type=c.Pointer(to=c.Int(size=1) | c.Void() | c.Unknown()) | c.Unknown()):
+        case CValue(type=c.Pointer(to=c.Int(size=1) | c.Void() | c.Unknown()) | c.Unknown()):
             return f"kernel_string({read(value, at)})"
-        case Value(kind=Kind.MEMORY, type=c.Array(of=c.Int(size=1)), text=text):
+        case CValue(kind=CKind.MEMORY, type=c.Array(of=c.Int(size=1)), text=text):
             return f"kernel_string({text})"
         case _:
             raise c.Unsupported("this is no text", at)

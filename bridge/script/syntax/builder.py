@@ -507,7 +507,7 @@ class _Parameters:
     names: set[str]
 
 
-class Builder(Statements):
+class TreeBuilder(Statements):
     """Top-level rules; the start rule yields the list of definitions."""
 
     def start(self, c: Children) -> Children:

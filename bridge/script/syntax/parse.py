@@ -16,7 +16,7 @@ from bridge.diagnostics import Diagnostic
 from bridge.script import errors
 from bridge.script.options import AnalyseOptions
 from bridge.script.syntax import ast
-from bridge.script.syntax.builder import Builder, number
+from bridge.script.syntax.builder import TreeBuilder, number
 from bridge.script.syntax.conditions import compare_versions
 from bridge.script.syntax.expectations import Sentence, sentence
 from bridge.script.syntax.lex import MAX_BYTES, Lexer
@@ -84,7 +84,7 @@ sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_NESTING * _STEPS_PER_LEVE
 
 @cache
 def _grammar() -> parsing.Grammar:
-    return parsing.load("systemtap", Builder())
+    return parsing.load("systemtap", TreeBuilder())
 
 
 class _Stream:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.ir.patterns.parse import PatternError, Unit, parse
+from bridge.ir.patterns.parse import PatternByte, PatternError, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def pattern_bytes(raw: str) -> bytes:
     return bytes(unit.byte for unit in _units(raw))
 
 
-def _units(raw: str) -> Iterator[Unit]:
+def _units(raw: str) -> Iterator[PatternByte]:
     at = 0
     while at < len(raw):
         unit = _unit(raw, at)
@@ -46,9 +46,9 @@ def _units(raw: str) -> Iterator[Unit]:
         at = unit.end
 
 
-def _unit(raw: str, at: int) -> Unit:
+def _unit(raw: str, at: int) -> PatternByte:
     if raw[at] != "\\":
-        return Unit(ord(raw[at]), at, at + 1)
+        return PatternByte(ord(raw[at]), at, at + 1)
     sign = raw[at + 1 : at + 2]
     if not sign:
         return _bad(at, at + 1, "unexpected end of regex")
@@ -58,10 +58,10 @@ def _unit(raw: str, at: int) -> Unit:
         return _bad(at, at + 1, "octal escape sequence out of range")
     if sign in "0123":
         return _number(raw, at, at + 1, _OCTAL, 3)
-    return Unit(_SIMPLE.get(sign, ord(sign)), at, at + 2)
+    return PatternByte(_SIMPLE.get(sign, ord(sign)), at, at + 2)
 
 
-def _number(raw: str, at: int, first: int, digits: str, count: int) -> Unit:
+def _number(raw: str, at: int, first: int, digits: str, count: int) -> PatternByte:
     """A number of so many digits; at the literal's end SystemTap wants one character more."""
     kind = "two hex" if digits is _HEXADECIMAL else "three octal"
     problem = f"{kind} digits required in escape sequence"
@@ -70,8 +70,8 @@ def _number(raw: str, at: int, first: int, digits: str, count: int) -> Unit:
     text = raw[first : first + count].lower()
     if any(digit not in digits for digit in text):
         return _bad(at, at + 2 + (raw[at + 2].lower() not in digits), problem)
-    return Unit(int(text, len(digits)) & 0xFF, at, first + count)
+    return PatternByte(int(text, len(digits)) & 0xFF, at, first + count)
 
 
-def _bad(start: int, position: int, problem: str) -> Unit:
-    return Unit(0, start, position, PatternError(problem, position))
+def _bad(start: int, position: int, problem: str) -> PatternByte:
+    return PatternByte(0, start, position, PatternError(problem, position))

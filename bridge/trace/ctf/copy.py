@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from bridge._native import ffi
 from bridge.trace.ctf.cursor import EVENT_BYTES, raw_events
-from bridge.trace.ctf.layout import Scope, width
+from bridge.trace.ctf.layout import CtfScope, width
 from bridge.trace.ctf.shown import shown
 from bridge.trace.ctf.takers import Takers
 from bridge.trace.ctf.writer import CPU_FIELDS
@@ -33,7 +33,7 @@ from bridge.trace.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bridge.trace.ctf.cursor import RawEvent
+    from bridge.trace.ctf.cursor import RawCtfEvent
     from bridge.trace.ctf.reader import CtfReader
     from bridge.trace.ctf.writer import CtfWriter
     from bridge.trace.model import Event
@@ -83,7 +83,7 @@ class Copier:
     def _batch(self, events: Any, slots: Any, count: int) -> None:  # noqa: ANN401 - buffers
         first = ffi.cast("struct mb_ctf_event *", ffi.from_buffer(events))
         values = ffi.cast("int64_t *", ffi.from_buffer(slots))
-        rows: list[RawEvent] | None = None
+        rows: list[RawCtfEvent] | None = None
         at = 0
         while at < count:
             at += self._writer.inside.copy(self._route, first + at, count - at, values)
@@ -92,7 +92,7 @@ class Copier:
                 self._by_hand(rows[at], memoryview(slots).cast("q"))
                 at += 1
 
-    def _by_hand(self, raw: RawEvent, slots: Any) -> None:  # noqa: ANN401
+    def _by_hand(self, raw: RawCtfEvent, slots: Any) -> None:  # noqa: ANN401
         event = self._takers.event(raw, slots)
         if raw.event_class in self._of_packet:
             for name in CPU_FIELDS:
@@ -108,7 +108,7 @@ class Copier:
 
 def _directly_copied(reader: CtfReader, *, plain: bool) -> tuple[set[int], set[int]]:
     """Classes whose CPU is that of the packet alone, and classes whose slots fit the writer."""
-    rule = shown(reader.plan, Scope.PACKET_CONTEXT)
+    rule = shown(reader.plan, CtfScope.PACKET_CONTEXT)
     streams = {stream.id: stream for stream in reader.plan.streams}
     of_packet, direct = set(), set()
     for index, event in enumerate(reader.plan.events):

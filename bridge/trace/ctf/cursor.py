@@ -1,7 +1,7 @@
 """The files of a CTF folder and their description -> the C side's cursor over all events.
 
-`Plan` is the description as the C side wants it; `Cursor` owns the native object, gives batches
-of events as slots, and turns notes about damage and losses into diagnostics.
+`Plan` is the description as the C side wants it; `CtfCursor` owns the native object, gives
+batches of events as slots, and turns notes about damage and losses into diagnostics.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from bridge.diagnostics import Diagnostic, FileOffset, Severity
 from bridge.errors import TraceError
 from bridge.trace.ctf.layout import (
     Assembler,
+    CtfScope,
     LayoutError,
     Names,
-    Scope,
     Stretch,
     native_ops,
     native_ranges,
@@ -83,23 +83,23 @@ def plan(description: Description, name: str) -> Plan:
 
 def _lay_out(result: Plan) -> None:
     description, assembler = result.description, result.assembler
-    result.packet_header = assembler.scope(Scope.PACKET_HEADER, description.packet_header)
+    result.packet_header = assembler.scope(CtfScope.PACKET_HEADER, description.packet_header)
     for index, stream in enumerate(description.streams.values()):
         clock = assembler.clocks[stream.clock] if stream.clock else lib.MB_CTF_NONE
         result.streams.append(stream)
         result.stream_rows.append(
             (
                 stream.id,
-                _row(assembler.scope(Scope.PACKET_CONTEXT, stream.packet_context)),
-                _row(assembler.scope(Scope.EVENT_HEADER, stream.event_header)),
-                _row(assembler.scope(Scope.EVENT_CONTEXT, stream.event_context)),
+                _row(assembler.scope(CtfScope.PACKET_CONTEXT, stream.packet_context)),
+                _row(assembler.scope(CtfScope.EVENT_HEADER, stream.event_header)),
+                _row(assembler.scope(CtfScope.EVENT_CONTEXT, stream.event_context)),
                 clock,
             )
         )
         for event in description.events:
             if event.stream_id == stream.id:
-                context = _row(assembler.scope(Scope.CONTEXT, event.event.context))
-                payload = _row(assembler.scope(Scope.PAYLOAD, event.event.payload))
+                context = _row(assembler.scope(CtfScope.CONTEXT, event.event.context))
+                payload = _row(assembler.scope(CtfScope.PAYLOAD, event.event.payload))
                 result.events.append(event)
                 result.event_rows.append((event.event.id, index, context, payload))
                 result.names.append(assembler.names())
@@ -132,7 +132,7 @@ def native_description(result: Plan) -> tuple[Any, list[Any]]:
     return native, [ops, ranges, streams, events, clocks]
 
 
-class RawEvent(NamedTuple):
+class RawCtfEvent(NamedTuple):
     """A `struct mb_ctf_event`; `slot` is where its values start."""
 
     clock: int
@@ -147,13 +147,13 @@ class RawEvent(NamedTuple):
 EVENT_BYTES = ffi.sizeof("struct mb_ctf_event")
 
 
-def raw_events(memory: Any) -> list[RawEvent]:  # noqa: ANN401 - a buffer of cffi
+def raw_events(memory: Any) -> list[RawCtfEvent]:  # noqa: ANN401 - a buffer of cffi
     """The structures in memory."""
-    return list(map(RawEvent._make, zip(*event_columns(memory), strict=True)))
+    return list(map(RawCtfEvent._make, zip(*event_columns(memory), strict=True)))
 
 
 def event_columns(memory: Any) -> tuple[list[int], ...]:  # noqa: ANN401 - a buffer of cffi
-    """The members of `RawEvent`, column by column: ten times as fast as one by one."""
+    """The members of `RawCtfEvent`, column by column: ten times as fast as one by one."""
     quads, words = memoryview(memory).cast("q"), memoryview(memory).cast("i")
     wide, narrow = len(quads) * 8 // EVENT_BYTES, EVENT_BYTES // 4
     step = len(quads) // wide
@@ -184,7 +184,7 @@ def stream_files(folder: Path) -> list[Path]:
     )
 
 
-class Cursor:
+class CtfCursor:
     """All streams of a folder in order of time. Text in slots is good as long as this lives."""
 
     def __init__(self, folder: Path, result: Plan) -> None:
@@ -241,7 +241,7 @@ class Cursor:
         lib.mb_ctf_rewind(self.handle)
         self.diagnostics[:] = self._of_metadata
 
-    def batches(self) -> Iterator[tuple[list[RawEvent], list[int]]]:
+    def batches(self) -> Iterator[tuple[list[RawCtfEvent], list[int]]]:
         """Events and their slots, some thousand at a time."""
         for events, slots in self.buffers():
             yield raw_events(events), memoryview(slots).cast("q").tolist()

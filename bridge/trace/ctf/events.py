@@ -31,7 +31,7 @@ from bridge.trace.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bridge.trace.ctf.cursor import Cursor
+    from bridge.trace.ctf.cursor import CtfCursor
     from bridge.trace.ctf.reader import CtfReader
     from bridge.trace.model import Struct
 
@@ -93,7 +93,7 @@ def _members(struct: Struct, piece: _Piece) -> list[str] | None:
     return rows
 
 
-def _mapped(cursor: Cursor, stream: int) -> tuple[mmap.mmap, int, str]:
+def _mapped(cursor: CtfCursor, stream: int) -> tuple[mmap.mmap, int, str]:
     """The bytes of a stream, the address that they have for C, and the stream's name.
 
     They are mapped once more, because slices of a `mmap` are the fastest way to bytes.
@@ -109,7 +109,7 @@ def _mapped(cursor: Cursor, stream: int) -> tuple[mmap.mmap, int, str]:
 class Events:
     """Makes the events of one iteration."""
 
-    def __init__(self, reader: CtfReader, cursor: Cursor) -> None:
+    def __init__(self, reader: CtfReader, cursor: CtfCursor) -> None:
         self._reader = reader
         self._cursor = cursor
         self._takers = Takers(reader, cursor)

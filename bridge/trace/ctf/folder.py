@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
 from bridge.handles import Handle
-from bridge.trace.ctf.layout import Assembler, Scope, native_ops, native_ranges
+from bridge.trace.ctf.layout import Assembler, CtfScope, native_ops, native_ranges
 from bridge.trace.output import check_free, make_folder
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def explain(code: int) -> str:
     return os.strerror(-code) if code < 0 else ""
 
 
-class Folder:
+class TraceFolder:
     """Makes the folder `path`, which must not exist or be empty."""
 
     def __init__(self, path: Path, packet_bytes: int = PACKET_BYTES) -> None:
@@ -61,7 +61,7 @@ class Folder:
         except OSError as error:
             raise TraceError(f"{self.path / 'metadata'}: {error.strerror}") from None
 
-    def add_class(self, number: int, scopes: dict[Scope, Struct]) -> int:
+    def add_class(self, number: int, scopes: dict[CtfScope, Struct]) -> int:
         """Declare an event class to the C side; its index there.
 
         The scopes are in the order of the stream.

@@ -39,7 +39,7 @@ class LayoutError(Exception):
     """A description that cannot be laid out; the message says which field and why."""
 
 
-class Scope(Enum):
+class CtfScope(Enum):
     """Where a structure stands in a stream, in order; the value is its name in the language."""
 
     PACKET_HEADER = "trace.packet.header"
@@ -50,13 +50,13 @@ class Scope(Enum):
     PAYLOAD = "event.fields"
 
 
-ROLES: dict[Scope, dict[str, int]] = {
-    Scope.PACKET_HEADER: {
+ROLES: dict[CtfScope, dict[str, int]] = {
+    CtfScope.PACKET_HEADER: {
         "magic": lib.MB_CTF_ROLE_MAGIC,
         "stream_id": lib.MB_CTF_ROLE_STREAM,
         "stream_instance_id": lib.MB_CTF_ROLE_INSTANCE,
     },
-    Scope.PACKET_CONTEXT: {
+    CtfScope.PACKET_CONTEXT: {
         "timestamp_begin": lib.MB_CTF_ROLE_BEGIN,
         "timestamp_end": lib.MB_CTF_ROLE_END,
         "content_size": lib.MB_CTF_ROLE_CONTENT,
@@ -65,7 +65,7 @@ ROLES: dict[Scope, dict[str, int]] = {
         "events_discarded": lib.MB_CTF_ROLE_DISCARDED,
         "cpu_id": lib.MB_CTF_ROLE_CPU,
     },
-    Scope.EVENT_HEADER: {"id": lib.MB_CTF_ROLE_ID},
+    CtfScope.EVENT_HEADER: {"id": lib.MB_CTF_ROLE_ID},
 }
 """What fields of these names say in CTF 1.8."""
 DECLARED_ROLES: dict[str, int] = {
@@ -89,7 +89,7 @@ ELEMENT = "[]"
 
 
 @dataclass(frozen=True, slots=True)
-class Op:
+class CtfOp:
     """One `struct mb_ctf_op`."""
 
     kind: int
@@ -112,7 +112,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Known:
+class NamedValue:
     """A number or text that names can lead to: its op, its type, the names on the way there.
 
     `members` are the names of structures' fields alone; `around` the arrays, optional fields
@@ -127,15 +127,15 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PathEnd:
     """Where a path leads: the scope, the names of structures' fields there, and the type."""
 
-    scope: Scope
+    scope: CtfScope
     members: tuple[str, ...]
     type: FieldType
 
 
-Names = dict[Scope, list[Known]]
+Names = dict[CtfScope, list[NamedValue]]
 
 
 def alignment(type_: FieldType) -> int:
@@ -170,24 +170,26 @@ class Assembler:
     exact: bool = False
     loose: bool = False
     """Paths may be those of either version; the context has what missing scopes would have."""
-    places: list[Place] = field(default_factory=list)
+    places: list[PathEnd] = field(default_factory=list)
     """Where the paths lead, in the order of the fields that have them."""
-    ops: list[Op] = field(default_factory=list)
+    ops: list[CtfOp] = field(default_factory=list)
     ranges: list[tuple[int, int]] = field(default_factory=list)
     variables: int = 0
     _known: Names = field(default_factory=dict)
-    _by_path: dict[Scope, dict[tuple[str, ...], Known]] = field(default_factory=dict)
-    _by_members: dict[Scope, dict[tuple[str, ...], list[Known]]] = field(default_factory=dict)
-    _scope: Scope = Scope.PAYLOAD
-    _declared: set[Scope] = field(default_factory=set)
+    _by_path: dict[CtfScope, dict[tuple[str, ...], NamedValue]] = field(default_factory=dict)
+    _by_members: dict[CtfScope, dict[tuple[str, ...], list[NamedValue]]] = field(
+        default_factory=dict
+    )
+    _scope: CtfScope = CtfScope.PAYLOAD
+    _declared: set[CtfScope] = field(default_factory=set)
     _members: tuple[str, ...] = ()
     _around: tuple[tuple[int, int], ...] = ()
 
-    def scope(self, scope: Scope, struct: Struct | None) -> Stretch:
+    def scope(self, scope: CtfScope, struct: Struct | None) -> Stretch:
         """Add a scope; those before it in the stream must have been added."""
         self._scope = scope
         self._declared.add(scope)
-        order = list(Scope)
+        order = list(CtfScope)
         for later in order[order.index(scope) :]:
             self._known[later] = []
             self._by_path[later] = {}
@@ -203,7 +205,7 @@ class Assembler:
         """What is known in the scopes added last."""
         return dict(self._known)
 
-    def variable(self, known: Known) -> int:
+    def variable(self, known: NamedValue) -> int:
         """The variable for a number, or for the pointer of a text (its length is next)."""
         return self._stored([known])
 
@@ -237,7 +239,7 @@ class Assembler:
                 assert_never(type_)
 
     def _know(self, type_: FieldType, path: tuple[str, ...]) -> None:
-        known = Known(len(self.ops), type_, path, self._members, self._around)
+        known = NamedValue(len(self.ops), type_, path, self._members, self._around)
         self._known[self._scope].append(known)
         self._by_path[self._scope][path] = known
         self._by_members[self._scope].setdefault(self._members, []).append(known)
@@ -245,7 +247,7 @@ class Assembler:
     def _add(
         self, kind: int, flags: int = 0, bits: int = 0, align: int = 1, count: int = 0
     ) -> int:
-        self.ops.append(Op(kind, flags, bits, align, count))
+        self.ops.append(CtfOp(kind, flags, bits, align, count))
         return len(self.ops) - 1
 
     def _number(self, declared: Integer | Enumeration, path: tuple[str, ...]) -> None:
@@ -261,18 +263,20 @@ class Assembler:
         self._know(declared, path)
         kind = lib.MB_CTF_LEB if type_.form == "leb128" else lib.MB_CTF_INT
         bits, align = type_.bits, type_.align_bits
-        self.ops.append(Op(kind, flags, bits, align, source=clock or 0, roles=roles))
+        self.ops.append(CtfOp(kind, flags, bits, align, source=clock or 0, roles=roles))
 
     def _roles(self, type_: Integer | FixedArray, path: tuple[str, ...]) -> int:
         if self.exact:
-            is_cpu = self._scope is Scope.PACKET_CONTEXT and path == ("cpu_id",)
+            is_cpu = self._scope is CtfScope.PACKET_CONTEXT and path == ("cpu_id",)
             own = 1 << lib.MB_CTF_ROLE_CPU if is_cpu else 0
             return own | sum(1 << DECLARED_ROLES[role] for role in set(type_.roles))
         if isinstance(type_, FixedArray):
-            is_uuid = path == ("uuid",) and self._scope is Scope.PACKET_HEADER
+            is_uuid = path == ("uuid",) and self._scope is CtfScope.PACKET_HEADER
             return 1 << lib.MB_CTF_ROLE_UUID if is_uuid else 0
         roles = ROLES.get(self._scope, {})
-        deep = self._scope is Scope.EVENT_HEADER  # LTTng's extended identifier is in a variant
+        deep = (
+            self._scope is CtfScope.EVENT_HEADER
+        )  # LTTng's extended identifier is in a variant
         role = roles.get(path[-1]) if path and (deep or len(path) == 1) else None
         return 0 if role is None else 1 << role
 
@@ -361,7 +365,7 @@ class Assembler:
 
     # --- names ---
 
-    def _stored(self, found: list[Known]) -> int:
+    def _stored(self, found: list[NamedValue]) -> int:
         """The variable of what is read last of these; they get one if they have none."""
         stores = {self.ops[known.op].store for known in found} - {-1}
         if stores:
@@ -377,7 +381,7 @@ class Assembler:
             self.ops[known.op] = replace(self.ops[known.op], store=variable)
         return variable
 
-    def _find(self, name: str, path: tuple[str, ...]) -> list[Known]:
+    def _find(self, name: str, path: tuple[str, ...]) -> list[NamedValue]:
         """The number that a name leads to; several where options of a variant have it."""
         scope, names = self._place(name)
         found = self._all_at(scope, names) if self.exact else self._named(name, path)
@@ -391,46 +395,46 @@ class Assembler:
         ):
             raise LayoutError(f"field `{'.'.join(path)}`: `{name}` is of different types")
         places = (s for s, known in self._known.items() if found[0] in known)
-        self.places.append(Place(next(places), found[0].members, found[0].type))
+        self.places.append(PathEnd(next(places), found[0].members, found[0].type))
         return found
 
-    def _named(self, name: str, path: tuple[str, ...]) -> list[Known]:
+    def _named(self, name: str, path: tuple[str, ...]) -> list[NamedValue]:
         """What a name of CTF 1.8 leads to: from a scope on, or outwards from where it is."""
-        for scope in Scope:
+        for scope in CtfScope:
             if name.startswith(scope.value + "."):
                 return self._at(scope, names_of(name[len(scope.value) + 1 :]))
         return self._relative(names_of(name), path)
 
-    def _place(self, name: str) -> tuple[Scope, tuple[str, ...]]:
+    def _place(self, name: str) -> tuple[CtfScope, tuple[str, ...]]:
         """The scope and the names of structures' fields that a path of CTF 2 leads to."""
-        for scope in Scope:
+        for scope in CtfScope:
             if name.startswith(scope.value + "."):
                 is_there = not self.loose or scope in self._declared
                 names = _walked((), names_of(name[len(scope.value) + 1 :]))
-                return scope if is_there else Scope.CONTEXT, names
+                return scope if is_there else CtfScope.CONTEXT, names
         return self._scope, _walked(self._members[:-1], names_of(name))
 
-    def _relative(self, names: tuple[str, ...], path: tuple[str, ...]) -> list[Known]:
+    def _relative(self, names: tuple[str, ...], path: tuple[str, ...]) -> list[NamedValue]:
         for depth in range(len(path) - 1, -1, -1):
             if found := self._at(self._scope, (*path[:depth], *names)):
                 return found
-        order = list(Scope)
+        order = list(CtfScope)
         for scope in reversed(order[: order.index(self._scope)]):
             if found := self._at(scope, names):
                 return found
         return []
 
-    def _at(self, scope: Scope, names: tuple[str, ...]) -> list[Known]:
+    def _at(self, scope: CtfScope, names: tuple[str, ...]) -> list[NamedValue]:
         found = self._by_path.get(scope, {}).get(names)
         return [] if found is None else [found]
 
-    def _all_at(self, scope: Scope, names: tuple[str, ...]) -> list[Known]:
+    def _all_at(self, scope: CtfScope, names: tuple[str, ...]) -> list[NamedValue]:
         """What has these names from a scope on, and is there whenever its reader is."""
         known = self._by_members.get(scope, {}).get(names, [])
         found = [k for k in known if self._is_reached(k)]
         return [] if self._lacks_an_option(found) else found
 
-    def _lacks_an_option(self, found: list[Known]) -> bool:
+    def _lacks_an_option(self, found: list[NamedValue]) -> bool:
         """Whether a field is in some options only of a variant that its reader is not in."""
         inside = dict(self._around)
         options: dict[int, set[int]] = {}
@@ -439,7 +443,7 @@ class Assembler:
                 options.setdefault(at, set()).add(option)
         return any(len(numbers) < self.ops[at].count for at, numbers in options.items())
 
-    def _is_reached(self, known: Known) -> bool:
+    def _is_reached(self, known: NamedValue) -> bool:
         """Whether a field is in no array and no optional field that its reader is not in.
 
         Of a variant that the reader is in, it must be in the same option; of another variant it
@@ -459,11 +463,11 @@ class Assembler:
         )
 
 
-_OP_FIELDS = attrgetter(*(f.name for f in fields(Op)))
+_OP_FIELDS = attrgetter(*(f.name for f in fields(CtfOp)))
 """The members of an op as a tuple; `astuple` copies each of them, ten times as slow."""
 
 
-def native_ops(ops: Iterable[Op]) -> tuple[Any, int]:
+def native_ops(ops: Iterable[CtfOp]) -> tuple[Any, int]:
     """The ops as a C array, and how many there are."""
     rows = list(map(_OP_FIELDS, ops))
     return ffi.new("struct mb_ctf_op[]", rows or 1), len(rows)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bridge.trace.ctf.layout import Assembler, LayoutError, Scope, labelled
+from bridge.trace.ctf.layout import Assembler, CtfScope, LayoutError, labelled
 from bridge.trace.model import (
     Enumeration,
     FieldType,
@@ -26,17 +26,17 @@ from bridge.trace.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bridge.trace.ctf.layout import Place
+    from bridge.trace.ctf.layout import PathEnd
     from bridge.trace.model import Ranges
 
     Labels = dict[str, Ranges]
     """The values of a tag by the names of the options that they choose."""
 
 
-def located(scopes: Mapping[Scope, Struct]) -> dict[Scope, Struct]:
+def located(scopes: Mapping[CtfScope, Struct]) -> dict[CtfScope, Struct]:
     """The structures of scopes, with each path from a scope on, and options by their ranges."""
     assembler = Assembler(loose=True)
-    found: dict[Scope, Struct] = {}
+    found: dict[CtfScope, Struct] = {}
     for scope, struct in scopes.items():
         assembler.places.clear()
         assembler.scope(scope, struct)
@@ -46,7 +46,7 @@ def located(scopes: Mapping[Scope, Struct]) -> dict[Scope, Struct]:
     return found
 
 
-def _changed(kind: FieldType, places: Iterator[Place]) -> FieldType:
+def _changed(kind: FieldType, places: Iterator[PathEnd]) -> FieldType:
     """The type with its paths replaced by the places that were found for them, in order."""
     match kind:
         case Struct(fields=fields):
@@ -69,11 +69,11 @@ def _changed(kind: FieldType, places: Iterator[Place]) -> FieldType:
             return kind
 
 
-def _path(place: Place) -> str:
+def _path(place: PathEnd) -> str:
     return f"{place.scope.value}.{path_of(place.members)}"
 
 
-def _labelled(name: str, place: Place) -> Ranges:
+def _labelled(name: str, place: PathEnd) -> Ranges:
     found = _merged(labelled(name, place.type))
     if not found:
         raise LayoutError(f"no value of the tag chooses the option `{name}`")
@@ -91,12 +91,12 @@ def _merged(ranges: Ranges) -> Ranges:
     return tuple(found)
 
 
-def relative(scopes: Mapping[Scope, Struct]) -> dict[Scope, Struct]:
+def relative(scopes: Mapping[CtfScope, Struct]) -> dict[CtfScope, Struct]:
     """Located structures as CTF 1.8 has them: tags are enumerations that name the options."""
     labels: dict[str, Labels] = {}
     for struct in scopes.values():
         _collect(struct, labels)
-    found: dict[Scope, Struct] = {}
+    found: dict[CtfScope, Struct] = {}
     for scope, struct in scopes.items():
         tagged = _tagged(struct, labels, scope, ())
         assert isinstance(tagged, Struct)
@@ -104,9 +104,9 @@ def relative(scopes: Mapping[Scope, Struct]) -> dict[Scope, Struct]:
     return shortened(found)
 
 
-def shortened(scopes: Mapping[Scope, Struct]) -> dict[Scope, Struct]:
+def shortened(scopes: Mapping[CtfScope, Struct]) -> dict[CtfScope, Struct]:
     """Located structures with each path from where it stands, if it stays in its scope."""
-    found: dict[Scope, Struct] = {}
+    found: dict[CtfScope, Struct] = {}
     for scope, struct in scopes.items():
         changed = _relative(struct, scope, ())
         assert isinstance(changed, Struct)
@@ -143,7 +143,7 @@ def _collect(kind: FieldType, labels: dict[str, Labels]) -> None:
 
 
 def _tagged(
-    kind: FieldType, labels: Mapping[str, Labels], scope: Scope, members: tuple[str, ...]
+    kind: FieldType, labels: Mapping[str, Labels], scope: CtfScope, members: tuple[str, ...]
 ) -> FieldType:
     """The type, with its tags as enumerations and its options named."""
     match kind:
@@ -180,7 +180,7 @@ def _enumeration(kind: Integer | Enumeration, own: Labels) -> FieldType:
     return Enumeration(number, (*kept, *added))
 
 
-def _relative(kind: FieldType, scope: Scope, members: tuple[str, ...]) -> FieldType:
+def _relative(kind: FieldType, scope: CtfScope, members: tuple[str, ...]) -> FieldType:
     match kind:
         case Struct(fields=fields):
             rows = (
@@ -203,7 +203,7 @@ def _relative(kind: FieldType, scope: Scope, members: tuple[str, ...]) -> FieldT
             return kind
 
 
-def _shortened(path: str, scope: Scope, members: tuple[str, ...]) -> str:
+def _shortened(path: str, scope: CtfScope, members: tuple[str, ...]) -> str:
     """The path from where it stands, if it leads to the same scope."""
     if not path.startswith(f"{scope.value}."):
         return path

@@ -21,7 +21,7 @@ from bridge.trace.ctf.description import (
     check_clock,
 )
 from bridge.trace.ctf.field_classes import FieldClasses
-from bridge.trace.ctf.layout import Scope
+from bridge.trace.ctf.layout import CtfScope
 from bridge.trace.ctf.parse import MetadataError
 from bridge.trace.ctf.properties import (
     Flaw,
@@ -46,8 +46,8 @@ UUID_BYTES = 16
 MAGIC_BITS = 32
 _NAMED = {"namespace": text, "name": text, "uid": text}
 _CLOCK_TIMES = ("default-clock-timestamp", "packet-end-default-clock-timestamp")
-_ALLOWED: dict[Scope, frozenset[str]] = {
-    Scope.PACKET_HEADER: frozenset(
+_ALLOWED: dict[CtfScope, frozenset[str]] = {
+    CtfScope.PACKET_HEADER: frozenset(
         (
             "packet-magic-number",
             "metadata-stream-uuid",
@@ -55,7 +55,7 @@ _ALLOWED: dict[Scope, frozenset[str]] = {
             "data-stream-id",
         )
     ),
-    Scope.PACKET_CONTEXT: frozenset(
+    CtfScope.PACKET_CONTEXT: frozenset(
         (
             *_CLOCK_TIMES,
             "packet-content-length",
@@ -64,7 +64,7 @@ _ALLOWED: dict[Scope, frozenset[str]] = {
             "discarded-event-record-counter-snapshot",
         )
     ),
-    Scope.EVENT_HEADER: frozenset(("default-clock-timestamp", "event-record-class-id")),
+    CtfScope.EVENT_HEADER: frozenset(("default-clock-timestamp", "event-record-class-id")),
 }
 """The roles that fields of a scope may have."""
 
@@ -198,7 +198,7 @@ class _Fragments:
         self._has_trace = True
         self.result.environment = dict(found.get("environment", {}))
         self.result.identity = {n: found[n] for n in _NAMED if n in found}
-        header = self._scope(found, "packet-header-field-class", Scope.PACKET_HEADER)
+        header = self._scope(found, "packet-header-field-class", CtfScope.PACKET_HEADER)
         self.result.packet_header = header
         if header is not None:
             self._check_header(header)
@@ -232,9 +232,9 @@ class _Fragments:
         packet, header, common = (
             self._scope(found, key, scope, clock)
             for key, scope in (
-                ("packet-context-field-class", Scope.PACKET_CONTEXT),
-                ("event-record-header-field-class", Scope.EVENT_HEADER),
-                ("event-record-common-context-field-class", Scope.EVENT_CONTEXT),
+                ("packet-context-field-class", CtfScope.PACKET_CONTEXT),
+                ("event-record-header-field-class", CtfScope.EVENT_HEADER),
+                ("event-record-common-context-field-class", CtfScope.EVENT_CONTEXT),
             )
         )
         self.result.streams[number] = StreamClass(number, packet, header, common, clock)
@@ -255,8 +255,8 @@ class _Fragments:
         if (stream, number) in self._seen:
             raise Flaw(f"event record class {number} of stream {stream} is there twice")
         self._seen.add((stream, number))
-        context = self._scope(found, "specific-context-field-class", Scope.CONTEXT)
-        payload = self._scope(found, "payload-field-class", Scope.PAYLOAD)
+        context = self._scope(found, "specific-context-field-class", CtfScope.CONTEXT)
+        payload = self._scope(found, "payload-field-class", CtfScope.PAYLOAD)
         attributes = _attributes(fragment.get("attributes", {}))
         attributes |= {n: found[n] for n in ("namespace", "uid") if n in found}
         event = EventClass(
@@ -271,7 +271,7 @@ class _Fragments:
     # --- scopes ---
 
     def _scope(
-        self, found: Mapping[str, Any], key: str, scope: Scope, clock: str = ""
+        self, found: Mapping[str, Any], key: str, scope: CtfScope, clock: str = ""
     ) -> Struct | None:
         """The structure of a scope; its time stamps hold the clock."""
         if key not in found:

@@ -35,7 +35,7 @@ class MetadataError(TraceError):
     """Metadata that cannot be understood; the message names file and line."""
 
 
-class Token(NamedTuple):
+class TsdlToken(NamedTuple):
     """A token; `type` is the grammar's name of its terminal."""
 
     type: str
@@ -57,7 +57,7 @@ def _unescape(literal: str) -> str:
     return _ESCAPE.sub(one, body).encode("latin-1").decode("utf-8", "surrogateescape")
 
 
-def _number(token: Token) -> int:
+def _number(token: TsdlToken) -> int:
     digits = token.text.rstrip("uUlL")
     if len(digits) > LONGEST_NUMBER:
         raise MetadataError(f"{token.line}: a number of {len(digits)} digits")
@@ -176,7 +176,7 @@ class _Builder:
 
     def variant_specifier(self, parts: list[Node]) -> syntax.VariantSpecifier:
         head = parts[1 : next(i for i, p in enumerate(parts) if _is(p, "{"))]
-        name = next((p.text for p in head if isinstance(p, Token)), "")
+        name = next((p.text for p in head if isinstance(p, TsdlToken)), "")
         tag = next((p for p in head if isinstance(p, str)), "")
         fields = tuple(p for p in parts if isinstance(p, syntax.Declaration | syntax.Alias))
         return syntax.VariantSpecifier(name, tag, fields, parts[0].line)
@@ -195,12 +195,12 @@ class _Builder:
         return label, low, parts[4] if len(parts) > 4 else low
 
     def enumerators(self, parts: list[Node]) -> list[tuple[str, Node, Node]]:
-        return [p for p in parts if not isinstance(p, Token)]
+        return [p for p in parts if not isinstance(p, TsdlToken)]
 
     def enum_specifier(self, parts: list[Node]) -> syntax.EnumSpecifier:
         head = parts[1 : next(i for i, p in enumerate(parts) if _is(p, "{"))]
-        name = next((p.text for p in head if isinstance(p, Token)), "")
-        container = next((p for p in head if not isinstance(p, Token)), ())
+        name = next((p.text for p in head if isinstance(p, TsdlToken)), "")
+        container = next((p for p in head if not isinstance(p, TsdlToken)), ())
         return syntax.EnumSpecifier(name, container, tuple(parts[-2]), parts[0].line)
 
     def enum_reference(self, parts: list[Node]) -> syntax.EnumSpecifier:
@@ -241,7 +241,7 @@ class _Builder:
 
 
 def _is(part: Node, text: str) -> bool:
-    return isinstance(part, Token) and part.text == text
+    return isinstance(part, TsdlToken) and part.text == text
 
 
 def _declarators(parts: list[Node]) -> tuple[syntax.Declarator, ...]:
@@ -262,7 +262,7 @@ def _grammar() -> parsing.Grammar:
     return parsing.load("tsdl", _Builder())
 
 
-def _tokens(text: str, name: str) -> Iterator[Token]:
+def _tokens(text: str, name: str) -> Iterator[TsdlToken]:
     terminals = _grammar().terminals
     at, line = 0, 1
     while at < len(text):
@@ -271,13 +271,13 @@ def _tokens(text: str, name: str) -> Iterator[Token]:
             raise MetadataError(f"{name}:{line}: unexpected character {text[at]!r}")
         piece, kind = match[0], match.lastgroup
         if kind == "string":
-            yield Token("STRING", piece, line)
+            yield TsdlToken("STRING", piece, line)
         elif kind == "character":
-            yield Token("CHARACTER", piece, line)
+            yield TsdlToken("CHARACTER", piece, line)
         elif kind == "number":
-            yield Token("NUMBER", piece, line)
+            yield TsdlToken("NUMBER", piece, line)
         elif kind != "space":
-            yield Token(terminals.get(piece, "NAME"), piece, line)
+            yield TsdlToken(terminals.get(piece, "NAME"), piece, line)
         line += piece.count("\n")
         at = match.end()
 
@@ -294,7 +294,7 @@ def parse(text: str, name: str) -> list[syntax.Item]:
             raise MetadataError(f"{name}:{error}") from None
         if not fits:
             raise MetadataError(f"{name}:{line}: unexpected `{token.text}`")
-    done, items = feeder.finish(Token("$END", "", line))
+    done, items = feeder.finish(TsdlToken("$END", "", line))
     if not done or not isinstance(items, list):
         raise MetadataError(f"{name}:{line}: unexpected end of the metadata")
     return items

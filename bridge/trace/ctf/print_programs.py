@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 from bridge._native import ffi, lib
 from bridge.json_text import dumps
 from bridge.trace.ctf.description import NO_PAYLOAD
-from bridge.trace.ctf.layout import Scope, width
-from bridge.trace.ctf.shown import Shown, shown
+from bridge.trace.ctf.layout import CtfScope, width
+from bridge.trace.ctf.shown import ShownFields, shown
 from bridge.trace.ctf.text import origin_text, quoted
 from bridge.trace.model import (
     BYTES,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bridge.trace.model import Field
 
 MOST_OPS = 1 << 16
-SCOPES = (Scope.EVENT_CONTEXT, Scope.CONTEXT, Scope.PAYLOAD)
+SCOPES = (CtfScope.EVENT_CONTEXT, CtfScope.CONTEXT, CtfScope.PAYLOAD)
 
 
 class Unprintable(Exception):
@@ -47,7 +47,7 @@ class Unprintable(Exception):
 
 
 @dataclass(slots=True)
-class Program:
+class PrintProgram:
     """The ops of one class, their labels and their text.
 
     The first `packet` of the ops are for the packet's context.
@@ -128,7 +128,7 @@ def _encoding(type_: Text | FixedArray | Sequence) -> str:
 class _Values:
     """Adds the ops of values; text and JSON differ in what this class's children say."""
 
-    def __init__(self, program: Program, flags: int) -> None:
+    def __init__(self, program: PrintProgram, flags: int) -> None:
         self.program = program
         self.flags = flags
 
@@ -204,7 +204,7 @@ class _Values:
 class _TextValues(_Values):
     """As `trace.ctf.text` prints them; `rule` decides what is hidden."""
 
-    def __init__(self, program: Program, rule: Shown) -> None:
+    def __init__(self, program: PrintProgram, rule: ShownFields) -> None:
         super().__init__(program, 0)
         self._rule = rule
 
@@ -287,7 +287,7 @@ def _bounds(type_: Integer, low: int, high: int) -> tuple[int, int] | None:
 class _JsonValues(_Values):
     """As `json_text` prints values of the model."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: PrintProgram) -> None:
         super().__init__(program, lib.MB_LINE_JSON)
 
     def integer(self, type_: Integer) -> None:
@@ -332,14 +332,14 @@ class TextPrograms:
     def __init__(self, reader: CtfReader) -> None:
         self._plan = reader.plan
         self._streams = {stream.id: stream for stream in reader.plan.streams}
-        self._rules = {scope: shown(reader.plan, scope) for scope in Scope}
+        self._rules = {scope: shown(reader.plan, scope) for scope in CtfScope}
         self._origin = origin_text(reader.environment)
 
-    def program(self, index: int) -> Program:
+    def program(self, index: int) -> PrintProgram:
         """The program of a class, by its index."""
         event = self._plan.events[index]
         stream = self._streams[event.stream_id]
-        program = Program(timed=bool(stream.clock))
+        program = PrintProgram(timed=bool(stream.clock))
         has_packet = self._packet(program, stream.packet_context)
         program.literal(f"{self._origin}{event.event.name or '<unknown>'}: ")
         comma = ""
@@ -360,9 +360,9 @@ class TextPrograms:
             comma = ", "
         return program
 
-    def _packet(self, program: Program, struct: Struct | None) -> bool:
+    def _packet(self, program: PrintProgram, struct: Struct | None) -> bool:
         """The ops of the packet's context; whether any of it is shown."""
-        rule = self._rules[Scope.PACKET_CONTEXT]
+        rule = self._rules[CtfScope.PACKET_CONTEXT]
         if struct is None or rule.hides("", struct, -1):
             return False
         _TextValues(program, rule).value(struct, 0)
@@ -376,15 +376,15 @@ class JsonPrograms:
     def __init__(self, reader: CtfReader, origin: Mapping[str, Value]) -> None:
         self._plan = reader.plan
         self._streams = {stream.id: stream for stream in reader.plan.streams}
-        self._rule = shown(reader.plan, Scope.PACKET_CONTEXT)
+        self._rule = shown(reader.plan, CtfScope.PACKET_CONTEXT)
         self._origin = origin
 
-    def program(self, index: int) -> Program:
+    def program(self, index: int) -> PrintProgram:
         """The program of a class, by its index."""
         event = self._plan.events[index]
         stream = self._streams[event.stream_id]
         own = [s for s in (stream.event_context, event.event.context) if s is not None]
-        program = Program()
+        program = PrintProgram()
         shown_names = self._packet(program, stream.packet_context)
         self._check_names([*self._origin, *shown_names], own)
         self._event(program, event.event.name)
@@ -404,7 +404,7 @@ class JsonPrograms:
         if len(set(every)) < len(every):
             raise Unprintable
 
-    def _event(self, program: Program, name: str) -> None:
+    def _event(self, program: PrintProgram, name: str) -> None:
         program.literal(f'{{"name": {dumps(name)}, "timestamp_ns": ')
         program.add(lib.MB_LINE_TIME)
         program.literal(', "cpu": ')
@@ -414,12 +414,12 @@ class JsonPrograms:
         program.literal(', "stream": ')
         program.add(lib.MB_LINE_STREAM)
 
-    def _context(self, program: Program, members: tuple[Field, ...], packet: bool) -> None:
+    def _context(self, program: PrintProgram, members: tuple[Field, ...], packet: bool) -> None:
         """What the event's contexts have, which comes behind the payload."""
         comma = ", " if packet or self._origin else ""
         _JsonValues(program).members(members, 0, comma)
 
-    def _end(self, program: Program, kept: bool, packet: bool) -> None:
+    def _end(self, program: PrintProgram, kept: bool, packet: bool) -> None:
         entries = (f"{json_name(n)}: {dumps(v)}" for n, v in self._origin.items())
         program.literal(f', "context": {{{", ".join(entries)}')
         if packet:
@@ -429,7 +429,7 @@ class JsonPrograms:
             program.add(lib.MB_LINE_KEPT)
         program.literal("}")
 
-    def _packet(self, program: Program, struct: Struct | None) -> list[str]:
+    def _packet(self, program: PrintProgram, struct: Struct | None) -> list[str]:
         """The ops of the packet's context; the names that are shown."""
         names: list[str] = []
         for member in struct.fields if struct is not None else ():

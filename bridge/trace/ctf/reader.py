@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from bridge._native import ffi, lib
 from bridge.errors import TraceError
 from bridge.handles import Closing, Opened
-from bridge.trace.ctf.cursor import Cursor, Plan, RawEvent, plan
+from bridge.trace.ctf.cursor import CtfCursor, Plan, RawCtfEvent, plan
 from bridge.trace.ctf.events import Events
-from bridge.trace.ctf.layout import Scope
+from bridge.trace.ctf.layout import CtfScope
 from bridge.trace.ctf.metadata import described
-from bridge.trace.ctf.shown import Shown, shown
+from bridge.trace.ctf.shown import ShownFields, shown
 from bridge.trace.model import Event, EventClass, StreamStatistics, Struct
 from bridge.trace.selection import EVERYTHING, Selection, channel_of
 
@@ -48,7 +48,7 @@ class CtfReader(Closing):
         self.plan = load_plan(folder)
         self.format = FORMATS[self.plan.description.version]
         self.opened = Opened(f"{folder}: the trace")
-        first = Cursor(folder, self.plan)
+        first = CtfCursor(folder, self.plan)
         self.files = tuple(first.files)
         self._unused = [first]
         self._diagnostics = first.diagnostics
@@ -74,18 +74,18 @@ class CtfReader(Closing):
         """From the next iteration on, give only what is selected."""
         self._selection = selection
 
-    def cursor(self, selection: Selection | None = None) -> Cursor:
+    def cursor(self, selection: Selection | None = None) -> CtfCursor:
         """A cursor at the start of what is selected, whose diagnostics are the reader's now."""
         self.opened.check()
         try:
             cursor = self._unused.pop()
         except IndexError:
-            cursor = Cursor(self.folder, self.plan)
+            cursor = CtfCursor(self.folder, self.plan)
         self._apply(selection or self._selection, cursor)
         self._diagnostics = cursor.diagnostics
         return cursor
 
-    def _apply(self, selection: Selection, cursor: Cursor) -> None:
+    def _apply(self, selection: Selection, cursor: CtfCursor) -> None:
         handle = cursor.handle
         lib.mb_ctf_set_range(handle, *selection.range_ns())
         for index, event in enumerate(self.plan.events):
@@ -101,7 +101,7 @@ class CtfReader(Closing):
         """The CPUs that are selected; None if all are."""
         return self._selection.cpus
 
-    def keeps(self, raw: RawEvent) -> bool:
+    def keeps(self, raw: RawCtfEvent) -> bool:
         """Whether an event of a batch is on a CPU that is selected."""
         return self._selection.has_cpu(raw.cpu)
 
@@ -135,11 +135,11 @@ class CtfReader(Closing):
 def _classes(plan: Plan) -> list[EventClass]:
     """The classes by index, each with all the context that its events carry."""
     streams = {stream.id: stream for stream in plan.streams}
-    rule = shown(plan, Scope.PACKET_CONTEXT)
+    rule = shown(plan, CtfScope.PACKET_CONTEXT)
     return [_with_context(event, streams[event.stream_id], rule) for event in plan.events]
 
 
-def _with_context(event: CtfEvent, stream: StreamClass, shown: Shown) -> EventClass:
+def _with_context(event: CtfEvent, stream: StreamClass, shown: ShownFields) -> EventClass:
     """The class, its context that of packet, stream and event; the innermost name counts."""
     packet = stream.packet_context.fields if stream.packet_context else ()
     fields = {f.name: f for f in packet if not shown.hides(f.name, f.type)}

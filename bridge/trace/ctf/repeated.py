@@ -9,7 +9,7 @@ from __future__ import annotations
 from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING
 
-from bridge.trace.ctf.cursor import Cursor
+from bridge.trace.ctf.cursor import CtfCursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,7 +25,7 @@ START_BYTES = 256
 
 
 def _packets(reader: CtfReader) -> Iterator[tuple[int, Place]]:
-    cursor = Cursor(reader.folder, reader.plan)
+    cursor = CtfCursor(reader.folder, reader.plan)
     for stream, path in enumerate(cursor.files):
         for at, size in cursor.packets(stream):
             yield stream, (path, at, at + size)

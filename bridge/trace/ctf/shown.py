@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.trace.ctf.layout import Scope
+from bridge.trace.ctf.layout import CtfScope
 from bridge.trace.model import (
     Enumeration,
     FieldType,
@@ -70,19 +70,19 @@ def references(plan: Plan) -> frozenset[str]:
     return frozenset(name for struct in structs for name in _references(struct))
 
 
-def shown(plan: Plan, scope: Scope) -> Shown:
+def shown(plan: Plan, scope: CtfScope) -> ShownFields:
     """What decides about a scope of a trace."""
-    return Shown(scope, references(plan), plan.description.version == 2)
+    return ShownFields(scope, references(plan), plan.description.version == 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownFields:
     """Decides about the fields of one scope.
 
     `exact`: as in CTF 2, each field with a role is hidden; else names and references decide.
     """
 
-    scope: Scope
+    scope: CtfScope
     referenced: frozenset[str]
     exact: bool = False
 
@@ -95,7 +95,9 @@ class Shown:
                 return roles != ()
             case Integer(clock=clock) | Enumeration(container=Integer(clock=clock)):
                 known = (
-                    self.scope is Scope.PACKET_CONTEXT and depth == 0 and name in HOUSEKEEPING
+                    self.scope is CtfScope.PACKET_CONTEXT
+                    and depth == 0
+                    and name in HOUSEKEEPING
                 )
                 return (known or clock != "") and name not in self.referenced
             case Struct(fields=fields) | Variant(options=fields):

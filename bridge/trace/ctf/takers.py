@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bridge.trace.ctf.layout import Scope
-from bridge.trace.ctf.shown import Shown, shown
+from bridge.trace.ctf.layout import CtfScope
+from bridge.trace.ctf.shown import ShownFields, shown
 from bridge.trace.ctf.values import decoder
 from bridge.trace.model import Event, Struct, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.trace.ctf.cursor import Cursor, RawEvent
+    from bridge.trace.ctf.cursor import CtfCursor, RawCtfEvent
     from bridge.trace.ctf.reader import CtfReader
     from bridge.trace.ctf.values import Decoder
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Takers:
     """Makes events of slots; one function per structure, packets' contexts kept by stream."""
 
-    def __init__(self, reader: CtfReader, cursor: Cursor) -> None:
+    def __init__(self, reader: CtfReader, cursor: CtfCursor) -> None:
         self._plan = reader.plan
         self._streams = {stream.id: stream for stream in reader.plan.streams}
         self._cursor = cursor
@@ -28,10 +28,10 @@ class Takers:
         self._names = [path.name for path in cursor.files]
         self._takers: dict[int, list[Decoder | None]] = {}
         self._packet: dict[int, Callable[[Any], dict[str, Value]] | None] = {}
-        self._rule = shown(reader.plan, Scope.PACKET_CONTEXT)
+        self._rule = shown(reader.plan, CtfScope.PACKET_CONTEXT)
         self._packets: dict[int, tuple[int, dict[str, Value]]] = {}
 
-    def event(self, raw: RawEvent, slots: list[int]) -> Event:
+    def event(self, raw: RawCtfEvent, slots: list[int]) -> Event:
         """The event of some slots."""
         number = raw.event_class
         context = dict(self.packet_context(raw, number))
@@ -65,7 +65,7 @@ class Takers:
         structs = (common, event.event.context, event.event.payload)
         return [decoder(s) if s is not None else None for s in structs]
 
-    def packet_context(self, raw: RawEvent, number: int) -> dict[str, Value]:
+    def packet_context(self, raw: RawCtfEvent, number: int) -> dict[str, Value]:
         """The context of an event's packet, which events share: to be copied."""
         if number not in self._packet:
             stream = self._streams[self._plan.events[number].stream_id]
@@ -82,7 +82,7 @@ class Takers:
 
 
 def _packet_taker(
-    struct: Struct | None, shown: Shown
+    struct: Struct | None, shown: ShownFields
 ) -> Callable[[Any], dict[str, Value]] | None:
     """What takes the fields of a packet's context that are not its own housekeeping."""
     if struct is None:

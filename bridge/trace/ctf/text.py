@@ -14,8 +14,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, assert_never
 
 from bridge.trace.ctf.description import NO_PAYLOAD
-from bridge.trace.ctf.layout import Scope
-from bridge.trace.ctf.shown import Shown, shown
+from bridge.trace.ctf.layout import CtfScope
+from bridge.trace.ctf.shown import ShownFields, shown
 from bridge.trace.ctf.values import MASK, decoder, raw_taker, text_at
 from bridge.trace.model import (
     Enumeration,
@@ -35,7 +35,7 @@ from bridge.trace.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from bridge.trace.ctf.cursor import Cursor, RawEvent
+    from bridge.trace.ctf.cursor import CtfCursor, RawCtfEvent
     from bridge.trace.ctf.reader import CtfReader
 
     Slots = Any
@@ -221,7 +221,7 @@ def _piece(type_: FieldType, at: str, name: str) -> str:
             return f"{{{name}(s, {at})[0]}}"
 
 
-def _flat(members: tuple[Field, ...], shown: Shown, depth: int) -> Printer:
+def _flat(members: tuple[Field, ...], shown: ShownFields, depth: int) -> Printer:
     """What writes a structure of flat fields: one f-string, which is three times as fast."""
     pieces: list[str] = []
     printers: dict[str, Printer] = {}
@@ -237,7 +237,7 @@ def _flat(members: tuple[Field, ...], shown: Shown, depth: int) -> Printer:
     return made
 
 
-def _struct(type_: Struct, shown: Shown, depth: int) -> Printer:
+def _struct(type_: Struct, shown: ShownFields, depth: int) -> Printer:
     if all(type(f.type) in FLAT and f.name.isidentifier() for f in type_.fields):
         return _flat(type_.fields, shown, depth)
     members: list[tuple[str, Printer]] = []
@@ -258,7 +258,7 @@ def _struct(type_: Struct, shown: Shown, depth: int) -> Printer:
     return show
 
 
-def _variant(options: tuple[Field, ...], shown: Shown, depth: int) -> Printer:
+def _variant(options: tuple[Field, ...], shown: ShownFields, depth: int) -> Printer:
     members = [_printer(f.type, shown, depth + 1) for f in options]
 
     def show(slots: Slots, at: int) -> tuple[str, int]:
@@ -278,7 +278,7 @@ def _optional(element: Printer) -> Printer:
     return show
 
 
-def _elements(type_: FixedArray | Sequence, shown: Shown, depth: int) -> Printer:
+def _elements(type_: FixedArray | Sequence, shown: ShownFields, depth: int) -> Printer:
     element = type_.element
     if isinstance(element, Integer) and is_raw(element):
         return _raw(element.encoding)
@@ -286,7 +286,7 @@ def _elements(type_: FixedArray | Sequence, shown: Shown, depth: int) -> Printer
     return _array(_printer(element, shown, depth + 1), length)
 
 
-def _printer(type_: FieldType, shown: Shown, depth: int) -> Printer:
+def _printer(type_: FieldType, shown: ShownFields, depth: int) -> Printer:
     match type_:
         case Integer():
             return _integer(type_)
@@ -385,19 +385,19 @@ class Lines:
     def __init__(self, reader: CtfReader) -> None:
         self._reader = reader
         origin = origin_text(reader.environment)
-        by_scope = {scope: shown(reader.plan, scope) for scope in Scope}
+        by_scope = {scope: shown(reader.plan, scope) for scope in CtfScope}
         streams = {stream.id: stream for stream in reader.plan.streams}
         self._classes = []
         for event in reader.plan.events:
             stream = streams[event.stream_id]
             payload = event.event.payload
             scopes = (
-                (Scope.EVENT_CONTEXT, stream.event_context),
-                (Scope.CONTEXT, event.event.context),
-                (Scope.PAYLOAD, None if payload is NO_PAYLOAD else payload),
+                (CtfScope.EVENT_CONTEXT, stream.event_context),
+                (CtfScope.CONTEXT, event.event.context),
+                (CtfScope.PAYLOAD, None if payload is NO_PAYLOAD else payload),
             )
             printers = [_scope(by_scope[scope], struct) for scope, struct in scopes]
-            packet = _scope(by_scope[Scope.PACKET_CONTEXT], stream.packet_context)
+            packet = _scope(by_scope[CtfScope.PACKET_CONTEXT], stream.packet_context)
             head = f"{origin}{event.event.name or '<unknown>'}: "
             self._classes.append((bool(stream.clock), head, packet, printers))
 
@@ -405,19 +405,19 @@ class Lines:
         cursor = self._reader.cursor()
         return self._reader.opened.guard(self._lines(cursor))
 
-    def _lines(self, cursor: Cursor) -> Iterator[Line]:
+    def _lines(self, cursor: CtfCursor) -> Iterator[Line]:
         packets = _Packets(cursor)
         for events, slots in cursor.batches():
             for raw in events:
                 if self._reader.keeps(raw):
                     yield self._line(raw, slots, packets)
 
-    def of(self, cursor: Cursor) -> Callable[[RawEvent, Slots], Line]:
+    def of(self, cursor: CtfCursor) -> Callable[[RawCtfEvent, Slots], Line]:
         """What makes the line of one event of a cursor."""
         packets = _Packets(cursor)
         return lambda raw, slots: self._line(raw, slots, packets)
 
-    def _line(self, raw: RawEvent, slots: Slots, packets: _Packets) -> Line:
+    def _line(self, raw: RawCtfEvent, slots: Slots, packets: _Packets) -> Line:
         timed, head, packet, printers = self._classes[raw.event_class]
         parts = []
         if packet is not None:
@@ -435,11 +435,11 @@ class Lines:
 class _Packets:
     """The contexts of the packets that a cursor is in, as text."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: CtfCursor) -> None:
         self._cursor = cursor
         self._texts: dict[int, tuple[int, str]] = {}
 
-    def text(self, raw: RawEvent, printer: Printer) -> str:
+    def text(self, raw: RawCtfEvent, printer: Printer) -> str:
         """The context of an event's packet."""
         known = self._texts.get(raw.stream)
         if known is None or known[0] != raw.packet:
@@ -460,10 +460,10 @@ def lines(readers: Iterable[CtfReader], options: TextOptions) -> Iterator[str]:
         yield stamps.stamp(time_ns, clock) + text if timed else text
 
 
-def _scope(rule: Shown, struct: Struct | None) -> tuple[Printer, bool] | None:
+def _scope(rule: ShownFields, struct: Struct | None) -> tuple[Printer, bool] | None:
     """What writes a scope, and whether any of it is rule."""
     if struct is None:
         return None
     if rule.hides("", struct, -1):
-        return None if rule.scope is Scope.PACKET_CONTEXT else (_skipping(struct), False)
+        return None if rule.scope is CtfScope.PACKET_CONTEXT else (_skipping(struct), False)
     return _struct(struct, rule, 0), True

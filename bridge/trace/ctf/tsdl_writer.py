@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, assert_never
 
-from bridge.trace.ctf.layout import LayoutError, Scope, alignment
+from bridge.trace.ctf.layout import CtfScope, LayoutError, alignment
 from bridge.trace.model import (
     Enumeration,
     Field,
@@ -137,7 +137,7 @@ def _bounds(low: int, high: int) -> str:
 
 def _path(path: str) -> str:
     """A path with our underscores; the scope that it may start at has none."""
-    for scope in Scope:
+    for scope in CtfScope:
         if path.startswith(f"{scope.value}."):
             return f"{scope.value}.{_path(path[len(scope.value) + 1 :])}"
     return ".".join("_" + identifier(name) for name in names_of(path))

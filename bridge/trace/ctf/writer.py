@@ -19,8 +19,8 @@ from bridge.handles import Closing
 from bridge.trace.ctf import event_types, json_writer
 from bridge.trace.ctf import tsdl_writer as tsdl
 from bridge.trace.ctf.description import Clock
-from bridge.trace.ctf.folder import PACKET_BYTES, Folder
-from bridge.trace.ctf.layout import LayoutError, Scope
+from bridge.trace.ctf.folder import PACKET_BYTES, TraceFolder
+from bridge.trace.ctf.layout import CtfScope, LayoutError
 from bridge.trace.ctf.locate import located, relative, shortened
 from bridge.trace.ctf.normal import normal
 from bridge.trace.ctf.values import Encoding, Misfit, encoder
@@ -97,7 +97,7 @@ class CtfWriter(Closing):
         if version not in VERSIONS:
             raise TraceError(f"CTF {version} cannot be written; versions 1 and 2 can")
         self.version = version
-        self._folder = Folder(Path(path), packet_bytes)
+        self._folder = TraceFolder(Path(path), packet_bytes)
         kept = kept or Kept()
         self._clock = kept.clock
         self._move_late = move_late
@@ -226,12 +226,12 @@ class CtfWriter(Closing):
         plain = self.version == 1
         payload, change = normal(event_class.payload, plain=plain)
         assert isinstance(payload, Struct)
-        scopes: dict[Scope, Struct] = {}
+        scopes: dict[CtfScope, Struct] = {}
         if context:
             kind, change_context = normal(context, plain=plain)
             assert isinstance(kind, Struct)
-            scopes[Scope.CONTEXT] = kind
-        scopes[Scope.PAYLOAD] = payload
+            scopes[CtfScope.CONTEXT] = kind
+        scopes[CtfScope.PAYLOAD] = payload
         scopes = located(scopes)
         described = relative(scopes) if plain else scopes
         index = self._folder.add_class(number, scopes)
@@ -241,14 +241,14 @@ class CtfWriter(Closing):
                 event_class,
                 number,
                 stream_class,
-                described.get(Scope.CONTEXT),
-                described[Scope.PAYLOAD],
+                described.get(CtfScope.CONTEXT),
+                described[CtfScope.PAYLOAD],
             )
         )
         encoders = {scope: encoder(struct) for scope, struct in shortened(scopes).items()}
         if context:
-            encoders[Scope.CONTEXT] = _after(change_context, encoders[Scope.CONTEXT])
-        return _Class(index, encoders.get(Scope.CONTEXT), change, encoders[Scope.PAYLOAD])
+            encoders[CtfScope.CONTEXT] = _after(change_context, encoders[CtfScope.CONTEXT])
+        return _Class(index, encoders.get(CtfScope.CONTEXT), change, encoders[CtfScope.PAYLOAD])
 
     def _describe_stream(self, stream_class: int) -> None:
         with_cpu = not stream_class

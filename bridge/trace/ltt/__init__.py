@@ -22,7 +22,7 @@ _LOOKED_AT, _NEAR_PAGES = 512, 16
 _DEFAULT = OpenOptions()
 
 
-def _found(folder: Path) -> list[files.Found]:
+def _found(folder: Path) -> list[files.FoundFile]:
     from bridge.trace.ltt import files
 
     return [f for path in files.scan(folder) if (f := files.find(path, folder)) is not None]
@@ -41,7 +41,7 @@ def _descend(folder: Path) -> Path:
     return inner[0] if inner else folder
 
 
-def _complete(reader: LttReader, folder: Path, used: list[files.Found]) -> LttReader:
+def _complete(reader: LttReader, folder: Path, used: list[files.FoundFile]) -> LttReader:
     """Report the files that are named like tracefiles but hold no sub-buffer."""
     from bridge.diagnostics import Diagnostic, FileOffset, Severity
     from bridge.trace.ltt import files

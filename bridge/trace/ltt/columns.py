@@ -14,7 +14,7 @@ from bridge.trace.ltt import payload
 from bridge.trace.ltt.cursor import NONE
 
 if TYPE_CHECKING:
-    from bridge.trace.ltt.cursor import Cursor
+    from bridge.trace.ltt.cursor import LttCursor
     from bridge.trace.ltt.reader import LttReader
     from bridge.trace.selection import Selection
 
@@ -36,7 +36,7 @@ _SCALARS = (model.Integer, model.Float, model.Text, model.Enumeration)
 
 
 class _Collector:
-    def __init__(self, cursor: Cursor, reader: LttReader) -> None:
+    def __init__(self, cursor: LttCursor, reader: LttReader) -> None:
         self.np = numpy()
         self.cursor = cursor
         self.classes = [entry.event_class for entry in reader.tables.classes]

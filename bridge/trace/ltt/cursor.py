@@ -1,8 +1,8 @@
 """The tables of an opened trace -> batches of decoded events in merged order, made by C.
 
 The one place where LTT reading meets `bridge._native`. A `Tables` says what C must know (files
-with their layouts, event classes with their ops); a `Cursor` is one pass over it. The rule: a
-cursor owns its buffers and they grow only for one event that is larger than all of them.
+with their layouts, event classes with their ops); a `LttCursor` is one pass over it. The rule:
+a cursor owns its buffers and they grow only for one event that is larger than all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.trace import model
-    from bridge.trace.ltt.payload import Layout
+    from bridge.trace.ltt.payload import PayloadLayout
 
 NONE = 0xFFFFFFFF
 _NO_PLACES = (
@@ -55,7 +55,7 @@ class ClassEntry:
     """An event class as C sees it."""
 
     event_class: model.EventClass
-    layout: Layout
+    layout: PayloadLayout
     align: int = 1
     flags: int = 0
 
@@ -124,7 +124,7 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class RawEvent:
+class RawLttEvent:
     """An event of a batch before its fields are made."""
 
     tsc: int
@@ -140,7 +140,7 @@ class RawEvent:
     """Where its payload is in the arena, if it was asked for or has text."""
 
 
-class Cursor:
+class LttCursor:
     """One pass over a trace. Buffers are valid until the next call of `fill`."""
 
     def __init__(self, tables: Tables, unwanted: frozenset[int] = frozenset()) -> None:
@@ -211,7 +211,7 @@ class Cursor:
             elif not pending:
                 return
 
-    def raw_events(self, got: int) -> Iterator[RawEvent]:
+    def raw_events(self, got: int) -> Iterator[RawLttEvent]:
         """The events in the buffers."""
         view = memoryview(ffi.buffer(self.events, got * _EVENT_BYTES))
         words, halves = view.cast("Q").tolist(), view.cast("I").tolist()
@@ -220,7 +220,7 @@ class Cursor:
         at = 0
         for base in range(4, got * 14, 14):
             stream, index, number, size, block, offset, slot, count = halves[base : base + 8]
-            yield RawEvent(
+            yield RawLttEvent(
                 words[at],
                 words[at + 1],
                 stream,

@@ -36,7 +36,7 @@ _MOST_USEC = 1_000_000
 class _File:
     """A tracefile with its header."""
 
-    found: files.Found
+    found: files.FoundFile
     header: files.Header
     places: dict[str, int]
     time: str
@@ -62,7 +62,7 @@ class _Trace:
 # --- headers ----------------------------------------------------------------------------------
 
 
-def _time_kind(found: files.Found, version: tuple[int, int]) -> str:
+def _time_kind(found: files.FoundFile, version: tuple[int, int]) -> str:
     """How times are kept before 0.7: it follows from where the magic number is."""
     minor = version[1]
     if version >= (0, 7):
@@ -87,7 +87,7 @@ def _version(head: bytes, magic_at: int) -> tuple[int, int] | None:
     return version if known else None
 
 
-def _file(found: files.Found, chief: _File | None) -> _File | None:
+def _file(found: files.FoundFile, chief: _File | None) -> _File | None:
     """A tracefile with what most of its first blocks say; `chief` decides a tie."""
     if found.magic_at < 0x28:
         return None
@@ -250,7 +250,7 @@ class _Loaded:
     number: int
     name: str
     checksum: int
-    sizes: facility_payload.Sizes
+    sizes: facility_payload.FacilitySizes
 
 
 def core_facility(version: tuple[int, int]) -> fac.Facility:
@@ -274,13 +274,16 @@ def core_facility(version: tuple[int, int]) -> fac.Facility:
     return fac.Facility("core", tuple(events))
 
 
-def _sizes_of_trace(trace: _Trace, alignment: int, big: bool) -> facility_payload.Sizes:
+def _sizes_of_trace(trace: _Trace, alignment: int, big: bool) -> facility_payload.FacilitySizes:
     word = trace.arch_size
-    return facility_payload.Sizes(4, word, word, word, alignment, big)
+    return facility_payload.FacilitySizes(4, word, word, word, alignment, big)
 
 
 def facility_entries(
-    facility: fac.Facility, number: int, sizes: facility_payload.Sizes, compact: bool = False
+    facility: fac.Facility,
+    number: int,
+    sizes: facility_payload.FacilitySizes,
+    compact: bool = False,
 ) -> list[ClassEntry]:
     """The classes of a facility's events; `compact`: of the channel with 4-byte headers."""
     found = []
@@ -304,7 +307,7 @@ def _loaded(fields: dict[str, model.Value], trace: _Trace, big: bool) -> _Loaded
         value = fields.get(name, 4)
         return value if isinstance(value, int) else 0
 
-    sizes = facility_payload.Sizes(
+    sizes = facility_payload.FacilitySizes(
         number("int_size"),
         number("long_size"),
         number("pointer_size"),
@@ -356,7 +359,7 @@ def _described(folder: Path, load: _Loaded, arch: str) -> fac.Facility | str:
     return reason
 
 
-def _valid(sizes: facility_payload.Sizes) -> bool:
+def _valid(sizes: facility_payload.FacilitySizes) -> bool:
     widths = (sizes.c_int, sizes.long, sizes.pointer, sizes.size_t)
     return all(w in (1, 2, 4, 8) for w in widths) and sizes.alignment in (0, 1, 2, 4, 8)
 
@@ -427,7 +430,9 @@ def _marker_tables(folder: Path, streams: list[StreamFile]) -> tuple[Tables, lis
     return Tables(streams, markers.classes(streams, known, rules)), known.diagnostics
 
 
-def open_facilities(folder: Path, found: list[files.Found], options: OpenOptions) -> LttReader:
+def open_facilities(
+    folder: Path, found: list[files.FoundFile], options: OpenOptions
+) -> LttReader:
     """Open a trace of version 0.3 to 1.0."""
     del options  # the version decides everything here
     items, unread = [], []

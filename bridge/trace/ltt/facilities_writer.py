@@ -102,7 +102,7 @@ class FacilityWriter(TraceWriter):
         self._numbers: dict[str, int] = {"core": 0}
         self._published = False
         word = options.arch_size
-        self.sizes = facility_payload.Sizes(
+        self.sizes = facility_payload.FacilitySizes(
             4, word, word, word, options.alignment, options.big_endian
         )
 

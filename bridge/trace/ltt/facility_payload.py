@@ -21,7 +21,7 @@ _OLD_SIZES = {"short": 2, "medium": 4, "long": 0}
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class FacilitySizes:
     """Bytes of C types of the tracer; `alignment` 0 is packed.
 
     `old` is the dialect of 2003-2005, in which every number says its size.
@@ -46,7 +46,7 @@ class Sizes:
 
 
 class _Converter:
-    def __init__(self, facility: fac.Facility, sizes: Sizes) -> None:
+    def __init__(self, facility: fac.Facility, sizes: FacilitySizes) -> None:
         self.facility = facility
         self.sizes = sizes
 
@@ -123,6 +123,8 @@ class _Converter:
         return tuple(model.Field(m.name, self.type(m.type)) for m in members)
 
 
-def event_payload(facility: fac.Facility, event: fac.Event, sizes: Sizes) -> model.Struct:
+def event_payload(
+    facility: fac.Facility, event: fac.Event, sizes: FacilitySizes
+) -> model.Struct:
     """The payload of an event."""
     return model.Struct(_Converter(facility, sizes).members(event.members))

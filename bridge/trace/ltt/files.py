@@ -30,7 +30,7 @@ Header = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """A file with the place, byte order and size of its first readable block."""
 
     path: Path
@@ -63,7 +63,7 @@ def _magic(head: bytes) -> tuple[int, bool] | None:
     return None
 
 
-def find(path: Path, folder: Path, pages: int = SEARCHED_PAGES) -> Found | None:
+def find(path: Path, folder: Path, pages: int = SEARCHED_PAGES) -> FoundFile | None:
     """The first of some pages of the file that starts a block; None if there is none."""
     relative = path.relative_to(folder).as_posix()
     try:
@@ -75,13 +75,13 @@ def find(path: Path, folder: Path, pages: int = SEARCHED_PAGES) -> Found | None:
                     return None
                 place = _magic(head)
                 if place:
-                    return Found(path, relative, *place, page * PAGE, head)
+                    return FoundFile(path, relative, *place, page * PAGE, head)
     except OSError:
         return None
     return None
 
 
-def further_heads(found: Found, sizes: Iterable[int]) -> list[bytes]:
+def further_heads(found: FoundFile, sizes: Iterable[int]) -> list[bytes]:
     """The starts of some later blocks of a file, where blocks may have one of the sizes."""
     offsets = {page * PAGE for page in range(1, _NEAR_PAGES)}
     for size in sizes:

@@ -101,7 +101,7 @@ def _entry(number: int, name: str, parts: tuple[tuple[str, str], ...], big: bool
     blobs = {"name": (2, lib.MB_LTT_NAME), "data": (1, 0)}
     if parts and parts[-1][1] in blobs:
         slot, flags = blobs[parts[-1][1]]
-        last = payload.Op(lib.MB_LTT_BLOB, flags=flags, count=slot)
+        last = payload.LttOp(lib.MB_LTT_BLOB, flags=flags, count=slot)
         layout = replace(layout, ops=(*layout.ops[:-1], last))
     return ClassEntry(model.EventClass(f"core.{name}", number, kind), layout)
 

@@ -64,7 +64,7 @@ def _warning(code: str, message: str, path: Path) -> Diagnostic:
 
 
 def _entries(
-    facility: fac.Facility, base: int, sizes: facility_payload.Sizes
+    facility: fac.Facility, base: int, sizes: facility_payload.FacilitySizes
 ) -> list[ClassEntry]:
     found = []
     for position, event in enumerate(facility.events):
@@ -130,7 +130,7 @@ def open_x(folder: Path) -> LttReader:
     if not size.isdigit() or not _LEAST_BLOCK <= int(size) < 1 << 32:
         raise TraceError(f"{folder}/info/system.xml: no possible ltt_block_size")
     number, word = _WORDS.get(about.get("arch_size", ""), (4, 4))
-    sizes = facility_payload.Sizes(number, word, word, word, 0, big, old=True)
+    sizes = facility_payload.FacilitySizes(number, word, word, word, 0, big, old=True)
     diagnostics: list[Diagnostic] = []
     described = _facilities(folder, diagnostics)
     if "core" not in described:

@@ -17,7 +17,7 @@ _C_FLAGS = "-+ #0"
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class MarkerSizes:
     """Bytes of C types where the marker was compiled; `alignment` 0 means packed."""
 
     c_int: int = 4
@@ -28,7 +28,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversion:
+class MarkerConversion:
     """One conversion: its name (empty: none), C type and trace type (empty: none)."""
 
     name: str
@@ -84,7 +84,7 @@ def _trace_type(scanner: _Scanner) -> tuple[str, str, str]:
     return attributes, qualifier, ""
 
 
-def parse(text: str) -> list[Conversion]:
+def parse(text: str) -> list[MarkerConversion]:
     """The conversions of a format in order."""
     scanner, conversions = _Scanner(text), []
     word_start, name, trace = 0, "", ("", "", "")
@@ -99,7 +99,7 @@ def parse(text: str) -> list[Conversion]:
             scanner.take(_C_FLAGS)
             qualifier, letter = scanner.qualifier(), scanner.letter()
             if letter in LETTERS and letter:
-                conversions.append(Conversion(name, qualifier, letter, *trace))
+                conversions.append(MarkerConversion(name, qualifier, letter, *trace))
             name, trace, word_start = "", ("", "", ""), scanner.at
         elif mark == " " and not name:
             name = text[word_start : scanner.at - 1].strip(" ")
@@ -108,7 +108,7 @@ def parse(text: str) -> list[Conversion]:
     return conversions
 
 
-def _size(qualifier: str, letter: str, sizes: Sizes) -> int:
+def _size(qualifier: str, letter: str, sizes: MarkerSizes) -> int:
     if letter == "c":
         return 1
     if letter == "p":
@@ -130,7 +130,7 @@ def _size(qualifier: str, letter: str, sizes: Sizes) -> int:
 
 
 def _type(
-    conversion: Conversion, sizes: Sizes, big: bool, capped: bool
+    conversion: MarkerConversion, sizes: MarkerSizes, big: bool, capped: bool
 ) -> model.Integer | model.Text:
     if conversion.c_letter == "s" or conversion.trace_letter == "s":
         return model.Text()
@@ -150,7 +150,7 @@ def _type(
     )
 
 
-def payload(text: str, sizes: Sizes, big: bool, capped: bool = True) -> model.Struct:
+def payload(text: str, sizes: MarkerSizes, big: bool, capped: bool = True) -> model.Struct:
     """The payload that a format describes."""
     fields = []
     for number, conversion in enumerate(parse(text), 1):

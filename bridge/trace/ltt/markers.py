@@ -30,18 +30,18 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
+class LttMarker:
     """A number's marker and the sizes of its types."""
 
     name: str
-    sizes: marker_format.Sizes
+    sizes: marker_format.MarkerSizes
 
 
 @dataclass(slots=True)
 class Descriptions:
     """What the metadata said, by channel ("" where ids are global)."""
 
-    ids: dict[str, dict[int, Marker]] = field(default_factory=dict)
+    ids: dict[str, dict[int, LttMarker]] = field(default_factory=dict)
     formats: dict[tuple[str, str], str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
@@ -121,11 +121,11 @@ def _learn(event: model.Event, known: Descriptions, path: str) -> None:
     fields = event.fields
     channel, name = str(fields.get("channel", "")), str(fields["name"])
     if event.event_class.id == 0:
-        sizes = marker_format.Sizes(
+        sizes = marker_format.MarkerSizes(
             *(_number(fields[n]) for n in ("int", "long", "pointer", "size_t", "alignment"))
         )
         number = _number(fields["event_id"])
-        known.ids.setdefault(channel, {})[number] = Marker(name, sizes)
+        known.ids.setdefault(channel, {})[number] = LttMarker(name, sizes)
         return
     text = str(fields["format"])
     old = known.formats.setdefault((channel, name), text)
@@ -155,7 +155,7 @@ def read_metadata(streams: list[StreamFile], rules: Rules) -> Descriptions:
 # --- classes ----------------------------------------------------------------------------------
 
 
-def _sane(sizes: marker_format.Sizes) -> bool:
+def _sane(sizes: marker_format.MarkerSizes) -> bool:
     parts = (sizes.c_int, sizes.long, sizes.pointer, sizes.size_t)
     return all(size in _VALID_SIZES for size in parts) and sizes.alignment in (0, 1, 2, 4, 8)
 
@@ -170,7 +170,7 @@ class _Channel:
 
 
 def _entry(
-    channel: _Channel, number: int, text: str, marker: Marker, capped: bool
+    channel: _Channel, number: int, text: str, marker: LttMarker, capped: bool
 ) -> ClassEntry:
     conversions = marker_format.parse(text)
     kind = marker_format.payload(text, marker.sizes, channel.big, capped)

@@ -15,7 +15,7 @@ from bridge.diagnostics import Diagnostic, FileOffset, Severity
 from bridge.errors import TraceError
 from bridge.formats import ltt
 from bridge.trace.ltt import files, markers
-from bridge.trace.ltt.cursor import Cursor, StreamFile, Tables
+from bridge.trace.ltt.cursor import LttCursor, StreamFile, Tables
 from bridge.trace.ltt.markers import Rules, is_metadata
 from bridge.trace.ltt.reader import LttReader
 
@@ -73,7 +73,7 @@ def _channel(relative: str, flat: bool) -> tuple[str, str, int]:
     return name, head + slash + last.removeprefix("flight-"), cpu
 
 
-def _header(found: files.Found) -> files.Header | None:
+def _header(found: files.FoundFile) -> files.Header | None:
     head = found.head
     if len(head) < _VERSION_BYTES:
         return None
@@ -100,7 +100,7 @@ def time_mode(minor: int, freq: int, scale: int, choice: str) -> int:
 # --- opening ----------------------------------------------------------------------------------
 
 
-def _layout(found: files.Found, common: _Common, mode: int) -> dict[str, int | float]:
+def _layout(found: files.FoundFile, common: _Common, mode: int) -> dict[str, int | float]:
     at = files.places(ltt.m2_header(common.minor, common.arch_size, found.big))
     variable = common.minor >= 5
     header = _header(found) or {}
@@ -126,7 +126,7 @@ def _layout(found: files.Found, common: _Common, mode: int) -> dict[str, int | f
     return layout
 
 
-def _common(found: list[files.Found], capped: bool) -> _Common:
+def _common(found: list[files.FoundFile], capped: bool) -> _Common:
     headers, chief = [], None
     for item in sorted(found, key=lambda f: f.relative):
         header = _header(item)
@@ -175,7 +175,7 @@ def _check(common: _Common, folder: Path) -> list[Diagnostic]:
     ]
 
 
-def _streams(found: list[files.Found], common: _Common, mode: int) -> list[StreamFile]:
+def _streams(found: list[files.FoundFile], common: _Common, mode: int) -> list[StreamFile]:
     streams = []
     for item in found:
         name, channel, cpu = _channel(item.relative, common.flat)
@@ -200,7 +200,7 @@ def _attributes(common: _Common) -> dict[str, str]:
 
 
 def _open(
-    folder: Path, found: list[files.Found], options: OpenOptions, capped: bool
+    folder: Path, found: list[files.FoundFile], options: OpenOptions, capped: bool
 ) -> LttReader:
     common = _common(found, capped)
     diagnostics = _check(common, folder)
@@ -220,14 +220,14 @@ def _open(
 
 def _damage_seen(reader: LttReader) -> int:
     """How many blocks near the start cannot be read."""
-    cursor = Cursor(reader.tables)
+    cursor = LttCursor(reader.tables)
     for number, _ in enumerate(cursor.batches(0)):
         if number >= 8:
             break
     return len(cursor.found)
 
 
-def open_m2(folder: Path, found: list[files.Found], options: OpenOptions) -> LttReader:
+def open_m2(folder: Path, found: list[files.FoundFile], options: OpenOptions) -> LttReader:
     """Open a marker trace; tries both alignment rules of 2.4 and 2.5 unless one is chosen."""
     reader = _open(folder, found, options, options.alignment != "uncapped")
     ambiguous = (

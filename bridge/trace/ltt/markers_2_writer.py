@@ -77,7 +77,7 @@ def _kept(event_class: model.EventClass, options: WriteOptions) -> tuple[str, li
     if text is None or sizes is None:
         return None
     numbers = [int(word) for word in sizes.split()]
-    again = marker_format.payload(text, marker_format.Sizes(*numbers), options.big_endian)
+    again = marker_format.payload(text, marker_format.MarkerSizes(*numbers), options.big_endian)
     same = [_shape(f) for f in again.fields] == [_shape(f) for f in event_class.payload.fields]
     compact = any("b" in c.trace_attributes for c in marker_format.parse(text))
     return (text, numbers) if same and not compact else None
@@ -153,7 +153,7 @@ class M2Writer(TraceWriter):
         if number >= _MOST_IDS:
             raise TraceError(f"channel {channel} has more than {_MOST_IDS} markers")
         self._ids[channel] = number + 1
-        own = replace(marker_format.Sizes(*sizes), alignment=options.alignment)
+        own = replace(marker_format.MarkerSizes(*sizes), alignment=options.alignment)
         kind = marker_format.payload(text, own, options.big_endian)
         attributes = {
             "format": text,

@@ -23,7 +23,7 @@ WORD = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Op:
+class LttOp:
     """One step of decoding: the Python side of `struct mb_ltt_op`."""
 
     kind: int
@@ -35,10 +35,10 @@ class Op:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PayloadLayout:
     """The ops of a payload, its size if that is constant (else -1), and whether it has text."""
 
-    ops: tuple[Op, ...]
+    ops: tuple[LttOp, ...]
     fixed: int
     has_text: bool
 
@@ -46,11 +46,11 @@ class Layout:
 # --- compilation ------------------------------------------------------------------------------
 
 
-def _integer(kind: model.Integer, big: bool) -> Op:
+def _integer(kind: model.Integer, big: bool) -> LttOp:
     flags = lib.MB_LTT_SIGNED if kind.signed else 0
     if kind.big_endian and not big and kind.bits > 8:
         flags |= lib.MB_LTT_BIG
-    return Op(lib.MB_LTT_INT, kind.bits // 8, kind.align_bits // 8, flags)
+    return LttOp(lib.MB_LTT_INT, kind.bits // 8, kind.align_bits // 8, flags)
 
 
 def alignment(kind: model.FieldType) -> int:
@@ -80,17 +80,17 @@ class _Compiler:
     def __init__(self, pad: int, big: bool) -> None:
         self.pad = pad
         self.big = big
-        self.ops: list[Op] = []
+        self.ops: list[LttOp] = []
 
     def _align(self, to: int) -> None:
         if to > 1:
-            self.ops.append(Op(lib.MB_LTT_ALIGN, align=to))
+            self.ops.append(LttOp(lib.MB_LTT_ALIGN, align=to))
 
     def _nested(self, kind: int, flags: int, count: int, body: Callable[[], None]) -> None:
         at = len(self.ops)
-        self.ops.append(Op(kind))
+        self.ops.append(LttOp(kind))
         body()
-        self.ops[at] = Op(kind, flags=flags, count=count, body=len(self.ops) - at - 1)
+        self.ops[at] = LttOp(kind, flags=flags, count=count, body=len(self.ops) - at - 1)
 
     def value(self, kind: model.FieldType) -> None:
         """Append the ops of one value."""
@@ -100,9 +100,9 @@ class _Compiler:
             case model.Enumeration():
                 self.ops.append(_integer(kind.container, self.big))
             case model.Float():
-                self.ops.append(Op(lib.MB_LTT_REAL, kind.bits // 8, kind.align_bits // 8))
+                self.ops.append(LttOp(lib.MB_LTT_REAL, kind.bits // 8, kind.align_bits // 8))
             case model.Text():
-                self.ops.append(Op(lib.MB_LTT_TEXT))
+                self.ops.append(LttOp(lib.MB_LTT_TEXT))
                 self._align(self.pad)
             case model.FixedArray():
                 self._nested(lib.MB_LTT_LOOP, 0, kind.length, lambda: self.value(kind.element))
@@ -141,17 +141,17 @@ class _Compiler:
     def _members(self, kind: model.Struct) -> None:
         for number, member in enumerate(kind.fields):
             if number:
-                self.ops.append(Op(lib.MB_LTT_REWIND))
+                self.ops.append(LttOp(lib.MB_LTT_REWIND))
             self.value(member.type)
 
 
-def _size(layout: Layout) -> int:
+def _size(layout: PayloadLayout) -> int:
     if layout.fixed < 0:
         raise TraceError("a union holds no member of variable size")
     return layout.fixed
 
 
-def _fixed(ops: tuple[Op, ...], at: int) -> int:
+def _fixed(ops: tuple[LttOp, ...], at: int) -> int:
     """The position after the ops, -1 if it depends on the content."""
     index = 0
     while index < len(ops):
@@ -173,7 +173,7 @@ def _fixed(ops: tuple[Op, ...], at: int) -> int:
     return at
 
 
-def compile_payload(payload: model.FieldType, pad: int, big: bool) -> Layout:
+def compile_payload(payload: model.FieldType, pad: int, big: bool) -> PayloadLayout:
     """The op table of a payload in a trace of the given byte order.
 
     The events of facilities are padded to `pad` after each text and sequence (1: not at all).
@@ -186,7 +186,7 @@ def compile_payload(payload: model.FieldType, pad: int, big: bool) -> Layout:
         compiler.value(payload)
     ops = tuple(compiler.ops)
     texts = any(op.kind in (lib.MB_LTT_TEXT, lib.MB_LTT_BLOB) for op in ops)
-    return Layout(ops, _fixed(ops, 0), texts)
+    return PayloadLayout(ops, _fixed(ops, 0), texts)
 
 
 # --- slots -> values --------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from bridge.diagnostics import Diagnostic, FileOffset, Severity
 from bridge.handles import Closing, Opened
 from bridge.trace import model
 from bridge.trace.ltt import payload
-from bridge.trace.ltt.cursor import NONE, ClassEntry, Cursor, Damage, RawEvent, Tables
+from bridge.trace.ltt.cursor import NONE, ClassEntry, Damage, LttCursor, RawLttEvent, Tables
 from bridge.trace.selection import END_OF_TIME, EVERYTHING, Selection
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ DAMAGE_CODES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EventLocation:
     """Where an event was in its file, for text dumps."""
 
     block: int
@@ -55,9 +55,9 @@ def _range(selection: Selection) -> tuple[int, int]:
     return max(0, begin), _LAST_NS if end == END_OF_TIME else end
 
 
-def _place(raw: RawEvent, arena: memoryview) -> Place:
+def _place(raw: RawLttEvent, arena: memoryview) -> EventLocation:
     data = bytes(arena[raw.payload : raw.payload + raw.size])
-    return Place(raw.block, raw.offset, raw.id, data)
+    return EventLocation(raw.block, raw.offset, raw.id, data)
 
 
 class LttReader(Closing):
@@ -87,7 +87,7 @@ class LttReader(Closing):
     def __iter__(self) -> Iterator[model.Event]:
         return self.events()
 
-    def select(self, selection: Selection) -> tuple[Cursor, Tables]:
+    def select(self, selection: Selection) -> tuple[LttCursor, Tables]:
         """A cursor that gives only what was selected, and its tables."""
         self.opened.check()
         tables = self.tables
@@ -107,7 +107,7 @@ class LttReader(Closing):
                 for index, entry in enumerate(tables.classes)
                 if not selection.has_name(entry.event_class.name)
             )
-        cursor = Cursor(tables, unwanted)
+        cursor = LttCursor(tables, unwanted)
         cursor.set_range(*_range(selection))
         return cursor, tables
 
@@ -118,15 +118,15 @@ class LttReader(Closing):
 
     def placed_events(
         self, selection: Selection = EVERYTHING
-    ) -> Iterator[tuple[model.Event, Place]]:
+    ) -> Iterator[tuple[model.Event, EventLocation]]:
         """The selected events with where they were and their payload bytes."""
         what = lib.MB_LTT_WITH_FIELDS | lib.MB_LTT_WITH_PAYLOAD
         walked = self._walk(*self.select(selection), selection, what)
         return self.opened.guard((event, _place(*raw)) for event, raw in walked)
 
     def _walk(
-        self, cursor: Cursor, tables: Tables, selection: Selection, what: int
-    ) -> Iterator[tuple[model.Event, tuple[RawEvent, memoryview]]]:
+        self, cursor: LttCursor, tables: Tables, selection: Selection, what: int
+    ) -> Iterator[tuple[model.Event, tuple[RawLttEvent, memoryview]]]:
         known = [
             (e.event_class, payload.decoder(e.event_class.payload)) for e in tables.classes
         ]
@@ -160,7 +160,7 @@ class LttReader(Closing):
         self.report(cursor, tables)
         self._report_uncounted(cursor, tables)
 
-    def _unknown_class(self, raw: RawEvent) -> model.EventClass:
+    def _unknown_class(self, raw: RawLttEvent) -> model.EventClass:
         key = (raw.stream, raw.id)
         if key not in self._unknown:
             channel = self.tables.streams[raw.stream].channel
@@ -170,13 +170,13 @@ class LttReader(Closing):
 
     # --- damage ---
 
-    def report(self, cursor: Cursor, tables: Tables) -> None:
+    def report(self, cursor: LttCursor, tables: Tables) -> None:
         """Report the damage that a cursor met since the last call."""
         for damage in cursor.found:
             self.add_damage(tables, damage)
         cursor.found = []
 
-    def _report_uncounted(self, cursor: Cursor, tables: Tables) -> None:
+    def _report_uncounted(self, cursor: LttCursor, tables: Tables) -> None:
         for at, stream in enumerate(tables.streams):
             self._more_damage(stream.name, str(stream.path), cursor.totals(at).damaged)
 

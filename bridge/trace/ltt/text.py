@@ -13,7 +13,7 @@ from bridge.trace.ltt import files
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bridge.trace.ltt.reader import Place
+    from bridge.trace.ltt.reader import EventLocation
 
 
 def quoted(text: str) -> str:
@@ -63,7 +63,7 @@ def seconds(time_ns: int) -> str:
     return f"{time_ns // 1_000_000_000}.{time_ns % 1_000_000_000:09d}"
 
 
-def library_line(event: model.Event, place: Place) -> str:
+def library_line(event: model.Event, place: EventLocation) -> str:
     """A line of a dump by LTTV's library for a marker trace."""
     return (
         f"{event.event_class.name} {seconds(event.timestamp_ns)} {event.cpu} {event.tsc} "
@@ -72,7 +72,7 @@ def library_line(event: model.Event, place: Place) -> str:
     )
 
 
-def facility_line(event: model.Event, place: Place) -> str:
+def facility_line(event: model.Event, place: EventLocation) -> str:
     """A line of a dump by LTTV's library for a facility trace."""
     context = event.context
     head, slash, last = files.numbered(event.stream)[0].rpartition("/")
@@ -86,7 +86,7 @@ def facility_line(event: model.Event, place: Place) -> str:
     )
 
 
-def lttv_line(form: str) -> Callable[[model.Event, Place], str]:
+def lttv_line(form: str) -> Callable[[model.Event, EventLocation], str]:
     """The form of lines for a trace of this format (`LttReader.format`)."""
     is_facility = form.startswith("ltt-0.")
     return facility_line if is_facility else library_line

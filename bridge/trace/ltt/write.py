@@ -18,7 +18,7 @@ from bridge.errors import TraceError
 from bridge.handles import Closing, Handle, Opened
 from bridge.progress import doing
 from bridge.trace.ltt import payload
-from bridge.trace.ltt.cursor import NONE, ClassEntry, Cursor, class_tables, layout_struct
+from bridge.trace.ltt.cursor import NONE, ClassEntry, LttCursor, class_tables, layout_struct
 from bridge.trace.output import Unwritable, check_free, make_folder
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class WriteOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
+class EventSpot:
     """Where an event goes: its file (relative), and its number there."""
 
     file: str
@@ -162,7 +162,7 @@ class TraceWriter(Closing):
         self.options = options
         self.entries: list[ClassEntry] = []
         self._files: dict[str, OutputFile] = {}
-        self._spots: dict[tuple[int, int], Spot] = {}
+        self._spots: dict[tuple[int, int], EventSpot] = {}
         self._kept: list[model.EventClass] = []
         self._declared: dict[object, int] = {}
         self._origin: int | None = 0 if options.use_tsc else None
@@ -245,19 +245,19 @@ class TraceWriter(Closing):
         """Write the description of a class into the trace."""
         raise NotImplementedError
 
-    def spot(self, event_class: model.EventClass, cpu: int) -> Spot:
+    def spot(self, event_class: model.EventClass, cpu: int) -> EventSpot:
         """Where events of a class and CPU go; declares the class if it is new."""
         self._start()
         return self._spot(event_class, cpu)
 
-    def _spot(self, event_class: model.EventClass, cpu: int) -> Spot:
+    def _spot(self, event_class: model.EventClass, cpu: int) -> EventSpot:
         key = (id(event_class), cpu)
         if key not in self._spots:
             self._kept.append(event_class)  # so that its id stays its own
             index = self._index(event_class)
             entry = self.entries[index]
             number = entry.event_class.id
-            self._spots[key] = Spot(self.file_of(entry, cpu), index, number)
+            self._spots[key] = EventSpot(self.file_of(entry, cpu), index, number)
         return self._spots[key]
 
     def _index(self, event_class: model.EventClass) -> int:
@@ -333,7 +333,7 @@ class TraceWriter(Closing):
 
     # --- the fast way for another LTT trace ---
 
-    def copy(self, cursor: Cursor, route: Route) -> int:
+    def copy(self, cursor: LttCursor, route: Route) -> int:
         """All events of a cursor; returns how many were written."""
         self._start()
         names = sorted({name for row in route.files for name in row if name is not None})

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bridge._native import ffi, lib
 from bridge.json_text import dumps
-from bridge.trace.ctf.cursor import Cursor
+from bridge.trace.ctf.cursor import CtfCursor
 from bridge.trace.ctf.printed import json_pieces, text_pieces
 from bridge.trace.ctf.reader import CtfReader
 from bridge.trace.ctf.takers import Takers
@@ -227,7 +227,7 @@ def test_several_traces_in_order_of_time(folder: Path) -> None:
 
 def _read(reader: CtfReader, *, quick: bool) -> tuple[list[object], list[str]]:
     """All events, their counts, and what was wrong, with or without the quick ways."""
-    cursor = Cursor(reader.folder, reader.plan)
+    cursor = CtfCursor(reader.folder, reader.plan)
     if not quick:
         lib.mb_ctf_without_quick(cursor.handle)
     rows: list[object] = []
@@ -247,7 +247,7 @@ def _plain(event: Event) -> str:
 
 def _counted(reader: CtfReader, *, quick: bool) -> list[object]:
     """What a count without values finds: totals and, in any order, what was wrong."""
-    cursor = Cursor(reader.folder, reader.plan)
+    cursor = CtfCursor(reader.folder, reader.plan)
     if not quick:
         lib.mb_ctf_without_quick(cursor.handle)
     counts = cursor.count()

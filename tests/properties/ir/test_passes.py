@@ -5,7 +5,7 @@ import random
 import pytest
 
 from bridge.diagnostics import Sink
-from bridge.interpreter.interpret import Hit, Interpreter, Unreadable
+from bridge.interpreter.interpret import HandlerHit, Interpreter, UnreadableMemory
 from bridge.ir import program as ir_program
 from bridge.ir.arithmetic import calculate
 from bridge.ir.passes import optimise
@@ -13,9 +13,9 @@ from bridge.ir.program import (
     Argument,
     Computed,
     Context,
+    IrProgram,
     Literal,
     Load,
-    Program,
     capture_text,
 )
 from bridge.ir.verify import verify
@@ -32,7 +32,7 @@ from tests.support.scripts import DemoTargets
 SEEDS = range(2000, 2040)
 
 
-def _lowered(seed: int) -> Program:
+def _lowered(seed: int) -> IrProgram:
     sources, sink = SourceMap(), Sink()
     options = AnalyseOptions(defines={"MAXERRORS": "1000"})
     main = sources.add("a.stp", script(seed))
@@ -41,7 +41,7 @@ def _lowered(seed: int) -> Program:
     return lower(typed, sources)
 
 
-def _hits(program: Program, seed: int) -> list[Hit]:
+def _hits(program: IrProgram, seed: int) -> list[HandlerHit]:
     """The same hits for every form of a program; no memory can be read at them."""
     chance = random.Random(seed)
     values: dict[str, int | bytes] = {"$arg1": chance.choice(NUMBERS)}
@@ -56,15 +56,15 @@ def _hits(program: Program, seed: int) -> list[Hit]:
     contexts["pid"] = 42
     values |= {f"{name}()": value for name, value in contexts.items()}
     return [
-        Hit(number, [_value(c, values) for c in handler.captures], contexts)
+        HandlerHit(number, [_value(c, values) for c in handler.captures], contexts)
         for number, handler in enumerate(program.handlers)
         if isinstance(handler.expansion.attachment, MarkerAttachment)
     ]
 
 
-def _value(capture: object, values: dict[str, int | bytes]) -> int | bytes | Unreadable:
+def _value(capture: object, values: dict[str, int | bytes]) -> int | bytes | UnreadableMemory:
     if isinstance(capture, Load):
-        return Unreadable(_address(capture.address, values))
+        return UnreadableMemory(_address(capture.address, values))
     assert isinstance(capture, Argument | Context)
     return values[capture_text(capture)]
 

@@ -177,7 +177,7 @@ def test_built_blocks_are_read(minor: int, big: bool, begin: int, steps: list[in
 @given(st.text("abc %#dus1248nlhpZ()'xX,", max_size=40))
 def test_any_format_parses(text: str) -> None:
     """The scanner accepts every text, as the tracers' did, and its fields decode."""
-    kind = marker_format.payload(text, marker_format.Sizes(), big=False)
+    kind = marker_format.payload(text, marker_format.MarkerSizes(), big=False)
     assert len(kind.fields) == len(marker_format.parse(text)) <= text.count("%")
     for member in kind.fields:
         assert isinstance(member.type, (model.Integer, model.Text))

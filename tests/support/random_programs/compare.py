@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bridge.codegen.native.compile import compile_native
 from bridge.engine.base import EmptyFeed, SessionOptions, run_session
-from bridge.engine.session.host import LiveHost, Output
+from bridge.engine.session.host import LiveHost, OutputBuffer
 from bridge.engine.session.native import NativeSession
 from bridge.interpreter.host import NoHost
 from bridge.interpreter.interpret import MINUTE_NS, Interpreter
@@ -94,7 +94,7 @@ def run_interpreted(placed: Placed, events: list[Event]) -> Seen:
     """The executable definition."""
     hits = [hit for event in events for hit in event.hits(placed)]
     # in a replay there is no memory
-    host = NoHost() if has_timers(placed) else LiveHost(Output(-1))
+    host = NoHost() if has_timers(placed) else LiveHost(OutputBuffer(-1))
     outcome = Interpreter(placed.program, CONTEXTS, host=host).run_session(hits=hits)
     return _seen(outcome.output, "".join(f"{m}\n" for m in outcome.messages), outcome.exit_code)
 

@@ -12,8 +12,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, get_args
 
 from bridge.interpreter import machine as reference
-from bridge.interpreter.faults import ScriptError, Unreadable
-from bridge.interpreter.statistics import Statistic
+from bridge.interpreter.faults import ScriptError, UnreadableMemory
+from bridge.interpreter.statistics import RunningStatistic
 from bridge.ir import ops
 from bridge.ir.program import (
     Array,
@@ -91,7 +91,7 @@ def _match(m: Any, f: Any, op: ops.Match) -> str:
 
 def _capture(m: Any, _: Any, op: ops.Capture) -> str:
     capture = m.handler.captures[op.index]
-    fault = " unreadable" if isinstance(m.captures[op.index], Unreadable) else ""
+    fault = " unreadable" if isinstance(m.captures[op.index], UnreadableMemory) else ""
     return f"{type(capture).__name__} {capture_type(capture).name.lower()}{fault}"
 
 
@@ -108,7 +108,7 @@ def _array_get(m: Any, f: Any, op: ops.ArrayGet) -> str:
 def _making(m: Any, f: Any, op: Any) -> str:
     """What becomes of an entry that is wanted."""
     array = m.session.globals[op.variable]
-    if isinstance(array, Statistic):
+    if isinstance(array, RunningStatistic):
         return "scalar"
     if _key(m, f, op) in array.entries:
         return "old"
@@ -142,7 +142,9 @@ def _value_kind(declaration: Scalar | Array) -> str:
 
 def _statistic(m: Any, f: Any, op: Any) -> str:
     """Where the statistic is, and whether there is anything in it."""
-    place = "scalar" if isinstance(m.session.globals[op.variable], Statistic) else "entry"
+    place = (
+        "scalar" if isinstance(m.session.globals[op.variable], RunningStatistic) else "entry"
+    )
     found = m.statistic(op.variable, [f.registers[reg] for reg in op.keys], make=False)
     if place == "entry" and _key(m, f, op) not in m.array(op.variable).entries:
         return "absent"
@@ -290,7 +292,7 @@ def watching(counts: Counter[str]) -> Iterator[None]:
     executors = reference._EXECUTORS
     before = dict(executors)
     leave, unwind, run = (
-        reference.Machine._leave_block, reference.Machine._unwind, reference.Machine.run,
+        reference.IrMachine._leave_block, reference.IrMachine._unwind, reference.IrMachine.run,
     )  # fmt: skip
 
     def watched(execute: Callable[..., None]) -> Callable[..., None]:
@@ -317,16 +319,16 @@ def watching(counts: Counter[str]) -> Iterator[None]:
         return result
 
     executors.update({kind: watched(execute) for kind, execute in before.items()})
-    reference.Machine._leave_block = leave_block  # type: ignore[method-assign]
-    reference.Machine._unwind = counted_unwind  # type: ignore[method-assign]
-    reference.Machine.run = counted_run  # type: ignore[method-assign]
+    reference.IrMachine._leave_block = leave_block  # type: ignore[method-assign]
+    reference.IrMachine._unwind = counted_unwind  # type: ignore[method-assign]
+    reference.IrMachine.run = counted_run  # type: ignore[method-assign]
     try:
         yield
     finally:
         executors.update(before)
-        reference.Machine._leave_block = leave  # type: ignore[method-assign]
-        reference.Machine._unwind = unwind  # type: ignore[method-assign]
-        reference.Machine.run = run  # type: ignore[method-assign]
+        reference.IrMachine._leave_block = leave  # type: ignore[method-assign]
+        reference.IrMachine._unwind = unwind  # type: ignore[method-assign]
+        reference.IrMachine.run = run  # type: ignore[method-assign]
 
 
 _KINDS = {

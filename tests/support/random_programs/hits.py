@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge.artifact import Placed
-    from bridge.interpreter.interpret import Hit
+    from bridge.interpreter.interpret import HandlerHit
     from bridge.ir.program import Capture
 
 Item = int | bytes
@@ -63,7 +63,7 @@ class Event:
         head = _words(HEADER_BYTES + len(body), self.hook.id) + time.to_bytes(8, "little")
         return head + body
 
-    def hits(self, placed: Placed) -> list[Hit]:
+    def hits(self, placed: Placed) -> list[HandlerHit]:
         """The same for the interpreter, handler by handler."""
         return list(hits_of(placed, self.hook, self.values))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import bridge
-from bridge.interpreter.interpret import Hit, Interpreter
+from bridge.interpreter.interpret import HandlerHit, Interpreter
 from bridge.ir.arithmetic import calculate
 from bridge.ir.program import Argument, Computed, Context, Literal
 from bridge.markers import MarkerAttachment
@@ -178,7 +178,7 @@ def _errors(lines: Sequence[str]) -> list[str]:
     return sorted(line for line in lines if line.startswith("ERROR"))
 
 
-def _hits(placed: Placed, name: str, pair: tuple[int, int], victim: Path) -> list[Hit]:
+def _hits(placed: Placed, name: str, pair: tuple[int, int], victim: Path) -> list[HandlerHit]:
     first, second = pair
     if name == "small":
         first, second = (first + (1 << 31)) % (1 << 32) - (1 << 31), second & 255
@@ -190,7 +190,7 @@ def _hits(placed: Placed, name: str, pair: tuple[int, int], victim: Path) -> lis
         "execname": victim.name.encode(),
     }
     return [
-        Hit(number, [_value(capture, known) for capture in handler.captures], known)
+        HandlerHit(number, [_value(capture, known) for capture in handler.captures], known)
         for number, handler in enumerate(placed.program.handlers)
         if isinstance(attachment := handler.expansion.attachment, MarkerAttachment)
         and attachment.marker.name == name

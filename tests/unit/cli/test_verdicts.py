@@ -14,10 +14,10 @@ from bridge.codegen.bpf.generate import generate
 from bridge.errors import CompileError
 from bridge.markers import (
     Expansion,
-    Field,
     Kind,
     MarkerAttachment,
     RawArgument,
+    TracepointField,
     ValueType,
     Variable,
 )
@@ -99,7 +99,7 @@ MIXED = Expansion(
         replace(
             scripts.SWITCH,
             variables=(
-                Variable("only", ValueType.LONG, (Field(24, 4, signed=True),)),
+                Variable("only", ValueType.LONG, (TracepointField(24, 4, signed=True),)),
                 Variable("arg", ValueType.LONG, (RawArgument(0),), raw=RawArgument(0)),
             ),
         )

@@ -13,7 +13,7 @@ from bridge.codegen.native.compile import compile_native, runtime
 from bridge.codegen.native.frame import views
 from bridge.declared import SIZES
 from bridge.ir import ops
-from bridge.ir.program import BasicBlock, Function, Program, Reg, Value
+from bridge.ir.program import BasicBlock, Function, IrProgram, Reg, Value
 from bridge.script.builtins import BUILTINS
 
 
@@ -99,4 +99,4 @@ def test_literals_wrap_to_64_bits() -> None:
 def test_malformed_text_is_an_exception_not_the_end_of_the_process() -> None:
     broken = function([Value.LONG], ops.Const(Reg(7), 1))
     with pytest.raises(RuntimeError, match="undefined value"):
-        compile_native(Program(functions=[broken]))
+        compile_native(IrProgram(functions=[broken]))

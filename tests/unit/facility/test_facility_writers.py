@@ -11,7 +11,7 @@ from bridge.cli.front import dispatch
 from bridge.describe.read import read
 from bridge.errors import TraceError
 from bridge.facility import model
-from bridge.facility.layout import Layout, layout
+from bridge.facility.layout import ByteLayout, layout
 from bridge.facility.parse import parse
 from bridge.facility.writers import barectf, c_header, lttng_ust, markers, tapset, xml
 from bridge.facility.writers import json as json_writer
@@ -76,8 +76,8 @@ def test_json_says_sizes_and_alignments() -> None:
 def test_layouts(inner: str, small: tuple[int, int], large: tuple[int, int]) -> None:
     facility = of_field(inner)
     kind = facility.events[0].members[0].type
-    assert layout(facility, kind, 4) == Layout(*small)
-    assert layout(facility, kind, 8) == Layout(*large)
+    assert layout(facility, kind, 4) == ByteLayout(*small)
+    assert layout(facility, kind, 8) == ByteLayout(*large)
 
 
 def test_marker_formats(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.interpreter.interpret import Hit, Interpreter, Outcome, Unreadable
+from bridge.interpreter.interpret import HandlerHit, Interpreter, Outcome, UnreadableMemory
 from bridge.script.builtins import CONTEXTS
 from tests.support.scripts import compile_text
 
@@ -180,7 +180,7 @@ def test_overloads_fall_through() -> None:
 def test_a_hit_by_hand() -> None:
     text = 'probe process("demo").mark("hit") { println($arg1, user_string($arg2)) }'
     program = compile_text(text).placed.program
-    hits = [Hit(0, [7, b"seven"]), Hit(0, [8, Unreadable(16)])]
+    hits = [HandlerHit(0, [7, b"seven"]), HandlerHit(0, [8, UnreadableMemory(16)])]
     outcome = Interpreter(program, CONTEXTS).run_session(hits=hits)
     assert outcome.output == b"7seven\n"
     assert "user string copy fault -14 at 0x10 [man error::fault] near" in outcome.messages[0]

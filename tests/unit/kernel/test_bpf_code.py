@@ -20,9 +20,9 @@ from bridge.ir.program import (
     Context,
     Function,
     Handler,
+    IrProgram,
     Literal,
     Load,
-    Program,
     Reg,
     Scalar,
     StatShape,
@@ -31,7 +31,6 @@ from bridge.ir.program import (
 from bridge.markers import (
     Constant,
     Expansion,
-    Field,
     Kind,
     Marker,
     MarkerAttachment,
@@ -40,6 +39,7 @@ from bridge.markers import (
     RawArgument,
     Register,
     Site,
+    TracepointField,
     ValueType,
     Variable,
 )
@@ -69,7 +69,7 @@ def sending(at: Marker, *captures: object, follow: bool = False) -> Placed:
     attachment = MarkerAttachment(at, follow_target=follow)
     user = handler(at, captures, [], [])
     hook = Hook(0, attachment, (0,), (0,), RecordLayout(captures))
-    return Placed(Program(handlers=[user]), (Placement(Where.USER, ""),), (hook,))
+    return Placed(IrProgram(handlers=[user]), (Placement(Where.USER, ""),), (hook,))
 
 
 def counting(
@@ -78,7 +78,7 @@ def counting(
     """A program whose handler runs in the kernel."""
     kernel = handler(at, captures, registers, body)
     hook = Hook(0, MarkerAttachment(at), (0,), (), RecordLayout(()))
-    program = Program(globals=declarations, handlers=[kernel], sites=[])
+    program = IrProgram(globals=declarations, handlers=[kernel], sites=[])
     accumulators = frozenset(range(len(declarations)))
     return Placed(program, (Placement(Where.KERNEL, ""),), (hook,), accumulators)
 
@@ -225,10 +225,10 @@ def test_the_kernel_takes_all_captures_in_one_record() -> None:
 @pytest.mark.parametrize(
     "operand",
     [
-        Field(12, 4, True),
-        Field(8, 1, False),
-        Field(13, 4, True),
-        Field(4, 4, True),
+        TracepointField(12, 4, True),
+        TracepointField(8, 1, False),
+        TracepointField(13, 4, True),
+        TracepointField(4, 4, True),
         RawArgument(1),
         RawArgument(0, 4, True),
     ],
@@ -246,7 +246,7 @@ def test_the_kernel_takes_fields_and_raw_arguments(operand: Operand) -> None:
 @pytest.mark.bpf
 @pytest.mark.parametrize("array", ["char", "data_loc", "rel_loc"])
 def test_the_kernel_takes_strings_of_tracepoints(array: str) -> None:
-    variable = Variable("comm", ValueType.STRING, (Field(8, 16, False, array),))
+    variable = Variable("comm", ValueType.STRING, (TracepointField(8, 16, False, array),))
     at = replace(marker(kind=Kind.TRACEPOINT), variables=(variable,))
 
     _load(sending(at, Argument("comm", STRING)))
@@ -306,7 +306,7 @@ def _on_syscalls(*markers: Marker) -> Placed:
     )
     handlers = [handler(one, (), [], []) for one in markers]
     placements = tuple(Placement(Where.USER, "") for _ in markers)
-    return Placed(Program(handlers=handlers), placements, hooks)
+    return Placed(IrProgram(handlers=handlers), placements, hooks)
 
 
 def test_programs_of_single_system_calls_are_put_into_arrays() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.cli.doctor import WIDTH, as_json, as_text
 from bridge.engine.kernel.features import FEATURES
-from bridge.engine.kernel.health import Finding, Machine, State, examine
+from bridge.engine.kernel.health import ExaminedMachine, Finding, Health, examine
 from bridge.errors import HostError
 
 OPTIONAL = [feature for feature in FEATURES if not feature.needed]
@@ -39,7 +39,9 @@ def machine(tmp_path: Path) -> Path:
 
 
 def _found(root: Path, name: str, without: str = "") -> Finding:
-    findings = {f.name: f for f in examine(Machine(root, lambda feature: feature != without))}
+    findings = {
+        f.name: f for f in examine(ExaminedMachine(root, lambda feature: feature != without))
+    }
     return findings[name]
 
 
@@ -57,7 +59,7 @@ def test_what_is_not_there_is_missing(machine: Path, name: str, gone: str, costs
     (machine / gone).rename(machine / "elsewhere")
     missing = _found(machine, name)
 
-    assert (there.state, missing.state) == (State.OK, State.MISSING)
+    assert (there.state, missing.state) == (Health.OK, Health.MISSING)
     assert costs in missing.costs
     assert missing.remedy
 
@@ -66,7 +68,7 @@ def test_what_is_not_there_is_missing(machine: Path, name: str, gone: str, costs
 def test_a_feature_that_has_something_in_its_place_limits(machine: Path, feature) -> None:
     kernel = _found(machine, "kernel", feature.name)
 
-    assert kernel.state is State.LIMITED
+    assert kernel.state is Health.LIMITED
     assert f"{feature.name}: {feature.instead}" in kernel.costs
     assert not kernel.needed
 
@@ -75,19 +77,19 @@ def test_a_feature_that_has_something_in_its_place_limits(machine: Path, feature
 def test_a_feature_that_has_nothing_in_its_place_is_needed(machine: Path, feature) -> None:
     kernel = _found(machine, "kernel", feature.name)
 
-    assert (kernel.state, kernel.needed) == (State.MISSING, True)
+    assert (kernel.state, kernel.needed) == (Health.MISSING, True)
     assert feature.what in kernel.costs
 
 
 @pytest.mark.parametrize(
     ("level", "state", "costs"),
     [
-        ("[none] integrity confidentiality", State.OK, ""),
-        ("none [integrity] confidentiality", State.LIMITED, "written"),
-        ("none integrity [confidentiality]", State.LIMITED, "read"),
+        ("[none] integrity confidentiality", Health.OK, ""),
+        ("none [integrity] confidentiality", Health.LIMITED, "written"),
+        ("none integrity [confidentiality]", Health.LIMITED, "read"),
     ],
 )
-def test_lockdown(machine: Path, level: str, state: State, costs: str) -> None:
+def test_lockdown(machine: Path, level: str, state: Health, costs: str) -> None:
     (machine / "sys/kernel/security/lockdown").write_text(level)
 
     found = _found(machine, "lockdown")
@@ -99,14 +101,14 @@ def test_lockdown(machine: Path, level: str, state: State, costs: str) -> None:
 @pytest.mark.parametrize(
     ("mask", "state", "without"),
     [
-        (0, State.MISSING, "CAP_BPF"),
-        (1 << 39, State.MISSING, "CAP_PERFMON"),
-        (1 << 39 | 1 << 38, State.LIMITED, "CAP_SYS_ADMIN"),
-        (1 << 21, State.LIMITED, "CAP_SYS_PTRACE"),
-        ((1 << 41) - 1, State.OK, ""),
+        (0, Health.MISSING, "CAP_BPF"),
+        (1 << 39, Health.MISSING, "CAP_PERFMON"),
+        (1 << 39 | 1 << 38, Health.LIMITED, "CAP_SYS_ADMIN"),
+        (1 << 21, Health.LIMITED, "CAP_SYS_PTRACE"),
+        ((1 << 41) - 1, Health.OK, ""),
     ],
 )
-def test_capabilities(machine: Path, mask: int, state: State, without: str) -> None:
+def test_capabilities(machine: Path, mask: int, state: Health, without: str) -> None:
     (machine / "proc/self/status").write_text(f"Name:\tx\nCapEff:\t{mask:016x}\n")
 
     found = _found(machine, "capabilities")
@@ -118,10 +120,10 @@ def test_capabilities(machine: Path, mask: int, state: State, without: str) -> N
 def test_without_proc_nothing_is_said_of_rights(machine: Path) -> None:
     shutil.rmtree(machine / "proc")
 
-    findings = {f.name: f for f in examine(Machine(machine))}
+    findings = {f.name: f for f in examine(ExaminedMachine(machine))}
 
     for name in ("capabilities", "symbols"):
-        assert findings[name].state is State.LIMITED
+        assert findings[name].state is Health.LIMITED
         assert findings[name].remedy == "mount -t proc proc /proc"
     assert not findings["capabilities"].needed
 
@@ -129,7 +131,7 @@ def test_without_proc_nothing_is_said_of_rights(machine: Path) -> None:
 def test_hidden_addresses(machine: Path) -> None:
     (machine / "proc/kallsyms").write_text("0000000000000000 T startup_64\n" * 200)
 
-    assert _found(machine, "symbols").state is State.LIMITED
+    assert _found(machine, "symbols").state is Health.LIMITED
 
 
 def test_debug_information_of_the_kernel_and_of_programs(machine: Path) -> None:
@@ -141,19 +143,19 @@ def test_debug_information_of_the_kernel_and_of_programs(machine: Path) -> None:
         path.parent.mkdir(parents=True)
         path.touch()
 
-    assert nothing.state is State.LIMITED
-    assert _found(machine, "debuginfo").state is State.OK
+    assert nothing.state is Health.LIMITED
+    assert _found(machine, "debuginfo").state is Health.OK
 
 
 def test_it_fits_on_a_screen(machine: Path) -> None:
-    lines = as_text(examine(Machine(machine, lambda name: name == "x"))).splitlines()
+    lines = as_text(examine(ExaminedMachine(machine, lambda name: name == "x"))).splitlines()
 
     assert len(lines) < 60
     assert max(len(line) for line in lines if line.startswith(" ")) <= WIDTH
 
 
 def test_for_tools(machine: Path) -> None:
-    shown = json.loads(as_json(examine(Machine(machine))))
+    shown = json.loads(as_json(examine(ExaminedMachine(machine))))
 
     assert {tuple(finding) for finding in shown} == {
         ("name", "state", "found", "costs", "remedy", "needed")

@@ -23,8 +23,8 @@ from bridge.world import LiveWorld
 REFUSED = {7: errno.EPERM, 8: errno.E2BIG, 9: errno.EMFILE}
 
 
-def loaded(*programs: BpfProgram) -> attach.Loaded:
-    made = attach.Loaded(BpfObject((), programs, 0))
+def loaded(*programs: BpfProgram) -> attach.LoadedObject:
+    made = attach.LoadedObject(BpfObject((), programs, 0))
     made.programs = list(range(len(programs)))
     return made
 

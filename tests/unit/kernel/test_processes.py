@@ -21,9 +21,9 @@ from bridge.ir.program import (
     Context,
     Function,
     Handler,
+    IrProgram,
     Literal,
     Load,
-    Program,
     Value,
 )
 from bridge.markers import Expansion, Kind, Marker, MarkerAttachment, SavedRegister, Variable
@@ -60,7 +60,7 @@ def compiled(*attachments: MarkerAttachment, captures: tuple = (Context("pid"),)
     )
     handlers = [handler(at, captures) for at in attachments]
     placements = (Placement(Where.USER, ""),) * len(hooks)
-    return generate(Placed(Program(handlers=handlers), placements, hooks), RING)
+    return generate(Placed(IrProgram(handlers=handlers), placements, hooks), RING)
 
 
 def at_tracepoint(made: BpfObject, tracepoint: str) -> list[str]:
@@ -132,7 +132,7 @@ def test_the_target_is_forgotten_last() -> None:
 def test_what_user_space_tells_of_runs_there(event: str, where: Where) -> None:
     at = MarkerAttachment(marker(event))
 
-    placed = place(Program(handlers=[handler(at)]))
+    placed = place(IrProgram(handlers=[handler(at)]))
 
     assert placed.placements[0].where is where
 

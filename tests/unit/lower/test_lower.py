@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.interpreter.interpret import Interpreter
-from bridge.ir.program import Argument, Computed, Limits, Literal, Load, Program, Value
+from bridge.ir.program import Argument, Computed, IrProgram, Limits, Literal, Load, Value
 from bridge.lower.builder import describe
 from bridge.lower.targets import access_capture
 from bridge.markers import Access, RawArgument, ValueType, Variable
@@ -11,7 +11,7 @@ from bridge.script.builtins import CONTEXTS
 from tests.support.scripts import compile_text
 
 
-def _program(text: str, **options: object) -> Program:
+def _program(text: str, **options: object) -> IrProgram:
     return compile_text(text, **options).placed.program
 
 

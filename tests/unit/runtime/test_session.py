@@ -10,7 +10,7 @@ import pytest
 
 from bridge._native import ffi, lib
 from bridge.artifact import FAULT, Hook, Placed, Placement, RecordLayout, Where
-from bridge.engine.base import SessionOptions, State
+from bridge.engine.base import SessionOptions, SessionState
 from bridge.engine.session.native import NativeSession
 from bridge.ir import ops
 from bridge.ir.program import (
@@ -24,8 +24,8 @@ from bridge.ir.program import (
     Format,
     Function,
     Handler,
+    IrProgram,
     Load,
-    Program,
     Reg,
     Scalar,
     StatShape,
@@ -54,10 +54,10 @@ def hit_handler() -> Handler:
     return Handler("hit", "hit", MARKER, CAPTURES, body(registers, *reads, tid, line))
 
 
-def program(*handlers: Handler) -> Program:
+def program(*handlers: Handler) -> IrProgram:
     pieces = (Conversion("d"), b" ", Conversion("s"), b" ", Conversion("s"), b" ")
     tail = (Conversion("d"), b" ", Conversion("d"), b"\n")
-    return Program(
+    return IrProgram(
         handlers=list(handlers),
         formats=[Format(pieces + tail), Format((b"tick\n",))],
         sites=[ErrorSite("identifier 'x' at f:1:2")],
@@ -89,7 +89,7 @@ def record(time_ns: int, arg: int, text: bytes | None, name: bytes = b"app") -> 
 class Session:
     """A native session whose output and messages are files."""
 
-    def __init__(self, folder: Path, what: Program, **options: object) -> None:
+    def __init__(self, folder: Path, what: IrProgram, **options: object) -> None:
         self.paths = [folder / "output", folder / "messages"]
         self.files = [os.open(p, os.O_CREAT | os.O_WRONLY) for p in self.paths]
         users = tuple(
@@ -118,7 +118,7 @@ class Session:
 def opened(tmp_path: Path):
     sessions = []
 
-    def make(what: Program, **options: object) -> Session:
+    def make(what: IrProgram, **options: object) -> Session:
         sessions.append(Session(tmp_path, what, **options))
         return sessions[-1]
 
@@ -129,24 +129,24 @@ def opened(tmp_path: Path):
 
 def test_a_record_reaches_the_handler(opened) -> None:
     session = opened(program(hit_handler()), realtime_offset_ns=1000)
-    session.native.state = State.RUNNING
-    assert session.native.deliver(record(5, -7, b"select 1")) is State.RUNNING
+    session.native.state = SessionState.RUNNING
+    assert session.native.deliver(record(5, -7, b"select 1")) is SessionState.RUNNING
     assert session.texts() == ("-7 select 1 app 1005 4321\n", "")
 
 
 def test_nothing_runs_before_the_session_runs_or_after_it_stopped(opened) -> None:
     session = opened(program(hit_handler()))
     session.native.deliver(record(5, 1, b"x"))
-    session.native.state = State.RUNNING
+    session.native.state = SessionState.RUNNING
     session.native.stop()
-    assert session.native.deliver(record(5, 1, b"x")) is State.STOPPING
+    assert session.native.deliver(record(5, 1, b"x")) is SessionState.STOPPING
     assert session.texts() == ("", "")
 
 
 def test_memory_that_could_not_be_read_is_an_error_where_it_is_used(opened) -> None:
     session = opened(program(hit_handler()))
-    session.native.state = State.RUNNING
-    assert session.native.deliver(record(5, 1, None)) is State.FAILED
+    session.native.state = SessionState.RUNNING
+    assert session.native.deliver(record(5, 1, None)) is SessionState.FAILED
     assert session.texts()[1] == (
         "ERROR: user string copy fault -14 at 0xdead [man error::fault]"
         " near identifier 'x' at f:1:2 in probe hit\n"
@@ -155,7 +155,7 @@ def test_memory_that_could_not_be_read_is_an_error_where_it_is_used(opened) -> N
 
 def test_captured_text_is_cut_to_a_string(opened) -> None:
     session = opened(program(hit_handler()))
-    session.native.state = State.RUNNING
+    session.native.state = SessionState.RUNNING
     session.native.deliver(record(5, 1, b"y" * 2000))
     assert session.texts()[0] == f"1 {'y' * 511} app 5 4321\n"
 
@@ -163,7 +163,7 @@ def test_captured_text_is_cut_to_a_string(opened) -> None:
 def test_timers_come_between_records_by_their_time(opened) -> None:
     tick = Handler("t", "t", Expansion(Timer(10), "t"), (), body([], ops.PrintFormat(1, ())))
     session = opened(program(hit_handler(), tick), replay=True)
-    session.native.state = State.RUNNING
+    session.native.state = SessionState.RUNNING
     session.native.start_timers(100)
     for time_ns in (105, 109, 131):
         session.native.deliver(record(time_ns, time_ns, b"-"))
@@ -180,10 +180,10 @@ def test_timers_come_between_records_by_their_time(opened) -> None:
 
 def test_a_broken_record_is_refused(opened) -> None:
     session = opened(program(hit_handler()))
-    session.native.state = State.RUNNING
+    session.native.state = SessionState.RUNNING
     broken = bytearray(record(5, 1, b"x"))
     struct.pack_into("<I", broken, 4, 99)
-    assert session.native.deliver(bytes(broken)) is State.RUNNING
+    assert session.native.deliver(bytes(broken)) is SessionState.RUNNING
     assert session.texts() == ("", "")
 
 
@@ -220,13 +220,13 @@ def test_what_the_kernel_added_is_merged_in_order(opened) -> None:
 
 def test_output_that_cannot_be_written_is_reported_once(tmp_path: Path) -> None:
     session = Session(tmp_path, program(hit_handler()))
-    session.native.state = State.RUNNING
+    session.native.state = SessionState.RUNNING
     full = os.open("/dev/full", os.O_WRONLY)
     lib.mb_session_outputs(session.native.handle, full, session.files[1])
     for _ in range(3):
         session.native.deliver(record(5, 1, b"x"))
         session.native.flush()
-    assert session.native.state is State.STOPPING
+    assert session.native.state is SessionState.STOPPING
     messages = session.paths[1].read_text()
     assert messages == "ERROR: cannot write output: No space left on device\n"
     assert session.native.result().exit_code == 1

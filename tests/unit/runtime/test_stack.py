@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from bridge.engine.base import SessionOptions, State
-from bridge.engine.session.host import LiveHost, Output, identities
+from bridge.engine.base import SessionOptions, SessionState
+from bridge.engine.session.host import LiveHost, OutputBuffer, identities
 from bridge.engine.session.native import NativeSession
 from bridge.engine.session.record_decode import hits_of, read_record
 from bridge.interpreter import session as reference
@@ -155,7 +155,7 @@ def run_at(
         number = out.fileno()
         ask = SessionOptions(output=number, messages=number, modules=known)
         with NativeSession.open(placed, ask) as session:
-            session.state = State.RUNNING
+            session.state = SessionState.RUNNING
             session.deliver(record)
             session.flush()
         out.seek(0)
@@ -166,8 +166,8 @@ def run_at(
 
 def _interpreted(placed: Placed, record: bytes, known: tuple[str, ...]) -> str:
     printed, messages = bytearray(), list[str]()
-    host = LiveHost(Output(1), identities(known))
-    session = reference.Session(
+    host = LiveHost(OutputBuffer(1), identities(known))
+    session = reference.InterpreterSession(
         placed.program,
         BUILTINS,
         printed.extend,

@@ -7,7 +7,7 @@ import pytest
 from bridge import parsing
 from bridge.diagnostics import Sink, render
 from bridge.script.options import AnalyseOptions
-from bridge.script.syntax.builder import Builder
+from bridge.script.syntax.builder import TreeBuilder
 from bridge.script.syntax.expectations import PLACES, sentence
 from bridge.script.syntax.parse import parse
 from bridge.source import SourceMap
@@ -15,7 +15,7 @@ from bridge.source import SourceMap
 
 @pytest.fixture(scope="module")
 def grammar() -> parsing.Grammar:
-    return parsing.load("systemtap", Builder())
+    return parsing.load("systemtap", TreeBuilder())
 
 
 def test_every_place_of_the_table_is_one_of_the_grammar(grammar: parsing.Grammar) -> None:

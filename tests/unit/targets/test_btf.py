@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.markers import Access, NoAccess
-from bridge.probes.btf import Btf, BtfError, Kind
+from bridge.probes.btf import Btf, BtfError, BtfKind
 from bridge.probes.members import TracepointMembers, raw_variables
 from tests.support.kernel_types import Image
 
@@ -24,8 +24,8 @@ def members() -> TracepointMembers:
     inner = image.struct(
         "", 1, ("flags", byte, 3 << 24 | 0), ("mode", byte, 5 << 24 | 3), flag=1
     )
-    pointer = image.add(Kind.PTR, value=forward)
-    constant = image.add(Kind.CONST, value=pointer)
+    pointer = image.add(BtfKind.PTR, value=forward)
+    constant = image.add(BtfKind.CONST, value=pointer)
     node = image.struct(
         "node",
         48,
@@ -35,9 +35,9 @@ def members() -> TracepointMembers:
         ("sizes", sizes, 128),
     )
     assert node == forward
-    void = image.add(Kind.PTR, value=0)
+    void = image.add(BtfKind.PTR, value=0)
     prototype = image.prototype(("__data", void), ("on", byte), ("node", pointer))
-    image.add(Kind.FUNC, "__traceiter_walk", prototype)
+    image.add(BtfKind.FUNC, "__traceiter_walk", prototype)
     return TracepointMembers(Btf(image.build()), "walk")
 
 

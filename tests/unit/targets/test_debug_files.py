@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.markers import Expansion
-    from bridge.probes.dwarf.image import Image
+    from bridge.probes.dwarf.image import DebugImage
 
     Build = Callable[..., Path]
 
@@ -69,7 +69,7 @@ def expand(program: Path, *parts: tuple[str, str | int | None]) -> tuple[Expansi
     return found
 
 
-def image_of(program: Path) -> tuple[Image | None, Sink]:
+def image_of(program: Path) -> tuple[DebugImage | None, Sink]:
     sink = Sink()
     elf = open_elf(str(program), LiveWorld(), sink)
     assert elf is not None

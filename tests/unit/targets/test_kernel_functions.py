@@ -24,7 +24,7 @@ from bridge.markers import (
 )
 from bridge.pipeline import compile_script
 from bridge.probes.btf import Btf, merged
-from bridge.probes.btf import Kind as TypeKind
+from bridge.probes.btf import BtfKind as TypeKind
 from bridge.probes.live import LiveTargets
 from bridge.probes.machine import Options
 from bridge.script.options import AnalyseOptions

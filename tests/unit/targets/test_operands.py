@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bridge.markers import Constant, Memory, Register
-from bridge.probes.operands import Image, Unreadable, operand, split
+from bridge.probes.operands import OperandContext, UnreadableOperand, operand, split
 
 SYMBOLS = {"foo": 0x4000, ".LC0": 0x100, "names": 0x404000}
-MOVING = Image(SYMBOLS.get, 0x1000, fixed=False)
-FIXED = Image(SYMBOLS.get, 0x1000, fixed=True)
+MOVING = OperandContext(SYMBOLS.get, 0x1000, fixed=False)
+FIXED = OperandContext(SYMBOLS.get, 0x1000, fixed=True)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_float_is_its_bits(text: str, machine: str, expected: object) -> None:
 def test_what_cannot_be_read_says_why(text: str, machine: str, reason: str) -> None:
     found = operand(text, machine, MOVING)
 
-    assert isinstance(found, Unreadable)
+    assert isinstance(found, UnreadableOperand)
     assert reason in found.reason
 
 

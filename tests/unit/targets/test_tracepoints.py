@@ -8,16 +8,16 @@ import pytest
 
 from bridge.markers import (
     Expansion,
-    Field,
     Kind,
     MarkerAttachment,
     NoMatch,
     RawArgument,
+    TracepointField,
     ValueType,
     Variable,
 )
 from bridge.probes import syscalls
-from bridge.probes.btf import Kind as TypeKind
+from bridge.probes.btf import BtfKind as TypeKind
 from bridge.probes.live import LiveTargets
 from bridge.probes.tracepoints import merge_arguments, parse_format
 from tests.support.kernel_types import Image
@@ -81,14 +81,34 @@ def test_a_format_becomes_variables(recorded: Recorder) -> None:
     )
     assert marker.sites == ()
     assert [(v.name, v.type, v.operands[0], v.ctype) for v in marker.variables] == [
-        ("comm", ValueType.STRING, Field(8, 16, signed=False, array="char"), "char[16]"),
-        ("pid", ValueType.LONG, Field(24, 4, signed=True), "pid_t"),
-        ("filename", ValueType.STRING, Field(28, 4, signed=False, array="data_loc"), "char[]"),
-        ("tail", ValueType.STRING, Field(32, 4, signed=False, array="rel_loc"), "char[]"),
-        ("where", ValueType.LONG, Field(40, 8, signed=False), "const char *"),
-        ("on", ValueType.LONG, Field(100, 1, signed=False), "bool"),
+        (
+            "comm",
+            ValueType.STRING,
+            TracepointField(8, 16, signed=False, array="char"),
+            "char[16]",
+        ),
+        ("pid", ValueType.LONG, TracepointField(24, 4, signed=True), "pid_t"),
+        (
+            "filename",
+            ValueType.STRING,
+            TracepointField(28, 4, signed=False, array="data_loc"),
+            "char[]",
+        ),
+        (
+            "tail",
+            ValueType.STRING,
+            TracepointField(32, 4, signed=False, array="rel_loc"),
+            "char[]",
+        ),
+        ("where", ValueType.LONG, TracepointField(40, 8, signed=False), "const char *"),
+        ("on", ValueType.LONG, TracepointField(100, 1, signed=False), "bool"),
         *(
-            (f"args_{n}", ValueType.LONG, Field(48 + 8 * n, 8, signed=False), "unsigned long")
+            (
+                f"args_{n}",
+                ValueType.LONG,
+                TracepointField(48 + 8 * n, 8, signed=False),
+                "unsigned long",
+            )
             for n in range(6)
         ),
     ]
@@ -197,12 +217,16 @@ def test_other_texts_are_no_format(text: str) -> None:
 
 
 def test_arguments_and_fields_are_merged() -> None:
-    def number(name: str, operand: Field | RawArgument) -> Variable:
+    def number(name: str, operand: TracepointField | RawArgument) -> Variable:
         raw = operand if isinstance(operand, RawArgument) else None
         return Variable(name, ValueType.LONG, (operand,), raw=raw)
 
     irq, state, task = RawArgument(0, 4), RawArgument(1, 4), RawArgument(2, 8)
-    same, wider, only = Field(8, 4, signed=True), Field(16, 8, signed=True), Field(24, 4, True)
+    same, wider, only = (
+        TracepointField(8, 4, signed=True),
+        TracepointField(16, 8, signed=True),
+        TracepointField(24, 4, True),
+    )
 
     merged = merge_arguments(
         [number("irq", irq), number("state", state), number("task", task)],
