@@ -22,6 +22,7 @@ MODULES = (
     "read_ctf",
     "debug_information",
     "points",
+    "marker",
 )
 
 

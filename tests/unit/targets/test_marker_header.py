@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import bridge
+from bench import marker as marker_bench
 from bridge.diagnostics import Sink
 from bridge.markers import Constant, Memory, Register
 from bridge.probes import markers_of
@@ -138,6 +139,262 @@ def test_names_are_expanded_and_files_share_a_semaphore(tmp_path: Path) -> None:
         0: False,
         1: True,
     }
+
+
+LANGUAGES = [
+    ("gcc", "c11"),
+    ("gcc", "gnu99"),
+    ("clang-14", "c17"),
+    ("g++", "c++11"),
+    ("clang++-14", "c++17"),
+]
+REFUSED_SOURCE = """
+#include <markbridge/marker.h>
+struct pair {{ int a; unsigned narrow : 3; int wider : 9; unsigned whole : 32; }};
+union either {{ int a; long b; }};
+typedef int four __attribute__((vector_size(16)));
+void f(struct pair *p, union either *u, four v, __int128 q, _Complex double z);
+void f(struct pair *p, union either *u, four v, __int128 q, _Complex double z)
+{{
+    (void)p; (void)u; (void)v; (void)q; (void)z;
+    MARKBRIDGE_MARK({arguments});
+}}
+"""
+NO_ARGUMENT = "markbridge: argument 2 is no integer of up to 8 bytes, pointer, array, float"
+NUMBERS = ", ".join(map(str, range(1, 21)))
+REFUSED = [
+    *((f"demo, bad, 1, {x}, 3", NO_ARGUMENT) for x in ("*p", "*u", "v", "q", "z")),
+    ("demo, bad, 1, p->narrow", f"bit-field|{NO_ARGUMENT}"),
+    ("demo, bad, 1, p->wider", f"bit-field|{NO_ARGUMENT}"),
+    ("demo, bad, 1, p->whole", f"bit-field|{NO_ARGUMENT}"),
+    *(
+        (
+            f"demo, bad, {NUMBERS[: NUMBERS.index(last) + 2]}",
+            "a marker has 12 arguments at most",
+        )
+        for last in ("13", "14", "18", "20")
+    ),
+    ("demo", "a marker has a provider and a name"),
+]
+
+
+def _errors(folder: Path, arguments: str, compiler: str, standard: str) -> list[str]:
+    source = folder / ("x.cc" if "++" in compiler else "x.c")
+    source.write_text(REFUSED_SOURCE.format(arguments=arguments))
+    done = subprocess.run(
+        [
+            compiler,
+            f"-std={standard}",
+            "-O1",
+            "-Icsrc/include",
+            "-c",
+            source,
+            "-o",
+            "/dev/null",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    return [line for line in done.stderr.splitlines() if re.search(": (error|warning): ", line)]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED)
+@pytest.mark.parametrize(("compiler", "standard"), LANGUAGES)
+def test_what_is_no_argument_is_one_error(
+    tmp_path: Path, arguments: str, message: str, compiler: str, standard: str
+) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler}")
+
+    errors = _errors(tmp_path, arguments, compiler, standard)
+
+    assert len(errors) == 1, errors
+    assert re.search(message, errors[0]), errors
+    assert ": error: " in errors[0]
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "g++"])
+def test_half_wide_numbers_are_one_error(tmp_path: Path, compiler: str) -> None:
+    (error,) = _errors(
+        tmp_path,
+        "demo, bad, 1, (_Float16)1",
+        compiler,
+        "gnu++17" if "+" in compiler else "gnu17",
+    )
+    assert NO_ARGUMENT in error
+
+
+ODD = """
+#include <markbridge/marker.h>
+enum __attribute__((packed)) small {{ LOW, HIGH }};
+int f(int n, const volatile int *place, enum small e, long double wide);
+int f(int n, const volatile int *place, enum small e, long double wide)
+{{
+    char vla[n], text[8] = "x";
+    MARKBRIDGE_MARK(demo, odd, vla, text, f, *place, place, e, wide, sizeof(vla), "text");
+    if (n) MARKBRIDGE_MARK(demo, odd); else MARKBRIDGE_MARK(demo, odd, 1.5);
+    return text[0];
+}}
+"""
+
+
+@pytest.mark.parametrize(("compiler", "standard"), LANGUAGES)
+@pytest.mark.parametrize("level", ["-O0", "-O2"])
+def test_odd_arguments(tmp_path: Path, compiler: str, standard: str, level: str) -> None:
+    """Arrays of a length at run time, functions, volatile and packed ones, long double."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"no {compiler}")
+    source = tmp_path / ("x.cc" if "++" in compiler else "x.c")
+    source.write_text(ODD.replace("{{", "{").replace("}}", "}"))
+    command = [compiler, f"-std={standard}", level, "-Wall", "-Wextra", "-Wshadow", "-Werror"]
+    command += ["-Icsrc/include", "-c", str(source), "-o", str(tmp_path / "x.o")]
+    subprocess.run(command, check=True, cwd=ROOT)
+    shown = subprocess.run(
+        ["readelf", "-nW", tmp_path / "x.o"], check=True, capture_output=True, text=True
+    ).stdout
+
+    texts = re.findall(r"Arguments: (.*)", shown)
+    sizes = [[one.split("@")[0] for one in split(text)] for text in texts]
+    assert sizes == [["8", "8", "8", "-4", "8", "1", "16f", "8", "8"], [], ["8f"]]
+
+
+def _stores(source: str, flags: list[str]) -> list[str]:
+    """What the function writes to memory, without saving registers."""
+    command = ["clang-14", *flags, "-Icsrc/include", "-xc", "-", "-S", "-o", "-"]
+    text = subprocess.run(
+        command, input=source, check=True, capture_output=True, text=True, cwd=ROOT
+    ).stdout
+    return [line for line in text.splitlines() if re.search(r"\smov\w*\s.*, -?\w*\(%", line)]
+
+
+TWELVE = """#include <markbridge/marker.h>
+void f(signed char a, unsigned char b, short c, unsigned short d, int e, unsigned g);
+void f(signed char a, unsigned char b, short c, unsigned short d, int e, unsigned g)
+{{
+    long h = a * 3L, i = b * 5L, j = c * 7L, k = d * 9L; float l = (float)e; double m = g;
+    {mark}
+}}
+"""
+
+
+@pytest.mark.skipif(shutil.which("clang-14") is None, reason="no clang-14")
+@pytest.mark.parametrize("more", [[], ["-fno-omit-frame-pointer"], ["-fPIC"]])
+@pytest.mark.parametrize("level", ["-O0", "-O1", "-O2", "-O3"])
+def test_clang_stores_nothing(level: str, more: list[str]) -> None:
+    """Twelve values of a marker add no store to those that are there without it."""
+    mark = "MARKBRIDGE_MARK(demo, twelve, a, b, c, d, e, g, h, i, j, k, l, m);"
+    flags = [level, *more, "-w"]
+
+    with_marker = _stores(TWELVE.format(mark=mark), flags)
+    without = _stores(TWELVE.format(mark=""), flags)
+
+    assert len(with_marker) == len(without), with_marker
+
+
+CLOBBER = """#include <markbridge/marker.h>
+int twice(int *place, int a, long b, const char *text, double c)
+{{
+    int before = *place;
+    MARKBRIDGE_MARK(demo, hit, {arguments});
+    (void)text; (void)b; (void)c; (void)a;
+    return before + *place;
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "loads"), [("a, b, c", 1), ("a", 1), ("a, text", 2), ('"literal"', 2)]
+)
+def test_memory_is_read_again_behind_pointers_alone(arguments: str, loads: int) -> None:
+    """What is written before a marker is in memory for who follows a pointer.
+
+    (To clang every statement of this kind may write to memory.)
+    """
+    command = ["gcc", "-O2", "-w", "-Icsrc/include", "-xc", "-", "-S", "-o", "-"]
+    text = subprocess.run(
+        command,
+        input=CLOBBER.format(arguments=arguments),
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    ).stdout
+
+    assert text.count("(%rdi)") == loads, text
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("compiler", marker_bench.COMPILERS)
+def test_no_more_instructions_than_other_headers(compiler: str) -> None:
+    ours, *peers = marker_bench.headers().items()
+    own = marker_bench.counts(compiler, *ours[1])
+    assert peers
+    for name, how in peers:
+        theirs = marker_bench.counts(compiler, *how)
+        assert sum(own.values()) <= sum(theirs.values()), (name, own, theirs)
+        # a function may be an instruction longer where the optimizer took another way
+        assert all(own[f] <= theirs[f] + (compiler == "gcc") for f in own), (name, own, theirs)
+
+
+SEMAPHORES = """
+#include <markbridge/marker.h>
+#ifdef FIRST
+MARKBRIDGE_SHARED_SEMAPHORE(group);
+int other(int);
+int main(int count, char **words)
+{
+    (void)words;
+#else
+MARKBRIDGE_SHARED_SEMAPHORE_EXTERN(group);
+int other(int);
+int other(int count)
+{
+#endif
+    if (MARKBRIDGE_ACTIVE(demo, brought))
+        MARKBRIDGE_MARK_ACTIVE(demo, brought, count);
+    if (MARKBRIDGE_SHARED_ENABLED(group)) {
+        MARKBRIDGE_MARK_SHARED(group, demo, first, count);
+        MARKBRIDGE_MARK_SHARED(group, demo, second);
+    }
+    MARKBRIDGE_MARK_ACTIVE(demo, unasked);
+#ifdef FIRST
+    return other(count);
+}
+#else
+    return count;
+}
+#endif
+"""
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O2"])
+def test_semaphores_that_come_along_and_are_shared(
+    tmp_path: Path, compiler: list[str], level: str
+) -> None:
+    """One for each marker in two files, none declared; and one for two markers."""
+    name, *standard = compiler
+    language = ["-xc++"] if "++" in name else ["-xc"]
+    (tmp_path / "x.c").write_text(SEMAPHORES)
+    objects = [str(tmp_path / f"{part}.o") for part in "ab"]
+    for part, defined in zip(objects, (["-DFIRST"], []), strict=True):
+        command = [name, *standard, level, *WARNINGS, *defined, *language, "-c"]
+        subprocess.run([*command, str(tmp_path / "x.c"), "-o", part], check=True)
+    subprocess.run([name, *objects, "-o", tmp_path / "both"], check=True)
+
+    elf = open_elf(str(tmp_path / "both"), WORLD, Sink())
+    assert elf is not None
+    counters: dict[str, set[int]] = {}
+    for note in read_notes(elf, Sink()):
+        counters.setdefault(note.name, set()).add(note.semaphore)
+    assert {n: len(found) for n, found in counters.items()} == dict.fromkeys(
+        ("brought", "first", "second", "unasked"), 1
+    )
+    assert counters["first"] == counters["second"]
+    assert len(set.union(*counters.values())) == 3
+    offsets = {elf.semaphore_offset(place) for (place,) in counters.values()}
+    assert None not in offsets
 
 
 OTHERS = {
