@@ -117,6 +117,7 @@ class Btf:
         self._types_end = self._types_at + header.type_len
         self._strings_at = header.hdr_len + header.str_off
         self._strings_end = self._strings_at + header.str_len
+        self._offsets_of: dict[str, tuple[int, ...]] = {}
         self.moved: Mapping[str, Mapping[str, Sequence[tuple[str, ...]]]] = {}
         """Other names of members, by the structure: where they are today."""
         if max(self._types_end, self._strings_end) > len(data):
@@ -200,23 +201,36 @@ class Btf:
             at + 12,
         )
 
+    @cached_property
+    def _named(self) -> dict[int, int]:
+        """The first type of each kind and name, by both in one number."""
+        found: dict[int, int] = {}
+        unpack, data = layout.TYPE_FAST.unpack_from, self._data
+        for number, at in enumerate(self._offsets[1:], 1):
+            name, info, _ = unpack(data, at)
+            if name:
+                found.setdefault(name << 5 | info >> 24 & 31, number)
+        return found
+
     def find(self, kind: BtfKind, name: str) -> int | None:
         """The number of the first type of a kind with a name."""
-        wanted = self._name_offset(name)
-        if wanted is None:
-            return None
-        if kind is BtfKind.FUNC and wanted in self._index[1]:
-            return self._index[1][wanted]
-        unpack = layout.TYPE_FAST.unpack_from
-        for number, at in enumerate(self._offsets[1:], 1):
-            offset, info, _ = unpack(self._data, at)
-            if info >> 24 & 31 == kind and (offset == wanted or self._string(offset) == name):
-                return number
-        return None
+        offsets = self._name_offsets(name)
+        if kind is BtfKind.FUNC:  # known without a look at all other names
+            found: Iterator[int | None] = map(self._index[1].get, offsets)
+        else:
+            found = (self._named.get(offset << 5 | kind) for offset in offsets)
+        return min((number for number in found if number is not None), default=None)
 
-    def _name_offset(self, name: str) -> int | None:
-        at = self._data.find(b"\0" + name.encode() + b"\0", self._strings_at, self._strings_end)
-        return None if at < 0 else at + 1 - self._strings_at
+    def _name_offsets(self, name: str) -> tuple[int, ...]:
+        """Where a name stands among the strings; those of modules repeat the kernel's."""
+        known = self._offsets_of.get(name)
+        if known is None:
+            found, wanted, at = [], b"\0" + name.encode() + b"\0", self._strings_at
+            while (at := self._data.find(wanted, at, self._strings_end)) >= 0:
+                at += 1
+                found.append(at - self._strings_at)
+            known = self._offsets_of[name] = tuple(found)
+        return known
 
     def strip(self, number: int) -> int:
         """The type below typedefs and qualifiers."""
@@ -353,11 +367,9 @@ class Btf:
 
     def enumerator(self, name: str) -> int | None:
         """The value of an enumeration's constant."""
-        wanted = self._name_offset(name)
-        if wanted is None:
-            return None
+        wanted = self._name_offsets(name)
         unpack = layout.TYPE_FAST.unpack_from
-        for at in self._offsets[1:]:
+        for at in self._offsets[1:] if wanted else ():
             _, info, _ = unpack(self._data, at)
             form = _ENUMERATORS.get(info >> 24 & 31)
             if form is not None:
@@ -366,10 +378,12 @@ class Btf:
                     return value
         return None
 
-    def _enumerated(self, at: int, count: int, form: Struct, wanted: int) -> int | None:
+    def _enumerated(
+        self, at: int, count: int, form: Struct, wanted: tuple[int, ...]
+    ) -> int | None:
         """The value of a constant among those that begin at a byte."""
         for offset, low, *high in form.iter_unpack(self._data[at : at + form.size * count]):
-            if offset == wanted:
+            if offset in wanted:
                 return int(low | high[0] << 32) if high else int(low)
         return None
 
