@@ -13,14 +13,12 @@ stands behind the kernels belongs to pytest or to the command.
 from __future__ import annotations
 
 import os
-import re
 import sys
 
-from tests.guest import examples
+from tests.guest import examples, suite
 from tests.guest.machine import (
     FAILED,
     KERNELS,
-    ROOT,
     Bed,
     Guest,
     GuestError,
@@ -29,10 +27,11 @@ from tests.guest.machine import (
 )
 
 ACTIONS = ("test", "examples", "run", "markbridge", "start", "stop", "fetch")
-LIVE = ["-m", "bpf", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=900", "-q"]
 USAGE = 2
 _CI = os.environ.get("CI")
 """Where it is set, tests that cannot run are failures."""
+_SECONDS = float(os.environ.get("MARKBRIDGE_GUEST_SECONDS", "7200"))
+"""For all tests of a kernel; what has not run by then fails."""
 KEPT = ("CI", "HOME", "LANG", "PATH", "TERM", "USER")
 """What of our environment holds there, beside everything that is markbridge's own."""
 
@@ -78,8 +77,7 @@ def _do(action: str, guest: Guest, words: list[str]) -> int:
             guest.stop()
         case "test":
             sys.stdout.write(f"--- Linux {guest.kernel}\n")
-            words = [*words, *_marked_files(words)]
-            return guest.ask("pytest", [*LIVE, *words], _environment(guest))
+            return suite.run(guest, words, _environment(guest), _SECONDS)
         case "examples":
             code = guest.ask(action, words, _environment(guest))
             examples.DOCUMENT.write_text(examples.document(guest.kernel))
@@ -87,16 +85,6 @@ def _do(action: str, guest: Guest, words: list[str]) -> int:
         case _:
             return guest.ask(action, words, _environment(guest))
     return 0
-
-
-def _marked_files(words: list[str]) -> list[str]:
-    """The files with tests of the selection, if none are named: collecting all takes long."""
-    if any(word.startswith("tests/") for word in words):
-        return []
-    selection = words[words.index("-m") + 1] if "-m" in words[:-1] else "bpf"
-    marks = re.compile(rf"mark\.({'|'.join(re.findall(r'[a-z_]+', selection))})\b")
-    files = sorted((ROOT / "tests").rglob("test_*.py"))
-    return [str(file.relative_to(ROOT)) for file in files if marks.search(file.read_text())]
 
 
 def _environment(guest: Guest) -> dict[str, str]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from tests.guest import image, packages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 KERNELS = {"6.1": "linux-image-cloud-amd64", "6.12": "linux-image-6.12-cloud-amd64"}
 """The kernels, with the Debian packages that stand for their newest images."""
@@ -118,11 +118,14 @@ class Bed:
         return str(self.folder / "emulator" / "usr" / "share" / name)
 
 
+def _has_kvm() -> bool:
+    flags = Path("/proc/cpuinfo").read_text()
+    return os.access("/dev/kvm", os.W_OK) and (" vmx " in flags or " svm " in flags)
+
+
 def _accelerator() -> list[str]:
     """Hardware where this machine has it, else emulation."""
-    flags = Path("/proc/cpuinfo").read_text()
-    hardware = os.access("/dev/kvm", os.W_OK) and (" vmx " in flags or " svm " in flags)
-    if os.environ.get("MARKBRIDGE_GUEST_KVM", "1" if hardware else "0") == "1":
+    if os.environ.get("MARKBRIDGE_GUEST_KVM", "1" if _has_kvm() else "0") == "1":
         return ["-accel", "kvm", "-cpu", "host"]
     return ["-accel", "tcg,thread=multi", "-cpu", "max"]
 
@@ -156,7 +159,9 @@ class Guest:
         try:
             return self.bed.fetch(self.kernel)
         except (OSError, subprocess.CalledProcessError, AssertionError) as error:
-            raise NoGuestError(f"no guest of Linux {self.kernel}: {error}") from error
+            kvm = "KVM is there" if _has_kvm() else "there is no KVM"
+            reason = f"{kvm}, and no emulator or kernel could be had: {error}"
+            raise NoGuestError(f"no guest of Linux {self.kernel}: {reason}") from error
 
     def alive(self) -> int:
         """The emulator's process, 0 if there is none."""
@@ -215,11 +220,12 @@ class Guest:
         socket = self.run / "files"
         options = ["-o", "source=/", "-o", "cache=always", "-o", "sandbox=chroot"]
         command = [self.bed.file_server, f"--socket-path={socket}", *options]
-        self._spawn([*command, "--thread-pool-size=0"], "files.log")
+        server = self._spawn([*command, "--thread-pool-size=0"], "files.log")
         end = time.monotonic() + START_SECONDS
         while not socket.is_socket():
-            if time.monotonic() > end:
-                raise GuestError((self.run / "files.log").read_text())
+            if server.poll() is not None or time.monotonic() > end:
+                said = (self.run / "files.log").read_text()
+                raise NoGuestError(f"no files for a guest of Linux {self.kernel}: {said}")
             time.sleep(WAIT_SECONDS)
 
     def _machine(self) -> list[str]:
@@ -256,15 +262,24 @@ class Guest:
                 raise GuestError(self._what_it_said())
             time.sleep(WAIT_SECONDS)
 
-    def _what_it_said(self) -> str:
+    def _what_it_said(self, end: str = "it ended") -> str:
         logs = [self.run / name for name in ("console", "log", "emulator.log", "files.log")]
         said = "".join(log.read_text(errors="replace")[-4000:] for log in logs if log.exists())
-        return f"the guest of Linux {self.kernel} ended, see {self.run}\n{said}"
+        return f"guest of Linux {self.kernel}: {end}; see {self.run}\n{said}"
 
     # --- what it is asked ---------------------------------------------------------------------
 
-    def ask(self, kind: str, words: list[str], environment: dict[str, str]) -> int:
-        """Have something run there, with its output on ours; its exit code."""
+    def ask(
+        self,
+        kind: str,
+        words: list[str],
+        environment: dict[str, str],
+        watch: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Have something run there, with its output on ours; its exit code.
+
+        `watch` is called again and again meanwhile; what it raises ends the waiting.
+        """
         self.start()
         number = len(list((self.run / "jobs").iterdir()))
         job = self.run / "jobs" / str(number)
@@ -276,9 +291,9 @@ class Guest:
             output.touch()
         with (self.run / "requests.in").open("w") as line:
             line.write(f"{number}\n")
-        return self._follow(job, outputs)
+        return self._follow(job, outputs, watch)
 
-    def _follow(self, job: Path, outputs: list[Path]) -> int:
+    def _follow(self, job: Path, outputs: list[Path], watch: Callable[[], None]) -> int:
         end = time.monotonic() + REQUEST_SECONDS
         files = [output.open("rb") for output in outputs]
         try:
@@ -291,6 +306,10 @@ class Guest:
                     return int((job / "code").read_text())
                 if not self.alive() or time.monotonic() > end:
                     raise GuestError(self._what_it_said())
+                try:
+                    watch()
+                except GuestError as error:
+                    raise GuestError(self._what_it_said(str(error))) from error
                 time.sleep(WAIT_SECONDS)
         finally:
             for file in files:

@@ -57,9 +57,16 @@ def _preload() -> None:
         import_module(name)
     from bridge.cli.front import dispatch
 
+    kept, nothing = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     for words in WARMING:
+        os.dup2(nothing, 1)
         code = dispatch([WORK if word == "WORK" else word for word in words])
-        sys.stdout.write(f"{words[:2]} ended with {code}\n")
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        if code:
+            sys.stdout.write(f"{words[:2]} ended with {code}\n")
+    os.close(kept)
+    os.close(nothing)
     gc.collect()
     gc.freeze()  # what is known is not looked through, and so copied, in each child
 
