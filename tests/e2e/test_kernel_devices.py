@@ -63,7 +63,7 @@ for page in range(256):
 def _run(run: Runner, folder: Path, script: str, program: str) -> list[str]:
     (folder / "x.stp").write_text(script)
     (folder / "program.py").write_text(program)
-    done = run("run", folder / "x.stp", "-c", f"{sys.executable} {folder / 'program.py'}")
+    done = run("run", folder / "x.stp", "-c", f"{sys.executable} -IS {folder / 'program.py'}")
     assert done.code == 0, done.err
     return done.out.splitlines()
 

@@ -79,7 +79,7 @@ EXPECTED = {
 def test_families(run: Runner, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    done = run("run", "-e", SCRIPT, "-c", f"{sys.executable} {program}")
+    done = run("run", "-e", SCRIPT, "-c", f"{sys.executable} -IS {program}")
     assert done.code == 0, done.err
     assert {*done.out.splitlines()} >= EXPECTED, done.out + done.err
     assert "in this kernel" not in done.err  # the library itself uses the names of today

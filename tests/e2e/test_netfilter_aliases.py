@@ -51,7 +51,7 @@ FUNCTIONS = {
 def _run(run: Runner, folder: Path, script: str, *arguments: str) -> list[str]:
     (folder / "x.stp").write_text(script)
     (folder / "sender.py").write_text(SENDER)
-    command = " ".join((sys.executable, str(folder / "sender.py"), *arguments))
+    command = " ".join((sys.executable, "-IS", str(folder / "sender.py"), *arguments))
     done = run("run", folder / "x.stp", "-c", command)
     assert done.code == 0, done.err
     return done.out.splitlines()

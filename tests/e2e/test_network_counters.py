@@ -72,7 +72,7 @@ def test_what_the_kernel_counts(run: Runner, tmp_path: Path) -> None:
     program, script = tmp_path / "traffic.py", tmp_path / "x.stp"
     program.write_text(TRAFFIC)
     script.write_text(COUNTS)
-    ended = run("run", script, "-c", f"{sys.executable} {program}")
+    ended = run("run", script, "-c", f"{sys.executable} -IS {program}")
     assert ended.code == 0, ended.err
     words = [line.split() for line in ended.out.splitlines()]
     kernel = {

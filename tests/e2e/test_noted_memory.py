@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
     from tests.support.command import Finished, Runner
 
-pytestmark = [pytest.mark.bpf, pytest.mark.guest]
+pytestmark = pytest.mark.bpf
 
-ENGINES = pytest.mark.parametrize("engine", ["native", "interpreter"])
+ENGINES = pytest.mark.parametrize(
+    "engine", [pytest.param("native", marks=pytest.mark.guest), "interpreter"]
+)
 CAST = """
     @define task(t) %( @cast(@t, "task_struct", "kernel") %)
     @define dentry(d) %( @cast(@d, "dentry", "kernel") %)
@@ -71,7 +73,7 @@ def _run(run: Runner, engine: str, script: str, *command: object) -> Finished:
 
 def _python(folder: Path, code: str) -> tuple[str, Path]:
     (folder / "target.py").write_text(code)
-    return sys.executable, folder / "target.py"
+    return f"{sys.executable} -IS", folder / "target.py"
 
 
 @ENGINES
