@@ -13,6 +13,7 @@ import os
 import pickle
 import sys
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,8 +52,9 @@ def _folder() -> Path | None:
     return folder
 
 
+@cache
 def _stamp() -> str:
-    """Changes whenever a file of this package does."""
+    """Changes whenever a file of this package does, which this process has loaded by now."""
     newest = count = 0
     for root in (PACKAGE, PACKAGE / "grammars", PACKAGE / "formats"):
         for folder, _, names in os.walk(root):
