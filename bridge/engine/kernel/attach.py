@@ -17,7 +17,7 @@ from bridge._native import ffi, lib
 from bridge.codegen.bpf.follow import EXIT, FORK
 from bridge.codegen.bpf.lifecycle import NAMESPACE_FINDER
 from bridge.codegen.bpf.object import CONTROL_WORDS, Attach, Control
-from bridge.engine.kernel.features import TRACING, has
+from bridge.engine.kernel.features import TRACING, demand, has
 from bridge.engine.kernel.functions import TRAMPOLINES, attach_function, load_behind_trampoline
 from bridge.engine.kernel.refusals import ROOT, LeftOut, RefusedError, host_error, refused
 from bridge.engine.kernel.uprobes import attach as attach_uprobes
@@ -154,6 +154,7 @@ def _close_together(links: list[int]) -> None:
 
 def load(bpf: BpfObject, realtime_offset_ns: int) -> LoadedObject:
     """Create maps and load programs; what is attached already does nothing so far."""
+    demand("mmapable", "read_user")
     loaded = LoadedObject(bpf)
     sites = sum(len(program.sites) for program in bpf.programs)
     wakes = 0 if bpf.held is None else WAKE_FILES

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge._native import ffi, lib
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, HostError
 from bridge.suggest import similar
 from bridge.world import WITHOUT
 from bridge.world import taken_away as named
@@ -349,6 +349,14 @@ def has(name: str) -> bool:
     if name in taken_away() or not BY_NAME[name].probe():
         return False
     return name not in STANDS_ON or has(STANDS_ON[name])
+
+
+def demand(*names: str) -> None:
+    """Refuse a kernel without what nothing replaces."""
+    for feature in map(BY_NAME.__getitem__, names):
+        if not has(feature.name):
+            reason = f"this kernel has nothing for {feature.what} (`{feature.name}`)"
+            raise HostError(reason, f"Linux {feature.since} or later has it, if it is built in")
 
 
 def reaches_functions() -> bool:

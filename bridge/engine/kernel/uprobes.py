@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from bridge._native import ffi, lib
 from bridge.codegen.bpf.object import Attach
-from bridge.engine.kernel.features import TRACING, UPROBE_PMU, has
+from bridge.engine.kernel.features import TRACING, UPROBE_PMU, demand, has
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +63,7 @@ def attach(program: BpfProgram, descriptor: int) -> Attached:
     """Have a program run at its sites."""
     if by_link(program):
         return _kept(_link(program, descriptor))
+    demand("uprobe_pmu")
     named: list[Site] = []
     if _can_be_named(program):
         named = list({site.offset: site for site in program.sites}.values())
