@@ -32,6 +32,10 @@ RUN_SECONDS, START_SECONDS, END_SECONDS = 5, 240, 60
 STARTED = b"Pass 5: starting run."
 WITH_VALUE, PASSED_ON, FLAGS = "eEIDGcxTodsrRSBm", "eEIDGcxTd", "gwu"
 """Options of stap: those with a value, those of them that we have, and those without."""
+COMMANDS = ("test_installcheck", "test_check", "test_installcheck_bpf", "test_check_bpf")
+"""The commands of a `.meta` file, the best first; those for BPF are of scripts with no other."""
+PARSING, ANALYSIS = "1", "2"
+"""The passes after which `check` can stop as well."""
 RECORDER = """#!/bin/sh
 for word in "$@"; do printf '%s\\0' "$word"; done > "$RECORDED"
 [ -p /dev/stdin ] && cat > "$RECORDED.in"
@@ -100,15 +104,16 @@ def _run(name: str, meta: Path) -> Result:
         words = _words_of(meta, Path(folder))
         if words is None:
             return Result(name, "refused", "its `.meta` file does not start stap")
-        given, compiles_only = translated(words)
-        command = ["check" if compiles_only else "run", *([] if compiles_only else ["-v"])]
+        given, last_pass = translated(words)
+        command = ["check"] if last_pass else ["run", "-v"]
+        command += [f"-p{last_pass}"] if last_pass in (PARSING, ANALYSIS) else []
         return judged(name, *_watched([*command, *given], meta.parent, Path(folder)))
 
 
 def _words_of(meta: Path, folder: Path) -> list[str] | None:
     """The words that stap gets, after the shell; None if it is not reached."""
     text = meta.read_text(errors="replace")
-    for kind in ("test_installcheck", "test_check"):
+    for kind in COMMANDS:
         if line := re.search(rf"^{kind}:[ \t]*(\S.*)", text, re.MULTILINE):
             break
     else:
@@ -131,30 +136,30 @@ def _words_of(meta: Path, folder: Path) -> list[str] | None:
     return recorded.read_text().split("\0")[:-1] if recorded.exists() else None
 
 
-def translated(words: list[str]) -> tuple[list[str], bool]:
-    """Our options for stap's, and whether it is not to be run (`-p4`)."""
-    options, rest, compiles_only = [], [], False
+def translated(words: list[str]) -> tuple[list[str], str]:
+    """Our options for stap's, and the pass after which it stops (`-p4`), "" where it runs."""
+    options, rest, last_pass = [], [], ""
     left = list(words)
     while left:
         word = left.pop(0)
         if word == "-" or not word.startswith("-"):
             rest.append(word)
         elif not word.startswith("--"):
-            compiles_only |= _cluster(word[1:], left, options)
-    return ([*options, "--", *rest] if rest else options), compiles_only
+            last_pass = _cluster(word[1:], left, options) or last_pass
+    return ([*options, "--", *rest] if rest else options), last_pass
 
 
-def _cluster(letters: str, left: list[str], options: list[str]) -> bool:
-    """The letters of one word (`-gp4`); whether one of them is `p`."""
+def _cluster(letters: str, left: list[str], options: list[str]) -> str:
+    """The letters of one word (`-gp4`); the pass that `p` names in it."""
     for at, letter in enumerate(letters):
         if letter == "p":
-            return True
+            return letters[at + 1 :]
         if letter in WITH_VALUE:
             value = letters[at + 1 :] or (left.pop(0) if left else "")
             options += [f"-{letter}", value] if letter in PASSED_ON else []
-            return False
+            return ""
         options += [f"-{letter}"] if letter in FLAGS else []
-    return False
+    return ""
 
 
 def _watched(words: list[str], cwd: Path, folder: Path) -> tuple[int, bytes, bytes]:
