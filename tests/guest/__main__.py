@@ -79,7 +79,9 @@ def _do(action: str, guest: Guest, words: list[str]) -> int:
             sys.stdout.write(f"--- Linux {guest.kernel}\n")
             return suite.run(guest, words, _environment(guest), _SECONDS)
         case "examples":
-            code = guest.ask(action, words, _environment(guest))
+            found = str(guest.bed.debug_information(guest.kernel))
+            environment = _environment(guest) | {"SYSTEMTAP_DEBUGINFO_PATH": found}
+            code = guest.ask(action, words, environment)
             examples.DOCUMENT.write_text(examples.document(guest.kernel))
             return code
         case _:

@@ -95,6 +95,18 @@ class Bed:
             made.write_text(source)
         return folder
 
+    def debug_information(self, kernel: str) -> Path:
+        """The folder that has a kernel's debug information, as /usr/lib/debug would."""
+        with _locked(self.folder / "lock"):
+            name = f"{packages.kernel_package(KERNELS[kernel])}-dbg"
+            folder = self.folder / "debug" / name
+            made = folder / "made"
+            if not made.exists():
+                [file] = packages.download([name], self.folder / "packages")
+                packages.unpack(file, folder, ["*/boot/vmlinux-*"])
+                made.touch()
+            return folder / "usr" / "lib" / "debug"
+
     @property
     def program(self) -> Path:
         """The emulator."""
