@@ -23,7 +23,16 @@ from bridge.ir.program import (
     capture_type,
     variables,
 )
-from bridge.markers import Begin, End, Error, MarkerAttachment, Never, Timer, TracepointField
+from bridge.markers import (
+    Begin,
+    End,
+    Error,
+    MarkerAttachment,
+    Never,
+    ServedFile,
+    Timer,
+    TracepointField,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -244,6 +253,8 @@ def _without_markers(placed: Placed) -> Iterator[Attachment]:
                 yield Attachment(
                     "timer", handlers=handlers, period_ns=period, randomize_ns=spread
                 )
+            case ServedFile(name=name):
+                yield Attachment("file", name=name, handlers=handlers)
             case Never():
                 yield Attachment("never", handlers=handlers)
             case MarkerAttachment():

@@ -145,6 +145,27 @@ _SCRIPT = {
     "idle-probe": Code(
         WARNING, "a probe is left out because its handler does nothing", "remove the probe"
     ),
+    "invalid-file-name": Code(
+        ERROR,
+        "the name of a served file (`procfs`) is absolute, or leads out of its folder",
+        "name it without `/` at its start and without `..`",
+    ),
+    "invalid-file-size": Code(
+        ERROR, "the size of a served file (`procfs`) is not positive", "use 1 or more"
+    ),
+    "invalid-umask": Code(
+        ERROR, "the umask of a served file (`procfs`) is no umask", "use 0 to 0777"
+    ),
+    "wrong-direction": Code(
+        ERROR,
+        "`$value` is read where a file is read, or written where it is written to",
+        "assign it in `.read`, read it in `.write`",
+    ),
+    "live-only": Code(
+        ERROR,
+        "a probe point has no meaning in a replay of a recorded trace",
+        "run the script live",
+    ),
     "invalid-interval": Code(
         ERROR, "the interval of a timer is out of range", "see timers in docs/language.md"
     ),

@@ -574,7 +574,21 @@ class Never:
     """Compiles but never runs."""
 
 
-Attachment = MarkerAttachment | Begin | End | Error | Timer | Never
+@dataclass(frozen=True, slots=True)
+class ServedFile:
+    """Runs when somebody reads a file of the session, or writes to it (`writes`).
+
+    `name` may have slashes. `permissions` are those of the file, as chmod takes them. `most` is
+    how many bytes a reader gets at most; 0: one less than MAXSTRINGLEN.
+    """
+
+    name: str
+    writes: bool
+    permissions: int
+    most: int = 0
+
+
+Attachment = MarkerAttachment | Begin | End | Error | Timer | ServedFile | Never
 
 
 @dataclass(frozen=True, slots=True)

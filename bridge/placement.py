@@ -26,7 +26,7 @@ from bridge.ir.program import (
 )
 from bridge.ir.reach import all_operations
 from bridge.ir.values import State, analyse
-from bridge.markers import Kind, MarkerAttachment, RawArgument, Timer, ValueType
+from bridge.markers import Kind, MarkerAttachment, RawArgument, ServedFile, Timer, ValueType
 from bridge.probes import families
 from bridge.script.builtins import BUILTINS, USER_STACK, Effect
 
@@ -151,11 +151,14 @@ class _Decision:
                 return
 
     def _on_timers(self) -> list[int]:
-        """Timers end a session at their time; a recording has to keep what counted before."""
+        """Timers end a session at their time; a recording has to keep what counted before.
+
+        Readers of served files come in between as timers do.
+        """
         return [
             number
             for number, handler in enumerate(self.program.handlers)
-            if isinstance(handler.expansion.attachment, Timer)
+            if isinstance(handler.expansion.attachment, Timer | ServedFile)
         ]
 
     def _on_markers(self) -> list[int]:

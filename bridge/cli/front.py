@@ -45,6 +45,7 @@ COMMANDS = {
     "import": "write a script that does what a program of another tracer (bpftrace) does",
     "facility": "write a description of events (facility, provider file) in another form",
     "dtrace": "make a header or an object from a DTrace provider file, in place of dtrace(1)",
+    "procfs": "read and write the files that running scripts serve",
     "doctor": "say what this machine has and lacks, and what to do about it",
 }
 """Every command with its line of help."""

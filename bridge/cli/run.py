@@ -240,7 +240,13 @@ def _session_options(
         folded=arguments.folded,
         output_path=_switchable(arguments.output),
         modules=() if arguments.replay else _modules(arguments, placed),
+        name=_name(arguments),
     )
+
+
+def _name(arguments: argparse.Namespace) -> str:
+    """What the session is called: as its script."""
+    return Path(arguments.script).stem or "script"
 
 
 def _modules(arguments: argparse.Namespace, placed: Placed) -> tuple[str, ...]:

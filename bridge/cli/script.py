@@ -98,11 +98,12 @@ def read_script(arguments: argparse.Namespace, sources: SourceMap) -> Source:
 
 def _read(arguments: argparse.Namespace, sources: SourceMap) -> Source:
     """The text that the options name; it takes the first word if there is no -e."""
+    arguments.script = ""
     if arguments.text is not None:
         return sources.add("<input>", arguments.text.encode("utf-8", "surrogateescape"))
     if not arguments.words:
         raise UsageError("a script is needed: a file, or -e TEXT")
-    name = arguments.words.pop(0)
+    name = arguments.script = arguments.words.pop(0)
     if name == "-":
         from bridge.script.syntax.lex import MAX_BYTES
 

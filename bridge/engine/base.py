@@ -8,15 +8,16 @@ rule: Python runs once per turn of the loop, never per record.
 from __future__ import annotations
 
 import time
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bridge import declared
-from bridge.markers import Begin, End, Error
+from bridge.markers import Begin, End, Error, ServedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from bridge.artifact import Placed
@@ -77,6 +78,8 @@ class SessionOptions:
     """Whether back traces are counted, and printed at the end as `name;main;work 12`."""
     output_path: str = ""
     modules: tuple[str, ...] = ()
+    name: str = "script"
+    """What the folder of its files is called, if it serves any."""
 
 
 def known_modules(placed: Placed, options: SessionOptions) -> tuple[str, ...]:
@@ -97,12 +100,26 @@ class RunningScript(Protocol):
     def state(self, state: SessionState) -> None: ...
 
     @property
+    def longest(self) -> int:
+        """How many bytes a string has at most."""
+        ...
+
+    @property
+    def options(self) -> SessionOptions:
+        """How it behaves."""
+        ...
+
+    @property
     def handlers(self) -> Iterable[Handler]:
         """The handlers in the order of their numbers."""
         ...
 
     def run(self, handler: int) -> SessionState:
         """Run one handler that is not on a marker."""
+        ...
+
+    def serve(self, handler: int, text: bytes, most: int) -> bytes:
+        """Run the handler of a served file; what a reader gets, at most so many bytes."""
         ...
 
     def start_timers(self, now_ns: int) -> None:
@@ -140,11 +157,6 @@ class LiveSession(RunningScript, Protocol):
     @property
     def placed(self) -> Placed:
         """The program, and where its handlers run."""
-        ...
-
-    @property
-    def options(self) -> SessionOptions:
-        """How it behaves."""
         ...
 
     @property
@@ -282,12 +294,33 @@ def run_hits(
 ) -> None:
     """From arming to disarming, if the session is still running."""
     if session.state is SessionState.RUNNING:
-        start = feed.arm()
-        try:
-            session.start_timers(start)
-            _loop(session, feed, stopped, observer)
-        finally:
-            feed.disarm()
+        with _files_of(session, feed) as serve_files:
+            start = feed.arm()
+            try:
+                session.start_timers(start)
+                _loop(session, feed, stopped, _turns(observer, serve_files))
+            finally:
+                feed.disarm()
+
+
+def _turns(
+    observer: Observer | None, serve_files: Callable[[], None] | None
+) -> list[Callable[[], None]]:
+    """What is done once per turn of the loop."""
+    found = [] if observer is None else [observer.turn]
+    return found if serve_files is None else [*found, serve_files]
+
+
+@contextmanager
+def _files_of(session: RunningScript, feed: Feed) -> Iterator[Callable[[], None] | None]:
+    """What serves the files that the script has probes of, if any."""
+    if not any(isinstance(h.expansion.attachment, ServedFile) for h in session.handlers):
+        yield None
+        return
+    from bridge.engine.served_files import ServedFiles
+
+    with closing(ServedFiles(session, session.options.name, feed.settle)) as files:
+        yield files.turn
 
 
 def warn_of_errors(session: RunningScript, result: RunResult) -> None:
@@ -321,11 +354,11 @@ def _loop(
     session: RunningScript,
     feed: Feed,
     stopped: Callable[[], bool],
-    observer: Observer | None,
+    turns: list[Callable[[], None]],
 ) -> None:
     while session.state is SessionState.RUNNING:
-        if observer is not None:
-            observer.turn()
+        for turn in turns:
+            turn()
         if stopped():
             session.stop()
             return

@@ -143,6 +143,18 @@ def _tokenize(machine: IrMachine, *arguments: bytes) -> bytes:
     return rest[:end]
 
 
+def _file_set(machine: IrMachine, text: bytes) -> bytes:
+    machine.session.file.clear()
+    _file_append(machine, text)
+    return text
+
+
+def _file_append(machine: IrMachine, text: bytes) -> bytes:
+    session = machine.session
+    session.file += text[: session.file_most - len(session.file)]
+    return bytes(session.file)
+
+
 def _matched(machine: IrMachine, group: int) -> bytes:
     found = machine.session.match
     if found is None or not 0 <= group < found.groups:
@@ -281,6 +293,9 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "matched": _matched,
     "ngroups": _ngroups,
     "env_var": _env_var,
+    "__file_text": lambda machine: bytes(machine.session.file),
+    "__file_set": _file_set,
+    "__file_append": _file_append,
     "pid2execname": _pid2execname,
     "_process_pages": _process_pages,
     "get_loadavg_index": _load,

@@ -86,6 +86,9 @@ class InterpreterSession:
     errors: int = 0
     clock_ns: int = 0
     tokens: bytes = b""
+    file: bytearray = field(default_factory=bytearray)
+    """The text of the file that is served."""
+    file_most: int = 0
     match: Match | None = None
     match_failed: bool = False
     speculations: dict[int, bytes] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from bridge.diagnostics import Diagnostic
 from bridge.ir import ops
 from bridge.ir.kernel import mergeable
 from bridge.ir.reach import all_operations
-from bridge.markers import MarkerAttachment, Timer
+from bridge.markers import MarkerAttachment, ServedFile, Timer
 from bridge.placement import ADDITIONS, on_globals
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Roles:
 
     def _ends(self, handler: Handler) -> Iterator[Diagnostic]:
         match handler.expansion.attachment:
-            case Timer():
+            case Timer() | ServedFile():
                 what = f"{handler.point} runs between the hits of all pieces"
                 yield _refusal(what, handler)
             case MarkerAttachment():

@@ -25,7 +25,6 @@ REFUSED = {
     "java": "methods in a JVM need an agent in it; probe the markers of libjvm.so",
     "netfilter": "no netfilter programs are made; probe tracepoints of packets (net:*)",
     "oracle": "there is no such tracer here",
-    "procfs": "no files are made that handlers serve; print from timers to a file (-o)",
     "python2": "it needs a module in Python; probe the markers of Python itself",
     "python3": "it needs a module in Python; probe the markers of Python itself",
 }

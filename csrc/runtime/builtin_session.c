@@ -59,6 +59,42 @@ MB_BUILTIN(target)
 	return mb_give(result, session->target);
 }
 
+/* --- the file that is served --- */
+
+static void append_to_file(struct mb_session *session, const char *text)
+{
+	size_t length = mb_string_length(session, text), room = session->file_most - session->file_length;
+
+	if (!session->file)
+		return;
+	if (length > room)
+		length = room;
+	memcpy(session->file + session->file_length, text, length);
+	session->file_length += length;
+	session->file[session->file_length] = '\0';
+}
+
+MB_BUILTIN(__file_text)
+{
+	mb_string_copy(session, result, session->file ? session->file : "");
+	return MB_OK;
+}
+
+MB_BUILTIN(__file_set)
+{
+	session->file_length = 0;
+	append_to_file(session, mb_text_argument(argument[0]));
+	mb_string_copy(session, result, mb_text_argument(argument[0]));
+	return MB_OK;
+}
+
+MB_BUILTIN(__file_append)
+{
+	append_to_file(session, mb_text_argument(argument[0]));
+	mb_string_copy(session, result, session->file ? session->file : "");
+	return MB_OK;
+}
+
 /* --- memory --- */
 
 #define PAGE 4096

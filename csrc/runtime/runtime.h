@@ -138,6 +138,8 @@ struct mb_session {
 	char *matched_text;
 	int32_t groups[2 * MB_MAX_GROUPS];	/* where each starts and ends, -1: it took no part */
 	char *token_text, *token_next;
+	char *file;			/* the text of the file that is served, with a NUL; or NULL */
+	size_t file_length, file_most;
 
 	struct mb_speculation *speculations;
 	int64_t next_speculation;

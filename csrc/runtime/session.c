@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -204,6 +205,29 @@ void mb_session_error(struct mb_session *session, uint32_t handler, uint32_t sit
 		return;
 	mb_raise(session, site, message);
 	take_error(session, session->handlers[handler]);
+}
+
+/* --- files --- */
+
+int mb_session_serve(struct mb_session *session, uint32_t handler, const char *text, uint64_t length, uint64_t most)
+{
+	size_t room = (size_t)(most > length ? most : length);
+	char *file = realloc(session->file, room + 1);
+
+	if (!file)
+		return -ENOMEM;
+	memcpy(file, text, (size_t)length);
+	file[length] = '\0';
+	session->file = file;
+	session->file_length = (size_t)length;
+	session->file_most = room;
+	return mb_session_run(session, handler);
+}
+
+const char *mb_session_served(const struct mb_session *session, uint64_t *length)
+{
+	*length = session->file_length;
+	return session->file;
 }
 
 /* --- timers --- */

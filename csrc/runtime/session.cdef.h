@@ -139,6 +139,13 @@ int mb_session_consume(void *context, const struct mb_record *record);
 /* Run one handler (begin, end, error, timer) if its condition holds. Returns the state. */
 int mb_session_run(struct mb_session *session, uint32_t handler);
 
+/*
+ * Run the handler of a file that the session serves: `text` is what was written to it, empty for a reader. What a reader gets, at most
+ * `most` bytes, is mb_session_served() then, until the next call. Returns the state.
+ */
+int mb_session_serve(struct mb_session *session, uint32_t handler, const char *text, uint64_t length, uint64_t most);
+const char *mb_session_served(const struct mb_session *session, uint64_t *length);
+
 /* Timers count from now_ns on. The clock is CLOCK_MONOTONIC live, and the trace's time in a replay. */
 void mb_session_start(struct mb_session *session, uint64_t now_ns);
 

@@ -119,6 +119,7 @@ static void free_texts(struct mb_session *session)
 	free(session->error.message);
 	free(session->matched_text);
 	free(session->token_text);
+	free(session->file);
 	free(session->out_path);
 	mb_symbols_free(session->symbols);
 	mb_stack_free(session->stack);

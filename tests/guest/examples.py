@@ -33,7 +33,7 @@ STARTED = b"Pass 5: starting run."
 WITH_VALUE, PASSED_ON, FLAGS = "eEIDGcxTodsrRSBm", "eEIDGcxTd", "gwu"
 """Options of stap: those with a value, those of them that we have, and those without."""
 COMMANDS = ("test_installcheck", "test_check", "test_installcheck_bpf", "test_check_bpf")
-"""The commands of a `.meta` file, the best first; those for BPF are of scripts with no other."""
+"""The commands of a `.meta` file, the best first; those for BPF where there is no other."""
 PARSING, ANALYSIS = "1", "2"
 """The passes after which `check` can stop as well."""
 RECORDER = """#!/bin/sh

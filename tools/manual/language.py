@@ -90,6 +90,11 @@ CONSTRUCTS = (
         "priorities of begin, end, error", "probe begin(-1), end(2), error { println(1) }"
     ),
     Construct("timers", "probe timer.s(1).randomize(0), timer.hz(10) { exit() }"),
+    Construct(
+        "files that the session serves",
+        'probe procfs("x").umask(0).read.maxsize(9000) { $value = "1"; $value .= "2" }'
+        ' probe procfs("y").write { println($value) }',
+    ),
     Construct("profiles", "probe timer.profile, perf.type(1).config(0).hz(97) { exit() }"),
     Construct(
         "aliases with prologue and epilogue",
@@ -180,6 +185,19 @@ def language_manual() -> str:
             "## Constructs",
             "",
             *_constructs(),
+            "",
+            "## Files that the session serves",
+            "",
+            "`procfs` probes have their files in `$XDG_RUNTIME_DIR/markbridge/SCRIPT/`",
+            "(without it `/run/user/UID/markbridge/`, of root `/run/markbridge/`); SCRIPT is",
+            "the script's name without `.stp`, `script` for -e, and `SCRIPT-2` where one of",
+            "the name runs already. They are FIFOs: `cat FILE` and `echo 1 > FILE` work, and",
+            "are served within a tenth of a second. Where one name has both `.read` and",
+            "`.write`, `NAME.write` takes what is written. `markbridge procfs list` prints",
+            "what there is, `markbridge procfs cat NAME` and `markbridge procfs write NAME",
+            "TEXT` find the session, and do not wait where there is none. `probe prometheus`",
+            "is the file `__prometheus`, `json_data` `data.json`; `input.char` and",
+            "`input.line` are what is typed.",
             "",
             "## Embedded C",
             "",

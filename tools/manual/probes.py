@@ -39,6 +39,7 @@ DESCRIBED = (
     " in a recorded machine has it; no test hits one, for want of that package"
 )
 UNFIRED = "found in a recorded machine; no test hits one, for want of modules in the guests"
+SERVED = "fired in tests/e2e/test_served_files.py"
 TESTED = "fired in tests/e2e/test_kernel_data.py"
 _INTERVALS = "timer.s, sec, ms, msec, us, usec, ns, nsec (number)"
 
@@ -124,7 +125,8 @@ ROWS = (
     _refused("others", "kernel", "lsm", "kernel.lsm(string)", 'kernel.lsm("file_open")'),
     _refused("others", "", "netfilter", "netfilter.hook(..).pf(..)",
              'netfilter.hook("NF_INET_LOCAL_IN").pf("NFPROTO_IPV4")'),
-    _refused("others", "", "procfs", "procfs.read, procfs.write", 'procfs("x").read'),
+    Row("others", "procfs.read, procfs(string).read, .maxsize(number), .write, .umask(number)",
+        'procfs("x").read', f"files in a folder of the session (docs/language.md); {SERVED}"),
     _refused("others", "", "oracle", "oracle", "oracle"),
     _refused("others", "", "java", "java(..).class(..).method(..)", 'java("x").class("y")'),
     _refused("others", "", "python3", "python3.module(..)", 'python3.module("x")'),

@@ -36,7 +36,7 @@ from bridge.engine.session.native import NativeSession
 from bridge.engine.snapshot import snapshot
 from bridge.errors import BridgeError, HostError
 from bridge.ir.program import FAULT_ADDRESS
-from bridge.markers import Timer
+from bridge.markers import ServedFile, Timer
 from bridge.placement import place
 from bridge.progress import doing
 
@@ -136,7 +136,8 @@ def _optional(placed: Placed) -> frozenset[int]:
 
 
 def _has_timers(placed: Placed) -> bool:
-    return any(isinstance(h.expansion.attachment, Timer) for h in placed.program.handlers)
+    handlers = placed.program.handlers
+    return any(isinstance(h.expansion.attachment, Timer | ServedFile) for h in handlers)
 
 
 class KernelFeed:

@@ -84,6 +84,11 @@ class InterpretedSession:
     # --- the protocol of bridge.engine.base ---------------------------------------------------
 
     @property
+    def longest(self) -> int:
+        """How many bytes a string has at most."""
+        return self.placed.program.limits.maxstringlen - 1
+
+    @property
     def handlers(self) -> Sequence[Handler]:
         """The handlers in the order of their numbers."""
         return self.placed.program.handlers
@@ -108,6 +113,13 @@ class InterpretedSession:
         self._script.hit = {}
         self._script.run_handler(self.handlers[handler])
         return self.state
+
+    def serve(self, handler: int, text: bytes, most: int) -> bytes:
+        """Run the handler of a served file; what a reader gets."""
+        self._script.file[:] = text
+        self._script.file_most = max(most, len(text))
+        self.run(handler)
+        return bytes(self._script.file)
 
     def start_timers(self, now_ns: int) -> None:
         """Timers count from now."""

@@ -138,6 +138,11 @@ class NativeSession(Closing):
         return self.lent.pointer
 
     @property
+    def longest(self) -> int:
+        """How many bytes a string has at most."""
+        return self.placed.program.limits.maxstringlen - 1
+
+    @property
     def handlers(self) -> Sequence[Handler]:
         """The handlers in the order of their numbers."""
         return self.placed.program.handlers
@@ -157,6 +162,15 @@ class NativeSession(Closing):
         """Run one handler that is not on a marker."""
         with self.lent as handle:
             return SessionState(lib.mb_session_run(handle, handler))
+
+    def serve(self, handler: int, text: bytes, most: int) -> bytes:
+        """Run the handler of a served file; what a reader gets."""
+        length = ffi.new("uint64_t *")
+        with self.lent as handle:
+            if lib.mb_session_serve(handle, handler, text, len(text), most) < 0:
+                raise HostError("no memory for a file of the session", "lower its maxsize")
+            made = lib.mb_session_served(handle, length)
+            return bytes(ffi.buffer(made, length[0]))
 
     def start_timers(self, now_ns: int) -> None:
         """Timers count from now."""

@@ -88,6 +88,7 @@ _BY_WORD: Mapping[str, tuple[str, ...]] = {
     "module": ("kernel_function",),
     "kprobe": ("kernel_function",),
     "perf": ("perf",),
+    "procfs": ("procfs",),
 }
 """The modules of the points that begin with a word."""
 _BY_KIND: Mapping[Kind, str] = {

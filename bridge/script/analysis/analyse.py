@@ -26,6 +26,7 @@ from bridge.script.analysis.infer import Inference
 from bridge.script.analysis.optimise import drop_unused, optimise, reduce
 from bridge.script.analysis.program import Body, ResolvedScript
 from bridge.script.analysis.resolve import Resolver
+from bridge.script.analysis.served import serve
 from bridge.script.analysis.shapes import set_shapes
 from bridge.script.analysis.shared import group
 from bridge.script.analysis.typed import GlobalVariable, ProbeInfo, Typed
@@ -138,7 +139,8 @@ def _derive_places(program: ResolvedScript, places: Sequence[Derived]) -> None:
     first = places[0]
     for owner in {id(b.script): b.script for b in first.bodies}.values():
         program.choose(owner)
-    for derived in [first] if first.shared else save_entries(program, first):
+    served = first if program.options.assume_types else serve(first, program.sink.report)
+    for derived in [served] if first.shared else save_entries(program, served):
         body = _add_probe(program, derived)
         body.places = places if first.shared else [derived]
         Resolver(program, body).run()
