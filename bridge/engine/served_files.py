@@ -1,9 +1,10 @@
 """The files that a session serves for `procfs` probes: FIFOs in a folder of its own.
 
 `$XDG_RUNTIME_DIR/markbridge/SESSION/NAME`. Who opens one to read is noticed once per turn of
-the loop; then the handler runs, what it made goes into the FIFO, and a new FIFO takes the name, so
-that each reader has one of its own. What is written to a file comes as it is found in the FIFO.
-The rule: the session never waits for a reader or a writer. The folder is locked while it lives.
+the loop; then the handler runs, what it made goes into the FIFO, and a new FIFO takes the
+name, so that each reader has one of its own. What is written to a file comes as it is found
+in the FIFO. The rule: the session never waits for a reader or a writer. The folder is locked
+while it lives.
 """
 
 from __future__ import annotations
