@@ -343,6 +343,8 @@ class Listed:
     ctype: str
     parameter: bool
     mark: str = ""
+    number: int = 0
+    """Of a parameter: which it is where the function is declared, from 1."""
 
 
 class Scope(Members, Protocol):
@@ -380,6 +382,11 @@ REGISTER_NAMES = {
 REGISTER = "register_"
 """What the name of the hidden variable starts with that is a register."""
 RESULT_REGISTERS = {"x86_64": "rax", "aarch64": "x0"}
+# System V x86-64 psABI, figure 3.4; AAPCS64, section 6.8.2.
+ARGUMENT_REGISTERS = {
+    "x86_64": ("rdi", "rsi", "rdx", "rcx", "r8", "r9"),
+    "aarch64": ("x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"),
+}
 
 
 @cache

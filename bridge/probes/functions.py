@@ -10,7 +10,15 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from bridge.markers import Kind, Marker, Register, Site, ValueType, Variable
+from bridge.markers import (
+    ARGUMENT_REGISTERS,
+    Kind,
+    Marker,
+    Register,
+    Site,
+    ValueType,
+    Variable,
+)
 from bridge.probes.safety import entry_skip, instruction_fault
 
 if TYPE_CHECKING:
@@ -19,11 +27,6 @@ if TYPE_CHECKING:
     from bridge.probes.elf import ElfFile
     from bridge.probes.symbols import ElfFunction
 
-# System V x86-64 psABI, figure 3.4; AAPCS64, section 6.8.2.
-ARGUMENTS = {
-    "x86_64": ("rdi", "rsi", "rdx", "rcx", "r8", "r9"),
-    "aarch64": ("x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"),
-}
 RESULTS = {"x86_64": "rax", "aarch64": "x0"}
 
 
@@ -37,7 +40,7 @@ def register_arguments(machine: str, *, returns: bool) -> tuple[Variable, ...]:
     """`$arg1`.. or `$return`, as the calling convention passes integers."""
     if returns:
         return (_register("return", RESULTS[machine]),)
-    return tuple(_register(f"arg{i}", r) for i, r in enumerate(ARGUMENTS[machine], 1))
+    return tuple(_register(f"arg{i}", r) for i, r in enumerate(ARGUMENT_REGISTERS[machine], 1))
 
 
 def function_marker(

@@ -157,6 +157,15 @@ class FunctionScope:
             found.setdefault(name, die)
         return found
 
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """The parameters in the order of the declaration; copies have another, or lack some."""
+        with suppress(*FAULTS):
+            declared = entries.children(entries.origin(self._place.function.die))
+            parameters = [one for one in declared if _DATA.get(one.tag)]
+            return {entries.name_of(one): n for n, one in enumerate(parameters, 1)}
+        return {}
+
     def listed(self) -> Sequence[Listed]:
         """See `markers.Scope`."""
         return tuple(self._listed(name, die) for name, die in self._data)
@@ -177,9 +186,9 @@ class FunctionScope:
             type_ = self._types.of(die)
             shape, ctype = self._types.shape(type_), self._types.name(type_)
         except FAULTS:  # its use says what is wrong
-            return Listed(name, "?", _DATA[die.tag])
+            return Listed(name, "?", _DATA[die.tag], "", self._numbers.get(name, 0))
         mark = "{...}" if shape in COMPOSITES else "[...]" if shape is Shape.ARRAY else ""
-        return Listed(name, ctype, _DATA[die.tag], mark)
+        return Listed(name, ctype, _DATA[die.tag], mark, self._numbers.get(name, 0))
 
     # --- variables ---
 

@@ -10,8 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.markers import RESULT_REGISTERS, Memory, RawArgument, Register, ValueType, Variable
-from bridge.probes.functions import ARGUMENTS
+from bridge.markers import (
+    ARGUMENT_REGISTERS,
+    RESULT_REGISTERS,
+    Memory,
+    RawArgument,
+    Register,
+    ValueType,
+    Variable,
+)
 from bridge.probes.types import COMPOSITES, Shape
 
 if TYPE_CHECKING:
@@ -76,7 +83,7 @@ def by_convention(machine: str, count: int | None) -> tuple[Variable, ...]:
             "long",
             RawArgument(index) if count is not None and index < count else None,
         )
-        for index, register in enumerate(ARGUMENTS.get(machine, ()))
+        for index, register in enumerate(ARGUMENT_REGISTERS.get(machine, ()))
     )
 
 
@@ -94,8 +101,8 @@ class _Places:
     """Where the next parameter is."""
 
     def __init__(self, machine: str) -> None:
-        self._free: Iterator[str] = iter(ARGUMENTS.get(machine, ()))
-        self._left = len(ARGUMENTS.get(machine, ()))
+        self._free: Iterator[str] = iter(ARGUMENT_REGISTERS.get(machine, ()))
+        self._left = len(ARGUMENT_REGISTERS.get(machine, ()))
         self._stack, self._offset = _STACK.get(machine, ("", 0))
 
     def take(self, size: int, signed: bool) -> Register | Memory:

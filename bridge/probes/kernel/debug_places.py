@@ -45,7 +45,8 @@ def marker_of(
     function = place.function
     at = At(image, function, place.address, returns, place.address)
     scope = FunctionScope(at)
-    at_entry = returns or place.address == function.body.entry
+    entered = place.address == function.body.entry and not function.inlined
+    at_entry = returns or entered
     marker = Marker(
         Kind.KERNEL_RETURN if returns else Kind.KERNEL_FUNCTION,
         symbol.owner,

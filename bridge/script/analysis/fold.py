@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bridge.ir.place_names import function_of
 from bridge.markers import (
+    ARGUMENT_REGISTERS,
     REGISTER,
     RESULT_REGISTERS,
     Enumerator,
@@ -191,18 +192,34 @@ class Folder(Constants):
                 full, bits = full_register(name)
                 return self._register(node, full, (bits, _REGISTERS[node.name]))
             case (ast.Number(value=index),) if node.name in _ARGUMENTS:
-                by_number = ordinal(index)
-                name = by_number if by_number in self._expansion.renamed else f"arg{index}"
-                argument = ast.Target(f"${name}", span=node.span, token=node.token)
-                if isinstance(target(argument, self._expansion), NoAccess):
-                    return node
-                return _narrowed(argument, _ARGUMENTS[node.name])
+                argument = self._argument(node, index)
+                return _narrowed(argument, _ARGUMENTS[node.name]) if argument else node
             case (ast.Target() as argument, *_) if node.name in _READERS:
                 # a field that is text already
                 found = target(argument, self._expansion)
                 if isinstance(found, Variable) and found.type is ValueType.STRING:
                     return argument
         return node
+
+    def _argument(self, node: ast.Call, index: int) -> ast.Target | None:
+        """What has the argument of a number; None where nothing does.
+
+        Where a function is not entered (a copy that was inlined, a statement), that is the
+        parameter of that number: no register was given its value by a call. A parameter that
+        is nowhere has what is in the register, as in SystemTap.
+        """
+        assert self._expansion is not None
+        names = [ordinal(index) if ordinal(index) in self._expansion.renamed else f"arg{index}"]
+        if self._expansion.scope is not None:
+            listed = self._expansion.scope.listed()
+            names += [one.name for one in listed if index > 0 and one.number == index]
+            for registers in ARGUMENT_REGISTERS.values():
+                names += [REGISTER + name for name in registers[max(index - 1, 0) : index]]
+        for name in names:
+            found = ast.Target(f"${name}", span=node.span, token=node.token)
+            if not isinstance(target(found, self._expansion), NoAccess):
+                return found
+        return None
 
     def _asked(self, node: ast.Call) -> ast.Node:
         """The same; what a place that is only assumed would answer is a number."""
