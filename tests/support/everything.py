@@ -137,8 +137,8 @@ def types() -> list[bridge.FieldType]:
 OTHERS = (
     bridge.Clock, bridge.Enumeration, bridge.EventClass, bridge.EventWriter, bridge.FileOffset,
     bridge.FixedArray, bridge.Float, bridge.Kept, bridge.Optional, bridge.Ranges,
-    bridge.Sequence, bridge.Source, bridge.SourceMap, bridge.Span, bridge.Spec, bridge.Variant,
-    bridge.render,
+    bridge.Sequence, bridge.Source, bridge.SourceLocation, bridge.SourceMap, bridge.Span,
+    bridge.Spec, bridge.Variant, bridge.render,
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ import os, sys, threading
 from pathlib import Path
 import bridge
 from bridge._native import ffi
-from bridge.engine.base import SessionOptions, State
+from bridge.engine.base import SessionOptions, SessionState
 from bridge.engine.session.native import NativeSession
 from bridge.errors import BridgeError
 from bridge.probes.live import LiveTargets
@@ -79,7 +79,7 @@ SESSION = """
 def opened():
     script = 'global n, t probe begin { n++ t[n] = "x" println(n) } probe timer.ms(1) { n++ }'
     session = NativeSession.open(placed(script), quiet)
-    session.state = State.RUNNING
+    session.state = SessionState.RUNNING
     session.start_timers(0)
     return session
 
@@ -90,7 +90,7 @@ def actions(session):
         lambda: session.note_lost(1), lambda: session.blame(0, None, b"x"),
         lambda: session.set_clock(1), lambda: session.start_timers(0),
         lambda: session.deliver(bytes(16)), lambda: session.handle, session.stop,
-        lambda: setattr(session, "state", State.STARTING),
+        lambda: setattr(session, "state", SessionState.STARTING),
         lambda: session.consumer(ffi.new("struct mb_live *")),
     )
 """
@@ -150,9 +150,9 @@ script = placed(f"global n probe {point} {{ n += $arg1 }}", replay.targets_of(re
 
 def opened():
     session = NativeSession.open(script, quiet)
-    session.state = State.RUNNING
+    session.state = SessionState.RUNNING
     bound = replay.bind_plan(script, recorded, recorded.ctf)
-    cursor = replay.Cursor(recorded.ctf.folder, recorded.ctf.plan)
+    cursor = replay.CtfCursor(recorded.ctf.folder, recorded.ctf.plan)
     return session, replay.ReplayFeed(cursor, session, bound, 0, Activity(""))
 
 session, feed = opened()
@@ -194,7 +194,7 @@ def opened():
     outside = Outside(Target(), options)
     loaded, now = kernel._load(script, outside, 0)
     session = NativeSession.open(now, quiet)
-    session.state = State.RUNNING
+    session.state = SessionState.RUNNING
     feed = kernel.KernelFeed(loaded, session, outside)
     feed.open(None)
     session.start_timers(feed.arm())

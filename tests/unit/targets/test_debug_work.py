@@ -74,7 +74,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     counted(DebugFile, "make_index", "indexes")
     counted(Die, "__init__", "entries")
-    counted(debug, "Row", "rows")
+    counted(debug, "LineRow", "rows")
     counted(symbols, "_symbol", "symbols")
     return counts
 
