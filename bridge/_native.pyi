@@ -451,6 +451,8 @@ class _Lib:
     MB_SUPPRESS_ERRORS: int
     MB_TRACE_TIME: int
     MB_FOLDED: int
+    MB_INTERRUPTIBLE: int
+    MB_RETURNS: int
     MB_REGEX_BYTE: int
     MB_REGEX_SPLIT: int
     MB_REGEX_JUMP: int
@@ -480,7 +482,7 @@ class _Lib:
         session: Any,
         run: int,
         condition: int,
-        interruptible: int,
+        flags: int,
         point: bytes,
         script_point: bytes,
     ) -> int: ...

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Diagnostic
 from bridge.ir.program import variables
-from bridge.markers import Kind, is_argument_only
+from bridge.markers import is_argument_only
+from bridge.probes import families
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ def refused(placed: Placed) -> Iterator[Diagnostic]:
     for hook in placed.hooks:
         handlers = [placed.program.handlers[number] for number in hook.handlers]
         yield from _unsafe(hook, handlers)
-        if hook.attachment.marker.kind is Kind.TRACEPOINT:
+        if families.of_kind(hook.attachment.marker.kind).raw_arguments:
             yield from _mixed(hook, handlers)
 
 

@@ -131,7 +131,7 @@ def why_held(
     for number in handlers:
         for read in _reads(program, program.handlers[number]):
             if not read.is_kernel:
-                place = program.sites[read.site].text.partition(" at ")[2].partition(" ")[0]
+                place = program.sites[read.site].where
                 what = "reads a computed address"
                 if read.of_process:
                     what = "looks at the process"
@@ -185,20 +185,19 @@ def looks_at_processes(program: IrProgram) -> bool:
 
 def _reason(attachment: MarkerAttachment, read: _Read, *, record: bool) -> str:
     """Why something cannot be read at a marker; "" if it can."""
-    kind = attachment.marker.kind
+    family = families.of_kind(attachment.marker.kind)
     if read.of_stack:
-        return NO_STACK if record or kind is Kind.RECORDED else ""
+        return NO_STACK if record or not family.live else ""
     if read.of_process:
         return _process_reason(attachment, read, record=record)
-    if kind is Kind.RECORDED:
+    if not family.live:
         return "its address is known only while the handler runs, so the trace does not have it"
     if read.is_kernel:
         return "its address is known only while the handler runs, after the hit"
-    if not families.of_kind(kind).stops:
-        where = "at its events" if kind is Kind.PROCESS else "at a tracepoint"
+    if not family.stops:
         return (
             "its address is known only while the handler runs, and a process cannot be held"
-            f" {where}"
+            f" {family.where}"
         )
     if record:
         return "its address is known only while the handler runs, so a trace cannot hold it"
@@ -211,10 +210,10 @@ def _slice_reason(slice_: Slice, read: _Read) -> str:
 
 
 def _process_reason(attachment: MarkerAttachment, read: _Read, *, record: bool) -> str:
-    kind = attachment.marker.kind
-    if kind is Kind.RECORDED:
+    family = families.of_kind(attachment.marker.kind)
+    if not family.live:
         return "it looks at the process, which a trace does not hold"
-    stops = families.of_kind(kind).stops
+    stops = family.stops
     if not stops and read.name == _GLOBAL:
         return "it looks at the process, which cannot be held at a tracepoint"
     if record:
@@ -236,5 +235,5 @@ def _diagnostic(program: IrProgram, read: _Read, reason: str) -> Diagnostic:
         code,
         f"{read.name}() cannot {verb} here: {reason}",
         site.span,
-        site.text.partition(" at ")[0],
+        site.what,
     )

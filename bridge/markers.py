@@ -667,6 +667,10 @@ class Expansion:
     one place in that order."""
     dollars: bool = field(default=False, compare=False)
     """Whether `$$vars` names the variables with their dollars, as SystemTap does at marks."""
+    returns: bool = field(default=False, compare=False)
+    """Whether a function or call is left here."""
+    serves_text: bool = field(default=False, compare=False)
+    """Whether `$value` is the text that the reader of a file gets: with --assume-types only."""
     notes: tuple[Diagnostic, ...] = field(default=(), compare=False)
     """Warnings about how the point was expanded; the first of its expansions has them."""
 

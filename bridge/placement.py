@@ -26,7 +26,7 @@ from bridge.ir.program import (
 )
 from bridge.ir.reach import all_operations
 from bridge.ir.values import State, analyse
-from bridge.markers import Kind, MarkerAttachment, RawArgument, ServedFile, Timer, ValueType
+from bridge.markers import MarkerAttachment, RawArgument, ServedFile, Timer, ValueType
 from bridge.probes import families
 from bridge.script.builtins import BUILTINS, USER_STACK, Effect
 
@@ -242,7 +242,7 @@ def _kind(attachment: Attachment) -> object:
 
 def _user_reason(program: IrProgram, handler: Handler) -> str:
     match handler.expansion.attachment:
-        case MarkerAttachment(marker=marker) if marker.kind is Kind.RECORDED:
+        case MarkerAttachment(marker=marker) if not families.of_kind(marker.kind).live:
             return "its hits come from a trace"
         case MarkerAttachment(marker=marker) if marker.begins:
             return "existing processes are reported from user space"

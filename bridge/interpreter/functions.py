@@ -275,7 +275,7 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "pn": lambda m: m.script_point,
     "ppfunc": _function,
     "probefunc": _function,
-    "is_return": lambda m: int(m.point.endswith(b".return")),
+    "is_return": lambda m: int(m.handler is not None and m.handler.expansion.returns),
     "stp_pid": lambda _: os.getpid(),
     "module_name": lambda _: b"markbridge",
     **floats.FUNCTIONS,

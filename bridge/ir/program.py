@@ -279,6 +279,10 @@ class ErrorSite:
 
     text: str
     span: Span = field(default=NOWHERE, compare=False)
+    what: str = field(default="", compare=False)
+    """What stands there: `operator '/'`."""
+    where: str = field(default="", compare=False)
+    """Its place in the sources: `a.stp:2:44`."""
 
 
 @dataclass(slots=True)

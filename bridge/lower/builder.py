@@ -66,10 +66,11 @@ class Shared:
 
     def site(self, node: Node) -> int:
         """The number of the error site of a node."""
-        text = f"{describe(self.sources.text(node.token))} at {self._place(node.token)}"
+        what, where = describe(self.sources.text(node.token)), self._place(node.token)
+        text = f"{what} at {where}"
         if text not in self.sites:
             self.sites[text] = len(self.program.sites)
-            self.program.sites.append(ErrorSite(text, node.token))
+            self.program.sites.append(ErrorSite(text, node.token, what, where))
         return self.sites[text]
 
     def _place(self, span: Span) -> str:

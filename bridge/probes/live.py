@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.markers import NoMatch
+from bridge.probes.families import marked
 from bridge.probes.machine import Machine
 from bridge.probes.points import family_of, is_wild, spellings
 
@@ -31,7 +32,9 @@ class LiveTargets:
         if any(is_wild(part.name) for part in parts):
             return self._wild(parts)
         family = family_of(parts)
-        return family if isinstance(family, NoMatch) else family.expand(parts, self._machine)
+        if isinstance(family, NoMatch):
+            return family
+        return marked(family.expand(parts, self._machine), parts)
 
     def structure(self, name: str, module: str) -> Structure | NoAccess:
         """What a pointer to a type of a module points to."""

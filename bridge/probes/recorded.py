@@ -22,6 +22,7 @@ from bridge.markers import (
     NoMatch,
     Variable,
 )
+from bridge.probes.families import marked
 from bridge.probes.points import family_of, is_wild
 from bridge.suggest import among, similar
 
@@ -107,7 +108,9 @@ class RecordedTargets:
     def expand(self, parts: Sequence[PointPart]) -> tuple[Expansion, ...] | NoMatch:
         """All places that a probe point stands for, in a stable order."""
         family = family_of(parts)
-        return family if isinstance(family, NoMatch) else family.recorded(parts, self)
+        if isinstance(family, NoMatch):
+            return family
+        return marked(family.recorded(parts, self), parts)
 
     def structure(self, name: str, module: str) -> Structure | NoAccess:
         """What was read through a pointer at the hit is in the trace: in the kernel's types."""

@@ -228,10 +228,7 @@ MB_BUILTIN(probefunc)
 
 MB_BUILTIN(is_return)
 {
-	const char *point = session->handler ? session->handler->point : "";
-	size_t length = strlen(point);
-
-	return mb_give(result, length > 7 && strcmp(point + length - 7, ".return") == 0);
+	return mb_give(result, session->handler && session->handler->returns);
 }
 
 MB_BUILTIN(stp_pid)

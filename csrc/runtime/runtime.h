@@ -67,6 +67,7 @@ struct mb_handler {
 	char *point, *script_point;
 	int64_t actions;
 	uint32_t id;
+	int returns;		/* a function or call is left where it runs */
 };
 
 struct mb_timer {

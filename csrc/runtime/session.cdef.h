@@ -58,6 +58,11 @@ struct mb_stat_shape {
 	int64_t low, high, step;
 };
 
+/* What a handler is: interruptible, as MAXACTION_INTERRUPTIBLE counts; where a function or call is left. */
+enum mb_handler_flag {
+	MB_INTERRUPTIBLE = 1, MB_RETURNS = 2
+};
+
 struct mb_array_shape {
 	uint32_t key_count;
 	uint32_t string_keys;	/* bit n: key n is a string */
@@ -109,7 +114,7 @@ int mb_session_add_site(struct mb_session *session, const char *text);
 int mb_session_add_format(struct mb_session *session, const struct mb_piece *pieces, uint32_t count);
 int mb_session_add_regex(struct mb_session *session, const struct mb_regex_op *ops, uint32_t count, const uint8_t *sets,
 			 uint32_t set_count, uint32_t groups);
-int mb_session_add_handler(struct mb_session *session, uintptr_t run, uintptr_t condition, int interruptible,
+int mb_session_add_handler(struct mb_session *session, uintptr_t run, uintptr_t condition, uint32_t flags,
 			   const char *point, const char *script_point);
 int mb_session_add_hook(struct mb_session *session, const uint32_t *handlers, uint32_t count, const int32_t *context);
 void mb_session_hold(struct mb_session *session, uint32_t hook, uint32_t stopped);	/* `stopped`: the record's offset that says whether it was, see hold.h */

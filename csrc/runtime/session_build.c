@@ -300,7 +300,7 @@ int mb_session_add_regex(struct mb_session *session, const struct mb_regex_op *o
 	return ret ? ret : (int)session->regex_count++;
 }
 
-int mb_session_add_handler(struct mb_session *session, uintptr_t run, uintptr_t condition, int interruptible,
+int mb_session_add_handler(struct mb_session *session, uintptr_t run, uintptr_t condition, uint32_t flags,
 			   const char *point, const char *script_point)
 {
 	struct mb_handler **handlers = grow(session->handlers, session->handler_count, sizeof(*handlers));
@@ -315,9 +315,10 @@ int mb_session_add_handler(struct mb_session *session, uintptr_t run, uintptr_t 
 	handlers[session->handler_count] = handler;
 	handler->run = (mb_handler_fn)run;
 	handler->condition = (mb_condition_fn)condition;
-	handler->actions = interruptible ? session->limits.maxaction_interruptible : session->limits.maxaction;
+	handler->actions = flags & MB_INTERRUPTIBLE ? session->limits.maxaction_interruptible : session->limits.maxaction;
 	handler->point = strdup(point);
 	handler->script_point = strdup(script_point);
+	handler->returns = !!(flags & MB_RETURNS);
 	handler->id = session->handler_count;
 	return (int)session->handler_count++;
 }

@@ -123,7 +123,9 @@ class NativeSession(Closing):
         run = self.code.handlers.get(number, 0)
         condition = self.code.conditions.get(number, 0)
         points = (_latin(handler.point), _latin(handler.script_point))
-        lib.mb_session_add_handler(self.handle, run, condition, handler.interruptible, *points)
+        flags = declared.MB_INTERRUPTIBLE if handler.interruptible else 0
+        flags |= declared.MB_RETURNS if handler.expansion.returns else 0
+        lib.mb_session_add_handler(self.handle, run, condition, flags, *points)
         match handler.expansion.attachment:
             case Timer(period_ns=period, randomize_ns=spread):
                 lib.mb_session_add_timer(self.handle, number, period, spread)

@@ -15,7 +15,7 @@ from bridge.ir import ops
 from bridge.ir.liveness import live_at_start
 from bridge.ir.operands import map_registers, retarget, with_site
 from bridge.ir.passes.captures import NUMBERS, STRINGS
-from bridge.ir.program import BasicBlock, ErrorSite, IrProgram, Label, Reg, Value
+from bridge.ir.program import BasicBlock, IrProgram, Label, Reg, Value
 from bridge.markers import MarkerAttachment
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class _Inlining:
         text = _called(sites[inner].text, sites[call].text)
         if text not in self.known:
             self.known[text] = len(sites)
-            sites.append(ErrorSite(text, sites[inner].span))
+            sites.append(replace(sites[inner], text=text))
         return self.known[text]
 
 

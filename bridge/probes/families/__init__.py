@@ -12,18 +12,18 @@ one or two kinds.
 from __future__ import annotations
 
 import os
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from bridge.markers import Kind
+from bridge.markers import Kind, NoMatch
 from bridge.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from bridge.markers import Expansion, Marker, NoMatch, PointPart
+    from bridge.markers import Expansion, Marker, PointPart
     from bridge.probes.machine import Machine
     from bridge.probes.recorded import RecordedTargets
 
@@ -44,6 +44,13 @@ def program_and_name(marker: Marker) -> str:
 def file_of_sites(marker: Marker) -> str:
     """The file that a marker is in, as recordings keep it."""
     return marker.sites[0].path if marker.sites else ""
+
+
+def marked(places: Places, parts: Sequence[PointPart]) -> Places:
+    """The places of a point; those of a return, one word in every family, say so."""
+    if isinstance(places, NoMatch) or all(part.name != "return" for part in parts):
+        return places
+    return tuple(replace(place, returns=True) for place in places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,12 @@ class Family:
     """The file that a recording says a marker is in."""
     of_program: bool = False
     """Whether what is recorded of it belongs to a program."""
+    live: bool = True
+    """Whether its hits come from the running kernel; else from a trace."""
+    raw_arguments: bool = False
+    """Whether a hit has arguments beside the fields of its record, and no program gets both."""
+    where: str = "at a tracepoint"
+    """Where its hits are, in messages about what cannot be read there."""
     listed: tuple[str, ...] = ()
     """Variables that `list` shows at each place, whether they can be read there or not."""
     shows_types: bool = False
@@ -126,7 +139,7 @@ def _nothing(_parts: object, _where: object) -> Places:
     return ()
 
 
-_RECORDED = Family(frozenset(), _nothing, _nothing)
+_RECORDED = Family(frozenset(), _nothing, _nothing, live=False)
 
 
 def all_families() -> Iterator[Family]:

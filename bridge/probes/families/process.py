@@ -258,6 +258,7 @@ FAMILY = Family(
     event_class=_event_class,
     file=_file,
     of_program=True,
+    where="at its events",
     listed=LISTED,
     refused={
         "insn": "programs are not single-stepped; perf.type(0).config(1) counts instructions",

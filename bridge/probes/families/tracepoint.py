@@ -208,6 +208,7 @@ FAMILY = Family(
     _expand,
     _recorded,
     slices=True,
+    raw_arguments=True,
     event_class=_event_class,
     shows_types=True,
     refused={"tracepoint": 'write kernel.trace("NAME")'},

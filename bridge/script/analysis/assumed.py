@@ -31,6 +31,10 @@ FAMILIES = frozenset(
 )
 
 
+SERVING = "procfs"
+"""The family whose handlers make the text of a file."""
+
+
 class AssumedTargets:
     """Real targets, behind them the assumption."""
 
@@ -42,7 +46,9 @@ class AssumedTargets:
         first = parts[0].name
         known = any(fnmatchcase(family, first) for family in FAMILIES)
         if known and len(parts) > 1:
-            return (Expansion(Never(), ".".join(_text(part) for part in parts)),)
+            point = ".".join(_text(part) for part in parts)
+            returns = any(part.name == "return" for part in parts)
+            return (Expansion(Never(), point, returns=returns, serves_text=first == SERVING),)
         return self._real.expand(parts)
 
     def structure(self, name: str, module: str) -> Structure | NoAccess:

@@ -305,7 +305,7 @@ class _Checker:
 
     def _write(self, node: ast.Expr) -> None:
         derived = self._body.derived if self._body else None
-        if derived is not None and derived.script_point.startswith("procfs"):
+        if derived is not None and derived.expansion.serves_text:
             return  # `$value` is what a reader of the file gets
         if not self._program.options.guru:
             self._report(

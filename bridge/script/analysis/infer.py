@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge.diagnostics import Diagnostic
+    from bridge.markers import Expansion
     from bridge.script.analysis.program import Body, ResolvedScript
 
 UNKNOWN, LONG, STRING, STAT = Type.UNKNOWN, Type.LONG, Type.STRING, Type.STAT
@@ -59,6 +60,7 @@ class Inference:
         self._facts = Facts()
         self._function: FunctionInfo | None = None
         self._point = ""
+        self._place: Expansion | None = None
         self._new = 0
         self._left = 0
         self._open = 0
@@ -155,6 +157,7 @@ class Inference:
         self._facts, self._function = body.facts, body.function
         derived = body.derived
         self._point = derived.script_point if derived else ""
+        self._place = derived.expansion if derived else None
         try:
             for condition in body.conditions:
                 self._visit(condition.expr, LONG)
@@ -376,7 +379,7 @@ class Inference:
         if (
             isinstance(node, ast.AtOperator)
             and node.op == "entry"
-            and ".return" not in self._point
+            and not (self._place is not None and self._place.returns)
         ):
             inner = _at(
                 errors.Message(
@@ -431,8 +434,11 @@ class Inference:
                 type_ = STRING
         pretty = isinstance(node, ast.Target | ast.Cast | ast.AtVar) and node.pretty
         lists = isinstance(node, ast.Target) and node.name.startswith("$$")
-        file = self._point.startswith("procfs") and (
-            isinstance(node, ast.Target) and node.name == "$value"
+        file = (
+            isinstance(node, ast.Target)
+            and node.name == "$value"
+            and self._place is not None
+            and self._place.serves_text
         )
         if pretty or lists or file:
             type_ = STRING
