@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Diagnostic, Sink
 from bridge.engine.base import SessionOptions
-from bridge.engine.kernel.features import reaches_functions
+from bridge.engine.kernel.features import has, reaches_functions
 from bridge.engine.memory_file import MemoryFile
 from bridge.engine.target import Target
 from bridge.errors import CompileError
@@ -87,7 +87,9 @@ class Program:
         BridgeError, if there is no process `pid`.
         """
         words = command if isinstance(command, str) else shlex.join(command)
-        targets = LiveTargets(LiveWorld(), Options(words, pid, reached=reaches_functions))
+        targets = LiveTargets(
+            LiveWorld(), Options(words, pid, reached=reaches_functions, has=has)
+        )
         placed = self._place(targets, record=trace is not None or bool(events))
         target = Target.of_process(pid) if pid and not words else Target()
         folder = None if trace is None else Path(trace)
@@ -106,7 +108,7 @@ class Program:
 
         words = command if isinstance(command, str) else shlex.join(command)
         world = LiveWorld()
-        targets = LiveTargets(world, Options(words, pid, reached=reaches_functions))
+        targets = LiveTargets(world, Options(words, pid, reached=reaches_functions, has=has))
         return attachments(self._place(targets), world)
 
     def replay(self, trace: Path | str) -> Replayed:

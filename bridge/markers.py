@@ -611,6 +611,11 @@ OWN_NAME = "own name"
 """Among the strings of a place: what pp() calls it, where that is not its full name."""
 
 
+ENTERED = "entered "
+"""What the name of the hidden variable of a return starts with that is an argument, as the
+function was called: no script can write it."""
+
+
 SYSTEM_CALL_FUNCTIONS = {"x86_64": "__x64_sys_", "aarch64": "__arm64_sys_"}
 """What the kernel puts before the name of the function of a system call."""
 
@@ -644,6 +649,10 @@ class Expansion:
     """What debug information describes at the place; it is `members`, too."""
     entry: Expansion | None = field(default=None, compare=False)
     """For the return of a function: the same function where it is entered."""
+    entered: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Which arguments a return still has as they were at the entry, by their names there.
+
+    What stands for one is a hidden variable, or a call (`name()`)."""
     reasons: tuple[Diagnostic, ...] = field(default=(), compare=False)
     """Why it may have more variables than are known here."""
     lacking: tuple[Diagnostic, ...] = field(default=(), compare=False)

@@ -197,7 +197,7 @@ def targets_of(arguments: argparse.Namespace) -> Targets:
 
 def live_targets(arguments: argparse.Namespace) -> Targets:
     """What there is to probe on this machine."""
-    from bridge.engine.kernel.features import reaches_functions
+    from bridge.engine.kernel.features import has, reaches_functions
     from bridge.probes.live import LiveTargets
     from bridge.probes.machine import Options
     from bridge.world import LiveWorld
@@ -208,6 +208,7 @@ def live_targets(arguments: argparse.Namespace) -> Targets:
         arguments.unsafe_nop5,
         arguments.strict_names,
         reaches_functions,
+        has,
     )
     return LiveTargets(LiveWorld(), options)
 

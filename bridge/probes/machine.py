@@ -33,6 +33,10 @@ def _always() -> bool:
     return True
 
 
+def _never(_: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the command line says about targets.
@@ -48,6 +52,8 @@ class Options:
     """Whether names that the kernel has changed are not looked for under the new ones."""
     reached: Callable[[], bool] = _always
     """Whether functions of the kernel can be probed."""
+    has: Callable[[str], bool] = _never
+    """Whether the kernel has a feature (docs/kernels.md)."""
 
 
 class Machine:
@@ -142,7 +148,7 @@ class Machine:
         from bridge.probes.kernel.symbols import Symbols
 
         symbols = kept(self.world, ("symbols", self._modules()), lambda: Symbols(self.world))
-        return KernelFunctions(self.world, symbols, self._module_types)
+        return KernelFunctions(self.world, symbols, self._module_types, self.options.has)
 
     @cached_property
     def elsewhere(self) -> Elsewhere:

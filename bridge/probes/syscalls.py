@@ -12,10 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.markers import ordinal
+from bridge.markers import MarkerAttachment, ordinal
 
 if TYPE_CHECKING:
-    from bridge.markers import Marker
+    from bridge.markers import Expansion, Marker
+    from bridge.world import World
 
 SUBSYSTEM = "syscalls"
 ENTER, EXIT = "sys_enter_", "sys_exit_"
@@ -71,6 +72,25 @@ def number(subsystem: str, event: str, machine: str) -> int | None:
             name = event.removeprefix(prefix)
             return _numbers(machine).get(_OTHER_NAMES.get(name, name))
     return None
+
+
+_REPLACED = frozenset({"execve", "execveat", "rt_sigreturn"})
+"""The system calls that return with other registers than they were called with."""
+_KEPT = {"x86_64": ("rdi", "rsi", "rdx", "r10", "r8", "r9")}
+"""The registers of the arguments, which the kernel gives back as they were; see syscall(2)."""
+
+
+def kept_arguments(call: Expansion, world: World) -> dict[str, str]:
+    """What gives the arguments of a call at its return, by their names and numbers."""
+    attachment = call.attachment
+    assert isinstance(attachment, MarkerAttachment)
+    if attachment.marker.name.removeprefix(ENTER) in _REPLACED:
+        return {}
+    names = (v.name for v in attachment.marker.variables if v.name != "__syscall_nr")
+    registers, kept = _KEPT.get(world.machine, ()), {}
+    for number, (name, register) in enumerate(zip(names, registers, strict=False), 1):
+        kept[name] = kept[ordinal(number)] = f"_entered_{register}()"
+    return kept
 
 
 def other_names(marker: Marker) -> dict[str, str]:

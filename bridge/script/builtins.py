@@ -207,6 +207,12 @@ _TABLE = (
     _backtrace("print_backtrace", "print the kernel's calls that led there"),
     _backtrace("_stack", "one of the addresses, 0 if there are fewer", LONG, 1),
     _context("uaddr", "ip", doc="where the process was"),
+    *(
+        _context(
+            f"_entered_{register}", register, doc=f"{register} where it entered the kernel"
+        )
+        for register in ("rdi", "rsi", "rdx", "r10", "r8", "r9")
+    ),
     # --- the stack of the process, names of addresses in it
     _stack("ubacktrace", "addresses of the calls that led there, in hexadecimal", STRING),
     _stack("sprint_ubacktrace", "the calls that led there, one a line", STRING),

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from bridge.codegen.bpf import lifecycle as life
 from bridge.codegen.bpf.captures import contexts
 from bridge.codegen.bpf.object import Attach, BpfProgram
+from bridge.errors import HostError
 from bridge.ir.program import variables
-from bridge.markers import Constant, Kind, RawArgument, is_argument_only
+from bridge.markers import ENTERED, Constant, Kind, RawArgument, is_argument_only
 from bridge.script.builtins import KERNEL_STACK
 
 if TYPE_CHECKING:
@@ -145,6 +146,15 @@ def _in_kernel(asked: _Asked) -> Iterator[Served]:
         or any(v.raw is None and not isinstance(v.operand(0), Constant) for v in used)
         or KERNEL_STACK in contexts(asked.captures)
     )
+    kept = [v.name for v in used if v.name.startswith(ENTERED)]
+    if kept and place.trampoline and not asked.by_kprobe:
+        trampoline = all(v.raw is not None or isinstance(v.operand(0), Constant) for v in used)
+    if kept and not trampoline:
+        raise HostError(
+            f"{asked.marker.name}: its return does not have the argument"
+            f" `{kept[0].removeprefix(ENTERED)}`: the kernel takes no trampoline there",
+            "keep the argument in an array at the function's call, by tid()",
+        )
     operands = {v.name: v.operand(0) for v in used}
     if trampoline:
         operands |= {v.name: v.raw for v in used if v.raw is not None}

@@ -64,9 +64,17 @@ def tracepoints(pattern: str, machine: Machine) -> Places:
     found = [_place(marker, types, unseen) for marker in markers]
     found += [_place(marker, None, ()) for marker in calls]
     return tuple(
-        replace(place, entry=_call_of(place, machine), lacking=_lacking(place, types))
+        _with_arguments(replace(place, lacking=_lacking(place, types)), machine)
         for place in found
     )
+
+
+def _with_arguments(place: Expansion, machine: Machine) -> Expansion:
+    """The return of a system call with its call, and what the registers still have of that."""
+    entry = _call_of(place, machine)
+    if entry is None or not machine.options.has("task_registers"):
+        return replace(place, entry=entry)
+    return replace(place, entry=entry, entered=syscalls.kept_arguments(entry, machine.world))
 
 
 def _like_event(wanted: str, machine: Machine) -> str:

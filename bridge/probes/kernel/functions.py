@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Diagnostic, FileOffset, Severity
 from bridge.markers import (
+    ENTERED,
     OWN_NAME,
     REGISTER,
     REGISTER_NAMES,
@@ -70,6 +71,8 @@ class KernelFunctions:
     world: World
     symbols: Symbols
     types: Types
+    has: Callable[[str], bool] = lambda _: False
+    """Whether the kernel has a feature."""
 
     @cached_property
     def debug(self) -> DebugImages:
@@ -350,7 +353,8 @@ class _Query:
         entry = _Query(self.kernel, replace(entered, bare=self.question.bare))
         place = entry._expansion(symbol, returns=False)
         called = replace(place, point=f"{place.point}.call")
-        return replace(self._expansion(symbol, returns=True), entry=called)
+        returned = replace(self._expansion(symbol, returns=True), entry=called)
+        return _with_arguments(returned) if self.kernel.has("fentry") else returned
 
     def _expansion(self, symbol: KernelSymbol, *, returns: bool) -> Expansion:
         question = self.question
@@ -433,6 +437,24 @@ class _Query:
     def _near(self) -> str:
         names = {s.name for s in self.kernel.symbols.starting(self._pattern[:3])}
         return among(similar(self._pattern, names), "similar functions")
+
+
+def _with_arguments(returned: Expansion) -> Expansion:
+    """A return with what a trampoline still has of the call."""
+    attachment, entry = returned.attachment, returned.entry
+    assert isinstance(attachment, MarkerAttachment)
+    marker = attachment.marker
+    if entry is None or marker.kernel is None or not marker.kernel.trampoline:
+        return returned
+    assert isinstance(entry.attachment, MarkerAttachment)
+    kept = tuple(
+        Variable(f"{ENTERED}{v.name}", v.type, (v.raw,), v.ctype, v.raw)
+        for v in entry.attachment.marker.readable
+        if v.raw is not None
+    )
+    marker = replace(marker, hidden=(*marker.hidden, *kept))
+    entered = {variable.name.removeprefix(ENTERED): variable.name for variable in kept}
+    return replace(returned, attachment=replace(attachment, marker=marker), entered=entered)
 
 
 def _hidden(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.markers import Access, NoAccess, Variable
+from bridge.markers import ENTERED, Access, NoAccess, Variable
 from bridge.script import errors
 from bridge.script.analysis.lookup import parts
 from bridge.script.analysis.resolve import no_access
@@ -131,7 +131,10 @@ class _Pass:
         found = body.facts.targets.get(node)
         if isinstance(found, Variable) and isinstance(node, ast.Target):
             place = body.derived.expansion if body.derived is not None else None
+            name = machine_text(node.name[1:])
+            if place is not None and name.startswith(ENTERED):
+                place, name = place.entry, name.removeprefix(ENTERED)
             if place is None or place.members is None:
                 return None
-            found = place.members.access(machine_text(node.name[1:]), ())
+            found = place.members.access(name, ())
         return found.structure if isinstance(found, Access) else None

@@ -10,15 +10,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from bridge.markers import ordinal
 from bridge.script import errors
 from bridge.script.analysis.derive import Derived, ScopedBlock
-from bridge.script.analysis.fold import BodyContext, Folder, is_there
+from bridge.script.analysis.fold import (
+    ARGUMENT_FUNCTIONS,
+    FULL,
+    BodyContext,
+    Folder,
+    is_there,
+    narrowed,
+)
 from bridge.script.printing.describe import describe
 from bridge.script.printing.print_tree import expr_text
 from bridge.script.syntax import ast
 from bridge.script.syntax.walk import rebuild
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bridge.markers import Expansion
     from bridge.script.analysis.program import ResolvedScript
 
@@ -32,10 +42,10 @@ def save_entries(program: ResolvedScript, derived: Derived) -> list[Derived]:
     entry = derived.expansion.entry
     if entry is None or program.options.assume_types:
         return [derived]
-    saver = _Saver(program, entry)
+    saver = _Saver(program, entry, derived.expansion.entered)
     bodies = tuple(ScopedBlock(b.script, saver.block(b)) for b in derived.bodies)
     if not saver.saved:
-        return [derived]
+        return [replace(derived, bodies=bodies) if saver.without else derived]
     first = derived.bodies[0]
     taken = ScopedBlock(first.script, _block(saver.taken, first.block))
     saving = replace(
@@ -50,6 +60,10 @@ class _Saver:
 
     program: ResolvedScript
     entry: Expansion
+    entered: Mapping[str, str]
+    """What the return has of the call itself."""
+    without: bool = False
+    """Whether something is taken from there."""
     saved: list[ScopedBlock] = field(default_factory=list)
     """What the probe at the entry runs."""
     taken: list[ast.Stmt] = field(default_factory=list)
@@ -109,7 +123,33 @@ class _Saver:
         place = BodyContext(self.entry, program.structures, statics=program.statics)
         return Folder(place, program.sink.report).fold(asked)
 
+    def _kept(self, value: ast.Expr) -> ast.Expr | None:
+        """What stands for a plain argument where the return has it still."""
+        narrow = FULL
+        match value:
+            case ast.Target(name=dollar, path=(), pretty="", address_of=False):
+                name = dollar[1:]
+            case ast.Call(name=function, arguments=(ast.Number(value=index),)) if (
+                function in ARGUMENT_FUNCTIONS
+            ):
+                name = self.entry.renamed.get(ordinal(index), f"arg{index}")
+                narrow = ARGUMENT_FUNCTIONS[function]
+            case _:
+                return None
+        found = self.entered.get(self.entry.renamed.get(name, name))
+        if found is None:
+            return None
+        if found.endswith("()"):
+            kept: ast.Expr = ast.Call(found[:-2], (), span=value.span, token=value.token)
+        else:
+            kept = ast.Target(f"${found}", span=value.span, token=value.token)
+        return narrowed(kept, narrow)
+
     def _save(self, value: ast.Expr, at: ast.Expr) -> ast.Expr:
+        kept = self._kept(value)
+        if kept is not None:
+            self.without = True
+            return kept
         text = expr_text(value)
         build = _Build(at)
         if text not in self._names:

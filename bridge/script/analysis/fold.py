@@ -191,9 +191,9 @@ class Folder(Constants):
             case (ast.String(value=name),) if node.name in _REGISTERS:
                 full, bits = full_register(name)
                 return self._register(node, full, (bits, _REGISTERS[node.name]))
-            case (ast.Number(value=index),) if node.name in _ARGUMENTS:
+            case (ast.Number(value=index),) if node.name in ARGUMENT_FUNCTIONS:
                 argument = self._argument(node, index)
-                return _narrowed(argument, _ARGUMENTS[node.name]) if argument else node
+                return narrowed(argument, ARGUMENT_FUNCTIONS[node.name]) if argument else node
             case (ast.Target() as argument, *_) if node.name in _READERS:
                 # a field that is text already
                 found = target(argument, self._expansion)
@@ -201,7 +201,7 @@ class Folder(Constants):
                     return argument
         return node
 
-    def _argument(self, node: ast.Call, index: int) -> ast.Target | None:
+    def _argument(self, node: ast.Call, index: int) -> ast.Expr | None:
         """What has the argument of a number; None where nothing does.
 
         Where a function is not entered (a copy that was inlined, a statement), that is the
@@ -209,6 +209,9 @@ class Folder(Constants):
         is nowhere has what is in the register, as in SystemTap.
         """
         assert self._expansion is not None
+        kept = self._expansion.entered.get(ordinal(index), "")
+        if kept.endswith("()"):  # a system call returns
+            return ast.Call(kept[:-2], (), span=node.span, token=node.token)
         names = [ordinal(index) if ordinal(index) in self._expansion.renamed else f"arg{index}"]
         if self._expansion.scope is not None:
             listed = self._expansion.scope.listed()
@@ -246,7 +249,7 @@ class Folder(Constants):
         value = ast.Target(f"${REGISTER}{name}", span=node.span, token=node.token)
         if isinstance(target(value, self._expansion), NoAccess):
             return node
-        return _narrowed(value, width)
+        return narrowed(value, width)
 
     def _target(self, node: ast.Target) -> ast.Node:
         if self._expansion is None:
@@ -266,7 +269,9 @@ class Folder(Constants):
 _READERS = frozenset({"kernel_string", "user_string", "kernel_string_n", "user_string_n"})
 _REGISTERS = {"register": True, "u_register": False}
 """Whether the function extends the sign of half a register."""
-_ARGUMENTS = {
+FULL = (64, True)
+"""The bits of a value and their sign, where all count."""
+ARGUMENT_FUNCTIONS = {
     **dict.fromkeys(("int_arg", "s32_arg"), (32, True)),
     **dict.fromkeys(("uint_arg", "u32_arg"), (32, False)),
     **dict.fromkeys(
@@ -284,7 +289,7 @@ _ARGUMENTS = {
 }
 
 
-ASKING = frozenset({"returnval", *_REGISTERS, *_ARGUMENTS})
+ASKING = frozenset({"returnval", *_REGISTERS, *ARGUMENT_FUNCTIONS})
 """The functions that a place answers, besides those that give its names."""
 
 
@@ -295,7 +300,7 @@ _POINT_NAMES: dict[str, Callable[[str], str]] = {
 }
 
 
-def _narrowed(value: ast.Expr, width: tuple[int, bool]) -> ast.Expr:
+def narrowed(value: ast.Expr, width: tuple[int, bool]) -> ast.Expr:
     """The low bits of a value, sign- or zero-extended."""
     bits, signed = width
     if bits == 64:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bridge.markers import REGISTER, GlobalAccess, MarkerAttachment, NoAccess
+from bridge.markers import ENTERED, REGISTER, GlobalAccess, MarkerAttachment, NoAccess
 from bridge.script.syntax import ast
 from bridge.source import machine_text
 
@@ -110,7 +110,7 @@ def _of_place(
     return NoAccess(_missing(node, expansion, known=variable is not None))
 
 
-_BY_CONVENTION = ("arg", REGISTER)
+_BY_CONVENTION = ("arg", REGISTER, ENTERED)
 _UNRESOLVED = "unresolved target-symbol expression"
 
 
