@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import containers
+from tests.support.command import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "cp work work.whole",
         "strip work",
     ):
-        subprocess.run(words.split(), cwd=folder, check=True, timeout=60)
+        subprocess.run(words.split(), cwd=folder, check=True)
     containers.enter(folder)
     return folder
 
@@ -116,13 +116,15 @@ def _fill(root: Path, built: Path) -> None:
 
 def _child(pid: int) -> int:
     """The process in the container, once it runs its program."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        if children and Path(f"/proc/{children[0]}/comm").read_text() == "true\n":
-            return int(children[0])
-        time.sleep(0.02)
-    raise TimeoutError("the program does not run")
+
+    def children() -> list[str]:
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+    def runs() -> bool:
+        return any(Path(f"/proc/{n}/comm").read_text() == "true\n" for n in children())
+
+    wait_until(runs)
+    return int(children()[0])
 
 
 @pytest.fixture(params=MODES)
@@ -154,7 +156,7 @@ def test_files_of_a_process(run: Runner, contained: Contained) -> None:
     script += f"""
 function count() {{ n = 0 foreach ([a, b] in seen) n++ return n }}
 probe timer.ms(50) {{ if (count() == {PLACES * len(WAYS)}) exit() }}
-probe timer.s(60) {{ foreach ([a, b] in seen) println(a, b) exit() }}
+probe timer.s({PATIENCE - 60}) {{ foreach ([a, b] in seen) println(a, b) exit() }}
 probe end {{ println(count()) }}
 """
     done = run("run", "-e", script, "-x", contained.pid)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.command import PATIENCE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -61,7 +63,7 @@ def test_a_million_hits_are_counted_and_recorded(
         capture_output=True,
         text=True,
         check=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     lines = shown.stdout.splitlines()
     lost = sum(int(n) for n in re.findall(r"discarded (\d+) event", shown.stderr))

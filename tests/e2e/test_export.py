@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import bridge
+from tests.support.command import PATIENCE
 
 if TYPE_CHECKING:
     from tests.support.command import Compiler, Runner
@@ -190,7 +191,9 @@ LOCALS = """probe process("VICTIM").mark("order") {
 
 def _bpftrace(file: Path, victim: Path) -> str:
     command = ["bpftrace", file, "-c", str(victim)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -11,6 +11,7 @@ import pytest
 
 import bridge
 from tests.support.beside import beside
+from tests.support.command import PATIENCE
 
 if TYPE_CHECKING:
     from tests.support.command import Compiler, Runner
@@ -137,7 +138,7 @@ def test_systemtap_takes_it_and_it_counts_the_same(
     (stap_folder / ".config").write_text(CONFIG)
     needs_kernel = "kernel.trace" in script or ".return" in script
     command = ["stap", "-p1" if needs_kernel else "-p2", "-r", stap_folder, file]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
     both = f"{script}\n{file.read_text()}"
 
     waits = ["/bin/sh", tmp_path / "waits.sh"]

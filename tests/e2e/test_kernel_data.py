@@ -57,7 +57,7 @@ def _script(point: str, pid: int) -> str:
         global hits, point
         probe {point} {{ if (pid() == {pid}) {{ hits++ point = pp() }} }}
         probe timer.ms(1) {{ if (!started++) system("echo > /proc/{pid}/fd/0") }}
-        probe timer.s(30) {{ exit() }}
+        probe timer.s(500) {{ exit() }}
         probe kernel.trace("sched_process_exit") {{ if (pid() == {pid}) exit() }}
         probe end {{ println(point, " ", hits) }}
         global started

@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.support.command import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,30 +34,37 @@ void *malloc(size_t bytes) { return __libc_malloc(bytes); }
 void free(void *block) { __libc_free(block); }
 """
 LEAKS = r"""
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
-static long rounds, pause_us;
+static long rounds, pause_us, unseen[2];
+static volatile long *done = unseen; /* rounds of each thread */
 static void *__attribute__((noinline)) leaky(size_t n) { return malloc(n); }
-static void *work(void *unused)
+static void *work(void *thread)
 {
 	for (long i = 0; i < rounds; i++) {
 		char *block = leaky(1000 + i % 10);
 		block[0] = 'x';
 		if (i % 2) free(block);
+		done[(long)thread]++;
 		if (pause_us) usleep(pause_us);
 	}
-	return unused;
+	return thread;
 }
 int main(int count, char **words)
 {
 	pthread_t thread;
 	rounds = atol(words[1]);
 	pause_us = atol(words[2]);
-	if (count > 3) pthread_create(&thread, NULL, work, NULL);
+	if (count > 4)
+		done = mmap(NULL, sizeof(unseen), PROT_WRITE, MAP_SHARED, open(words[4], O_RDWR), 0);
+	int threads = count > 3 && words[3][0] == 't';
+	if (threads) pthread_create(&thread, NULL, work, (void *)1);
 	work(NULL);
-	if (count > 3) pthread_join(thread, NULL);
+	if (threads) pthread_join(thread, NULL);
 	puts("done");
 	return 0;
 }
@@ -87,7 +97,7 @@ def _run(environment: dict[str, str], script: str, *words: object) -> tuple[str,
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -104,15 +114,6 @@ def _state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return ""
-
-
-def _until(holds: Callable[[], bool], seconds: float = 30) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return holds()
 
 
 # --- functions that markbridge calls ----------------------------------------------------------
@@ -188,7 +189,7 @@ def test_the_c_library_itself(folder: Path, libc: Path) -> None:
     program = folder / "leaks"
     environment = os.environ | {"LD_LIBRARY_PATH": str(libc.parent)}
 
-    out, err = _run(environment, script, "-T", 30, "-c", f"{program} 5 0", "-d", program)
+    out, err = _run(environment, script, "-c", f"{program} 5 0", "-d", program)
 
     assert out.count("leaky+") == 5, (out, err)
     assert not _complaints(err)
@@ -261,20 +262,43 @@ def _guards(session: int) -> list[int]:
     return sorted(found)
 
 
-@pytest.fixture
-def held(folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Processes that call the function all the time; one of them has two threads."""
-    words = [["100000000", "0"], ["100000000", "50"], ["100000000", "0", "threads"]]
-    started = [
-        subprocess.Popen(
-            [folder / "leaks", *few], env=_preloaded(folder), stdout=subprocess.DEVNULL
+class Held:
+    """A process that calls the function all the time, and tells in a file how often."""
+
+    def __init__(self, folder: Path, told: Path, pause: int, *, threads: bool) -> None:
+        self._told = told
+        self._threads = 2 if threads else 1
+        told.write_bytes(bytes(16))
+        words = ["100000000", str(pause), "threads" if threads else "one", str(told)]
+        self.process = subprocess.Popen(
+            [folder / "leaks", *words], env=_preloaded(folder), stdout=subprocess.DEVNULL
         )
-        for few in words
+
+    @property
+    def calls(self) -> tuple[int, ...]:
+        return struct.unpack("2q", self._told.read_bytes())[: self._threads]
+
+    def goes_on(self) -> None:
+        """Wait until each thread has passed the function so often that it is not held for good."""
+        wanted = [calls + ENOUGH for calls in self.calls]
+        wait_until(lambda: all(a >= b for a, b in zip(self.calls, wanted, strict=True)))
+
+
+ENOUGH = 100
+
+
+@pytest.fixture
+def held(folder: Path, tmp_path: Path) -> Iterator[list[Held]]:
+    """Processes that call the function all the time; one of them has two threads."""
+    kinds = [(0, False), (50, False), (0, True)]
+    started = [
+        Held(folder, tmp_path / f"calls{n}", pause, threads=threads)
+        for n, (pause, threads) in enumerate(kinds)
     ]
     yield started
-    for process in started:
-        process.kill()
-        process.wait()
+    for one in started:
+        one.process.kill()
+        one.process.wait()
 
 
 def _kill(*pids: int) -> None:
@@ -300,7 +324,7 @@ def _guard_and_session_at_once(session: int, guards: list[int]) -> None:
 
 def _guards_die_and_come_back(session: int, guards: list[int]) -> None:
     _kill(*guards)
-    assert _until(lambda: len(set(_guards(session)) - set(guards)) == 2)
+    wait_until(lambda: len(set(_guards(session)) - set(guards)) == 2)
     time.sleep(random.uniform(0, 0.1))
     _kill(session)
 
@@ -342,7 +366,7 @@ def _session_is_only_stopped(session: int, guards: list[int]) -> None:
 )
 def test_no_death_leaves_a_process_stopped(
     folder: Path,
-    held: list[subprocess.Popen[bytes]],
+    held: list[Held],
     death: Callable[[int, list[int]], None],
     time_of_death: int,
 ) -> None:
@@ -352,23 +376,23 @@ def test_no_death_leaves_a_process_stopped(
     command = [sys.executable, "-m", "bridge", "run", "-e", script]
     session = subprocess.Popen(command, env=_preloaded(folder), stderr=subprocess.DEVNULL)
     try:
-        assert _until(lambda: len(_guards(session.pid)) == 2)
+        wait_until(lambda: len(_guards(session.pid)) == 2)
         guards = _guards(session.pid)
         time.sleep(random.uniform(0, 0.4))
 
         death(session.pid, guards)
 
-        time.sleep(2)
-        for _ in range(20):  # nobody for good: between two looks each has run
-            assert _until(lambda: all(_state(p.pid) not in "Tt" for p in held))
-            time.sleep(0.05)
+        for one in held:
+            one.goes_on()
         if death is _session_is_only_stopped:
             assert _state(session.pid) == "T"
             assert len(_guards(session.pid)) == 2
     finally:
         session.kill()
         session.wait()
-    assert _until(lambda: not any(_state(guard) in {"S", "R", "D"} for guard in guards))
+    wait_until(lambda: not any(_state(guard) in {"S", "R", "D"} for guard in guards))
+    for one in held:  # and with nobody of ours there
+        one.goes_on()
 
 
 def test_the_end_of_a_session_leaves_no_guard(folder: Path) -> None:
@@ -381,11 +405,11 @@ def test_the_end_of_a_session_leaves_no_guard(folder: Path) -> None:
         env=_preloaded(folder),
         stdout=subprocess.DEVNULL,
     )
-    assert _until(lambda: len(_guards(session.pid)) == 2)
+    wait_until(lambda: len(_guards(session.pid)) == 2)
     guards = _guards(session.pid)
     session.send_signal(signal.SIGINT)
 
-    assert session.wait(30) == 0
+    assert session.wait(PATIENCE) == 0
     assert not any(Path(f"/proc/{guard}").exists() for guard in guards)
 
 
@@ -426,7 +450,7 @@ def test_a_reader_that_is_held_itself_does_not_block_the_session(folder: Path) -
                 reader, env=_preloaded(folder), stdin=session.stdout, stdout=output
             )
         try:
-            assert _until(lambda: seen.stat().st_size > 300_000, 50)
+            wait_until(lambda: seen.stat().st_size > 300_000)
         finally:
             for child in _children(session.pid):
                 os.kill(child, signal.SIGKILL)

@@ -19,7 +19,7 @@ from tests.e2e.test_process_events import (
     test_threads_forks_and_programs,
 )
 from tests.e2e.test_processes import test_descendants_of_the_target
-from tests.support.command import Finished
+from tests.support.command import PATIENCE, Finished
 
 if TYPE_CHECKING:
     from tests.support.command import Compiler, Runner
@@ -56,7 +56,7 @@ def _inside(*command: object, namespace: tuple[str, ...] = NAMESPACE) -> Finishe
         capture_output=True,
         text=True,
         errors="surrogateescape",
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     return Finished(done.returncode, done.stdout, done.stderr)
@@ -117,7 +117,7 @@ def test_a_process_that_runs_already(
           println(execname(), tid() == $1, ppid())
           exit()
         }}
-        probe timer.s(50) {{ exit() }}
+        probe timer.s(500) {{ exit() }}
     """)
     done = _shell(f"""
         {ticks} 60000 slowly & pid=$!
@@ -132,12 +132,12 @@ def test_what_runs_already_begins_with_the_session(ticks: Path) -> None:
         {ticks} 60000 slowly & pid=$!
         $mb run -e "
           probe process(\\"{ticks}\\").begin {{ println(\\"begin \\", pid() == $pid) exit() }}
-          probe timer.s(50) {{ exit() }}"
+          probe timer.s(500) {{ exit() }}"
         $mb run -e "
           probe process.begin {{ println(\\"begin \\", pid() == $pid) }}
           probe process.end {{ println(\\"end \\", pid() == $pid) exit() }}
           probe timer.ms(50) {{ system(\\"kill $pid\\") }}
-          probe timer.s(50) {{ exit() }}" -x $pid
+          probe timer.s(500) {{ exit() }}" -x $pid
     """)
     assert (done.code, done.out) == (0, "begin 1\nbegin 1\nend 1\n"), done.err
 
@@ -160,7 +160,7 @@ def test_processes_of_other_namespaces_have_none(run: Runner, ticks: Path) -> No
     script = """
         probe process("PATH").mark("tick") { println(pid(), tid(), " ", execname()) exit() }
         probe process("PATH").begin, process("PATH").syscall { println("never") }
-        probe timer.s(50) { exit() }
+        probe timer.s(500) { exit() }
     """.replace("PATH", str(ticks))
     with subprocess.Popen([ticks, "60000", "slowly"]) as outside:
         done = run("run", "-e", script)
@@ -176,7 +176,7 @@ def test_a_process_of_another_namespace_is_not_stopped(run: Runner, ticks: Path)
           if (++n > 2) exit()
         }
         global n
-        probe timer.s(50) { exit() }
+        probe timer.s(500) { exit() }
     """.replace("PATH", str(ticks))
     with subprocess.Popen([ticks, "60000", "slowly"]) as outside:
         done = run("run", "-e", script)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -232,10 +230,10 @@ def test_a_cluster_gives_the_same_and_survives_a_death(
     from bridge.pieces.pools import ClusterPool
 
     pool = ClusterPool(cluster)
-    killer = threading.Thread(target=_kill_a_worker, args=(cluster,))
-    killer.start()
-    pieces = list(pool.run(tasks))
-    killer.join()
+    running = pool.run(tasks)
+    pieces = [next(running)]  # some tasks are done, some run, most wait
+    _kill_a_worker(cluster)
+    pieces += running
     pool.close()
     assert sum(piece.traces for piece in pieces) == len(tasks)
     assert sum(entry for piece in pieces for entry in piece.added["n"].values()) == 240_000
@@ -246,7 +244,6 @@ def _kill_a_worker(address: str) -> None:
 
     with Client(address, set_as_default=False) as client:
         pids = client.run(os.getpid)
-        time.sleep(0.2)  # some tasks are done, some run, most wait
         os.kill(next(iter(pids.values())), signal.SIGKILL)
 
 

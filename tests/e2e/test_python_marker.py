@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import bridge
+from tests.support.command import PATIENCE
 
 if TYPE_CHECKING:
     from tests.support.command import Runner
@@ -81,7 +82,7 @@ def test_by_bpftrace(victim: tuple[list[str], str]) -> None:
         text=True,
         cwd=ROOT,
         check=False,
-        timeout=120,
+        timeout=PATIENCE,
         env={**os.environ, "VICTIM": " ".join(command)},
     )
 

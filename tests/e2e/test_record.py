@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.trace.open import open_trace
-from tests.support.command import wait_until
+from tests.support.command import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,7 +150,7 @@ def test_ctrl_c_ends_it(tmp_path: Path, form: str) -> None:
     process = _start("--facility", "sched", "--to", form, folder)
     wait_until(lambda: folder.exists() and _bytes(folder) > 100_000)
     process.send_signal(signal.SIGINT)
-    _, messages = process.communicate(timeout=60)
+    _, messages = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 0
     with open_trace(folder) as trace:
@@ -165,7 +165,7 @@ def test_what_is_killed_can_be_read(tmp_path: Path, form: str) -> None:
     process = _start("--facility", "sched", "--facility", "syscall", "--to", form, folder)
     wait_until(lambda: folder.exists() and _bytes(folder) > 1_000_000)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
 
     with open_trace(folder) as trace:
         names = Counter(_name(event) for event in trace)
@@ -260,9 +260,9 @@ def test_the_same_as_perf_records(tmp_path: Path) -> None:
     ]
     wait_until(lambda: all((tmp_path / form).exists() for form in ("ltt-0.8", "ctf")))
     subprocess.run(["sh", "-c", LOAD.format(seconds=SECONDS)], check=True)
-    messages = [process.communicate(timeout=120)[1] for process in ours]
+    messages = [process.communicate(timeout=PATIENCE)[1] for process in ours]
     perf.send_signal(signal.SIGINT)
-    perf.wait(60)
+    perf.wait(PATIENCE)
 
     own = [sum(map(int, re.findall(r"(\d+) events were lost", text))) for text in messages]
     traces = [list(_of_ours(tmp_path / form)) for form in ("ltt-0.8", "ctf")]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.command import Finished
+from tests.support.command import PATIENCE, Finished, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,16 +133,13 @@ def test_the_semaphore_is_down_when_the_session_has_ended(
             system("exec {program} wait < {tmp_path}/input > {tmp_path}/output 2>&1")
         }}
         probe process("{program}").mark("tick") {{ if ($arg1 == 102) exit() }}
-        probe timer.s(50) {{ error("too late") }}
+        probe timer.s(500) {{ error("too late") }}
     """
     with open(tmp_path / "input", "r+b", buffering=0) as fifo:  # noqa: PTH123 - opens at once
         done = run("run", "-e", script)
         fifo.write(b"x")
         output = tmp_path / "output"
-        for _ in range(600):
-            if output.read_text():
-                break
-            subprocess.run(["sleep", "0.1"], check=True)
+        wait_until(lambda: output.read_text() != "")
     assert (done.code, done.err) == (0, "")
     assert output.read_text() == "enabled 1 now 0\n"
 
@@ -200,7 +197,9 @@ def test_in_a_pid_namespace(compile_c: Compiler) -> None:
     script = TICKS.replace("PATH", str(program))
     command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable]
     command += ["-m", "bridge", "run", "-e", script, "-c", f"sh -c '{program};:'"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(done.stdout.splitlines()) == sorted([*_lines(), "enabled 1 now 2"])
 
@@ -215,7 +214,7 @@ def test_a_program_at_a_terminal_is_not_stopped(compile_c: Compiler) -> None:
         probe process("{program}").mark("tick") {{ n++ }}
         probe process("{program}").mark("tick") {{ if (n > 20) exit() }}
         global n
-        probe timer.s(50) {{ error("too late") }}
+        probe timer.s(500) {{ error("too late") }}
         probe end {{ println(n > 20) }}
     """
     tool = subprocess.Popen(
@@ -230,7 +229,7 @@ def test_a_program_at_a_terminal_is_not_stopped(compile_c: Compiler) -> None:
     pid, terminal = pty.fork()
     if not pid:
         os.execv(program, [str(program), "slowly"])
-    out, err = tool.communicate(timeout=120)
+    out, err = tool.communicate(timeout=PATIENCE)
     stopped, status = os.waitpid(pid, os.WUNTRACED | os.WNOHANG)
     os.kill(pid, 9)
     os.waitpid(pid, 0)

@@ -188,24 +188,26 @@ def test_frame_pointers_lead_on_where_the_bytes_end(
 
 def test_threads_of_the_kernel_have_none(run: Runner) -> None:
     script = 'probe kernel.trace("sched_switch") { if (pid() != 2 && ppid() != 2 && tid()) next'
-    script += " print_ubacktrace() exit() } probe timer.s(20) { exit() }"
+    script += " print_ubacktrace() exit() } probe timer.s(500) { exit() }"
 
     done = run("run", "-e", script)
 
     assert done.out.startswith('<no user backtrace at kernel.trace("'), done.err
 
 
-def test_processes_that_have_ended(run: Runner, program: Path) -> None:
+def test_processes_that_have_ended(run: Runner, program: Path, tmp_path: Path) -> None:
     # the handler waits while the programs run and end: nobody looks at them before
-    script = """
-        probe kernel.trace("syscalls:sys_enter_getppid") {
+    begun, over = tmp_path / "begun", tmp_path / "over"
+    wait = "while [ ! -e {} ]; do sleep 0.02; done"
+    script = f"""
+        probe kernel.trace("syscalls:sys_enter_getppid") {{
             if (ppid() != target()) next
             println(pid()) print_ubacktrace()
-        }
-        probe timer.ms(1) { if (!done++) for (i = 0; i < 3; i++) system("sleep 0.5") }
+        }}
+        probe timer.ms(1) {{ if (!done++) system("touch {begun}; {wait.format(over)}") }}
         global done
     """
-    command = f"sh -c 'sleep 0.2; {program}; {program}; true'"
+    command = f"sh -c '{wait.format(begun)}; {program}; {program}; touch {over}'"
 
     done = run("run", "-e", script, "-c", command)
 

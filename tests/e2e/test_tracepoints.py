@@ -80,8 +80,8 @@ def test_a_recording_takes_arguments_or_fields_of_a_tracepoint(
         probe kernel.trace("sched_switch") { printf("%s\\n", $next_comm) exit() }
     """
 
-    assert run("run", "-T", "5", "-e", script).code == 0
-    done = run("run", "-T", "5", "--trace", tmp_path / "trace", "-e", script)
+    assert run("run", "-e", script).code == 0
+    done = run("run", "--trace", tmp_path / "trace", "-e", script)
 
     assert done.code == 1
     assert "one handler reads the field $next_comm of its record, another one its" in done.err
@@ -102,7 +102,7 @@ def test_arguments_and_fields_in_one_handler_are_refused_at_their_place(run: Run
 def test_all_variables_of_a_tracepoint_are_its_arguments(run: Runner) -> None:
     script = 'probe kernel.trace("sched_switch") { println($$vars) println($$parms) exit() }'
 
-    done = run("run", "-T", "5", "-e", script)
+    done = run("run", "-e", script)
 
     line = (
         r"preempt=0x[01] prev=0xffff[0-9a-f]{12} next=0xffff[0-9a-f]{12} prev_state=0x[0-9a-f]+"
@@ -122,6 +122,6 @@ def test_an_index_may_become_a_constant(run: Runner) -> None:
     shown = ", ".join(f"({text}) == $prev->comm[0]" for text in texts)
     script = f'global zero probe kernel.trace("sched_switch") {{ println({shown}) exit() }}'
 
-    done = run("run", "-T", "5", "-e", script)
+    done = run("run", "-e", script)
 
     assert done.out == "1" * len(texts) + "\n", done.err

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import PATIENCE
+
 ROOT = Path(__file__).resolve().parent.parent.parent.parent
 TRACE = str(ROOT / "examples" / "orders.trace")
 BLOCKED = """
@@ -35,7 +37,9 @@ except bridge.HostError as error:
 
 def without(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", BLOCKED, *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,7 +81,7 @@ def test_compiling_says_what_to_install(words: tuple[str, ...]) -> None:
 
 def test_the_library_does_as_well() -> None:
     command = [sys.executable, "-c", LIBRARY, TRACE]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
 
     remedy = "install it into the Python of markbridge: python3 -m pip install llvmlite"
     assert done.stdout.splitlines() == ["True", "True", "<input>", remedy]

@@ -13,6 +13,7 @@ from bridge.engine.kernel.features import FEATURES, has, taken_away
 from bridge.errors import BridgeError
 from bridge.world import WITHOUT
 from tests.support.annotated import WARNINGS
+from tests.support.command import PATIENCE
 from tests.support.victims import compile_c
 from tools.manual.kernels import kernel_manual
 
@@ -138,7 +139,7 @@ def _run(
         env={**os.environ, WITHOUT: without},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
 

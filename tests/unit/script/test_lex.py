@@ -10,6 +10,7 @@ import pytest
 from bridge.script.syntax.lex import Lexer, evaluate, quote
 from bridge.script.syntax.tokens import Token
 from bridge.source import SourceMap
+from tests.support.command import PATIENCE
 
 
 def tokens(text: str, *arguments: str) -> list[Token]:
@@ -136,6 +137,10 @@ for text in ('"' + r"\\n" * many, "/**/" * many, "a " * many, "#\\n" * many):
 
 def test_a_long_text_takes_no_memory_for_each_of_its_pieces() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PEAK], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", PEAK],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
     )
     assert [megabytes < 32 for megabytes in map(int, done.stdout.split())] == [True] * 4
