@@ -6,6 +6,7 @@ traces, converting them, listing markers and checking scripts need none of it.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from bridge.errors import HostError
@@ -18,6 +19,7 @@ def llvm() -> Any:  # noqa: ANN401 - llvmlite has no types
     except (ImportError, OSError) as error:
         raise HostError(
             f"a script is compiled with llvmlite, which cannot be loaded: {error}",
-            "install it into the Python of markbridge: python3 -m pip install llvmlite",
+            "install it into the Python of markbridge: "
+            f"{sys.executable} -m pip install llvmlite",
         ) from error
     return llvmlite.binding

@@ -279,7 +279,7 @@ class Held:
         return struct.unpack("2q", self._told.read_bytes())[: self._threads]
 
     def goes_on(self) -> None:
-        """Wait until each thread has passed the function so often that it is not held for good."""
+        """Wait until each thread called so often that it is not held for good."""
         wanted = [calls + ENOUGH for calls in self.calls]
         wait_until(lambda: all(a >= b for a, b in zip(self.calls, wanted, strict=True)))
 

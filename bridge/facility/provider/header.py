@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 _START = """/* Made by markbridge dtrace; changes will be lost. */
 
 #ifdef __has_include
-#if !__has_include(<sys/sdt.h>) && __has_include(<markbridge/marker.h>)
+#if !__has_include(<sys/sdt.h>)
+#if !__has_include(<markbridge/marker.h>)
+#error "no <sys/sdt.h>, no <markbridge/marker.h>: give the compiler $(markbridge --cflags)"
+#endif
 #define MARKBRIDGE_IS_SDT 1
 #endif
 #endif

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -25,6 +26,8 @@ int main(void)
 	grantpt(terminal);
 	unlockpt(terminal);
 	write(terminal, "x\n", 2);
-	usleep(500000);
+	struct pollfd echo = { .fd = terminal, .events = POLLIN };
+	poll(&echo, 1, -1); /* the worker has run */
+	usleep(1000); /* sleeps, and is woken */
 	return 0;
 }

@@ -75,7 +75,7 @@ def test_compiling_says_what_to_install(words: tuple[str, ...]) -> None:
 
     assert done.returncode == 3
     assert "a script is compiled with llvmlite, which cannot be loaded" in done.stderr
-    assert "python3 -m pip install llvmlite" in done.stderr
+    assert f"{sys.executable} -m pip install llvmlite" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -83,7 +83,9 @@ def test_the_library_does_as_well() -> None:
     command = [sys.executable, "-c", LIBRARY, TRACE]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE)
 
-    remedy = "install it into the Python of markbridge: python3 -m pip install llvmlite"
+    remedy = (
+        f"install it into the Python of markbridge: {sys.executable} -m pip install llvmlite"
+    )
     assert done.stdout.splitlines() == ["True", "True", "<input>", remedy]
 
 

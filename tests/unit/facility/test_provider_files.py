@@ -255,3 +255,25 @@ def test_headers_without_sys_sdt(compiler: str, tmp_path: Path) -> None:
     for name in ("query__start", "idle", "_start", "query__done"):
         assert f"Name: {name}\n" in shown
     assert "Semaphore: 0x0000000000000000" not in shown
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize("compiler", ["gcc", "g++", "clang"])
+def test_a_header_that_finds_neither_says_what_to_give_the_compiler(
+    compiler: str, tmp_path: Path
+) -> None:
+    """GCC 12 passes over an #include of what __has_include has not found."""
+    (tmp_path / "probes.h").write_text(header.write(parse(SERVER, "f.d").providers))
+    (tmp_path / "main.c").write_text('#include "probes.h"\n')
+
+    def compiled(*flags: str) -> subprocess.CompletedProcess[str]:
+        command = [compiler, "-nostdinc", f"-I{tmp_path}", *flags, "-E", "main.c"]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    alone, with_ours = compiled(), compiled(f"-I{ROOT}/csrc/include")
+
+    assert alone.returncode != 0
+    assert "give the compiler $(markbridge --cflags)" in alone.stderr
+    assert "--cflags" not in with_ours.stderr
