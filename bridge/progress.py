@@ -12,10 +12,12 @@ import threading
 import time
 from array import array
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+T = TypeVar("T")
 
 WAIT_SECONDS = 0.5
 """What is over sooner is not told."""
@@ -47,6 +49,13 @@ class Activity:
             self._shown = now
             rate = done / max(now - self._began, 1e-9)
             self._line.show(self._text, f": {done:,} {self._unit}, {rate:,.0f} per second")
+
+    def each(self, things: Iterable[T], step: int = 1024) -> Iterator[T]:
+        """The things, counted."""
+        for done, thing in enumerate(things):
+            yield thing
+            if not done % step:
+                self.count(done)
 
     def is_long(self, now: float) -> bool:
         """Whether it has taken long enough to be told."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bridge.cli.front import UsageError, dispatch
 from bridge.cli.terminal import say
 from bridge.errors import HostError, TraceError
+from bridge.progress import doing
 
 if TYPE_CHECKING:
     import argparse
@@ -60,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the file; 1 if the provider file could not be read."""
     if arguments.types:
         say("note: the option --types is obsolete and without effect")
-    file = _read(arguments)
+    with doing(f"reading {arguments.source}"):
+        file = _read(arguments)
     for note in file.notes:
         say(f"note: {note}")
     if not file.providers:
@@ -72,7 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         from bridge.facility.provider import object as object_file
 
-        content = object_file.write(file.providers, _machine(arguments))
+        with doing("asking for what machine the object is"):
+            machine = _machine(arguments)
+        content = object_file.write(file.providers, machine)
         _out(arguments, ".o").write_bytes(content)
     return 0
 

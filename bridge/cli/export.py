@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bridge.cli.front import EXIT_ERROR, UsageError
+from bridge.progress import doing
 
 if TYPE_CHECKING:
     import argparse
@@ -45,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     exported = Exported(
         compiled.placed, LiveWorld(), arguments.consumer, compiled.typed, compiled.sources
     )
-    text = import_module(f"bridge.export.{arguments.consumer}").export(exported)
+    with doing(f"writing for {arguments.consumer}"):
+        text = import_module(f"bridge.export.{arguments.consumer}").export(exported)
     say_diagnostics((*compiled.warnings, *exported.problems), compiled.sources)
     if exported.failed:
         return EXIT_ERROR
@@ -62,9 +64,11 @@ def _spans(arguments: argparse.Namespace) -> int:
 
     if len(arguments.words) != 1 or arguments.text is not None:
         raise UsageError("--to otel takes a recorded trace, and nothing else")
-    with open_trace(arguments.words[0]) as trace:
+    name = arguments.words[0]
+    with open_trace(name) as trace, doing(f"reading {name}", "events") as activity:
         host = trace.attributes.get("hostname", "")
-        shown, found = document(trace, {"host.name": host} if host else {})
+        events = activity.each(trace)
+        shown, found = document(events, {"host.name": host} if host else {})
     print(dumps(shown))
     for name, number in sorted(found.unpaired.items()):
         say(f"warning: {number} events `{name}` have no partner in their thread: no span")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bridge.cli.front import UsageError
 from bridge.cli.terminal import say
 from bridge.errors import TraceError
+from bridge.progress import doing
 
 if TYPE_CHECKING:
     import argparse
@@ -58,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the description; 1 if it could not be read or the form not hold it."""
     from bridge.describe.read import read
 
-    facilities, notes = read(arguments.source, strict=arguments.to not in _LENIENT)
+    with doing(f"reading {arguments.source}"):
+        facilities, notes = read(arguments.source, strict=arguments.to not in _LENIENT)
     for note in notes:
         say(f"note: {note}")
     facility = _chosen(arguments, facilities)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.errors import BridgeError
+from bridge.progress import doing
 
 if TYPE_CHECKING:
     import argparse
@@ -31,7 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(errors="replace")
     except OSError as error:
         raise BridgeError(f"{name}: {error.strerror}") from error
-    imported = translate(text, name, fields_of)
+    with doing(f"translating {name}"):
+        imported = translate(text, name, fields_of)
     print(imported.text, end="")
     for line, why in imported.left_out:
         say(f"warning: {name}:{line}: not translated: {why}")

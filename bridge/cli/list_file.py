@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.cli.terminal import say
+from bridge.progress import doing
 from bridge.source import machine_text
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def look_into(name: str) -> tuple[list[str], str]:
         return list(_of_list(path)), ""
     from bridge.probes.elf_markers import read_markers
 
-    with path.open("rb") as stream:
+    with doing(f"looking into {name}"), path.open("rb") as stream:
         found = read_markers(stream, name)
     for note in found.notes:
         say(f"warning: {name}: {note}")

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bridge import progress
 from bridge.engine.base import RunResult, SessionState, begin, end, warn_of_errors
 from bridge.engine.session.native import NativeSession
 from bridge.engine.trace.recording import open_recording
@@ -101,6 +102,8 @@ class _Sum:
 
 
 def _write(descriptor: int, text: bytes) -> None:
+    if text:
+        progress.clear()
     while text:
         text = text[os.write(descriptor, text) :]
 
@@ -142,7 +145,7 @@ def run_pieces(
         if session.state is SessionState.RUNNING:
             constants = take(session, roles.constant)
             task = replace(task, constants=constants, errors=allowed)
-            for piece in _pieces(task, traces, pool, stopped):
+            for piece in _told(_pieces(task, traces, pool, stopped)):
                 session.flush()
                 total.take(piece)
                 session.set_clock(piece.end_ns)
@@ -155,6 +158,16 @@ def run_pieces(
         result = total.result(session.result())
         warn_of_errors(session, result)
         return result
+
+
+def _told(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The pieces; meanwhile a terminal shows how many traces are done."""
+    done = 0
+    with progress.doing("replaying", "traces") as activity:
+        for piece in pieces:
+            done += piece.traces
+            activity.count(done)
+            yield piece
 
 
 def _pieces(
@@ -189,7 +202,7 @@ def _each(
 ) -> RunResult:
     """Every trace by itself; what each prints comes in their order."""
     total = _Sum(options)
-    for piece in pool.run([replace(task, paths=paths) for paths in traces]):
+    for piece in _told(pool.run([replace(task, paths=paths) for paths in traces])):
         total.take(piece)
         if stopped():
             break

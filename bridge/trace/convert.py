@@ -346,14 +346,12 @@ def to_perfetto(source: model.Reader, path: Path, counters: frozenset[str]) -> C
     events = own = 0
     with whole_file(path) as file, doing("converting", "events") as activity:
         out, is_own_of = PerfettoWriter(file, counters), _own_classes(source)
-        for event in source:
+        for event in activity.each(source, TOLD_EACH):
             if is_own_of(event.event_class):
                 own += 1
                 continue
             out.write(event)
             events += 1
-            if not events % TOLD_EACH:
-                activity.count(events)
         never = sorted(counters - out.counted)
         if never:
             raise TraceError(

@@ -13,6 +13,7 @@ from bridge.markers import MarkerAttachment
 from bridge.trace import convert
 from bridge.trace.ltt.write import WriteOptions
 from bridge.trace.open import open_trace
+from tests.support.annotated import INCLUDE
 from tests.support.recordings import Recording, usdt
 from tests.support.terminal import AT_ONCE, NEVER, START, Shown, on_terminal
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 EVENTS = 3000
 RATE = r"[\d,]+ per second"
-PROGRAM = "int twice(int n) { return 2 * n; }\nint main(void) { return twice(0); }\n"
+PROGRAM = """\
+#include <markbridge/marker.h>
+int twice(int n) { return 2 * n; }
+int main(void) { MARKBRIDGE_MARK(p, begun); return twice(0); }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +40,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with open_trace(folder / "ctf") as source:
         convert.to_ltt(source, folder / "ltt", WriteOptions("2.6"))
     (folder / "p.c").write_text(PROGRAM)
-    command = ["gcc", "-g", "-Wl,--build-id", "p.c", "-o", "p"]
+    (folder / "p.bt").write_text("BEGIN { exit(); }\n")
+    (folder / "p.d").write_text("provider p { probe x(int); };\n")
+    command = ["gcc", "-g", "-Wl,--build-id", f"-I{INCLUDE}", "p.c", "-o", "p"]
     subprocess.run(command, cwd=folder, check=True)
     return folder
 
@@ -72,6 +79,33 @@ WORK = {
         ["convert", "{f}/ltt", "{f}/made.ctf", "--to", "ctf"],
         [f"converting: 2,048 events, {RATE}"],
     ),
+    "convert for Perfetto": (
+        ["convert", "{f}/ctf", "{f}/made.pftrace", "--to", "perfetto"],
+        [f"converting: 2,048 events, {RATE}"],
+    ),
+    "convert to Parquet": (
+        ["convert", "{f}/ctf", "{f}/made.parquet", "--to", "parquet"],
+        ["converting ..."],
+    ),
+    "replay in pieces": (
+        ["run", "-j1", "--replay", "{f}/ctf", "-e", f"probe {POINT} {{ next }}"],
+        [f"replaying: 1 traces, {RATE}"],
+    ),
+    "export": (
+        ["export", "--to", "perf", "-e", f"probe {FUNCTION} {{ next }}"],
+        ["compiling <input> ...", "writing for perf ..."],
+    ),
+    "export of a trace": (
+        ["export", "{f}/ctf", "--to", "otel"],
+        [f"reading {{f}}/ctf: 2,048 events, {RATE}"],
+    ),
+    "import": (["import", "bpftrace", "{f}/p.bt"], ["translating {f}/p.bt ..."]),
+    "facility": (["facility", "{f}/p.d", "--to", "json"], ["reading {f}/p.d ..."]),
+    "dtrace": (
+        ["dtrace", "-G", "-s", "{f}/p.d", "-o", "{f}/made.o"],
+        ["reading {f}/p.d ...", "asking for what machine the object is ..."],
+    ),
+    "list of a file": (["list", "{f}/p"], ["looking into {f}/p ..."]),
     "replay": (
         ["run", "--replay", "{f}/ctf", "-e", f"probe {POINT} {{ next }}"],
         ["compiling <input> ...", f"replaying {{f}}/ctf: 0 events, {RATE}"],
