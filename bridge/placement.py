@@ -359,6 +359,8 @@ def _arguments(attachment: MarkerAttachment, used: frozenset[str]) -> Iterator[C
 
 def _reads_arguments(attachment: MarkerAttachment, used: frozenset[str]) -> bool:
     """Whether what is used are arguments of a tracepoint, and not fields of its record."""
+    if families.of_kind(attachment.marker.kind).stops:
+        return False  # a place in a program: its variables are not looked up for this
     found = [v for v in attachment.marker.variables if v.name in used] if used else []
     if any(v.raw is None for v in found):
         return False

@@ -47,8 +47,10 @@ def origins(die: Die) -> Iterator[Die]:
 
 def holder(die: Die, name: str) -> Die | None:
     """The entry that an attribute stands in: this one, or one that it inherits from."""
+    if name in die.attributes:
+        return die
     if name in _NOT_INHERITED:
-        return die if name in die.attributes else None
+        return None
     return next((one for one in origins(die) if name in one.attributes), None)
 
 

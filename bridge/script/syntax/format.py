@@ -6,6 +6,7 @@ Rule: one flag only, as SystemTap parses it (`%-#s` is an error). Spec: section 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from bridge.ir.program import Conversion, Format
 from bridge.script.analysis.types import Type
@@ -61,6 +62,7 @@ def format_problem(raw: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+@lru_cache(256)  # a wildcard has the same one at thousands of places
 def parse_format(raw: str) -> Format:
     """The format of a literal that has no problem; a NUL ends the text up to a conversion."""
     found = _pieces(raw)

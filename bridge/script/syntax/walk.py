@@ -40,16 +40,16 @@ _NODE_TYPES = frozenset(
 )
 
 
-def children(node: ast.Node) -> Iterator[ast.Node]:
+def children(node: ast.Node) -> list[ast.Node]:
     """The nodes directly below, in the order of the text's construct."""
+    found: list[ast.Node] = []
     for name in _links(type(node)):
         value = getattr(node, name)
-        if isinstance(value, ast.Node):
-            yield value
-        elif isinstance(value, tuple):
-            for item in value:
-                if isinstance(item, ast.Node):
-                    yield item
+        if isinstance(value, tuple):
+            found += [item for item in value if isinstance(item, ast.Node)]
+        elif isinstance(value, ast.Node):
+            found.append(value)
+    return found
 
 
 def walk(node: ast.Node) -> Iterator[ast.Node]:
@@ -58,7 +58,7 @@ def walk(node: ast.Node) -> Iterator[ast.Node]:
     while stack:
         top = stack.pop()
         yield top
-        stack += reversed(list(children(top)))
+        stack += reversed(children(top))
 
 
 def too_deep(node: ast.Node, limit: int) -> ast.Node | None:
