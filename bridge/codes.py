@@ -358,6 +358,11 @@ _ENGINE = {
         "memory is read at an address that is known only after the hit",
         "keep addresses out of globals, or use a probe in user space",
     ),
+    "read-later": Code(
+        WARNING,
+        "memory is read after the hit: its address comes from a global or the like",
+        "read it where the address is an argument, and keep what was read in the global",
+    ),
     "no-process": Code(
         ERROR,
         "the handler looks at a process where none can be stopped",

@@ -6,8 +6,9 @@ brings bytes of the stack, and the files are looked at when the handler runs. Wh
 the kernel, and elsewhere of the process, too, a slice of the handler reads at the hit (`noted`,
 ir/slicing.py). What neither can do, and where a hit has to be repeated from a recording, is
 refused (`refused`). Handlers without a hit read the kernel's memory as it is
-(`first_kernel_read`, engine/kernel/memory.py). One rule: nothing is read at a later moment than
-the hit without saying so.
+(`first_kernel_read`, engine/kernel/memory.py), and so do those whose address comes from what
+only they know, a global above all (`read_later`). One rule: nothing is read at a later moment
+than the hit without saying so.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import platform
 from typing import TYPE_CHECKING, NamedTuple
 
-from bridge.diagnostics import Diagnostic
+from bridge.diagnostics import Diagnostic, Severity
 from bridge.ir import ops
 from bridge.ir.passes.captures import LOADED_AT
 from bridge.ir.program import Conversion, code_of
@@ -139,8 +140,16 @@ def why_held(
     return ""
 
 
-def refused(program: IrProgram, *, record: bool) -> Iterator[Diagnostic]:
-    """The reads that cannot be made."""
+class _Unread(NamedTuple):
+    """A read that a hit does not bring, and why; `later`: whether the handler can make it."""
+
+    read: _Read
+    reason: str
+    later: bool
+
+
+def _unread(program: IrProgram, *, record: bool) -> Iterator[_Unread]:
+    """The reads that no hit brings, each place in the script once."""
     told: set[int] = set()
     known: dict[tuple[int, int, int], list[_Read]] = {}
     slices: dict[tuple[tuple[int, int, int], bool], Slice] = {}
@@ -152,7 +161,7 @@ def refused(program: IrProgram, *, record: bool) -> Iterator[Diagnostic]:
         if code not in known:
             known[code] = list(_reads(program, handler))
         for read in known[code]:
-            reason = _reason(attachment, read, record=record)
+            reason, later = _reason(attachment, read, record=record), False
             kind = attachment.marker.kind
             family = families.of_kind(kind)
             if reason and read.sliced and family.slices and not record:
@@ -160,20 +169,42 @@ def refused(program: IrProgram, *, record: bool) -> Iterator[Diagnostic]:
                 if key not in slices:
                     slices[key] = slice_at(program, kind, handler)
                 reason = _slice_reason(slices[key], read)
+                later = read.site in slices[key].later
             if reason and read.site not in told:
                 told.add(read.site)
-                yield _diagnostic(program, read, reason)
+                yield _Unread(read, reason, later)
+
+
+def refused(program: IrProgram, *, record: bool) -> Iterator[Diagnostic]:
+    """The reads that cannot be made."""
+    for read, reason, later in _unread(program, record=record):
+        if not later:
+            yield _diagnostic(program, read, reason)
+
+
+def read_later(program: IrProgram) -> Iterator[Diagnostic]:
+    """The reads that are made after the hit, when the handler runs."""
+    for read, reason, later in _unread(program, record=False):
+        if later:
+            site = program.sites[read.site]
+            message = (
+                f"{read.name}() reads when the handler runs, shortly after the hit: {reason}"
+            )
+            place = site.text.partition(" at ")[0]
+            yield Diagnostic("read-later", message, site.span, place, severity=Severity.WARNING)
 
 
 def first_kernel_read(program: IrProgram) -> tuple[str, ErrorSite] | None:
-    """The first read of the kernel's memory in a handler without a hit, and where it stands."""
+    """The first read of the kernel's memory that no hit brings, and where it stands."""
     for handler in program.handlers:
         if isinstance(handler.expansion.attachment, MarkerAttachment):
             continue
         for read in _reads(program, handler):
             if read.is_kernel and not read.of_stack:
                 return read.name, program.sites[read.site]
-    return None
+    unread = _unread(program, record=False)
+    first = next((one.read for one in unread if one.later and one.read.is_kernel), None)
+    return None if first is None else (first.name, program.sites[first.site])
 
 
 def looks_at_processes(program: IrProgram) -> bool:

@@ -60,7 +60,8 @@ def compile_script(
     placed, wrong = placed_of(typed, sources, record=record, apart=apart)
     if placed is None:
         raise CompileError(wrong, "script", sources)
-    return Compiled(typed, placed, sources, tuple(sink.warnings))
+    later = () if record else tuple(deferred_reads.read_later(placed.program))
+    return Compiled(typed, placed, sources, (*sink.warnings, *later))
 
 
 def placed_of(

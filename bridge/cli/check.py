@@ -134,8 +134,10 @@ def _refused(
 
 def _of_kernel(placed: Placed | None) -> Iterator[Diagnostic]:
     """What this kernel cannot do."""
-    from bridge.deferred_reads import first_kernel_read
+    from bridge.deferred_reads import first_kernel_read, read_later
 
+    if placed is not None:
+        yield from read_later(placed.program)
     if placed is None or first_kernel_read(placed.program) is None:
         return
     from bridge.engine.kernel.memory import missing

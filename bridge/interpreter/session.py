@@ -166,15 +166,15 @@ class InterpreterSession:
         """Memory of the process that was hit, or our own; fewer bytes where it ends.
 
         Of the kernel's memory a hit brings what is read of it, and where its process is not
-        stopped, of the process's, too.
+        stopped, of the process's, too. What it brings nothing of is read later.
         """
         noted = self.notes()
         if noted is not None:
             found = noted.read(address & MASK, size)
-            if found or of_kernel or noted.is_absent(address & MASK):
+            if found or noted.is_cut or noted.is_absent(address & MASK):
                 return found
         if of_kernel:
-            return b"" if self.hit else self.host.kernel_memory(address & MASK, size)
+            return self.host.kernel_memory(address & MASK, size)
         return self.host.memory(self.pid, address & MASK, size)
 
     def notes(self) -> Notes | None:

@@ -59,6 +59,8 @@ class Slice:
     captures: tuple[Capture, ...]
     refused: Mapping[int, str]
     """The error sites of reads that it cannot make, and why."""
+    later: frozenset[int]
+    """Those of them whose address the handler knows when it runs."""
 
 
 def slice_of(
@@ -96,6 +98,7 @@ class _Slicing:
     unknown: dict[Reg, str] = field(default_factory=dict)
     """Registers that the slice does not know, and what they come from."""
     refused: dict[int, str] = field(default_factory=dict)
+    later: set[int] = field(default_factory=set)
     forks: dict[int, _Fork] = field(default_factory=dict)
     fronts: set[int] = field(default_factory=set)
     """Blocks that stand in front of a meeting point, and look for ways that are still to go."""
@@ -301,17 +304,21 @@ class _Slicing:
             for inner in _all_reads(self.program, op):
                 if self._is_wanted(inner):
                     self.refused.setdefault(inner.site, _BACKWARD_CALLS)
+                    self.later.add(inner.site)
         elif self._is_wanted(op):
             assert isinstance(op, ops.CallBuiltin)
             source = self.unknown.get(op.arguments[0], "")
             if source:
                 self.refused.setdefault(op.site, f"its address depends on {source}")
+                self.later.add(op.site)
 
     def _refuse_all(self, number: int, reason: str) -> None:
         for op in self.blocks[number].ops:
             if self._is_wanted(op):
                 assert isinstance(op, ops.CallBuiltin)
                 self.refused.setdefault(op.site, reason)
+                if op.arguments[0] not in self.unknown:
+                    self.later.discard(op.site)
 
     def _keep_needed(self) -> None:
         needed = self._needed()
@@ -459,7 +466,7 @@ class _Slicing:
         registers = [Value.LONG] * len(numbers)
         function = Function(f"slice of {body.name}", 0, registers, Value.LONG, blocks)
         used = tuple(self.handler.captures[index] for index in captures)
-        return Slice(function, tuple(heads), used, self.refused)
+        return Slice(function, tuple(heads), used, self.refused, frozenset(self.later))
 
 
 _NOTHING = Reg(-1)

@@ -76,12 +76,15 @@ int mb_memory_read(const struct mb_session *session, int64_t address, char *dest
 
 int mb_memory_is_noted(const struct mb_session *session, int64_t address)
 {
+	return !notes_of(session).next || mb_memory_has_failed(session, address);
+}
+
+int mb_memory_has_failed(const struct mb_session *session, int64_t address)
+{
 	struct notes notes = notes_of(session);
 	struct mb_memory_piece piece;
 	const char *data;
 
-	if (!notes.next)
-		return 1;
 	while (next_piece(&notes, &piece, &data)) {
 		if (piece.flags & MB_MEMORY_ABSENT && piece.address == (uint64_t)address)
 			return 1;

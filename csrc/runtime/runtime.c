@@ -85,7 +85,9 @@ int32_t mb_raise_fault(struct mb_session *session, uint32_t site, const char *wh
 /* The same, if what the hit brings is all that there was to read. */
 int32_t mb_raise_unread(struct mb_session *session, uint32_t site, const char *what, int64_t address)
 {
-	if (mb_memory_is_noted(session, address))
+	const int later = session->kernel_reader && !mb_memory_is_cut(session);
+
+	if (later || mb_memory_is_noted(session, address))
 		return mb_raise_fault(session, site, what, address);
 	return mb_raise_format(session, site, "the memory at 0x%" PRIx64 " was not read at the hit%s", (uint64_t)address,
 			       mb_memory_is_cut(session) ? ": there was no room for more" : "");
@@ -265,8 +267,12 @@ int mb_read_user(const struct mb_session *session, int64_t address, char *dest, 
 	int64_t pid = getpid();
 	ssize_t ret;
 
-	if (session->record && session->hook && session->hook->context[MB_MEMORY] >= 0 && !session->hook->stopped)
-		return mb_memory_read(session, address, dest, bytes);
+	if (session->record && session->hook && session->hook->context[MB_MEMORY] >= 0 && !session->hook->stopped) {
+		if (!mb_memory_read(session, address, dest, bytes))
+			return 0;
+		if (mb_memory_is_cut(session) || mb_memory_has_failed(session, address))
+			return -EFAULT;	/* what is left is read now: deferred_reads.py, read_later */
+	}
 	if (session->limits.flags & MB_TRACE_TIME || (session->record && offset < 0))
 		return -ESRCH;	/* of a recorded process there is what was recorded */
 	if (offset >= 0)
@@ -277,11 +283,18 @@ int mb_read_user(const struct mb_session *session, int64_t address, char *dest, 
 	return (size_t)ret == bytes ? 0 : -EFAULT;
 }
 
-/* At a hit there is what was read then; a recorded kernel is long gone. 0 or a negative errno. */
+/*
+ * At a hit there is what was read then, and what no hit can bring is read now (deferred_reads.py, read_later);
+ * a recorded kernel is long gone. 0 or a negative errno.
+ */
 int mb_read_kernel(const struct mb_session *session, int64_t address, char *dest, size_t bytes)
 {
-	if (session->record)
-		return mb_memory_read(session, address, dest, bytes);
+	if (session->record) {
+		if (!mb_memory_read(session, address, dest, bytes))
+			return 0;
+		if (mb_memory_is_cut(session) || mb_memory_has_failed(session, address))
+			return -EFAULT;
+	}
 	if (!session->kernel_reader || session->limits.flags & MB_TRACE_TIME)
 		return -EFAULT;
 	return session->kernel_reader(session->kernel, address, dest, bytes);

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.bpf
 
 
-BY_GLOBAL = "global a probe timer.profile { println(user_int8(a)) a++ }"
+BY_GLOBAL = "global a probe process.begin { println(user_int8(a)) a++ }"
 
 
 @pytest.mark.parametrize(
@@ -23,10 +23,6 @@ BY_GLOBAL = "global a probe timer.profile { println(user_int8(a)) a++ }"
         (
             "probe process.begin { for (i = 0; i < 9; i++) s += user_int8(i) }"
             " global s probe end { println(s) }",
-            "computed-address",
-        ),
-        (
-            'global a probe kernel.trace("sched_switch") { println(user_string(a[1])) a[1]++ }',
             "computed-address",
         ),
     ],
