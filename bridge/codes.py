@@ -317,8 +317,16 @@ _SCRIPT = {
     "unsupported-operator": Code(
         ERROR, "SystemTap refuses this operator here, too", "use `>>` on a positive number"
     ),
+    "refused-function": Code(
+        ERROR,
+        "a function of SystemTap that would write to the kernel, delay it, or bring it down",
+        "do without; the message says why",
+    ),
     "unsupported-write": Code(
-        ERROR, "a handler writes to the program", "markbridge never changes what it traces"
+        ERROR,
+        "a handler writes to what cannot be written: registers, bits, the kernel's memory, or a"
+        " process that cannot be stopped there",
+        "write to the memory of the process at a marker or function of its program, with -g",
     ),
     "value-of-entry": Code(
         WARNING,

@@ -24,7 +24,7 @@ from bridge.ir.reach import all_operations
 from bridge.ir.slicing import READS, Slice, slice_of
 from bridge.markers import Kind, MarkerAttachment
 from bridge.probes import families
-from bridge.script.builtins import BUILTINS, KERNEL_STACK, Effect
+from bridge.script.builtins import BUILTINS, KERNEL_STACK, WRITES, Effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -134,7 +134,9 @@ def why_held(
             if not read.is_kernel:
                 place = program.sites[read.site].where
                 what = "reads a computed address"
-                if read.of_process:
+                if read.name.startswith(WRITES):
+                    what = "writes to the process"
+                elif read.of_process:
                     what = "looks at the process"
                 return f"{read.name}() at {place} {what}"
     return ""
@@ -245,23 +247,25 @@ def _process_reason(attachment: MarkerAttachment, read: _Read, *, record: bool) 
     if not family.live:
         return "it looks at the process, which a trace does not hold"
     stops = family.stops
+    if read.name.startswith(WRITES) and not stops:
+        return "the process cannot be stopped, and a write would come later than the hit"
     if not stops and read.name == _GLOBAL:
         return "it looks at the process, which cannot be held at a tracepoint"
     if record:
         return "it looks at the process, which a trace cannot hold"
     machine = attachment.marker.machine if stops else platform.machine()
-    if machine != UNWOUND and read.name != _GLOBAL:
+    if machine != UNWOUND and read.name != _GLOBAL and not read.name.startswith(WRITES):
         return f"stacks and symbols are known on {UNWOUND} only"
     return ""
 
 
 def _diagnostic(program: IrProgram, read: _Read, reason: str) -> Diagnostic:
     site = program.sites[read.site]
-    code, verb = (
-        ("no-process", "look")
-        if read.of_process or read.of_stack
-        else ("computed-address", "read")
-    )
+    code, verb = "computed-address", "read"
+    if read.of_process or read.of_stack:
+        code, verb = "no-process", "look"
+    if read.name.startswith(WRITES):
+        code, verb = "unsupported-write", "write"
     return Diagnostic(
         code,
         f"{read.name}() cannot {verb} here: {reason}",

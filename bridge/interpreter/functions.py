@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.interpreter import floats, memory, stacks, symbols
+from bridge.interpreter import floats, memory, stacks, symbols, writes
 from bridge.interpreter.faults import AbortedError, ScriptError
 from bridge.interpreter.text import buffer_quoted, escaped, int32
 from bridge.ir.arithmetic import MASK, wrap
@@ -308,6 +308,7 @@ FUNCTIONS: dict[str, Callable[..., Item | None]] = {
     "ctime": _ctime,
     "randint": _randint,
     **memory.FUNCTIONS,
+    **writes.FUNCTIONS,
     **symbols.FUNCTIONS,
     **stacks.FUNCTIONS,
     "text_strn": _text_strn,

@@ -16,6 +16,10 @@ class Host(Protocol):
         """The bytes at an address; fewer where what can be read ends."""
         ...
 
+    def write(self, pid: int | None, address: int, data: bytes) -> bool:
+        """Write to the memory of a process; whether all could be written."""
+        ...
+
     def kernel_memory(self, address: int, size: int) -> bytes:
         """The same, of the kernel's memory."""
         ...
@@ -78,6 +82,10 @@ class NoHost:
     def memory(self, _pid: int | None, _address: int, _size: int) -> bytes:
         """Nothing."""
         return b""
+
+    def write(self, _pid: int | None, _address: int, _data: bytes) -> bool:
+        """Nothing can be written."""
+        return False
 
     def kernel_memory(self, _address: int, _size: int) -> bytes:
         """Nothing."""

@@ -15,6 +15,10 @@ from bridge.ir.program import REGISTERS
 from bridge.script.analysis.types import Type
 
 KERNEL_STACK, USER_STACK = "kernel_stack", "user_stack"
+SET_USER = "_set_user"
+"""What an assignment to the traced program calls."""
+WRITES = "set_user"
+"""What the names of functions that write to it start with, behind an underscore or not."""
 LONG, STRING, VOID = Type.LONG, Type.STRING, Type.UNKNOWN
 
 
@@ -92,6 +96,20 @@ def _backtrace(name: str, doc: str, result: Type = VOID, parameters: int = 0) ->
     return Builtin(name, (LONG,) * parameters, result, Effect.STATE, doc=doc, reads=reads)
 
 
+def _write(name: str, doc: str, parameters: tuple[Type, ...], result: Type = VOID) -> Builtin:
+    """A function that writes to the memory of the process that was hit."""
+    return Builtin(
+        name,
+        parameters,
+        result,
+        Effect.PROCESS,
+        can_fail=True,
+        doc=doc,
+        guru=True,
+        reads=("pid",),
+    )
+
+
 def _name(name: str, doc: str, *, can_fail: bool = False) -> Builtin:
     """What an address in the process that was hit is called."""
     return Builtin(
@@ -156,6 +174,14 @@ _TABLE = (
         _memory(f"kernel_{kind}", f"{kind} in kernel memory")
         for kind in ("char", "short", "int", "long", "pointer")
     ),
+    # --- writes to the process that was hit, which stands still meanwhile
+    *(
+        _write(f"set_user_{kind}", f"write a {kind} to user memory", (LONG, LONG))
+        for kind in ("char", "short", "int", "long", "pointer")
+    ),
+    _write("set_user_string", "write a string, with a NUL, to user memory", (LONG, STRING)),
+    _write("set_user_string_n", "the same, at most n bytes", (LONG, LONG, STRING)),
+    _write("_set_user", "write so many bytes of a number", (LONG, LONG, LONG), LONG),
     _memory("user_buffer_quoted", "bytes escaped: address, length, at most", STRING, 3),
     _memory("user_buffer_quoted_error", "the same, or an error", STRING, 3),
     _memory("kernel_buffer_quoted_error", "bytes escaped: address, length, at most", STRING, 3),
@@ -319,10 +345,28 @@ _TABLE = (
     Builtin("log", (STRING,), VOID, Effect.STATE, doc="print a line"),
 )
 
+_KERNEL_IS_READ_ONLY = "no BPF program may write to the kernel's memory"
+REFUSED = {
+    **{
+        f"set_kernel_{kind}": _KERNEL_IS_READ_ONLY
+        for kind in ("char", "short", "int", "long", "pointer", "string", "string_n")
+    },
+    "mdelay": "no BPF program may wait, and a handler in user space delays nobody but itself",
+    "udelay": "no BPF program may wait, and a handler in user space delays nobody but itself",
+    "panic": "a script does not bring the machine down here; call exit() or abort()",
+}
+"""Functions of SystemTap that there will not be, each with the reason."""
+
 _NAMES = {
     ("print_ubacktrace", 3): "pc sp fp",
     (LOADED_AT, 3): "path addr fixed",
     ("ctime", 1): "epochsecs",
+    **{
+        (f"set_user_{kind}", 2): "addr val"
+        for kind in ("char", "short", "int", "long", "pointer", "string")
+    },
+    ("set_user_string_n", 3): "addr n val",
+    ("_set_user", 3): "addr val size",
     ("__file_set", 1): "text",
     ("__file_append", 1): "text",
     ("user_string_n", 2): "addr n",

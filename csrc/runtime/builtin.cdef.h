@@ -78,6 +78,14 @@ int32_t mb_do_kernel_short(struct mb_session *, uint32_t, void *, const int64_t 
 int32_t mb_do_kernel_string_utf16_1(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_kernel_string_utf32_1(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_user_buffer_quoted(struct mb_session *, uint32_t, void *, const int64_t *);
+int32_t mb_do_set_user_char(struct mb_session *, uint32_t, void *, const int64_t *);
+int32_t mb_do_set_user_short(struct mb_session *, uint32_t, void *, const int64_t *);
+int32_t mb_do_set_user_int(struct mb_session *, uint32_t, void *, const int64_t *);
+int32_t mb_do_set_user_long(struct mb_session *, uint32_t, void *, const int64_t *);
+int32_t mb_do_set_user_pointer(struct mb_session *, uint32_t, void *, const int64_t *);
+int32_t mb_do_set_user_string(struct mb_session *, uint32_t, void *, const int64_t *);
+int32_t mb_do_set_user_string_n(struct mb_session *, uint32_t, void *, const int64_t *);
+int32_t mb_do__set_user(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_user_buffer_quoted_error(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_user_int16_error(struct mb_session *, uint32_t, void *, const int64_t *);
 int32_t mb_do_user_int32_error(struct mb_session *, uint32_t, void *, const int64_t *);

@@ -210,6 +210,60 @@ MB_NUMBER(uint32, uint32_t, "int")
 MB_NUMBER(int64, int64_t, "long")
 MB_NUMBER(uint64, uint64_t, "pointer")
 
+/* --- writes, while the process stands still --- */
+
+static int32_t write_user(struct mb_session *session, uint32_t site, const char *what, int64_t address, const void *source, size_t bytes)
+{
+	int ret = mb_write_user(session, address, source, bytes);
+
+	if (!ret)
+		return MB_OK;
+	if (ret == -EBUSY)
+		return mb_raise(session, site, "the process could not be stopped, so nothing was written");
+	return mb_raise_format(session, site, "user %s copy fault at 0x%" PRIx64 " [man error::fault]", what, (uint64_t)address);
+}
+
+#define MB_SET_USER(name, type) \
+	MB_BUILTIN(set_user_##name) \
+	{ \
+		type value = (type)argument[1]; \
+		return write_user(session, site, #name, argument[0], &value, sizeof(value)); \
+	}
+
+MB_SET_USER(char, int8_t)
+MB_SET_USER(short, int16_t)
+MB_SET_USER(int, int32_t)
+MB_SET_USER(long, int64_t)
+MB_SET_USER(pointer, int64_t)
+
+/* The low bytes of a value, of a machine that has them first. */
+MB_BUILTIN(_set_user)
+{
+	int64_t value = argument[1];
+	int32_t ret = write_user(session, site, "memory", argument[0], &value, (size_t)argument[2]);
+
+	return ret == MB_OK ? mb_give(result, value) : ret;
+}
+
+/* At most `most` bytes, and a NUL. */
+static int32_t write_text(struct mb_session *session, uint32_t site, int64_t address, const char *text, int64_t most)
+{
+	size_t length = strnlen(text, most > 0 ? (size_t)most : 0);
+	int32_t ret = write_user(session, site, "string", address, text, length);
+
+	return ret == MB_OK ? write_user(session, site, "string", address + (int64_t)length, "", 1) : ret;
+}
+
+MB_BUILTIN(set_user_string)
+{
+	return write_text(session, site, argument[0], mb_text_argument(argument[1]), INT32_MAX);
+}
+
+MB_BUILTIN(set_user_string_n)
+{
+	return write_text(session, site, argument[0], mb_text_argument(argument[2]), argument[1]);
+}
+
 /* --- wide characters --- */
 
 /* UTF-8 for a character, 0 if it is none. */

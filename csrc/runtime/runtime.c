@@ -4,6 +4,7 @@
 #include "runtime.h"
 
 #include "memory.h"
+#include "live/hold.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -278,6 +279,30 @@ int mb_read_user(const struct mb_session *session, int64_t address, char *dest, 
 	if (offset >= 0)
 		memcpy(&pid, (const char *)session->record + offset, sizeof(pid));
 	ret = process_vm_readv((pid_t)pid, &local, 1, &remote, 1, 0);
+	if (ret < 0)
+		return -errno;
+	return (size_t)ret == bytes ? 0 : -EFAULT;
+}
+
+/*
+ * The same for writing: only while the process of the hit stands still, and only what it could write itself. Nothing is written where the
+ * process could not be stopped.
+ */
+int mb_write_user(const struct mb_session *session, int64_t address, const void *source, size_t bytes)
+{
+	int32_t offset = context_offset(session, MB_PID);
+	struct iovec local = { (void *)(uintptr_t)source, bytes };
+	struct iovec remote = { (void *)(uintptr_t)address, bytes };
+	int64_t held, pid;
+	ssize_t ret;
+
+	if (!session->record || !session->hook || !session->hook->stopped || offset < 0)
+		return -ESRCH;
+	memcpy(&held, (const char *)session->record + session->hook->stopped, sizeof(held));
+	if (held != MB_STOPPED_IT)
+		return -EBUSY;
+	memcpy(&pid, (const char *)session->record + offset, sizeof(pid));
+	ret = process_vm_writev((pid_t)pid, &local, 1, &remote, 1, 0);
 	if (ret < 0)
 		return -errno;
 	return (size_t)ret == bytes ? 0 : -EFAULT;

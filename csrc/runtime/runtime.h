@@ -257,6 +257,7 @@ int32_t mb_raise_format(struct mb_session *session, uint32_t site, const char *f
 #define MB_FAULT_ADDRESS "%#x"	/* known to bridge/ir/program.py */
 uint64_t mb_now_ns(int clock);
 int mb_read_user(const struct mb_session *session, int64_t address, char *dest, size_t bytes);
+int mb_write_user(const struct mb_session *session, int64_t address, const void *source, size_t bytes);
 int mb_read_kernel(const struct mb_session *session, int64_t address, char *dest, size_t bytes);
 
 /* builtin_output.c */

@@ -100,6 +100,16 @@ class LiveHost:
         except (OSError, OverflowError):
             return b""
 
+    def write(self, pid: int | None, address: int, data: bytes) -> bool:
+        """Write to the memory of a process; whether all could be written."""
+        if pid is None:
+            return False
+        try:
+            with (PROC / str(pid) / "mem").open("r+b", buffering=0) as file:
+                return os.pwrite(file.fileno(), data, address) == len(data)
+        except (OSError, OverflowError):
+            return False
+
     def kernel_memory(self, address: int, size: int) -> bytes:
         """The same, of the kernel's."""
         return b"" if self.kernel is None else self.kernel.read(address, size)

@@ -33,6 +33,7 @@ from bridge.script.analysis.typed import GlobalVariable, ProbeInfo, Typed
 from bridge.script.analysis.types import Type
 from bridge.script.analysis.unassigned import warn_of_unassigned, warn_of_unused_arguments
 from bridge.script.analysis.usage import usage
+from bridge.script.analysis.writes import write
 from bridge.script.library import Library
 from bridge.script.options import AnalyseOptions
 from bridge.script.printing.describe import describe
@@ -139,7 +140,9 @@ def _derive_places(program: ResolvedScript, places: Sequence[Derived]) -> None:
     first = places[0]
     for owner in {id(b.script): b.script for b in first.bodies}.values():
         program.choose(owner)
-    served = first if program.options.assume_types else serve(first, program.sink.report)
+    served = first
+    if not program.options.assume_types:
+        served = write(program, serve(first, program.sink.report))
     for derived in [served] if first.shared else save_entries(program, served):
         body = _add_probe(program, derived)
         body.places = places if first.shared else [derived]

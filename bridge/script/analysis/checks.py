@@ -8,8 +8,16 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bridge.markers import Access, Variable, is_argument_only, is_field_only
+from bridge.markers import (
+    Access,
+    Kind,
+    MarkerAttachment,
+    Variable,
+    is_argument_only,
+    is_field_only,
+)
 from bridge.script import errors
+from bridge.script.analysis.lookup import lookup
 from bridge.script.analysis.typed import FunctionInfo, GlobalVariable
 from bridge.script.analysis.types import Type
 from bridge.script.analysis.usage import Effects, callers, reaching, usage
@@ -54,6 +62,10 @@ def check_iteration(program: ResolvedScript) -> None:
     for body in program.bodies():
         for block in body.blocks:
             _iterate(program, body, writers, block.block, ())
+
+
+_IN_PROGRAMS = frozenset({Kind.USDT, Kind.FUNCTION, Kind.FUNCTION_RETURN})
+"""Kinds of markers at whose hits a process is in its own code."""
 
 
 class _Writers:
@@ -315,12 +327,33 @@ class _Checker:
                 node,
             )
         elif not self._program.options.assume_types:
-            self._report(
-                errors.Message(
-                    "unsupported-write", "writing to the traced program is not supported"
-                ),
-                node,
+            text = f"this cannot be written: {self._why_not_written(node)}"
+            self._report(errors.Message("unsupported-write", text), node)
+
+    def _why_not_written(self, node: ast.Expr) -> str:
+        """What is against an assignment that writes.py left."""
+        derived = self._body.derived if self._body else None
+        found: Result | None = None
+        place = derived.expansion.attachment if derived is not None else None
+        if derived is not None and isinstance(node, ast.Target | ast.Cast | ast.AtVar):
+            known = self._program.structures, self._program.statics
+            found = lookup(node, derived.expansion, *known)
+        if isinstance(found, Access) and found.bits:
+            return "it is a bit-field, which its neighbours would be written with"
+        if not isinstance(place, MarkerAttachment):
+            return "only what a process has in its memory at a hit of its own can be"
+        kind = place.marker.kind
+        if isinstance(node, ast.Target) and node.name == "$return" and not node.path:
+            return (
+                "the result of a function is in a register, and a BPF program cannot change"
+                " registers"
             )
+        if kind not in _IN_PROGRAMS or (isinstance(found, Access) and found.space == "kernel"):
+            return "no BPF program may write to the kernel's memory or registers"
+        return (
+            "it is in a register of the program or has no address, and a BPF program cannot"
+            " change registers"
+        )
 
     def _value(self, parent: ast.Node, child: ast.Node) -> None:
         """A function without a result is no value."""

@@ -14,7 +14,7 @@ from bridge.script.analysis.embedded import BUILT_IN
 from bridge.script.analysis.lookup import lookup
 from bridge.script.analysis.typed import FunctionInfo, GlobalVariable, LocalVariable
 from bridge.script.analysis.types import Type
-from bridge.script.builtins import BUILTINS, Builtin
+from bridge.script.builtins import BUILTINS, REFUSED, Builtin
 from bridge.script.errors import Refused
 from bridge.script.printing.describe import describe
 from bridge.script.syntax import ast
@@ -286,6 +286,9 @@ class Resolver:
                 f"arity mismatch found (function '{node.name}' takes {takes} args)",
             )
             raise self._refused(message, node)
+        if node.name in REFUSED:
+            text = f"function {node.name}() is refused: {REFUSED[node.name]}"
+            raise self._refused(errors.Message("refused-function", text), node)
         near = among(self._similar(node.name))
         message = errors.Message(
             "unresolved-function", f"unresolved function {node.name}{near}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bridge.script.analysis.typed import Facts, FunctionInfo, GlobalVariable, LocalVariable
 from bridge.script.analysis.types import Type
-from bridge.script.builtins import Builtin, Effect
+from bridge.script.builtins import SET_USER, Builtin, Effect
 from bridge.script.syntax import ast
 from bridge.script.syntax.walk import children, walk
 
@@ -197,5 +197,9 @@ class Effects:
 
     def _call(self, found: Builtin | Sequence[FunctionInfo] | None) -> bool:
         if isinstance(found, Builtin):
-            return found.effect is Effect.STATE or found.result is Type.UNKNOWN
+            return (
+                found.effect is Effect.STATE
+                or found.name == SET_USER
+                or found.result is Type.UNKNOWN
+            )
         return any(function in self._impure for function in found or ())
