@@ -302,7 +302,7 @@ class _Checker:
             case ast.Name():
                 return
             case ast.Target() | ast.Cast() | ast.AtVar():
-                self._write(node)
+                self._write(node, target)
             case ast.Index(base=ast.Name()):
                 return
             case ast.Index():
@@ -315,7 +315,7 @@ class _Checker:
             case _:
                 self._report(errors.NO_LEFT_SIDE, node)
 
-    def _write(self, node: ast.Expr) -> None:
+    def _write(self, node: ast.Expr, target: ast.Target | ast.Cast | ast.AtVar) -> None:
         derived = self._body.derived if self._body else None
         if derived is not None and derived.expansion.serves_text:
             return  # `$value` is what a reader of the file gets
@@ -327,15 +327,15 @@ class _Checker:
                 node,
             )
         elif not self._program.options.assume_types:
-            text = f"this cannot be written: {self._why_not_written(node)}"
+            text = f"this cannot be written: {self._why_not_written(target)}"
             self._report(errors.Message("unsupported-write", text), node)
 
-    def _why_not_written(self, node: ast.Expr) -> str:
+    def _why_not_written(self, node: ast.Target | ast.Cast | ast.AtVar) -> str:
         """What is against an assignment that writes.py left."""
         derived = self._body.derived if self._body else None
         found: Result | None = None
         place = derived.expansion.attachment if derived is not None else None
-        if derived is not None and isinstance(node, ast.Target | ast.Cast | ast.AtVar):
+        if derived is not None:
             known = self._program.structures, self._program.statics
             found = lookup(node, derived.expansion, *known)
         if isinstance(found, Access) and found.bits:
