@@ -32,6 +32,8 @@ _LITERAL = re.compile(r"[^*?\[\\]*")
 """What all names that a shell pattern matches start with."""
 
 _PARTS = re.compile(rf"{_COPY}$")
+_FEW = 32
+"""So many searches of the text cost as much as an index of all names."""
 _NO_FUNCTION = ("__pfx_", "__cfi_", "__SCT__", "__SCK__", "__ksymtab", "__crc_", "__UNIQUE_ID")
 """What symbols of the text section start with that are no functions."""
 
@@ -66,6 +68,7 @@ class Symbols:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._asked = 0
 
     @cached_property
     def _text(self) -> bytes:
@@ -91,6 +94,19 @@ class Symbols:
 
     def named(self, name: str, module: str | None = None) -> list[KernelSymbol]:
         """The functions of a name, of a module or of all."""
+        self._asked += 1
+        found = self._by_name.get(name, []) if self._asked > _FEW else []
+        found = found or self._search(name)
+        return list(found) if module is None else [s for s in found if s.module == module]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[KernelSymbol]]:
+        found: dict[str, list[KernelSymbol]] = {}
+        for symbol in self.all:
+            found.setdefault(symbol.name, []).append(symbol)
+        return found
+
+    def _search(self, name: str) -> list[KernelSymbol]:
         word = re.escape(name.encode())
         pattern = re.compile(
             rb" [tTwW] " + word + _COPY.encode() + rb"(?:[ \t]+\[\w+\])?$", re.M
@@ -101,7 +117,7 @@ class Symbols:
             line = _LINE.match(self._text[start : match.end()])
             if line is not None:
                 found.append(_symbol(line.groups()))
-        return found if module is None else [s for s in found if s.module == module]
+        return found
 
     def starting_at(self, address: int) -> KernelSymbol | None:
         """The function that begins at an address, parts that were split off as well."""

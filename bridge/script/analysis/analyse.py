@@ -208,8 +208,8 @@ def _display(program: ResolvedScript, targets: Targets) -> list[Body]:
     for variable in program.named_globals():
         variable.read = variable in used.read
         variable.written = variable in used.written
-        if variable.user and variable.written and not variable.read:
-            owner = owners[variable.declaration]
+        owner = owners.get(variable.declaration)  # what C declares is none of the script's
+        if owner is not None and variable.user and variable.written and not variable.read:
             displays.append(_display_body(program, variable, owner, place[0]))
     return displays
 

@@ -97,6 +97,21 @@ class EmbeddedC:
         assert function.body is not None
         return cast("ast.Block", _placed(function.body, declaration))
 
+    def variables(self, at: ast.Node) -> list[ast.Global]:
+        """The variables of the file that bodies name so far, as globals."""
+        return [
+            ast.Global(
+                name,
+                private=False,
+                wrap=False,
+                size=None,
+                initial=ast.Number(value, span=at.span, token=at.token),
+                span=at.span,
+                token=at.token,
+            )
+            for name, value in self.unit.used.items()
+        ]
+
     def helper(self, name: str) -> tuple[ast.Function, Refusal | None] | None:
         """A helper function of the file level in the language; without body if refused."""
         from bridge.script.c.tree import Unsupported

@@ -193,6 +193,7 @@ class ResolvedScript:
             if isinstance(found, embedded.Refusal):
                 self.refusals[declaration] = found
             self._translated[declaration] = found if isinstance(found, ast.Block) else None
+            self._declare_used(declaration)
         return self._translated[declaration]
 
     def _embedded_c(self) -> embedded.EmbeddedC:
@@ -207,6 +208,10 @@ class ResolvedScript:
             self._embedded = embedded.EmbeddedC(file_level, self.options)
         return self._embedded
 
+    def _declare_used(self, at: ast.Function) -> None:
+        for variable in self._embedded_c().variables(at):
+            self.declare(self.scripts[0], variable)
+
     def _helper(self, name: str) -> Sequence[Named]:
         """A helper function of embedded C, as a function of the language."""
         if name not in self._helpers:
@@ -218,6 +223,7 @@ class ResolvedScript:
                 self.refusals[declaration] = refusal
                 self._translated[declaration] = None
             self._helpers[name] = (self.scripts[0], declaration)
+            self._declare_used(declaration)
         return (self._helpers[name],)
 
     def _function_label(self, script: ast.Script, declaration: ast.Function) -> str:

@@ -7,3 +7,5 @@ compiled by a C compiler, so what calls into the kernel or writes to its memory 
 
 HELPER = "_c_"
 """What the names of helper functions begin with in the language."""
+VARIABLE = "_cv_"
+"""The same, of variables at the level of the file: globals of the script."""

@@ -100,9 +100,7 @@ class CExpressions:
         if name == "STAP_RETVALUE":
             raise c.Unsupported("the function has no declared result", expr.at)
         if name in self.scope.variables:
-            raise c.Unsupported(
-                f"`{name}` is a variable of the embedded C of the file", expr.at
-            )
+            return self.of_variable(self.scope.of_file(name, expr.at))
         if name.isupper():
             return number(f'@enum("{name}")', c.INT)
         raise c.Unsupported(f"`{name}` is not known here", expr.at)
@@ -380,6 +378,8 @@ class CExpressions:
             case "THIS", "__retvalue":
                 return self.name(c.Name(expr.at, "STAP_RETVALUE"))
             case "THIS", name:
+                plain = name.removeprefix("l_")  # what SystemTap 1.8 called it
+                name = name if name in self.scope.parameters else plain
                 return self.scope.argument(name, expr.at)
             case "current", "comm":
                 return string("execname()")

@@ -498,6 +498,7 @@ PRELUDE = """
 #define max_t(t, a, b) ((t)(a) > (t)(b) ? (t)(a) : (t)(b))
 #define BIT(n) (1UL << (n))
 #define MKDEV(a, b) (((a) << 20) | (b))
+#define blk_mq_rq_to_pdu(rq) ((void *)((struct request *)(long)(rq) + 1))
 #define ERR_PTR(x) ((void *)(long)(x))
 """
 """Macros of the kernel's headers; those for levels of messages stand for nothing."""

@@ -346,6 +346,12 @@ class _Builder:
 
     continue_ = break_
 
+    def goto(self, parts: Parts) -> c.Goto:
+        return c.Goto(parts[0].at, parts[1].text)
+
+    def label(self, parts: Parts) -> c.Label:
+        return c.Label(parts[0].at, parts[0].text)
+
     def iterator(self, parts: Parts) -> c.Iterate:
         return c.Iterate(parts[0].at, parts[0].text, tuple(parts[2]), parts[4])
 

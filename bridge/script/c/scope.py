@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bridge.script.c import kernel
+from bridge.script.c import VARIABLE, kernel
 from bridge.script.c import tree as c
+from bridge.script.c.types import constant
 from bridge.script.c.values import CValue, CVariable, number, string
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ class CScope:
     functions: Mapping[str, c.Function]
     result: str | None
     variables: Mapping[str, c.Declared]
-    """Those of the file, which a script cannot have."""
+    """Those of the file: globals of the script."""
+    used: dict[str, int] = field(default_factory=dict)
+    """Those of them that were named, with their first values."""
     blocks: list[dict[str, CVariable]] = field(default_factory=lambda: [{}])
     modes: Mapping[int, CVariable] = field(default_factory=dict)
     """How each variable was used in a first pass, by where it is declared."""
@@ -45,6 +48,20 @@ class CScope:
             if name in block:
                 return block[name]
         return None
+
+    def of_file(self, name: str, at: int) -> CVariable:
+        """A variable of the file, as a global of the script: a number, or an address."""
+        declared = self.variables[name]
+        if not isinstance(declared.type, c.Int | c.Pointer):
+            raise c.Unsupported(
+                f"`{name}` is a variable of the embedded C of the file, and no number", at
+            )
+        first = declared.value
+        if isinstance(first, tuple):
+            raise c.Unsupported("values in braces", declared.at)
+        known = 0 if first is None else constant(first, self.enumerators)
+        self.used[f"{VARIABLE}{name}"] = known
+        return CVariable(f"{VARIABLE}{name}", declared.type, decided=True)
 
     def declare(self, declared: c.Declared) -> CVariable:
         """A new local variable; its name in the language is its own."""

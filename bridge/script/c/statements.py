@@ -22,6 +22,26 @@ if TYPE_CHECKING:
     from bridge.script.c.scope import CScope
 
 
+class Jumps:
+    """The labels of one body: `name` has the number of the label that is wanted, or 0."""
+
+    def __init__(self, name: str, body: c.Block) -> None:
+        self.name = name
+        self.labels: dict[str, int] = {}
+        self.parts: list[list[c.Statement]] = [[]]
+        """What stands in front of the first label, and behind each."""
+        self.at = 0
+        """The part that is translated."""
+        self.back = False
+        """Whether a `goto` goes back."""
+        for item in body.items:
+            if isinstance(item, c.Label):
+                self.labels[item.name] = len(self.parts)
+                self.parts.append([])
+            else:
+                self.parts[-1].append(item)
+
+
 class CStatements:
     """Translates the statements of one body into lines of the language."""
 
@@ -31,6 +51,8 @@ class CStatements:
         self.lines: list[str] = []
         self._inside: list[str] = []
         """What `break` and `continue` belong to: loops, and the flags of switches."""
+        self._jumps: Jumps | None = None
+        """The labels of the body, while their parts are translated."""
 
     def statement(self, node: c.Statement | None) -> None:
         """One statement."""
@@ -58,9 +80,62 @@ class CStatements:
     def block(self, node: c.Block) -> None:
         """Statements in braces."""
         self.scope.blocks.append({})
-        for item in node.items:
-            self.statement(item)
+        own = self._jumps is None and not self._inside
+        if own and any(isinstance(item, c.Label) for item in node.items):
+            self._labelled(node)
+        else:
+            for item in node.items:
+                self.statement(item)
         self.scope.blocks.pop()
+
+    # --- goto
+
+    def _labelled(self, node: c.Block) -> None:
+        """A body with labels: parts that run where nothing or their own label is wanted.
+
+        Each part is a loop that runs once, so that `goto` can leave it; a jump back goes once
+        more over the parts.
+        """
+        jumps = self._jumps = Jumps(self.scope.fresh("goto"), node)
+        once, again = self.scope.fresh("once"), self.scope.fresh("again")
+        kept, self.lines = self.lines, []
+        for number, part in enumerate(jumps.parts):
+            jumps.at = number
+            wanted = f"{jumps.name} == {number}"
+            test = f"!{jumps.name} || {wanted}" if number else f"!{jumps.name}"
+            self.lines += [f"if ({test})", f"for ({once} = 1; {once}; {once} = 0)", "{"]
+            self.lines.append(f"{jumps.name} = 0")
+            for item in part:
+                self.statement(item)
+            self.lines.append("}")
+        self._jumps = None
+        made, self.lines = self.lines, [*kept, f"{jumps.name} = 0"]
+        if jumps.back:
+            loop = f"for ({again} = 1; {again}; {again} = {jumps.name} != 0)"
+            made = [loop, "{", *made, "}"]
+        self.lines += made
+
+    def goto(self, node: c.Goto) -> None:
+        """`goto`: the innermost loop ends, and those around it look (`_left`)."""
+        jumps = self._jumps
+        if jumps is None or node.name not in jumps.labels:
+            raise c.Unsupported(
+                f"`{node.name}` is no label of the function's own block", node.at
+            )
+        number = jumps.labels[node.name]
+        jumps.back = jumps.back or number <= jumps.at
+        self.lines += [f"{jumps.name} = {number}", "break"]
+
+    def label(self, node: c.Label) -> None:
+        """Labels of the function's own block are not seen here."""
+        raise c.Unsupported(f"the label `{node.name}` inside of another statement", node.at)
+
+    def _left(self, begin: int) -> None:
+        """Behind a loop of the lines from `begin`: a jump out of it goes on."""
+        if self._jumps is not None:
+            jump = f"{self._jumps.name} = "
+            if any(line.startswith(jump) for line in self.lines[begin:]):
+                self.lines += [f"if ({self._jumps.name})", "break"]
 
     def _nested(self, node: c.Statement | None) -> None:
         self.lines.append("{")
@@ -220,6 +295,7 @@ class CStatements:
 
     def loop(self, node: c.Loop) -> None:
         """`while`, `do` and `for`."""
+        begin = len(self.lines)
         self.scope.blocks.append({})
         self.statement(node.start)
         condition = (
@@ -239,9 +315,11 @@ class CStatements:
         self.lines.append("}")
         self._inside.pop()
         self.scope.blocks.pop()
+        self._left(begin)
 
     def switch(self, node: c.Switch) -> None:
         """`matched` stays set from case to case; the loop runs once, for `break`."""
+        begin = len(self.lines)
         value = self.expressions.value(node.value)
         chosen, matched, once, again = (
             self.scope.fresh(name) for name in ("switch", "matched", "once", "again")
@@ -261,6 +339,7 @@ class CStatements:
             self.lines.append(f"if ({again}) {{")
             self.leave(c.Leave(node.at, "continue"))
             self.lines.append("}")
+        self._left(begin)
 
     def _cases(self, node: c.Switch, chosen: str, matched: str) -> None:
         values = [
@@ -309,6 +388,11 @@ class CStatements:
 
     def iterate(self, node: c.Iterate) -> None:
         """`list_for_each_entry(entry, head, member)`, and its kin."""
+        begin = len(self.lines)
+        self._iterate(node)
+        self._left(begin)
+
+    def _iterate(self, node: c.Iterate) -> None:
         if node.name in kernel.MASKS:
             self._processors(node)
             return
@@ -395,6 +479,8 @@ _TRANSLATORS: dict[type, Callable[[CStatements, Any], None]] = {
     c.Case: CStatements.case,
     c.Leave: CStatements.leave,
     c.Return: CStatements.return_,
+    c.Goto: CStatements.goto,
+    c.Label: CStatements.label,
     c.Iterate: CStatements.iterate,
 }
 

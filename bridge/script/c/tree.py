@@ -302,6 +302,22 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Goto:
+    """`goto name;`."""
+
+    at: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """`name:`, in front of what follows it in its block."""
+
+    at: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Return:
     """`return`, with a value or None."""
 
@@ -320,7 +336,18 @@ class Iterate:
 
 
 Statement = (
-    Declaration | Evaluate | Block | If | Loop | Switch | Case | Leave | Return | Iterate
+    Declaration
+    | Evaluate
+    | Block
+    | If
+    | Loop
+    | Switch
+    | Case
+    | Leave
+    | Goto
+    | Label
+    | Return
+    | Iterate
 )
 
 

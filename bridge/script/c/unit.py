@@ -34,6 +34,8 @@ class EmbeddedUnit:
         self.functions: dict[str, tuple[int, c.Function]] = {}
         """Helper functions with the number of the text that they are in."""
         self.variables: dict[str, c.Declared] = {}
+        self.used: dict[str, int] = {}
+        """Those that bodies name, by their name in the language, with their first values."""
         self.refused: tuple[int, c.Unsupported] | None = None
         """The first text that is not understood, and why."""
         for index, text in enumerate(texts):
@@ -79,6 +81,7 @@ class EmbeddedUnit:
             functions,
             result,
             self.variables,
+            self.used,
             modes=modes,
         )
 

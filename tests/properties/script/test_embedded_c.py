@@ -53,11 +53,14 @@ class Generator:
         self._random = random.Random(seed)
         self._names: list[str] = []
         self._loops = 0
+        self._jumps = False
+        """Whether there are labels: one behind the declarations, one in front of the end."""
 
     def function(self) -> str:
         """The body of a function of two arguments."""
         choose = self._random.choice
         self._names = ["x", "y"]
+        self._jumps = choose((False, True))
         lines = [
             f"{choose(TYPES)} x = STAP_ARG_x;",
             f"{choose(TYPES)} y = STAP_ARG_y;",
@@ -65,11 +68,18 @@ class Generator:
         for index in range(self._random.randrange(1, 4)):
             lines.append(f"{choose(TYPES)} v{index} = {self._expression(2)};")
             self._names.append(f"v{index}")
+        lines += ["int turns = 0;", "again:"] if self._jumps else []
         lines += [self._statement(2) for _ in range(self._random.randrange(1, 5))]
+        if self._jumps:
+            lines += [f"if ({self._expression(1)} && turns++ < 3) goto again;", "out:"]
         return "\n".join([*lines, f"STAP_RETURN({self._expression(3)});"])
 
     def _statement(self, depth: int) -> str:
         choose, name = self._random.choice, self._random.choice(self._names)
+        if self._jumps and not self._random.randrange(8):
+            to = choose(("out", "again"))
+            bound = " && turns++ < 3" if to == "again" else ""
+            return f"if ({self._expression(1)}{bound}) goto {to};"
         kind = choose(
             ("=", "op", "if", "loop", "switch", "step") if depth else ("=", "op", "step")
         )

@@ -83,7 +83,7 @@ REFUSED = {
     "long (a:long): STAP_PRINTF(STAP_ARG_a);": ("no literal", "STAP_PRINTF"),
     "string (): strlcpy(STAP_RETVALUE, 5, MAXSTRINGLEN);": ("no text", "5,"),
     'string (): STAP_ERROR("%s");': ("more conversions", '"%s"'),
-    "long (): goto out; out: ;": ("not understood", "out; out"),
+    "long (): goto out; { out: ; }": ("no label", "goto out"),
     "long (): int a[3]; STAP_RETVALUE = a[1];": ("an array of more", "a[3]"),
     "long (): struct task_struct t;": ("structure as a local", "t;"),
     "long (): float f = 1;": ("not understood", "f ="),
@@ -223,10 +223,87 @@ def test_functions_of_the_file_go_before_those_of_the_kernel(
     assert (printed.output, printed.messages) == (b"1 2403\n", ())
 
 
+KEPT = """%{
+int hits = 3, other, never_read;
+static unsigned char small = 250;
+static void bump(int by) { never_read = by; hits += by; small += by; }
+%}
+function f:long (a:long) %{ bump(STAP_ARG_a); other = hits * 2; STAP_RETVALUE = hits++; %}
+function g:string () %{
+  snprintf(STAP_RETVALUE, MAXSTRINGLEN, "%d %d %d", hits, other, small);
+%}
+probe begin { println(f(4)) println(f(10)) println(g()) exit() }
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_variables_of_the_file_keep_their_values(engine: str, tmp_path: Path) -> None:
+    """By hand: 3 + 4; 8 + 10; 250 + 14 in eight bits."""
+    printed = run(engine, KEPT, tmp_path, guru=True)
+    assert (printed.output, printed.messages) == (b"7\n18\n19 36 8\n", ())
+
+
+JUMPS = """
+function f:long (a:long) %{
+  int i, n = 0;
+  if (STAP_ARG_a < 0) goto out_err;
+  for (i = 0; i < 10; i++) { if (i == STAP_ARG_a) goto found; n += i; }
+  goto none;
+found:
+  STAP_RETVALUE = n;
+  return;
+none:
+  STAP_RETVALUE = 1000 + n;
+  if (STAP_ARG_a == 77) { n = 5; goto found; }
+  return;
+out_err:
+  STAP_RETVALUE = -1;
+%}
+function g:long (a:long) %{
+  int tries = 0;
+again:
+  tries++;
+  switch (tries) {
+    case 1: goto again;
+    case 2: if (STAP_ARG_a) goto again; break;
+    default: while (1) { while (1) goto out; }
+  }
+  STAP_RETURN(100 + tries);
+out:
+  STAP_RETURN(tries);
+%}
+probe begin { printf("%d %d %d %d %d %d", f(-3), f(4), f(20), f(77), g(0), g(1)) exit() }
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_goto_leaves_loops_and_goes_back(engine: str, tmp_path: Path) -> None:
+    """What gcc gives; test_embedded_c.py in properties/script has random ones."""
+    printed = run(engine, JUMPS, tmp_path, guru=True)
+    assert (printed.output, printed.messages) == (b"-1 6 1045 5 102 3", ())
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("goto nowhere;", "`nowhere` is no label"),
+        ("if (1) { inner: ; } goto inner;", "`inner` is no label"),
+        ("while (1) { inner: ; goto inner; }", "the label `inner` inside of another statement"),
+        ("out: if (1) { inner: ; } goto out;", "the label `inner` inside of another statement"),
+    ],
+)
+def test_a_jump_that_is_not_understood(check, body: str, reason: str) -> None:
+    script = f"function f:long() %{{ {body} %}} probe begin {{ println(f()) }}"
+    found = check(script, guru=True)
+    assert found.typed is None
+    assert [e for e in found.errors if "not supported" in e and reason in e], found.errors
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("int n; %} function f:long() %{ STAP_RETVALUE = n;", "variable of the embedded C"),
+        ("int n[4]; %} function f:long() %{ STAP_RETVALUE = n[0];", "and no number"),
+        ("int n = {1}; %} function f:long() %{ STAP_RETVALUE = n;", "values in braces"),
         (
             "int g(int a) { return h(a); } %} function f:long() %{ STAP_RETVALUE = g(1);",
             "`h`",
