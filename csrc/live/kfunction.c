@@ -19,6 +19,21 @@
 #include <unistd.h>
 
 #define NAME_BYTES 64
+#define ATTACH_KPROBE_MULTI 42
+#define KPROBE_MULTI_RETURN 1u
+
+/* The attribute of LINK_CREATE, because headers older than the running kernel lack kprobe_multi. */
+struct link_kprobe_multi {
+	uint32_t program;
+	uint32_t target;
+	uint32_t attach_type;
+	uint32_t link_flags;
+	uint32_t flags;
+	uint32_t count;
+	uint64_t symbols;
+	uint64_t addresses;
+	uint64_t cookies;
+};
 
 int mb_bpf_trampoline_load(const struct mb_trampoline *place, const char *name, const void *code,
 			   uint32_t bytes, char *log, uint32_t log_size)
@@ -116,6 +131,22 @@ int mb_bpf_attach_kprobe(int program, const struct mb_kprobe *probe)
 		return ret;
 	}
 	return (int)event;
+}
+
+/* One link for all functions: ftrace calls the program. */
+int mb_bpf_attach_kprobes(int program, const struct mb_kprobes *probes)
+{
+	struct link_kprobe_multi attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.program = (uint32_t)program;
+	attr.attach_type = ATTACH_KPROBE_MULTI;
+	attr.flags = probes->at_return ? KPROBE_MULTI_RETURN : 0;
+	attr.count = probes->count;
+	attr.addresses = pointer(probes->addresses);
+	attr.symbols = pointer(probes->names);
+	attr.cookies = pointer(probes->cookies);
+	return sys_bpf(BPF_LINK_CREATE, &attr, sizeof(attr));
 }
 
 /* How often a program was not run because another one (or itself) ran on the CPU; needs Linux 5.12. */

@@ -9,6 +9,8 @@ map.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -66,6 +68,10 @@ if TYPE_CHECKING:
     from bridge.codegen.bpf.hooks import Served
     from bridge.ir.program import Capture
 
+SHARED_LEAST = 4
+"""So many functions of the kernel that have the same program have one link."""
+_OWN_NAME = re.compile(r"\bmb_\d+_\d+(?:_h\d+)?\b")
+"""Of the functions of a program."""
 CPUS = 4096
 """More than a machine has."""
 PERCPU_BYTES = 32768
@@ -101,6 +107,9 @@ class _Plan:
         return len(self.maps) - 1
 
 
+_TRAMPOLINES = hooks.Ways()
+
+
 def _everything(_feature: str) -> bool:
     return True
 
@@ -108,7 +117,7 @@ def _everything(_feature: str) -> bool:
 def generate(
     placed: Placed,
     ring_bytes: int,
-    kprobes: frozenset[int] = frozenset(),
+    ways: hooks.Ways = _TRAMPOLINES,
     *,
     has: Callable[[str], bool] = _everything,
     nested: bool = False,
@@ -116,8 +125,7 @@ def generate(
 ) -> BpfObject:
     """Compile everything that runs in the kernel.
 
-    `ring_bytes` is a power of two. The hooks in `kprobes` are put on kprobes even if their
-    functions could have trampolines. `has` says whether there is a feature (docs/kernels.md)
+    `ring_bytes` is a power of two. `has` says whether there is a feature (docs/kernels.md)
     whether the kernel that is meant has it. HostError, if something needs one that it has not.
     `nested`: processes have the numbers of the PID namespace of the session, which is not the
     first one. `constants` are results of built-ins that stay the same for the session. With
@@ -131,8 +139,15 @@ def generate(
     texts: dict[str, str] = {}
     ranked: list[tuple[tuple[object, ...], BpfProgram]] = []
     dispatchers = Dispatchers(plan.add)
+    shared: set[int] = set()
+    for program, text in _shared(plan, globals_, ways.together):
+        texts[program.name] = text
+        ranked.append(((life.Rank.BEFORE,), program))
+        shared.update(hook for hook, _ in program.many)
     for hook in placed.hooks:
-        for served in hooks.programs(hook, _captures(placed, hook), kprobes):
+        if hook.id in shared:
+            continue
+        for served in hooks.programs(hook, _captures(placed, hook), ways.kprobes):
             program = dispatchers.placed(served.program, hook.attachment.marker)
             if program.sites and _may_sleep(plan, hook, globals_):
                 program = replace(program, sleepable=True)
@@ -197,6 +212,36 @@ def _plan(placed: Placed, ring_bytes: int, has: Callable[[str], bool]) -> _Plan:
     if processes:
         plan.life = life.plan(plan.add, processes)
     return plan
+
+
+def _shared(
+    plan: _Plan, globals_: GlobalMaps, together: frozenset[int]
+) -> Iterator[tuple[BpfProgram, str]]:
+    """The programs, with their texts, that serve many functions of the kernel at once.
+
+    Those are the same but for the names of what is in them, and the number of the hook.
+    """
+    groups: dict[tuple[str, int], list[tuple[int, Served, str]]] = {}
+    times: Counter[tuple[str, int]] = Counter()
+    for hook in plan.placed.hooks:
+        captures = _captures(plan.placed, hook)
+        served = hooks.shareable(hook, captures) if hook.id in together else None
+        if served is None or Context("memory") in hook.layout.captures or hook.held:
+            continue
+        text = _program_text(plan, globals_, hook, served, served.program, by_cookie=True)
+        shape = _OWN_NAME.sub("mb", text)
+        place = served.program.kernel
+        assert place is not None
+        # a link tells one word for a function, so a second probe of it is in another link
+        turn = times[shape, place.address]
+        times[shape, place.address] += 1
+        groups.setdefault((shape, turn), []).append((hook.id, served, text))
+    for members in groups.values():
+        if len(members) >= SHARED_LEAST:
+            _, first, text = members[0]
+            places = ((hook, served.program.kernel) for hook, served, _ in members)
+            many = tuple((hook, place) for hook, place in places if place is not None)
+            yield replace(first.program, many=many), text
 
 
 def _own_programs(
@@ -301,9 +346,18 @@ def _may_sleep(plan: _Plan, hook: Hook, globals_: GlobalMaps) -> bool:
 
 
 def _program_text(
-    plan: _Plan, globals_: GlobalMaps, hook: Hook, served: Served, program: BpfProgram
+    plan: _Plan,
+    globals_: GlobalMaps,
+    hook: Hook,
+    served: Served,
+    program: BpfProgram,
+    *,
+    by_cookie: bool = False,
 ) -> str:
-    """One function, with the bodies of its kernel handlers in front."""
+    """One function, with the bodies of its kernel handlers in front.
+
+    `by_cookie`: its link tells it which hook is hit.
+    """
     placed = plan.placed
     _refuse_missing(plan, hook, served)
     text = ProgramText()
@@ -350,7 +404,10 @@ def _program_text(
         _take_notes(plan, text, captures, hook, program.name)
         wanted, gates = _wanted(plan, globals_, text, captures, hook)
         bodies += gates
-        RecordWriter(text, captures, hook, maps, placed.program.limits).send(wanted)
+        number = ""
+        if by_cookie:
+            number = text.value(f"shl i64 {text.call(t.COOKIE, 'ptr %ctx')}, 32")
+        RecordWriter(text, captures, hook, maps, placed.program.limits).send(wanted, number)
     text.jump("out")
     text.open("out")
     text.emit(f"ret i64 {program.attach.result}")

@@ -13,9 +13,18 @@ from bridge.codegen.bpf import lifecycle as life
 from bridge.codegen.bpf.captures import contexts
 from bridge.codegen.bpf.object import Attach, BpfProgram
 from bridge.errors import HostError
-from bridge.ir.program import variables
-from bridge.markers import ENTERED, Constant, Kind, RawArgument, is_argument_only
-from bridge.script.builtins import KERNEL_STACK
+from bridge.ir.program import REGISTERS, variables
+from bridge.markers import (
+    ARGUMENT_REGISTERS,
+    ENTERED,
+    RESULT_REGISTERS,
+    Constant,
+    Kind,
+    RawArgument,
+    Register,
+    is_argument_only,
+)
+from bridge.script.builtins import KERNEL_STACK, USER_STACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +36,18 @@ if TYPE_CHECKING:
 EVERYWHERE = -1
 """Among the hooks that do without trampolines: all of them do."""
 _TRAMPOLINES = frozenset({Attach.FENTRY, Attach.FEXIT})
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How functions of the kernel are attached to, by the numbers of the hooks.
+
+    Those in `kprobes` do without trampolines; those in `together` share a program and a link
+    with others whose programs are the same.
+    """
+
+    kprobes: frozenset[int] = frozenset()
+    together: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +181,34 @@ def _in_kernel(asked: _Asked) -> Iterator[Served]:
         operands |= {v.name: v.raw for v in used if v.raw is not None}
     program = asked.program(_KERNEL_ATTACH[asked.marker.kind, trampoline])
     yield Served(replace(program, kernel=place), operands)
+
+
+_RESULTS = frozenset(RESULT_REGISTERS.values())
+_PASSED = frozenset(register for names in ARGUMENT_REGISTERS.values() for register in names)
+
+
+def shareable(hook: Hook, captures: tuple[Capture, ...]) -> Served | None:
+    """The program of a function that may have a link with others; None if it may not.
+
+    ftrace calls it, with no registers but those of arguments, or of the result.
+    """
+    marker, place = hook.attachment.marker, hook.attachment.marker.kernel
+    if place is None or place.offset or place.module or not place.address:
+        return None
+    if contexts(captures) & {*REGISTERS, KERNEL_STACK, USER_STACK}:
+        return None
+    returns = marker.kind is Kind.KERNEL_RETURN
+    passed = _RESULTS if returns else _PASSED
+    wanted = variables(captures)
+    operands = {v.name: v.operand(0) for v in marker.readable if v.name in wanted}
+    for operand in operands.values():
+        if not isinstance(operand, Constant) and not (
+            isinstance(operand, Register) and operand.name in passed
+        ):
+            return None
+    attach = Attach.KPROBE_RETURN if returns else Attach.KPROBE
+    program = BpfProgram(f"mb_{hook.id}_0", hook.id, attach, b"", kernel=place)
+    return Served(program, operands)
 
 
 _BY_KIND: dict[Kind, Callable[[_Asked], Iterator[Served]]] = {

@@ -98,6 +98,8 @@ class BpfProgram:
     """Whether it is one that goes on with those in slots."""
     kernel: KernelPlace | None = None
     """The function of the kernel that it is attached to."""
+    many: tuple[tuple[int, KernelPlace], ...] = ()
+    """The functions of a link of many, each with the hook that the link tells the program."""
     functions: tuple[int, ...] = ()
     """Where in its code the functions begin that it gives to others to call, in bytes."""
 

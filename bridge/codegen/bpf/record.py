@@ -95,19 +95,21 @@ class RecordWriter:
         self._hook = hook
         self._maps = maps
         self._limits = limits
+        self._number = ""
         self._hold = (
             None
             if maps.held is None
             else Hold(text, captures, maps.held, maps.control, atomics=maps.atomics)
         )
 
-    def send(self, wanted: str = "") -> None:
+    def send(self, wanted: str = "", number: str = "") -> None:
         """Capture and send; execution goes on behind it in any case.
 
+        `number` is the hook's, in the upper half of an i64, where the program serves many.
         Where a hit costs much, `wanted` is a `gate.Wanted` as an i64. Each value is stored as
         soon as it is read: many of them would not fit on the stack.
         """
-        text = self._text
+        text, self._number = self._text, number
         self._captures.value(Context("monotonic_ns"))
         if not wanted:
             self._send()
@@ -131,7 +133,9 @@ class RecordWriter:
 
     def _header(self, record: str, size: str | int) -> None:
         text = self._text
-        if isinstance(size, int):
+        if self._number:
+            text.store(text.value(f"or i64 {self._number}, {size}"), record)
+        elif isinstance(size, int):
             text.store(self._hook.id << 32 | size, record)
         else:
             text.store(text.value(f"or i64 {size}, {self._hook.id << 32}"), record)

@@ -18,7 +18,12 @@ from bridge.codegen.bpf.follow import EXIT, FORK
 from bridge.codegen.bpf.lifecycle import NAMESPACE_FINDER
 from bridge.codegen.bpf.object import CONTROL_WORDS, Attach, Control
 from bridge.engine.kernel.features import TRACING, demand, has
-from bridge.engine.kernel.functions import TRAMPOLINES, attach_function, load_behind_trampoline
+from bridge.engine.kernel.functions import (
+    TRAMPOLINES,
+    attach_function,
+    attach_many,
+    load_behind_trampoline,
+)
 from bridge.engine.kernel.refusals import ROOT, LeftOut, RefusedError, host_error, refused
 from bridge.engine.kernel.uprobes import attach as attach_uprobes
 from bridge.engine.kernel.uprobes import by_link, hurried, online, remove_event, whom
@@ -60,8 +65,8 @@ PROGRAM_TYPES = {
     Attach.KPROBE_RETURN: (2, 0),
 }
 """Program type and expected attach type of each way to attach."""
-UPROBE_MULTI = 48
-"""BPF_TRACE_UPROBE_MULTI, of a program that is attached by a link for all its sites."""
+KPROBE_MULTI, UPROBE_MULTI = 42, 48
+"""BPF_TRACE_KPROBE_MULTI and the like, of programs that one link attaches to all places."""
 
 
 _UPROBE_REMEDIES = {
@@ -298,6 +303,8 @@ def _load_program(program: BpfProgram, descriptors: Any, count: int) -> int:  # 
     kind, attach = PROGRAM_TYPES[program.attach]
     if program.sites and by_link(program):
         attach = UPROBE_MULTI
+    if program.many:
+        attach = KPROBE_MULTI
     flags = SLEEPABLE if program.sleepable else 0
     name = program.name.encode()[:15]
     loaded: int = lib.mb_bpf_program_load(kind, attach, flags, name, code, size, ffi.NULL, 0)
@@ -396,16 +403,21 @@ def _attach(loaded: LoadedObject, program: BpfProgram, descriptor: int) -> None:
         case Attach.RAW_TRACEPOINT:
             link = lib.mb_bpf_attach_raw(descriptor, program.tracepoint.encode())
             _keep(loaded, link, f"the tracepoint `{program.tracepoint}`")
-        case Attach.KPROBE | Attach.KPROBE_RETURN:
+        case Attach.KPROBE | Attach.KPROBE_RETURN if not program.many:
             loaded.links.append(attach_function(program, descriptor))
-        case Attach.NOWHERE | Attach.FENTRY | Attach.FEXIT:
+        case _:  # by now, or nowhere
             pass
 
 
 def _attach_trampolines(loaded: LoadedObject) -> None:
-    """Attach what goes on trampolines now, while those that are refused can have kprobes."""
+    """Attach what goes on trampolines or has links of many functions now.
+
+    Those that are refused can have kprobes yet.
+    """
     for program, descriptor in zip(loaded.object.programs, loaded.programs, strict=True):
-        if program.attach in TRAMPOLINES:
+        if program.many:
+            loaded.links.append(attach_many(program, descriptor))
+        elif program.attach in TRAMPOLINES:
             loaded.links.append(attach_function(program, descriptor))
 
 

@@ -31,7 +31,7 @@ TRACING = Path("/sys/kernel/tracing")
 ARRAY, RINGBUF = 2, 27
 MMAPABLE = 1 << 10
 SOCKET_FILTER, KPROBE, RAW_TRACEPOINT = 1, 2, 17
-SLEEPABLE, UPROBE_MULTI = 1 << 4, 48
+SLEEPABLE, KPROBE_MULTI, UPROBE_MULTI = 1 << 4, 42, 48
 REFUSED = frozenset({-errno.EPERM, -errno.EACCES})
 """What says nothing of the kernel: the right is missing. Then the attempt itself tells."""
 
@@ -120,6 +120,19 @@ def _takes_trampolines() -> bool:
     place.function = 1  # of the types the first one, a number
     got = lib.mb_bpf_trampoline_load(place, b"mb_probe", _EXIT, len(_EXIT), ffi.NULL, 0)
     return bool(got == -errno.EINVAL)
+
+
+def _links_functions() -> bool:
+    """Whether a link of functions is refused for the name of one, which there is not."""
+    program = _load(_EXIT, KPROBE_MULTI)
+    if program < 0:
+        return program in REFUSED
+    probes, name = ffi.new("struct mb_kprobes *"), ffi.new("char[]", b"mb_no_such_function")
+    names = ffi.new("uint64_t[]", [int(ffi.cast("uint64_t", name))])
+    probes.names, probes.count = names, 1
+    got = lib.mb_bpf_attach_kprobes(program, probes)
+    os.close(program)
+    return bool(got == -errno.ESRCH)
 
 
 def _runs_programs() -> bool:
@@ -277,6 +290,14 @@ FEATURES = (
         "/sys/bus/event_source/devices/kprobe is there (CONFIG_KPROBE_EVENTS)",
         "trampolines only; without them tracepoints at the same places, else no functions",
         KPROBE_PMU.exists,
+    ),
+    Feature(
+        "kprobe_multi",
+        "5.18",
+        "one link for the functions of the kernel that a wildcard finds",
+        "a link on a function that there is not is refused with ESRCH (CONFIG_FPROBE)",
+        "a trampoline or a kprobe for each",
+        _links_functions,
     ),
     Feature(
         "loop",

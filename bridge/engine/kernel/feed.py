@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bridge._native import ffi, lib
 from bridge.artifact import Where
 from bridge.codegen.bpf.generate import generate
-from bridge.codegen.bpf.hooks import EVERYWHERE
+from bridge.codegen.bpf.hooks import EVERYWHERE, Ways
 from bridge.codegen.bpf.lifecycle import ARMING
 from bridge.codegen.bpf.object import Control, MapType, split_error_word
 from bridge.deferred_reads import looks_at_processes
@@ -25,7 +25,7 @@ from bridge.engine import namespace
 from bridge.engine.base import run_session
 from bridge.engine.kernel import attach
 from bridge.engine.kernel.features import has
-from bridge.engine.kernel.functions import TrampolineError, missed, missed_events
+from bridge.engine.kernel.functions import TogetherError, TrampolineError, missed, missed_events
 from bridge.engine.kernel.hold import POLL_NS, Guard, users_of
 from bridge.engine.kernel.map_sync import Drain
 from bridge.engine.kernel.processes import Processes
@@ -111,20 +111,27 @@ def _in_user_space(placed: Placed) -> Placed:
 def _load_programs(
     placed: Placed, ring_bytes: int, offset_ns: int, constants: Mapping[str, int] | None = None
 ) -> LoadedObject:
-    """Load them; where the kernel refuses a trampoline on one of its functions, by kprobe."""
+    """Load them; where the kernel refuses a trampoline on one of its functions, by kprobe.
+
+    Functions that wildcards found share links, so many of them are attached in one call.
+    """
     kprobes = frozenset(() if has("fentry") else (EVERYWHERE,))
+    together = _optional(placed) if has("kprobe_multi") else frozenset()
     nested = namespace.is_nested()
     while True:
         try:
             with doing("translating handlers to BPF"):
+                ways = Ways(kprobes, together)
                 bpf = generate(
-                    placed, ring_bytes, kprobes, has=has, nested=nested, constants=constants
+                    placed, ring_bytes, ways, has=has, nested=nested, constants=constants
                 )
             with doing(f"loading {len(bpf.programs):,} programs into the kernel"):
                 return attach.load(bpf, offset_ns)
         except TrampolineError as refused:
             many = refused.everywhere or len(kprobes) == MANY_REFUSED
             kprobes |= {EVERYWHERE if many else refused.hook}
+        except TogetherError as refused:
+            together -= refused.hooks
 
 
 def _optional(placed: Placed) -> frozenset[int]:

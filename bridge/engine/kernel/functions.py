@@ -50,6 +50,14 @@ class TrampolineError(Exception):
         self.everywhere = everywhere
 
 
+class TogetherError(Exception):
+    """The kernel refuses one link for many functions; `hooks` are those that need their own."""
+
+    def __init__(self, hooks: frozenset[int]) -> None:
+        super().__init__(hooks)
+        self.hooks = hooks
+
+
 def load_behind_trampoline(program: BpfProgram, code: bytes) -> int:
     """Load a program for a trampoline; a file descriptor."""
     assert program.kernel is not None
@@ -75,6 +83,19 @@ def _types_of(program: BpfProgram, module: str) -> int:
     if types < 0:
         raise TrampolineError(program.hook, everywhere=False)
     return types
+
+
+def attach_many(program: BpfProgram, descriptor: int) -> int:
+    """One link for all functions of a program; its file descriptor."""
+    probes = ffi.new("struct mb_kprobes *")
+    addresses = ffi.new("uint64_t[]", [place.address for _, place in program.many])
+    cookies = ffi.new("uint64_t[]", [hook for hook, _ in program.many])
+    probes.addresses, probes.cookies, probes.count = addresses, cookies, len(program.many)
+    probes.at_return = program.attach is Attach.KPROBE_RETURN
+    link: int = lib.mb_bpf_attach_kprobes(descriptor, probes)
+    if link < 0:
+        raise TogetherError(frozenset(hook for hook, _ in program.many))
+    return link
 
 
 def attach_function(program: BpfProgram, descriptor: int) -> int:

@@ -30,8 +30,12 @@ def test_what_has_nothing_in_its_place_is_needed(feature) -> None:
     assert bool(feature.instead) != feature.needed
 
 
-OF_KPROBES = frozenset({"fentry", "kprobes"})
-"""What a kernel may be built without; then it has no list of kprobes."""
+BUILT = {
+    "fentry": Path("/sys/kernel/debug/kprobes").exists,
+    "kprobes": Path("/sys/kernel/debug/kprobes").exists,
+    "kprobe_multi": lambda: " register_fprobe\n" in Path("/proc/kallsyms").read_text(),
+}
+"""What a kernel may be built without, and how that shows."""
 
 
 @pytest.mark.bpf
@@ -41,8 +45,8 @@ def test_the_kernel_has_what_its_version_had(feature) -> None:
     """Debian's and this machine's kernels leave nothing out."""
     release = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2]))
 
-    built = feature.name not in OF_KPROBES or Path("/sys/kernel/debug/kprobes").exists()
-    assert feature.probe() == (built and release >= SINCE[feature.name])
+    built = BUILT.get(feature.name, lambda: True)
+    assert feature.probe() == (built() and release >= SINCE[feature.name])
 
 
 @pytest.mark.bpf

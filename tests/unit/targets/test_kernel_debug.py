@@ -394,7 +394,7 @@ def test_scripts_compile(built: Machine) -> None:
     sources = SourceMap()
     main = sources.add("x.stp", text)
     compiled = compile_script(main, sources, LiveTargets(built.world), AnalyseOptions())
-    made = generate(compiled.placed, 1 << 16, frozenset())
+    made = generate(compiled.placed, 1 << 16)
     assert all(program.code for program in made.programs)
     assert {program.attach for program in made.programs} == {
         Attach.KPROBE,

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.cli.script import of_the_host
 from bridge.codegen.bpf.generate import generate
-from bridge.codegen.bpf.hooks import EVERYWHERE
+from bridge.codegen.bpf.hooks import EVERYWHERE, Ways
 from bridge.codegen.bpf.object import Attach
 from bridge.errors import CompileError
 from bridge.markers import (
@@ -431,7 +431,7 @@ def _attached(
     sources = SourceMap()
     main = sources.add("x.stp", script)
     compiled = compile_script(main, sources, LiveTargets(world), AnalyseOptions())
-    made = generate(compiled.placed, 1 << 16, kprobes)
+    made = generate(compiled.placed, 1 << 16, Ways(kprobes))
     assert all(program.code for program in made.programs)
     return [program.attach for program in made.programs]
 
@@ -487,3 +487,55 @@ def test_refused_trampolines_become_kprobes(world: RecordedWorld) -> None:
 def test_a_parameter_at_the_return_is_saved_at_the_entry(world: RecordedWorld) -> None:
     script = 'probe kernel.function("fs_read").return { println($return, @entry($count)) }'
     assert _attached(world, script) == [Attach.FENTRY, Attach.FEXIT]
+
+
+def _shared(world: RecordedWorld, script: str) -> list[tuple[Attach, list[str]]]:
+    """The functions of each program, where all hooks may share theirs."""
+    sources = SourceMap()
+    main = sources.add("x.stp", script)
+    compiled = compile_script(main, sources, LiveTargets(world), AnalyseOptions())
+    all_hooks = frozenset(hook.id for hook in compiled.placed.hooks)
+    made = generate(compiled.placed, 1 << 16, Ways(frozenset(), all_hooks))
+    return [
+        (program.attach, [place.symbol for _, place in program.many])
+        for program in made.programs
+        if program.many
+    ]
+
+
+FOUR = ["fs_helper", "fs_read", "fs_write", "many"]
+SYMBOLS = ["fs_helper.isra.0", *FOUR[1:]]
+
+
+@pytest.mark.parametrize(
+    ("handler", "shared"),
+    [
+        ("{ n++ }", SYMBOLS),
+        ("{ println(pp(), pid()) }", SYMBOLS),
+        ("{ printf(\"%s %d\\n\", probefunc(), int_arg(1)) }", SYMBOLS),
+        # the kernel has another key for each; other registers; the stack
+        ("{ a[probefunc()]++ }", []),
+        ("{ println(register(\"rbx\")) }", []),
+        ("{ print_backtrace() }", []),
+    ],
+)  # fmt: skip
+def test_functions_whose_programs_are_the_same_share_one(
+    world: RecordedWorld, handler: str, shared: list[str]
+) -> None:
+    points = ", ".join(f'kernel.function("{name}")' for name in FOUR)
+    found = _shared(
+        world, f"global n = 0, a probe {points} {handler} probe end {{ println(n) }}"
+    )
+    assert found == ([(Attach.KPROBE, shared)] if shared else [])
+
+
+def test_two_probes_of_a_function_share_what_its_link_tells(world: RecordedWorld) -> None:
+    points = ", ".join(f'kernel.function("{name}")' for name in FOUR)
+    probe = f"probe {points} {{ println(pp()) }}"
+    assert _shared(world, probe * 2) == [(Attach.KPROBE, SYMBOLS)]
+
+
+def test_returns_share_another_one(world: RecordedWorld) -> None:
+    points = ", ".join(f'kernel.function("{name}").return' for name in FOUR)
+    probe = f"probe {points} {{ println(pp(), returnval()) }}"
+    assert _shared(world, probe) == [(Attach.KPROBE_RETURN, SYMBOLS)]
