@@ -15,6 +15,7 @@ from bench.table import show
 MODULES = (
     "start",
     "live",
+    "load",
     "events",
     "native",
     "check",
@@ -40,7 +41,7 @@ def main(names: list[str]) -> int:
     wanted = list(names or MODULES)
     if missing := _missing():
         print(f"the live measurements are left out, they need {missing}", file=sys.stderr)
-        wanted = [name for name in wanted if name not in ("live", "events")]
+        wanted = [name for name in wanted if name not in ("live", "load", "events")]
     rows = (row for name in wanted for row in import_module(f"bench.{name}").run())
     return 0 if show(rows) else 1
 
