@@ -14,7 +14,7 @@ DEBIAN_TOOLS := systemtap systemtap-doc systemtap-sdt-dev bpftrace babeltrace2 b
 help:
 	@echo "make demo      set up, build the example program, trace it, replay the recording"
 	@echo "make test      set up, then all checks and tests"
-	@echo "make guest     some tests of the running kernel on Debian's kernels, under an emulator (root)"
+	@echo "make guest     some tests of the running kernel on Debian's kernels, under an emulator (root; a part of make test)"
 	@echo "make examples  SystemTap's own examples in a guest, and docs/examples.md of what came of it (root)"
 	@echo "make unit      the fast tests alone, for another Python: PYTHON=/usr/bin/python3 VENV=.venv-debian"
 	@echo "make random    20,000 random programs: interpreter against native code"
@@ -57,7 +57,7 @@ tools:
 demo: $(VENV)/.base
 	@PATH="$(CHECKOUT)/$(BIN):$$PATH" sh examples/demo.sh
 
-test: lint layers types sanitize pytest wheel
+test: lint layers types sanitize pytest wheel guest
 
 # Both at the same time. Kernels and emulator are downloaded, and nothing of them is installed. One of them: KERNELS=6.1;
 # all tests of the running kernel, which takes hours under emulation: SELECTION=bpf. What has not run after so long fails.

@@ -93,8 +93,7 @@ def _environment(guest: Guest) -> dict[str, str]:
     """Parsers and scripts are kept in the checkout, where the guest may write."""
     own = [name for name in os.environ if name.startswith("MARKBRIDGE_")]
     kept = {name: os.environ[name] for name in (*KEPT, *own) if name in os.environ}
-    cache = str(guest.run.parent / "cache")
-    return kept | {"MARKBRIDGE_GUEST": guest.kernel, "XDG_CACHE_HOME": cache}
+    return kept | {"MARKBRIDGE_GUEST": guest.kernel, "XDG_CACHE_HOME": str(guest.cache)}
 
 
 if __name__ == "__main__":

@@ -207,6 +207,7 @@ class Guest:
         shutil.rmtree(self.run, ignore_errors=True)
         (self.run / "jobs").mkdir(parents=True)
         (self.run / "sources").write_text(_sources())
+        self._keep_tables()
         for end in ("in", "out"):
             os.mkfifo(self.run / f"requests.{end}")
         self._serve_files()
@@ -215,6 +216,18 @@ class Guest:
         command += ["-append", f"{APPEND} {self._words()}"]
         process = self._spawn(command, "emulator.log")
         (self.run / "pid").write_text(str(process.pid))
+
+    @property
+    def cache(self) -> Path:
+        """Where all guests of this checkout keep what `markbridge` keeps."""
+        return self.run.parent / "cache"
+
+    def _keep_tables(self) -> None:
+        """Have the parser's tables there: making them takes long under emulation."""
+        command = [sys.executable, "-m", "bridge", "check", "-e", "probe begin { exit() }"]
+        environment = os.environ | {"XDG_CACHE_HOME": str(self.cache)}
+        self.cache.mkdir(exist_ok=True)
+        subprocess.run(command, cwd=ROOT, env=environment, check=True)
 
     def _spawn(self, command: list[Any], log: str) -> subprocess.Popen[bytes]:
         with (self.run / log).open("wb") as file:

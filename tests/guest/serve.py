@@ -142,6 +142,7 @@ def _open_line() -> int:
 def main(run: Path) -> None:
     """Serve until nobody asks any more."""
     sys.path.insert(0, str(ROOT))
+    os.environ["XDG_CACHE_HOME"] = str(run.parent / "cache")
     line = _open_line()
     _preload()
     (run / "up").touch()
