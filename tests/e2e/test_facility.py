@@ -45,6 +45,7 @@ probe user_shop.idle { println(name) }
 """
 
 
+@pytest.mark.guest
 def test_generated_header_and_tapset(run: Runner, tmp_path: Path) -> None:
     source, script = tmp_path / "user_shop.xml", tmp_path / "shop.stp"
     source.write_text(FACILITY)

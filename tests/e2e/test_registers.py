@@ -29,6 +29,7 @@ def program(tmp_path: Path) -> Path:
     return tmp_path / "program"
 
 
+@pytest.mark.guest
 def test_registers_have_the_arguments_and_the_result(run: Runner, program: Path) -> None:
     script = f"""
     probe process("{program}").function("twice") {{

@@ -29,6 +29,7 @@ def test_a_profile_sees_what_runs_and_in_which_mode(run: Runner, engine: str) ->
     assert (done.code, done.out) == (0, "1 1\n"), done.err
 
 
+@pytest.mark.guest
 def test_every_cpu_is_sampled(run: Runner) -> None:
     script = """
     global hits
@@ -44,6 +45,7 @@ def test_every_cpu_is_sampled(run: Runner) -> None:
     assert int(done.out.split()[0]) == cpus, done.out
 
 
+@pytest.mark.guest
 def test_a_counter_hits_after_so_many_counts(run: Runner) -> None:
     script = """
     global all, tenth

@@ -52,6 +52,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "program"
 
 
+@pytest.mark.guest
 def test_every_hit_of_every_thread_has_its_calls(run: Runner, program: Path) -> None:
     library = program.parent / "libstacks.so"
     script = (
@@ -69,6 +70,7 @@ def test_every_hit_of_every_thread_has_its_calls(run: Runner, program: Path) -> 
     assert text.count("[libc.so.6]") == 2
 
 
+@pytest.mark.guest
 def test_where_a_function_returns_its_caller_comes_first(run: Runner, program: Path) -> None:
     script = f'probe process("{program}").function("once").return '
     script += "{ println(usymname(uaddr())) print_ubacktrace_brief() exit() }"
@@ -103,7 +105,9 @@ def test_a_trace_does_not_hold_the_stack_of_a_process(
     assert "which a trace cannot hold" in done.err
 
 
-@pytest.mark.parametrize("engine", ["native", "interpreter"])
+@pytest.mark.parametrize(
+    "engine", [pytest.param("native", marks=pytest.mark.guest), "interpreter"]
+)
 def test_the_stack_of_the_kernel(run: Runner, engine: str) -> None:
     script = """
         probe kernel.trace("sys_enter") {

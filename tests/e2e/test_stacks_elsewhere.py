@@ -219,6 +219,7 @@ def test_processes_that_have_ended(run: Runner, program: Path, tmp_path: Path) -
     assert all(trace[-1] == "_start" for trace in traces)
 
 
+@pytest.mark.guest
 def test_folded_stacks_are_counted(run: Runner, program: Path) -> None:
     script = f'probe {ENTRY} {{ if (execname() != "program") next print_ubacktrace() }}'
     command = f"sh -c 'for i in 1 2 3; do {program}; done'"
@@ -233,6 +234,7 @@ def test_folded_stacks_are_counted(run: Runner, program: Path) -> None:
     assert calls[-1 - len(CALLS) :] == [*CALLS[::-1], "syscall"]
 
 
+@pytest.mark.guest
 def test_the_kernel_is_on_top_of_a_folded_stack(run: Runner, program: Path) -> None:
     script = f"probe {ENTRY} {{ {HERE} print_ubacktrace() print_backtrace() }}"
 

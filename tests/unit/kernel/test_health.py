@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.doctor import WIDTH, as_json, as_text
-from bridge.engine.kernel.features import FEATURES
+from bridge.engine.kernel.features import FEATURES, has
 from bridge.engine.kernel.health import ExaminedMachine, Finding, Health, examine
 from bridge.errors import HostError
 
@@ -43,6 +43,16 @@ def _found(root: Path, name: str, without: str = "") -> Finding:
         f.name: f for f in examine(ExaminedMachine(root, lambda feature: feature != without))
     }
     return findings[name]
+
+
+@pytest.mark.bpf
+@pytest.mark.guest
+@pytest.mark.parametrize("name", ["btf", "fentry", "kprobes"])
+def test_this_machine_has_what_the_engine_finds(name: str) -> None:
+    found = {finding.name: finding.state for finding in examine()}
+
+    assert (found[name] is Health.OK) == has(name)
+    assert found["uprobes"] is Health.OK
 
 
 @pytest.mark.parametrize(
