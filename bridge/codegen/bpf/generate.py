@@ -140,7 +140,7 @@ def generate(
     ranked: list[tuple[tuple[object, ...], BpfProgram]] = []
     dispatchers = Dispatchers(plan.add)
     shared: set[int] = set()
-    for program, text in _shared(plan, globals_, ways.together):
+    for program, text in _shared(plan, globals_, ways):
         texts[program.name] = text
         ranked.append(((life.Rank.BEFORE,), program))
         shared.update(hook for hook, _ in program.many)
@@ -215,7 +215,7 @@ def _plan(placed: Placed, ring_bytes: int, has: Callable[[str], bool]) -> _Plan:
 
 
 def _shared(
-    plan: _Plan, globals_: GlobalMaps, together: frozenset[int]
+    plan: _Plan, globals_: GlobalMaps, ways: hooks.Ways
 ) -> Iterator[tuple[BpfProgram, str]]:
     """The programs, with their texts, that serve many functions of the kernel at once.
 
@@ -225,7 +225,7 @@ def _shared(
     times: Counter[tuple[str, int]] = Counter()
     for hook in plan.placed.hooks:
         captures = _captures(plan.placed, hook)
-        served = hooks.shareable(hook, captures) if hook.id in together else None
+        served = hooks.shareable(hook, captures, ways)
         if served is None or Context("memory") in hook.layout.captures or hook.held:
             continue
         text = _program_text(plan, globals_, hook, served, served.program, by_cookie=True)

@@ -187,13 +187,17 @@ _RESULTS = frozenset(RESULT_REGISTERS.values())
 _PASSED = frozenset(register for names in ARGUMENT_REGISTERS.values() for register in names)
 
 
-def shareable(hook: Hook, captures: tuple[Capture, ...]) -> Served | None:
+def shareable(hook: Hook, captures: tuple[Capture, ...], ways: Ways) -> Served | None:
     """The program of a function that may have a link with others; None if it may not.
 
-    ftrace calls it, with no registers but those of arguments, or of the result.
+    ftrace calls it, with no registers but those of arguments, or of the result. It has room for
+    so many calls that have not returned; behind a trampoline none is missed.
     """
     marker, place = hook.attachment.marker, hook.attachment.marker.kernel
     if place is None or place.offset or place.module or not place.address:
+        return None
+    behind = place.trampoline and not {hook.id, EVERYWHERE} & ways.kprobes
+    if hook.id not in ways.together or (behind and marker.kind is Kind.KERNEL_RETURN):
         return None
     if contexts(captures) & {*REGISTERS, KERNEL_STACK, USER_STACK}:
         return None

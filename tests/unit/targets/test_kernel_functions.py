@@ -489,13 +489,15 @@ def test_a_parameter_at_the_return_is_saved_at_the_entry(world: RecordedWorld) -
     assert _attached(world, script) == [Attach.FENTRY, Attach.FEXIT]
 
 
-def _shared(world: RecordedWorld, script: str) -> list[tuple[Attach, list[str]]]:
+def _shared(
+    world: RecordedWorld, script: str, kprobes: frozenset[int] = frozenset()
+) -> list[tuple[Attach, list[str]]]:
     """The functions of each program, where all hooks may share theirs."""
     sources = SourceMap()
     main = sources.add("x.stp", script)
     compiled = compile_script(main, sources, LiveTargets(world), AnalyseOptions())
     all_hooks = frozenset(hook.id for hook in compiled.placed.hooks)
-    made = generate(compiled.placed, 1 << 16, Ways(frozenset(), all_hooks))
+    made = generate(compiled.placed, 1 << 16, Ways(kprobes, all_hooks))
     return [
         (program.attach, [place.symbol for _, place in program.many])
         for program in made.programs
@@ -535,7 +537,9 @@ def test_two_probes_of_a_function_share_what_its_link_tells(world: RecordedWorld
     assert _shared(world, probe * 2) == [(Attach.KPROBE, SYMBOLS)]
 
 
-def test_returns_share_another_one(world: RecordedWorld) -> None:
+def test_returns_share_another_one_without_trampolines(world: RecordedWorld) -> None:
     points = ", ".join(f'kernel.function("{name}").return' for name in FOUR)
     probe = f"probe {points} {{ println(pp(), returnval()) }}"
-    assert _shared(world, probe) == [(Attach.KPROBE_RETURN, SYMBOLS)]
+    everywhere = frozenset({EVERYWHERE})
+    assert _shared(world, probe, everywhere) == [(Attach.KPROBE_RETURN, SYMBOLS)]
+    assert _shared(world, probe) == []
