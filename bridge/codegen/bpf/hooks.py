@@ -204,7 +204,8 @@ def shareable(hook: Hook, captures: tuple[Capture, ...], ways: Ways) -> Served |
     returns = marker.kind is Kind.KERNEL_RETURN
     passed = _RESULTS if returns else _PASSED
     wanted = variables(captures)
-    operands = {v.name: v.operand(0) for v in marker.readable if v.name in wanted}
+    readable = marker.readable if wanted else ()
+    operands = {v.name: v.operand(0) for v in readable if v.name in wanted}
     for operand in operands.values():
         if not isinstance(operand, Constant) and not (
             isinstance(operand, Register) and operand.name in passed
