@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.root,
     pytest.mark.bpf,
-    pytest.mark.guest,
     pytest.mark.needs("kprobes"),
 ]
 
-WITHOUT = "fentry", "kprobe_multi", "kprobe_multi,fentry"
+DAILY = [pytest.param(without, marks=pytest.mark.guest) for without in ("", "fentry")]
+WITHOUT = "kprobe_multi", "kprobe_multi,fentry"
 CALLS = """
 probe kernel.function("vfs_re*") { if (pid() == target()) println("call ", probefunc()) }
 probe kernel.function("vfs_re*").return {
@@ -35,6 +35,7 @@ probe kernel.function("vfs_re*").return {
 """
 
 
+@pytest.mark.guest
 def test_each_function_is_told(
     run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,7 +104,7 @@ def profile() -> Iterator[Callable[[], tuple[int, int]]]:
         _write(f"-:{EVENT}")
 
 
-@pytest.mark.parametrize("without", ["", *WITHOUT])
+@pytest.mark.parametrize("without", [*DAILY, *WITHOUT])
 def test_half_a_million_calls_are_what_the_kernel_counts(
     run: Runner,
     tmp_path: Path,

@@ -70,7 +70,6 @@ def test_every_hit_of_every_thread_has_its_calls(run: Runner, program: Path) -> 
     assert text.count("[libc.so.6]") == 2
 
 
-@pytest.mark.guest
 def test_where_a_function_returns_its_caller_comes_first(run: Runner, program: Path) -> None:
     script = f'probe process("{program}").function("once").return '
     script += "{ println(usymname(uaddr())) print_ubacktrace_brief() exit() }"

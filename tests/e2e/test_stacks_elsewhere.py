@@ -234,7 +234,6 @@ def test_folded_stacks_are_counted(run: Runner, program: Path) -> None:
     assert calls[-1 - len(CALLS) :] == [*CALLS[::-1], "syscall"]
 
 
-@pytest.mark.guest
 def test_the_kernel_is_on_top_of_a_folded_stack(run: Runner, program: Path) -> None:
     script = f"probe {ENTRY} {{ {HERE} print_ubacktrace() print_backtrace() }}"
 
