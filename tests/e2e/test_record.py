@@ -42,7 +42,7 @@ def _written(messages: str) -> int:
     return int(found[1])
 
 
-@pytest.mark.parametrize("form", [pytest.param(FORMS[0], marks=pytest.mark.guest), *FORMS[1:]])
+@pytest.mark.parametrize("form", FORMS)
 def test_facilities_of_today_and_of_then(run: Runner, tmp_path: Path, form: str) -> None:
     facilities = ("--facility", "sched", "--facility", "syscall", "--facility", "process")
     command = ("--", sys.executable, "-c", CALLS)
