@@ -46,6 +46,7 @@ ALL = (
     *CONTEXTS,
     *(Context(name) for name in ("euid", "gid", "egid", "pgrp", "sid", "task", "pexecname")),
     *(Context(name) for name in ("command", "user_mode", "ip")),
+    *(Context(name) for name in ("rdi", "rsi", "rdx", "r10", "r8", "r9")),
 )
 
 
