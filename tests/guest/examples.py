@@ -259,8 +259,8 @@ HEAD = """# SystemTap's examples
 What becomes of the examples of Debian's systemtap-doc that have a `.meta` file, each with its
 own options from there, in a guest with Linux {kernel} under a background load. Made by
 `make examples`; `make examples EXAMPLES="io/iotop memory/pfaults"` runs some anew. The kernel's
-debug information is there. Where an example's own options stop after a pass (`-p1` of the band-aids
-for security, `-p4` of the games) it is looked at up to there.
+debug information is there. Where an example's own options stop after a pass (`-p1` of the
+band-aids for security, `-p4` of the games) it is looked at up to there.
 
 Of {all} that were run there {runs} attach, run and end without an error{missing}. Those with
 `check` were refused by `markbridge check` on the symbols, types and tracepoints of that kernel,
