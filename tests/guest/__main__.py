@@ -81,6 +81,7 @@ def _do(action: str, guest: Guest, words: list[str]) -> int:
         case "examples":
             found = str(guest.bed.debug_information(guest.kernel))
             environment = _environment(guest) | {"SYSTEMTAP_DEBUGINFO_PATH": found}
+            environment["MARKBRIDGE_MODULES"] = str(guest.bed.modules(guest.kernel))
             code = guest.ask(action, words, environment)
             examples.DOCUMENT.write_text(examples.document(guest.kernel))
             return code

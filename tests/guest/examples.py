@@ -7,7 +7,9 @@ that. One rule: an example that does not run is listed with its reason.
 
 from __future__ import annotations
 
+import ctypes
 import json
+import lzma
 import os
 import re
 import signal
@@ -34,6 +36,10 @@ WITH_VALUE, PASSED_ON, FLAGS = "eEIDGcxTodsrRSBm", "eEIDGcxTd", "gwu"
 """Options of stap: those with a value, those of them that we have, and those without."""
 COMMANDS = ("test_installcheck", "test_check", "test_installcheck_bpf", "test_check_bpf")
 """The commands of a `.meta` file, the best first; those for BPF where there is no other."""
+MODULES = ("autofs4", "nfs", "nfsd", "xfs", "sd_mod", "kvm", "dccp_ipv4")
+"""Modules of the kernel that examples probe."""
+INIT_MODULE = 175
+"""The number of the system call on x86-64, which the guests are."""
 PARSING, ANALYSIS = "1", "2"
 """The passes after which `check` can stop as well."""
 RECORDER = """#!/bin/sh
@@ -67,6 +73,7 @@ def main(names: list[str]) -> int:
     if not metas:
         sys.stderr.write(f"no examples in {EXAMPLES}: install systemtap-doc\n")
         return 1
+    _load_modules()
     load = _start_load()
     try:
         for meta in metas:
@@ -208,6 +215,29 @@ def _what_is_wrong(code: int, said: list[str]) -> str:
     if code < 0:
         return f"did not end ({signal.Signals(-code).name})"
     return f"ended with {code}: {said[-1] if said else ''}" if code else ""
+
+
+def _load_modules() -> None:
+    """What the examples are about and no device of the guest asks for."""
+    folder = os.environ.get("MARKBRIDGE_MODULES")
+    found = Path(folder or "/none").rglob("*.ko*")
+    files = {path.name.partition(".")[0].replace("-", "_"): path for path in found}
+    for module in MODULES:
+        _load_module(module, files)
+
+
+def _load_module(name: str, files: dict[str, Path]) -> None:
+    """The module and those that it needs; what is built in has no file."""
+    path = files.pop(name, None)
+    if path is None:
+        return
+    code = path.read_bytes()
+    code = lzma.decompress(code) if path.suffix == ".xz" else code
+    needed = re.search(rb"\0depends=([^\0]*)", code)
+    for other in needed[1].decode().split(",") if needed else ():
+        _load_module(other.replace("-", "_"), files)
+    # init_module(2); one that is there already is refused
+    ctypes.CDLL(None).syscall(INIT_MODULE, code, ctypes.c_ulong(len(code)), b"")
 
 
 # --- the load ---------------------------------------------------------------------------------

@@ -107,6 +107,18 @@ class Bed:
                 made.touch()
             return folder / "usr" / "lib" / "debug"
 
+    def modules(self, kernel: str) -> Path:
+        """The folder that has a kernel's modules somewhere in it."""
+        with _locked(self.folder / "lock"):
+            name = packages.kernel_package(KERNELS[kernel])
+            folder = self.folder / "modules" / name
+            made = folder / "made"
+            if not made.exists():
+                [file] = packages.download([name], self.folder / "packages")
+                packages.unpack(file, folder, ["*/lib/modules/*"])
+                made.touch()
+            return folder
+
     @property
     def program(self) -> Path:
         """The emulator."""
