@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 def _expand(parts: Sequence[PointPart], machine: Machine) -> Places:
     found = machine.elsewhere.expand(parts) or machine.kernel_functions.expand(parts)
     if isinstance(found, NoMatch):
-        return found
+        moved = machine.elsewhere.of_file(parts)
+        if moved is None or isinstance(moved, NoMatch):
+            return found
+        found = moved
     return tuple(map(machine.elsewhere.with_parameters, found))
 
 

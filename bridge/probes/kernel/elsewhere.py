@@ -61,6 +61,29 @@ class Elsewhere:
             return None if self.reached() else self._at_tracepoints(name, parts)
         return None if self.strict else self._moved(name, parts)
 
+    def of_file(self, parts: Sequence[PointPart]) -> _Found:
+        """The places of functions of a source file that there is no more, or in a module."""
+        after = _from_function(parts)
+        name, at, file = str(after[0].argument).partition("@") if after else ("", "", "")
+        if not at or ":" in file or self.strict:
+            return None
+        for other in names.files(file):
+            part = replace(after[0], argument=f"{name}@{other}")
+            found = self.functions.expand([part if one is after[0] else one for one in parts])
+            if not isinstance(found, NoMatch):
+                note = f"the source file {file} is {other} in this kernel"
+                return self._with_note(list(found), Diagnostic("moved-name", note))
+        owner = self._built_from(file) if len(after) == len(parts) - 1 else ""
+        if not owner or parts[0].name != "kernel":
+            return None
+        head = PointPart("module", owner, parts[0].token)
+        return self._noted((head, *after), f"{file} is of the module {owner} in this kernel")
+
+    def _built_from(self, file: str) -> str:
+        """The loaded module that has the name of a source file."""
+        stem = file.rpartition("/")[2].removesuffix(".c").replace("-", "_")
+        return stem if stem in self.functions.symbols.modules() else ""
+
     # --- tracepoints ---
 
     def _at_tracepoints(

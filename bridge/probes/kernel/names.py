@@ -57,6 +57,15 @@ def functions(name: str) -> Sequence[str]:
     return tuple(_table("moved")["functions"].get(name, ()))
 
 
+def files(pattern: str) -> Sequence[str]:
+    """Where the functions of a source file are by now; "" and `*/` in front of it stay."""
+    for old, today in _table("moved")["files"].items():
+        front = pattern.removesuffix(old)
+        if front != pattern and (not front or front.endswith(("*", "/"))):
+            return tuple(front + one for one in today)
+    return ()
+
+
 def gone(name: str) -> str:
     """What there is instead of a function that nothing took the place of."""
     return str(_table("moved")["gone"].get(name, ""))

@@ -27,6 +27,7 @@ from bridge.markers import (
     Register,
 )
 from bridge.pipeline import compile_script
+from bridge.probes.kernel import names as moved_names
 from bridge.probes.live import LiveTargets
 from bridge.script.options import AnalyseOptions
 from bridge.source import SourceMap
@@ -213,6 +214,38 @@ def test_inlined_copies_are_functions(built: Machine, expand) -> None:
 def test_patterns_of_functions_and_files(expand, point: str, names: set[str]) -> None:
     found = _found(expand(point))
     assert {_marker(one).name for one in found} == names
+
+
+@pytest.mark.parametrize(
+    ("point", "today", "names"),
+    [
+        ('kernel.function("*ed@fs/gone.c").call', "fs/nowhere.c", set()),
+        ('kernel.function("*ed@fs/gone.c").call', "vmlinux.c", {"opened", "closed"}),
+        ('kernel.function("*er@*/fs/gone.c").call', "vmlinux.c", {"helper"}),
+        ('kernel.function("checked@fs/gone.c").inline', "vmlinux.c", {"checked"}),
+        ('module("demo").function("demo_*@fs/gone.c")', "demo.ko.c", {"demo_open"}),
+    ],
+)
+def test_files_that_moved(monkeypatch, expand, point: str, today: str, names: set[str]) -> None:
+    """The table has `fs/gone.c` among its rows for the test."""
+    table = moved_names._table("moved")["files"]
+    monkeypatch.setitem(table, "fs/gone.c", [today])
+    found = expand(point)
+    if not names:
+        assert isinstance(found, NoMatch)
+        return
+    assert {_marker(one).name for one in found} == names
+    assert f"{today} in this kernel" in found[0].notes[0].message
+
+
+def test_rows_of_moved_files_lead_elsewhere() -> None:
+    for old, today in moved_names._table("moved")["files"].items():
+        assert today
+        assert old not in today
+        for pattern in (old, f"*/{old}", f"*{old}", f"/usr/src/linux/{old}"):
+            front = pattern.removesuffix(old)
+            assert moved_names.files(pattern) == tuple(front + one for one in today)
+        assert moved_names.files(f"x{old}") == ()
 
 
 def test_callees_are_copies_and_calls(built: Machine, expand) -> None:
