@@ -38,6 +38,8 @@ COMMANDS = ("test_installcheck", "test_check", "test_installcheck_bpf", "test_ch
 """The commands of a `.meta` file, the best first; those for BPF where there is no other."""
 MODULES = ("autofs4", "nfs", "nfsd", "xfs", "sd_mod", "kvm", "dccp_ipv4")
 """Modules of the kernel that examples probe."""
+CHECKED = frozenset({"compiled", "accepted"})
+"""Outcomes of what was not tried in the guest."""
 INIT_MODULE = 175
 """The number of the system call on x86-64, which the guests are."""
 PARSING, ANALYSIS = "1", "2"
@@ -54,7 +56,7 @@ exit 0
 class Result:
     """What came of an example: `runs`, `refused` before it ran, or `failed` while it did.
 
-    `compiled`: refused by `check` on the files of the guest's kernel, not tried in the guest.
+    `compiled` or `accepted`: what `check` said on the files of the guest's kernel; not tried.
     """
 
     name: str
@@ -81,7 +83,7 @@ def main(names: list[str]) -> int:
             if (
                 meta.stem in names
                 or name in names
-                or not (names or (name in known and known[name].outcome != "compiled"))
+                or not (names or (name in known and known[name].outcome not in CHECKED))
             ):
                 known[name] = _run(name, meta)
                 _keep(known)
@@ -304,14 +306,23 @@ and not tried there. A row says what was so when the example was run last. The o
 def document(kernel: str) -> str:
     """The page of `docs/examples.md`."""
     known = list(results().values())
-    tried = [one for one in known if one.outcome != "compiled"]
-    others = sorted((one for one in known if one.outcome != "runs"), key=lambda one: one.name)
+    tried = [one for one in known if one.outcome not in CHECKED]
+    wrong = (one for one in known if one.outcome not in ("runs", "accepted"))
+    others = sorted(wrong, key=lambda one: one.name)
+    accepted = sum(one.outcome == "accepted" for one in known)
     left = len(list(EXAMPLES.glob("*/*.meta"))) - len(known)
     head = HEAD.format(
         kernel=kernel,
         runs=sum(one.outcome == "runs" for one in known),
         all=len(tried),
-        missing=f"; {left} have not been run yet" if left > 0 else "",
+        missing="".join(
+            f"; {count} {what}"
+            for count, what in (
+                (accepted, "more are accepted by `check` and have not been run yet"),
+                (left, "have not been looked at"),
+            )
+            if count > 0
+        ),
     )
     said = {"compiled": "check"}
     return head + "".join(
