@@ -251,12 +251,14 @@ def _typed(program: ResolvedScript, displays: list[Body]) -> Typed:
     probes = _in_order(program.probes)
     probes += [replace(probe, made=True) for probe in _in_order(displays)]
     embedded = (d for script in program.scripts for d in script.definitions)
+    own = (d for script in program.scripts if not script.tapset for d in script.definitions)
     return Typed(
         tuple(variables),
         tuple(functions),
         tuple(probes),
         _limits(program.options),
         tuple(d.code for d in embedded if isinstance(d, ast.Embedded)),
+        tuple(own),
     )
 
 
@@ -315,6 +317,7 @@ def _probe_infos(body: Body) -> Iterator[tuple[Derived, ProbeInfo]]:
                 _listed(derived),
                 derived.origins,
                 derived.optional,
+                written=derived.own,
             ),
         )
 

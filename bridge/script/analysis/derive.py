@@ -17,8 +17,10 @@ from bridge.markers import CALL_BIAS, MarkerAttachment, Never, NoMatch, PointPar
 from bridge.script import errors
 from bridge.script.analysis.aliases import Aliases, is_wild
 from bridge.script.analysis.program import prefix
+from bridge.script.analysis.typed import Written
 from bridge.script.printing import print_bodies
 from bridge.script.printing.listing import BUILT_IN_FAMILIES
+from bridge.script.printing.print_tree import bare_text
 from bridge.script.syntax import ast
 from bridge.script.syntax.tokens import KEYWORDS
 from bridge.script.syntax.walk import walk
@@ -93,6 +95,8 @@ class Derived:
     """Whether its handler is that of other places, too (`analysis.shared`)."""
     number: int = 0
     """Its place in the order of the script."""
+    own: Written | None = None
+    """What the script's own files say of it."""
 
 
 class _Unresolved(Exception):
@@ -120,6 +124,8 @@ class _Handler:
     alias: str = ""
     origins: tuple[str, ...] = ()
     optional: bool = False
+    library: str = ""
+    """The first point on the way that names an alias of the library."""
 
     def inside(self, script: ast.Script, alias: ast.Alias, point: ast.ProbePoint) -> _Handler:
         """The handler with an alias's bodies around it."""
@@ -128,6 +134,14 @@ class _Handler:
         bodies = (*before, *self.bodies, *after)
         origins = (_alias_text(alias), *self.origins)
         return replace(self, bodies=bodies, chain=(*self.chain, point), origins=origins)
+
+    def own_part(self, point: ast.ProbePoint) -> Written | None:
+        """What the script's own files say of the probe at a point."""
+        own = tuple(body.block for body in self.bodies if not body.script.tapset)
+        if not own:
+            return None
+        conditions = (one.expr for one in self.conditions if not one.script.tapset)
+        return Written(self.library or bare_text(point), own, tuple(conditions))
 
     def under(self, script: ast.Script, point: ast.ProbePoint) -> _Handler:
         """The handler with the point's condition added, and whether the point must be there."""
@@ -306,6 +320,7 @@ class Deriver:
                 alias=handler.alias or full,
                 at=point.components[0].token,
                 token=_named(point),
+                library=handler.library or (bare_text(point) if owner.tapset else ""),
             )
             found += self._alias(owner, alias, suffix, inner, depth)
         return found
@@ -367,6 +382,7 @@ class Deriver:
             print_bodies.suffix(point),
             handler.origins,
             handler.optional,
+            own=handler.own_part(point),
         )
 
     def _mismatch(self, point: ast.ProbePoint, problem: NoMatch) -> Diagnostic:

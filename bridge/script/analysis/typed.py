@@ -84,6 +84,19 @@ class FunctionInfo:
     """What SystemTap calls it in listings: unlike the name, no two functions share it."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Written:
+    """A probe as the script's own files have it, its own aliases replaced.
+
+    `point` names an alias of the library where one is meant; bodies and conditions of the
+    library are left out, and nothing is folded.
+    """
+
+    point: str
+    bodies: tuple[ast.Block, ...]
+    conditions: tuple[ast.Expr, ...]
+
+
 @dataclass(slots=True, eq=False)
 class ProbeInfo:
     """One derived probe: where it attaches and what it runs.
@@ -108,6 +121,8 @@ class ProbeInfo:
     optional: bool = False
     made: bool = False
     """Whether it is no probe of the script, but prints a global that nobody reads."""
+    written: Written | None = None
+    """None if no file of the script's own has a part in it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -123,3 +138,5 @@ class Typed:
     options: dict[str, int] = field(default_factory=dict)
     embedded: tuple[str, ...] = ()
     """C outside of functions, of all files that take part."""
+    own: tuple[ast.Definition, ...] = ()
+    """What the script's own files define."""

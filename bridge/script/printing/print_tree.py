@@ -48,11 +48,17 @@ def _points(points: Iterable[ast.ProbePoint]) -> str:
 
 def point_text(point: ast.ProbePoint) -> str:
     """One probe point."""
+    text = bare_text(point)
+    if point.condition is not None:
+        text += f" if ({expr_text(point.condition)})"
+    return text
+
+
+def bare_text(point: ast.ProbePoint) -> str:
+    """One probe point, without its condition."""
     text = ".".join(_component(component) for component in point.components)
     if point.optional:
         text += "!" if point.sufficient else "?"
-    if point.condition is not None:
-        text += f" if ({expr_text(point.condition)})"
     return text
 
 
