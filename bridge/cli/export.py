@@ -67,8 +67,8 @@ def _spans(arguments: argparse.Namespace) -> int:
     name = arguments.words[0]
     with open_trace(name) as trace, doing(f"reading {name}", "events") as activity:
         host = trace.attributes.get("hostname", "")
-        events = activity.each(trace)
-        shown, found = document(events, {"host.name": host} if host else {})
+        about = {"host.name": host} if host else {}
+        shown, found = document(activity.each(trace), about, trace.event_classes)
     print(dumps(shown))
     for name, number in sorted(found.unpaired.items()):
         say(f"warning: {number} events `{name}` have no partner in their thread: no span")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bridge.trace.pairs import Part, part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from bridge.trace.model import Event, Value
 
@@ -36,8 +36,12 @@ class _Open:
 
 @dataclass(slots=True)
 class Spans:
-    """The spans of a trace; `unpaired` counts, by name, the events that lack their partner."""
+    """The spans of a trace; `unpaired` counts, by name, the events that lack their partner.
 
+    `known` has the names of the trace's event classes.
+    """
+
+    known: Container[str] = ()
     spans: list[dict[str, object]] = field(default_factory=list)
     unpaired: dict[str, int] = field(default_factory=dict)
     _open: dict[tuple[object, ...], list[_Open]] = field(default_factory=dict)
@@ -45,7 +49,7 @@ class Spans:
 
     def take(self, event: Event) -> None:
         """The next event."""
-        found = part(event.event_class.name)
+        found = part(event.event_class.name, self.known)
         if found is None:
             return
         stack = self._open.setdefault(_thread(event), [])
@@ -134,10 +138,13 @@ def _value(value: Value) -> dict[str, object]:
 
 
 def document(
-    events: Iterable[Event], resource: Mapping[str, str]
+    events: Iterable[Event], resource: Mapping[str, str], known: Container[str] = ()
 ) -> tuple[dict[str, object], Spans]:
-    """OTLP/JSON (an ExportTraceServiceRequest) of the events, and what it was made of."""
-    found = Spans()
+    """OTLP/JSON (an ExportTraceServiceRequest) of the events, and what it was made of.
+
+    `known` has the names of all event classes, which tell begins that have no word for it.
+    """
+    found = Spans(known)
     for event in events:
         found.take(event)
     found.finish()

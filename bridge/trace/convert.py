@@ -345,7 +345,8 @@ def to_perfetto(source: model.Reader, path: Path, counters: frozenset[str]) -> C
 
     events = own = 0
     with whole_file(path) as file, doing("converting", "events") as activity:
-        out, is_own_of = PerfettoWriter(file, counters), _own_classes(source)
+        out = PerfettoWriter(file, counters, source.event_classes)
+        is_own_of = _own_classes(source)
         for event in activity.each(source, TOLD_EACH):
             if is_own_of(event.event_class):
                 own += 1

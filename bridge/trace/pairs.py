@@ -1,13 +1,17 @@
 """Which events begin and end something, by the last words of their names.
 
 `query_start` and `query_done` are the begin and the end of `query`; the events of a system call
-have the word in the middle (`syscall_entry_openat`, `sys_enter_openat`).
+have the word in the middle (`syscall_entry_openat`, `sys_enter_openat`). A function that was
+recorded with what it returns has no word where it begins (`shop:add`, `shop:add__return`).
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 ENDS = {
     "begin": ("end",),
@@ -42,8 +46,10 @@ class Part(NamedTuple):
         return self.base == begun.base and begun.word in BEGINS.get(self.word, ())
 
 
-def part(name: str) -> Part | None:
-    """What an event is a part of; None if its name does not tell."""
+def part(name: str, known: Container[str] = ()) -> Part | None:
+    """What an event is a part of; None if its name does not tell, nor other names `known`."""
+    if f"{name}__return" in known:
+        return Part(name, "entry")
     call = _CALL.fullmatch(name)
     if call is not None:
         return Part(call["before"] + call["name"], call["word"])

@@ -20,7 +20,7 @@ from bridge.errors import TraceError
 from bridge.trace.pairs import Part, part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from typing import BinaryIO
 
     from bridge.trace.model import Event, Value
@@ -110,10 +110,14 @@ class _Track:
 
 @dataclass(slots=True)
 class PerfettoWriter:
-    """Writes packets; `counters` are fields, as `EVENT.FIELD`, whose values get tracks."""
+    """Writes packets; `counters` are fields, as `EVENT.FIELD`, whose values get tracks.
+
+    `known` has the names of the trace's event classes.
+    """
 
     file: BinaryIO
     counters: frozenset[str] = frozenset()
+    known: Container[str] = ()
     counted: set[str] = field(default_factory=set)
     """Those of which there was a value."""
     _tracks: dict[tuple[str, object], _Track] = field(default_factory=dict)
@@ -184,7 +188,7 @@ class PerfettoWriter:
 
     def _parts(self, event: Event, name: str, track: _Track) -> None:
         """A begin, an end with what had begun in it, or an instant."""
-        found = part(name)
+        found = part(name, self.known)
         if found is None:
             self._event(event, track, _INSTANT, name)
         elif found.begins:
