@@ -33,6 +33,7 @@ from bridge.markers import (
     Timer,
     TracepointField,
 )
+from bridge.tracefs_words import fetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,6 +67,14 @@ class Place:
     symbol: str = ""
     module: str = ""
 
+    def event_words(self) -> str:
+        """The place as tracefs's `uprobe_events` and `kprobe_events` take it."""
+        if not self.path:
+            module = f"{self.module}:" if self.module else ""
+            return f"{module}{self.symbol}{f'+{self.offset}' if self.offset else ''}"
+        counter = f"({self.ref_ctr_offset:#x})" if self.ref_ctr_offset else ""
+        return f"{self.path}:{self.offset:#x}{counter}"
+
 
 @dataclass(frozen=True, slots=True)
 class AttachedArgument:
@@ -84,6 +93,11 @@ class AttachedArgument:
     def operand(self, place: int) -> Operand:
         """The operand at place number `place`."""
         return self.operands[place] if len(self.operands) > 1 else self.operands[0]
+
+    def event_words(self, place: int) -> str | None:
+        """What fetches it in an event of tracefs (`%ax:s32`); None if nothing there can."""
+        words = fetched(self.operand(place))
+        return None if words is None or self.type != "long" else ":".join(words)
 
 
 @dataclass(frozen=True, slots=True)

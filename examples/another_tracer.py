@@ -8,7 +8,6 @@ while the command does.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,28 +15,12 @@ from pathlib import Path
 import bridge
 
 TRACEFS = Path("/sys/kernel/tracing")
-SHORT = {f"r{name}": name for name in ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp")}
-
-
-def fetch(operand: object) -> str:
-    """Where a value lies -> the words of uprobetracer.rst."""
-    match operand:
-        case bridge.Register(name=name, size=size, signed=signed):
-            return f"%{SHORT.get(name, name)}:{'s' if signed else 'u'}{8 * size}"
-        case bridge.Memory(base=str(base), index=None, displacement=offset, size=size) as there:
-            sign = "s" if there.signed else "u"
-            return f"{offset:+}(%{SHORT.get(base, base)}):{sign}{8 * size}"
-        case bridge.Constant(value=value):
-            return f"\\{value}:s64"
-        case _:
-            raise SystemExit(f"this tracer cannot read {operand}")
 
 
 def define(text: str) -> None:
     """One line for the kernel, added to what is defined."""
-    file = os.open(TRACEFS / "uprobe_events", os.O_WRONLY | os.O_APPEND)
-    os.write(file, text.encode())
-    os.close(file)
+    with (TRACEFS / "uprobe_events").open("a") as file:
+        file.write(text)
 
 
 def definitions(attachments: tuple[bridge.Attachment, ...]) -> dict[str, str]:
@@ -46,10 +29,9 @@ def definitions(attachments: tuple[bridge.Attachment, ...]) -> dict[str, str]:
     for attachment in attachments:
         for number, place in enumerate(attachment.places):
             name = f"{attachment.provider}_{attachment.name}_{number}"
-            words = [f"{a.name}={fetch(a.operand(number))}" for a in attachment.arguments]
-            counter = f"({place.ref_ctr_offset:#x})" if place.ref_ctr_offset else ""
-            where = f"{place.path}:{place.offset:#x}{counter}"
-            found[name] = f"p:another/{name} {where} {' '.join(words)}\n"
+            fetched = ((a.name, a.event_words(number)) for a in attachment.arguments)
+            words = [place.event_words(), *(f"{a}={where}" for a, where in fetched if where)]
+            found[name] = f"p:another/{name} {' '.join(words)}\n"
     return found
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.diagnostics import Sink
-from bridge.export.fetch import X86
 from bridge.markers import (
     Constant,
     Kind,
@@ -21,6 +20,7 @@ from bridge.markers import (
 )
 from bridge.probes.elf import open_elf
 from bridge.probes.symbols import address_of
+from bridge.tracefs_words import X86
 
 if TYPE_CHECKING:
     from collections.abc import Collection

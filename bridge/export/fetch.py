@@ -8,42 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.export.model import identifier
-from bridge.markers import Constant, Memory, Register
+from bridge.tracefs_words import fetched, number_type
 
 if TYPE_CHECKING:
     from bridge.attachments import Attachment, Read
     from bridge.export.model import Exported
-    from bridge.markers import Operand
     from bridge.source import Span
-
-X86 = {f"r{name}": name for name in ("ax", "bx", "cx", "dx", "si", "di", "bp", "sp", "ip")}
-"""The kernel's names of registers; the others (r8, x0) are the same."""
-
-
-def _type(size: int, *, signed: bool) -> str:
-    return f"{'s' if signed else 'u'}{8 * size}"
-
-
-def _fetch(operand: Operand) -> tuple[str, str] | None:
-    """What to fetch, and its type; None if the kernel has no words for it."""
-    match operand:
-        case Register(high=False):
-            name = X86.get(operand.name, operand.name)
-            return f"%{name}", _type(operand.size, signed=operand.signed)
-        case Constant(value=value):
-            return f"\\{value}", "s64"
-        case Memory(base=str(base), index=None):
-            where = f"{operand.displacement:+}(%{X86.get(base, base)})"
-            return where, _type(operand.size, signed=operand.signed)
-        case _:
-            return None
 
 
 def _followed(start: str, read: Read) -> str:
     """A text or a number behind a pointer."""
     for offset in read.offsets:
         start = f"{offset:+}({start})"
-    kind = "string" if read.type == "string" else _type(read.size, signed=read.signed)
+    kind = "string" if read.type == "string" else number_type(read.size, signed=read.signed)
     return f"{start}:{kind}"
 
 
@@ -56,13 +33,13 @@ def fetch_arguments(
     """
     found, starts = [], {}
     for argument in attachment.arguments:
-        fetched = _fetch(argument.operand(place))
-        if fetched is None or argument.type != "long":
+        words = fetched(argument.operand(place))
+        if words is None or argument.type != "long":
             if argument.used:
                 exported.refuse(f"${argument.name}: no fetch argument says where it is", span)
             continue
-        starts[argument.name] = fetched[0]
-        found.append(f"{identifier(argument.name)}={fetched[0]}:{fetched[1]}")
+        starts[argument.name] = words[0]
+        found.append(f"{identifier(argument.name)}={words[0]}:{words[1]}")
     reads = {read.text: read for handler in attachment.handlers for read in handler.reads}
     for read in reads.values():
         if read.context or (read.variable and not read.offsets):

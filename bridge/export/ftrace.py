@@ -12,7 +12,7 @@ from bridge.export.fetch import fetch_arguments
 from bridge.export.model import GROUP, event_names, quoted
 
 if TYPE_CHECKING:
-    from bridge.attachments import Attachment, Place
+    from bridge.attachments import Attachment
     from bridge.export.model import Exported
     from bridge.source import Span
 
@@ -68,7 +68,7 @@ def _add(
             exported.refuse(f"the place at {place.address:#x}: {place.unsafe}", span)
             continue
         fetch = fetch_arguments(attachment, number, span, exported)
-        words = " ".join((f"{letter}:{GROUP}/{name}", _where(place), *fetch))
+        words = " ".join((f"{letter}:{GROUP}/{name}", place.event_words(), *fetch))
         start.append(f"printf '%s\\n' {quoted(words)} >> {file}")
         stop.append(f"printf '%s\\n' {quoted(f'-:{GROUP}/{name}')} >> {file}")
         _enable(f"events/{GROUP}/{name}", attachment, start, stop)
@@ -81,14 +81,6 @@ _KINDS = {
     "kernel-function": ("p", "kprobe_events"),
     "kernel-function-return": ("r", "kprobe_events"),
 }
-
-
-def _where(place: Place) -> str:
-    if not place.path:
-        module = f"{place.module}:" if place.module else ""
-        return f"{module}{place.symbol}{f'+{place.offset}' if place.offset else ''}"
-    counter = f"({place.ref_ctr_offset:#x})" if place.ref_ctr_offset else ""
-    return f"{place.path}:{place.offset:#x}{counter}"
 
 
 def _enable(folder: str, attachment: Attachment, start: list[str], stop: list[str]) -> None:
