@@ -4,6 +4,7 @@
     run --kernel 6.1 COMMAND ARGUMENT...        a command
     markbridge --kernel 6.1 ARGUMENT...         `markbridge`, without starting Python for it
     examples [--kernel 6.12] [NAME]...          SystemTap's examples, and docs/examples.md
+    lttng --kernel 6.1                          exports to LTTng, beside its own modules
     start | stop | fetch [--kernel 6.1]...
 
 A guest is kept for ten minutes after its last use, and made anew when the sources change. What
@@ -15,7 +16,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tests.guest import examples, suite
+from tests.guest import examples, lttng, packages, suite
 from tests.guest.machine import (
     FAILED,
     KERNELS,
@@ -26,7 +27,8 @@ from tests.guest.machine import (
     bed_folder,
 )
 
-ACTIONS = ("test", "examples", "run", "markbridge", "start", "stop", "fetch")
+ACTIONS = ("test", "examples", "lttng", "run", "markbridge", "start", "stop", "fetch")
+LTTNG = "tests/e2e/test_export_lttng.py"
 USAGE = 2
 _CI = os.environ.get("CI")
 """Where it is set, tests that cannot run are failures."""
@@ -78,6 +80,8 @@ def _do(action: str, guest: Guest, words: list[str]) -> int:
         case "test":
             sys.stdout.write(f"--- Linux {guest.kernel}\n")
             return suite.run(guest, words, _environment(guest), _SECONDS)
+        case "lttng":
+            return _lttng(guest)
         case "examples":
             found = str(guest.bed.debug_information(guest.kernel))
             environment = _environment(guest) | {"SYSTEMTAP_DEBUGINFO_PATH": found}
@@ -88,6 +92,15 @@ def _do(action: str, guest: Guest, words: list[str]) -> int:
         case _:
             return guest.ask(action, words, _environment(guest))
     return 0
+
+
+def _lttng(guest: Guest) -> int:
+    """The tests of what LTTng takes, with its modules for the guest's kernel."""
+    guest.bed.fetch(guest.kernel)
+    package = packages.kernel_package(KERNELS[guest.kernel])
+    made = lttng.modules(guest.bed.folder, package)
+    os.environ["MARKBRIDGE_LTTNG"] = str(made)
+    return guest.ask("pytest", ["-q", "-p", "no:cacheprovider", LTTNG], _environment(guest))
 
 
 def _environment(guest: Guest) -> dict[str, str]:
