@@ -19,6 +19,7 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+os.environ["MARKBRIDGE_VERIFY"] = "1"
 TOOLS = ("stap", "bpftrace", "babeltrace2", "readelf", "gcc", "ld.lld")
 
 

@@ -34,8 +34,9 @@ _TABLE: Mapping[type, Emit] = {
 }
 _LIBC = {"strcmp": "declare i32 @strcmp(ptr, ptr) nounwind readonly"}
 _ASK_FOR_GROUPS = frozenset({"mb_do_matched", "mb_do_ngroups"})
-_INLINED = 200
-"""Functions of a program up to which all optimisations are worth their time."""
+_OPTIMISED = 200
+"""Functions of a program up to which optimisations are worth their time: with more, LLVM would
+take longer than all that goes before the first hit, for handlers of which few are hit often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def compile_native(what: Placed | IrProgram, level: int | None = None) -> Native
         unit.add(f"function_{number}", Role.FUNCTION, function)
     text = unit.text()
     if level is None:
-        level = 2 if len(unit.parts) <= _INLINED else 1
+        level = 2 if len(unit.parts) <= _OPTIMISED else 0
     engine = _compile(text, unit.used, level)
     return NativeCode(
         {n: engine.get_function_address(name) for n, name in names.items()},
@@ -172,11 +173,12 @@ def _emitted(text: str, level: int, machine: Any) -> bytes:  # noqa: ANN401 - as
     llvm = _llvm()
     module = llvm.parse_assembly(text)
     module.verify()
-    options = llvm.create_pipeline_tuning_options(level)
-    options.loop_vectorization = False
-    options.slp_vectorization = False
-    options.loop_unrolling = False
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    if level:
+        options = llvm.create_pipeline_tuning_options(level)
+        options.loop_vectorization = False
+        options.slp_vectorization = False
+        options.loop_unrolling = False
+        builder = llvm.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(module, builder)
     emitted: bytes = machine.emit_object(module)
     return emitted
