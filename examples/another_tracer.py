@@ -19,7 +19,7 @@ TRACEFS = Path("/sys/kernel/tracing")
 
 def define(text: str) -> None:
     """One line for the kernel, added to what is defined."""
-    with (TRACEFS / "uprobe_events").open("a") as file:
+    with (TRACEFS / "uprobe_events").open("r+") as file:
         file.write(text)
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bridge.codegen import llvm_binding
 from bridge.parsing import private_folder
 
 if TYPE_CHECKING:
@@ -28,20 +28,13 @@ def object_code(make: Callable[[], bytes], *facts: str) -> bytes:
     folder = private_folder("code")
     if folder is None:
         return make()
-    key = "\0".join((_llvm_version(), *facts)).encode("utf-8", "replace")
+    key = "\0".join((llvm_binding.version(), *facts)).encode("utf-8", "replace")
     path = folder / sha256(key).hexdigest()
     code = _read(path)
     if code is None:
         code = make()
         _write(path, code)
     return code
-
-
-def _llvm_version() -> str:
-    try:
-        return version("llvmlite")
-    except PackageNotFoundError:
-        return ""
 
 
 def _read(path: Path) -> bytes | None:

@@ -23,3 +23,12 @@ def llvm() -> Any:  # noqa: ANN401 - llvmlite has no types
             f"{sys.executable} -m pip install llvmlite",
         ) from error
     return llvmlite.binding
+
+
+def version() -> str:
+    """Which one it is; "" where there is none."""
+    try:
+        import llvmlite  # importlib.metadata costs more than all of this
+    except (ImportError, OSError):
+        return ""
+    return str(llvmlite.__version__)

@@ -64,7 +64,8 @@ def attached(attachment: bridge.Attachment) -> None:
         print(place.path, place.build_id, place.offset, place.ref_ctr_offset)
         for argument in attachment.arguments:
             assert_type(argument, bridge.AttachedArgument)
-            print(where(argument.operand(number)))
+            words: str | None = argument.event_words(number)
+            print(where(argument.operand(number)), words, place.event_words())
     for handler in attachment.handlers:
         assert_type(handler, bridge.AttachedHandler)
         reads: tuple[bridge.Read, ...] = handler.reads
@@ -119,13 +120,35 @@ def traces(path: Path) -> None:
         tables: dict[str, bridge.Columns] = bridge.columns(reader, ["*"], selection)
         statistics: dict[str, bridge.StreamStatistics] = reader.statistics()
         print(tables, statistics, reader.format, reader.attributes, reader.diagnostics)
+        print(selection.range_ns(), selection.has_name("sched_switch"), selection.has_cpu(0))
+        print(selection.has_stream("channel0_0", "channel0"), reader.event_classes)
         bridge.show(tables)
+        for table in tables.values():
+            print(table.to_arrow(), table.to_pandas(), table.to_polars())
+        reader.close()
     with bridge.open_trace(path) as trace, bridge.LttWriter(path, version="0.8") as ltt:
         writer: bridge.Writer = ltt
+        ltt.declare(trace.event_classes.values())
         for event in trace:
             writer.write(event)
     with bridge.open_trace(path) as trace, bridge.CtfWriter(path, version=2) as ctf:
         ctf.write(trace)
+        writes = bridge.EventWriter(ctf, next(iter(trace.event_classes.values())))
+        writes(id=1)
+        writes.at(1, {"id": 2}, cpu=0)
+        ctf.close()
+
+
+def diagnostics(error: bridge.CompileError) -> None:
+    sources = bridge.SourceMap()
+    source: bridge.Source = sources.add("shop.stp", "probe begin {}")
+    for one in error.diagnostics:
+        here: bridge.Span = one.span.to(one.span)
+        where: bridge.SourceLocation | None = sources.place(here)
+        if where is not None and sources.source(here) is source:
+            assert_type(source.place(here.start), bridge.SourceLocation)
+            print(where.line, source.line(where.line), source.line_starts())
+        print(bridge.render(one, sources))
 
 
 def types() -> list[bridge.FieldType]:

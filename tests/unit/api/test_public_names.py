@@ -6,6 +6,7 @@ import builtins
 import collections.abc
 import inspect
 import re
+import sys
 import typing
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING
@@ -60,6 +61,9 @@ def test_what_a_signature_mentions_is_public(name: str) -> None:
         for word in re.findall(r"[A-Za-z_.]*\b[A-Z]\w+", text)
     }
     assert mentioned <= KNOWN
+    home = vars(sys.modules[thing.__module__]) if hasattr(thing, "__module__") else {}
+    for word in mentioned & set(bridge.__all__) & home.keys():
+        assert home[word] is getattr(bridge, word), f"another {word} is public"
 
 
 def test_signatures_are_looked_at() -> None:
