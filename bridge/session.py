@@ -51,9 +51,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Hits that were not delivered: `kernel` found no room in the kernel's buffer,
+    """Hits that were not delivered.
 
-    `unread` none in the one of `events()`, because they were not read in time.
+    `kernel` found no room in the kernel's buffer, `unread` none in the one of `events()`,
+    because they were not read in time.
     """
 
     kernel: int

@@ -20,13 +20,17 @@ class AnalyseOptions:
 
     `arguments` are the script's `$1 @1`, `include` the `-I` folders, `defines` the `-D`
     limits and macros by name, `globals_` the `-G` values, `extra` further scripts (`-E`).
-    `conditions` are the left sides of `%( … %)` by name (`arch`, `kernel_v`, `CONFIG_X`).
+    `guru` is `-g`, `unoptimized` `-u`, and `compatible` the version of `--compatible`;
+    `global_display` has globals that nobody reads printed at the end. `conditions` are the
+    left sides of `%( … %)` by name (`arch`, `kernel_v`, `CONFIG_X`). `texts` are further files
+    of the library, by name; without `own_tapset` there is no other. With `keep_idle` probes
+    that do nothing stay, with `assume_types` what needs type information passes as a number
+    (for checking only). `privilege` is what the left side of that name gives.
     """
 
     arguments: tuple[str, ...] = ()
     include: tuple[Path, ...] = ()
     texts: tuple[tuple[str, str], ...] = ()
-    """Names and texts of further files of the library."""
     defines: Mapping[str, str] = field(default_factory=dict)
     globals_: Mapping[str, str] = field(default_factory=dict)
     extra: tuple[str, ...] = ()
@@ -34,10 +38,8 @@ class AnalyseOptions:
     global_display: bool = True
     unoptimized: bool = False
     keep_idle: bool = False
-    """Whether probes that do nothing stay, because their hits are recorded."""
     compatible: str = NEWEST
     privilege: str = "stapdev"
     conditions: Mapping[str, str] = field(default_factory=dict)
     own_tapset: bool = True
     assume_types: bool = False
-    """Whether what needs type information passes as a number (for checking only)."""

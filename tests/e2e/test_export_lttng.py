@@ -64,6 +64,7 @@ KERNEL = ('kernel.function("vfs_fsync_range")', {"vfs_fsync_range": 2})
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """LTTng's daemon, with its modules loaded."""
     folder = tmp_path_factory.mktemp("lttng")
+    os.environ["LTTNG_HOME"] = str(folder)
     command = ["unshare", "-m", "sh", "-c", STARTS.format(folder, MODULES)]
     subprocess.run(command, check=True)
     yield

@@ -7,6 +7,7 @@ a public name without a docstring, or outside the sections, is an error.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import inspect
 import re
@@ -248,14 +249,27 @@ def _head(name: str, thing: object) -> str:
             return name
         fields = getattr(thing, "__dataclass_fields__", None)
         if fields is not None:
-            return f"{name}({', '.join(f'{f}: {v.type}' for f, v in fields.items())})"
+            return f"{name}({', '.join(map(_field, fields.values()))})"
         if hasattr(thing, "_fields"):
             shown = (f"{f}: {_name_of(kind)}" for f, kind in thing.__annotations__.items())
             return f"{name}({', '.join(shown)})"
     signature = str(inspect.signature(thing)) if callable(thing) else ""
     signature = re.sub(r"= Selection\([^)]*\)", "= EVERYTHING", signature)
-    signature = signature.replace("'", "").replace("(self, ", "(").replace("(self)", "()")
+    signature = (
+        signature.replace("= ''", '= ""')
+        .replace("'", "")
+        .replace("(self, ", "(")
+        .replace("(self)", "()")
+    )
     return f"{name}{signature}"
+
+
+def _field(field: dataclasses.Field[object]) -> str:
+    """A field of a dataclass, with what it is if it is not given."""
+    text = f"{field.name}: {field.type}"
+    if field.default is not dataclasses.MISSING:
+        return f"{text} = {field.default!r}".replace("'", '"')
+    return text if field.default_factory is dataclasses.MISSING else f"{text} = {{}}"
 
 
 def _name_of(kind: object) -> str:

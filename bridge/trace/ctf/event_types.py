@@ -24,8 +24,8 @@ from bridge.trace.model import (
     Text,
 )
 
-Spec = str | list[Any] | Mapping[str, Any]
-"""The type of a field, for a writer: a name, `[element]`, or fields by name."""
+Spec = str | list[Any] | Mapping[str, Any] | FieldType
+"""The type of a field, for a writer: a name, `[element]`, fields by name, or a type itself."""
 
 COUNT = Integer(32, signed=False)
 _BYTE = Integer(8, signed=False, encoding=BYTES)
@@ -50,6 +50,8 @@ def _type(spec: Spec, path: str) -> FieldType:
             return FixedArray(_type(element, path), length)
         case Mapping():
             return _struct(spec, path)
+        case _ if isinstance(spec, FieldType):
+            return spec
         case _:
             raise TraceError(f"field `{path}`: no type {spec!r}; there are: {', '.join(NAMES)}")
 

@@ -18,6 +18,7 @@ from bridge.marker_lookup import markers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 KNOWN = {
     *bridge.__all__,
@@ -71,3 +72,19 @@ def test_signatures_are_looked_at() -> None:
     assert any("GlobalValue" in text for text in _annotations(bridge.Session))
     assert any("Operand" in text for text in _annotations(bridge.Variable))
     assert inspect.isclass(bridge.EventWriter)
+
+
+def test_types_of_fields_are_taken_by_name_and_as_they_are(tmp_path: Path) -> None:
+    integer = bridge.Integer(16, signed=True)
+    with bridge.CtfWriter(tmp_path / "trace") as writer:
+        order = writer.event_class("shop:order", id=integer, parts=[integer], name="string")
+        order(id=-1, parts=[1, 2], name="pear")
+        order(id=7, parts=[], name=b"plum".decode())
+        with pytest.raises(bridge.TraceError, match="field `id`: no type 'u17'"):
+            writer.event_class("shop:other", id="u17")
+
+    with bridge.open_trace(tmp_path / "trace") as trace:
+        assert [event.fields for event in trace] == [
+            {"id": -1, "parts": [1, 2], "name": "pear"},
+            {"id": 7, "parts": [], "name": "plum"},
+        ]
