@@ -77,14 +77,14 @@ def test_signatures_are_looked_at() -> None:
 def test_types_of_fields_are_taken_by_name_and_as_they_are(tmp_path: Path) -> None:
     integer = bridge.Integer(16, signed=True)
     with bridge.CtfWriter(tmp_path / "trace") as writer:
-        order = writer.event_class("shop:order", id=integer, parts=[integer], name="string")
+        order = writer.event_class("shop:order", id=integer, parts=[integer, 2], name="string")
         order(id=-1, parts=[1, 2], name="pear")
-        order(id=7, parts=[], name=b"plum".decode())
+        order(id=7, parts=[3, -4], name="plum")
         with pytest.raises(bridge.TraceError, match="field `id`: no type 'u17'"):
             writer.event_class("shop:other", id="u17")
 
     with bridge.open_trace(tmp_path / "trace") as trace:
         assert [event.fields for event in trace] == [
             {"id": -1, "parts": [1, 2], "name": "pear"},
-            {"id": 7, "parts": [], "name": "plum"},
+            {"id": 7, "parts": [3, -4], "name": "plum"},
         ]
