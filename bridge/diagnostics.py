@@ -7,12 +7,13 @@ is plain text; colour is the terminal's affair. `as_json` gives the stable machi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from string import whitespace
 from typing import TYPE_CHECKING, Any
 
 from bridge.source import NOWHERE, Source, SourceLocation, SourceMap, Span
+from bridge.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

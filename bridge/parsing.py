@@ -16,7 +16,6 @@ import marshal
 import os
 import sys
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +82,8 @@ def load(name: str, builder: object) -> Grammar:
     """The grammar `name`, whose reductions are methods of `builder`."""
     text, folder = grammar_text(name), cache_folder()
     key = f"{_FORMAT}|{text}|{sys.version}"
+    from hashlib import sha256  # costs a start more than most traces need
+
     digest = sha256(key.encode()).hexdigest()[:16]
     kept = None if folder is None else folder / f"{name}-{digest}.tables"
     tables = None if kept is None else _kept(kept)

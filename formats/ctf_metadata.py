@@ -11,6 +11,8 @@ from typing import NamedTuple
 MAGIC = 0x75D11D57
 MAGICS = (MAGIC.to_bytes(4, "little"), MAGIC.to_bytes(4, "big"))
 LITTLE, BIG = struct.Struct("<I16sIIIBBBBB"), struct.Struct(">I16sIIIBBBBB")
+SEPARATOR = b"\x1e"
+"""Begins each fragment of CTF 2."""
 HEADER_BYTES = LITTLE.size
 
 

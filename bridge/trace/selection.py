@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+
+from bridge.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection

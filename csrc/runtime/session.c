@@ -155,7 +155,8 @@ static int holds(struct mb_session *session, const struct mb_handler *handler)
 	return result != 0;
 }
 
-static void run(struct mb_session *session, const struct mb_handler *handler, const struct mb_record *record)
+static inline __attribute__((always_inline)) void
+run(struct mb_session *session, const struct mb_handler *handler, const struct mb_record *record)
 {
 	prepare(session, handler);
 	if (handler->run && holds(session, handler) && handler->run(session, record))

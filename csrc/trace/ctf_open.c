@@ -70,10 +70,10 @@ static int index_ids(struct mb_ctf_cursor *c)
 	if (!c->by_id)
 		return -ENOMEM;
 	for (size_t i = 0; i < cells; i++)
-		c->by_id[i] = MB_CTF_NONE;
+		c->by_id[i] = (struct known_class){ MB_CTF_NONE, MB_CTF_NONE };
 	for (uint32_t i = 0; i < t->event_class_count; i++)
 		if (c->event_classes[i].id < c->ids)
-			c->by_id[(size_t)c->event_classes[i].stream_class * c->ids + c->event_classes[i].id] = i;
+			c->by_id[(size_t)c->event_classes[i].stream_class * c->ids + c->event_classes[i].id].event_class = i;
 	return 0;
 }
 

@@ -75,6 +75,62 @@ static uint32_t span_of(const struct mb_quick_header *h)
 	return (bits >> 3) + (uint32_t)sizeof(uint64_t);
 }
 
+static void set_place(const struct mb_quick_number *n, uint32_t *byte, uint8_t *shift, uint64_t *mask)
+{
+	*byte = n->bit >> 3;
+	*shift = n->bit & 7;
+	*mask = UINT64_MAX >> (64 - n->bits);
+}
+
+/* What of some numbers a lean header has; 0 if one of them is none of its kind. */
+static int add_lean(struct mb_quick_way *way, const struct mb_quick_numbers *numbers, const struct mb_quick_number *tag)
+{
+	for (uint32_t i = 0; i < numbers->count; i++) {
+		const struct mb_quick_number *n = numbers->number + i;
+
+		if (n->flags & MB_CTF_BIG || (n->store >= 0 && n != tag) || !n->bits)
+			return 0;
+		if (n->is_id)
+			set_place(n, &way->id_byte, &way->id_shift, &way->id_mask);
+		if (n->flags & MB_CTF_CLOCK) {
+			if (way->clock_mask)
+				return 0;
+			set_place(n, &way->clock_byte, &way->clock_shift, &way->clock_mask);
+		}
+	}
+	way->bytes = numbers->bits >> 3;
+	return !(numbers->bits & 7);
+}
+
+static void compile_lean(struct mb_quick_header *h)
+{
+	const struct mb_quick_number *tag = h->options ? h->common.number + h->tag : NULL;
+	struct mb_quick_lean *lean = &h->lean;
+	const uint32_t ways = h->options ? h->options : 1;
+
+	if (!h->usable || h->align < 8)
+		return;
+	lean->mask = (h->align >> 3) - 1;
+	lean->tag_store = tag ? tag->store : -1;
+	if (tag)
+		set_place(tag, &lean->tag_byte, &lean->tag_shift, &lean->tag_mask);
+	for (uint32_t i = 0; i < ways; i++) {
+		struct mb_quick_way *way = lean->way + i;
+		struct mb_quick_numbers common = h->common;
+
+		common.bits = 0;	/* where a header with options ends, they say */
+		if (!add_lean(way, tag ? &common : &h->common, tag ? common.number + h->tag : NULL))
+			return;
+		if (tag && !add_lean(way, h->option + i, NULL))
+			return;
+		if (!way->id_mask)
+			return;
+		way->low = tag ? h->option[i].low : 0;
+		way->high = tag ? h->option[i].high : 0;
+	}
+	lean->ways = ways;
+}
+
 void mb_quick_compile_header(struct mb_quick_header *h, const struct mb_ctf_op *ops, uint32_t count,
 			     const struct mb_ctf_range *ranges)
 {
@@ -94,6 +150,7 @@ void mb_quick_compile_header(struct mb_quick_header *h, const struct mb_ctf_op *
 		return;
 	h->span = span_of(h);
 	h->usable = h->options || (!(bit & 7) && bit);
+	compile_lean(h);
 }
 
 /* --- event classes --- */
@@ -274,6 +331,14 @@ static uint32_t drop_nothing(struct mb_quick_op *ops, uint32_t count)
 	return made;
 }
 
+static uint32_t fixed_bytes(const struct mb_quick_class *class)
+{
+	if (!class->skip_count)
+		return 0;
+	return class->skip_count == 1 && class->skips->kind == MB_QUICK_SKIP && !class->skips->mask ?
+		class->skips->size : MB_CTF_NONE;
+}
+
 static int compile_scopes(struct mb_quick_class *class, const struct mb_ctf_op *ops, const struct mb_ctf_scope *scopes, uint32_t count)
 {
 	uint32_t made = 0;
@@ -316,6 +381,8 @@ int mb_quick_compile(struct mb_quick_class *class, const struct mb_ctf_op *ops, 
 	class->value_count = drop_nothing(class->values, class->value_count);
 	join_needs(class->values, class->value_count);
 	join_needs(class->skips, class->skip_count);
+	class->fixed = fixed_bytes(class);
+	class->mask = class->align > 8 ? (class->align >> 3) - 1 : 0;
 	class->state = 1;
 	return 0;
 }
@@ -434,7 +501,7 @@ run_text(struct mb_ctf_decoder *d, const struct mb_quick_op *op, const uint8_t *
 
 	switch (op->kind) {
 	case MB_QUICK_TEXT:
-		nul = left ? memchr(at, 0, left) : NULL;
+		nul = mb_quick_end_of_text(at, left);
 		if (!nul)
 			return NULL;
 		put_text(d, op, at, (uint64_t)(nul - at), slot);
@@ -451,6 +518,18 @@ run_text(struct mb_ctf_decoder *d, const struct mb_quick_op *op, const uint8_t *
 		return at + length;
 	}
 }
+
+#define NUMBER(KIND)                                                          \
+	case KIND: {                                                          \
+		const int64_t value = (int64_t)number_at(at, KIND);           \
+									      \
+		if (op->store >= 0)                                           \
+			d->variables[op->store] = value;                      \
+		if (wanted)                                                   \
+			*slot++ = value;                                      \
+		at += op->bytes;                                              \
+		break;                                                        \
+	}
 
 static inline __attribute__((always_inline)) int
 run(struct mb_ctf_decoder *d, const struct mb_quick_class *class, const struct mb_quick_op *op, const struct mb_quick_op *last, int wanted)
@@ -495,15 +574,17 @@ run(struct mb_ctf_decoder *d, const struct mb_quick_class *class, const struct m
 			}
 			at += length * op->bytes;
 			break;
-		default: {
-			const int64_t value = (int64_t)number_at(at, op->kind);
-
-			if (op->store >= 0)
-				d->variables[op->store] = value;
-			if (wanted)
-				*slot++ = value;
-			at += op->bytes;
-		}
+		NUMBER(MB_QUICK_U8);
+		NUMBER(MB_QUICK_S8);
+		NUMBER(MB_QUICK_U16);
+		NUMBER(MB_QUICK_S16);
+		NUMBER(MB_QUICK_U32);
+		NUMBER(MB_QUICK_S32);
+		NUMBER(MB_QUICK_64);
+		NUMBER(MB_QUICK_F32);
+		NUMBER(MB_QUICK_B16);
+		NUMBER(MB_QUICK_B32);
+		NUMBER(MB_QUICK_B64);
 		}
 	}
 	d->bit = (uint64_t)(at - d->bytes) << 3;

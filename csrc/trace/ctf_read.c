@@ -246,6 +246,15 @@ static void go_to_end(struct stream *s)
 	s->open = 0;
 }
 
+/* Whether the headers of the packet are read by mb_ctf_step. */
+static void know_base(const struct mb_ctf_cursor *c, struct stream *s)
+{
+	const struct clock_base *base = s->class->clock == MB_CTF_NONE ? NULL : c->bases + s->class->clock;
+
+	s->lean = base && base->is_plain && c->headers[s->class_index].lean.ways && c->headers[s->class_index].usable;
+	s->base_ns = base ? base->ns : 0;
+}
+
 /* Opens the next packet. 1, or 0 at the end of the stream. */
 static int open_packet(struct mb_ctf_cursor *c, struct stream *s)
 {
@@ -277,6 +286,7 @@ static int open_packet(struct mb_ctf_cursor *c, struct stream *s)
 			continue;
 		}
 		s->open = 1;
+		know_base(c, s);
 		return 1;
 	}
 	return 0;
@@ -290,7 +300,7 @@ static inline uint32_t find_event_class(const struct mb_ctf_cursor *c, const str
 	uint64_t id = mb_ctf_has_role(&s->d, MB_CTF_ROLE_ID) ? s->d.roles[MB_CTF_ROLE_ID] : UINT64_MAX;
 
 	if (id < c->ids)
-		return c->by_id[(size_t)at * c->ids + id];
+		return c->by_id[(size_t)at * c->ids + id].event_class;
 	for (uint32_t i = 0; i < c->description.event_class_count; i++)
 		if (c->event_classes[i].stream_class == at && (id == UINT64_MAX || c->event_classes[i].id == id))
 			return i;
@@ -315,6 +325,7 @@ static int advance(struct mb_ctf_cursor *c, struct stream *s)
 			continue;
 		}
 		s->event = s->d.bit;
+		s->fixed = MB_CTF_NONE;
 		s->d.seen &= ~(1u << MB_CTF_ROLE_ID);
 		if (!mb_quick_read_header(&s->d, c->headers + s->class_index) &&
 		    run(c, s, &s->class->event_header)) {
@@ -344,6 +355,16 @@ static int run_scopes(struct mb_ctf_cursor *c, struct stream *s, const struct mb
 	return ret ? ret : run(c, s, &class->payload);
 }
 
+static void keep_fixed(struct mb_ctf_cursor *c, uint32_t event_class)
+{
+	const struct mb_ctf_event_class *class = c->event_classes + event_class;
+	struct known_class *known = c->by_id + (size_t)class->stream_class * c->ids + class->id;
+	const struct mb_quick_class *quick = c->quick + event_class;
+
+	if (class->id < c->ids && known->event_class == event_class && quick->state > 0 && !quick->mask)
+		known->fixed = quick->fixed;
+}
+
 /* The quick way of a class, made when it is asked for; NULL if it has none. */
 static const struct mb_quick_class *quick_class(struct mb_ctf_cursor *c, const struct stream *s, uint32_t event_class)
 {
@@ -354,6 +375,7 @@ static const struct mb_quick_class *quick_class(struct mb_ctf_cursor *c, const s
 		const struct mb_ctf_scope scopes[] = { s->class->event_context, class->context, class->payload };
 
 		mb_quick_compile(quick, c->ops, scopes, 3);
+		keep_fixed(c, event_class);
 	}
 	return quick->state > 0 ? quick : NULL;
 }
@@ -445,13 +467,9 @@ void mb_ctf_taken(struct mb_ctf_cursor *c)
 		sift_down(c, 0);
 }
 
-static void count_event(struct stream *s)
+void mb_ctf_reorder(struct mb_ctf_cursor *c)
 {
-	if (!s->totals.events || s->next.time_ns < s->totals.first_ns)
-		s->totals.first_ns = s->next.time_ns;
-	if (!s->totals.events || s->next.time_ns > s->totals.last_ns)
-		s->totals.last_ns = s->next.time_ns;
-	s->totals.events++;
+	sift_down(c, 0);
 }
 
 const struct mb_ctf_event *mb_ctf_peek(struct mb_ctf_cursor *c)
@@ -467,7 +485,7 @@ int mb_ctf_take(struct mb_ctf_cursor *c)
 	int ret = read_values(c, s, NULL, 0);
 
 	if (!ret && s->next.time_ns >= c->begin_ns)
-		count_event(s);
+		mb_ctf_count_event(s);
 	return ret;
 }
 
@@ -505,6 +523,62 @@ static int is_wanted(const struct mb_ctf_cursor *c, const struct mb_ctf_event *e
 	return event->time_ns >= c->begin_ns && !c->unwanted[event->event_class];
 }
 
+/* Where events and their values go. */
+struct batch {
+	struct mb_ctf_event *events;
+	int64_t *slots;
+	uint32_t max_events;
+	uint32_t max_slots;
+	uint32_t count;
+	uint32_t used;
+};
+
+static void put_event(struct batch *b, const struct stream *s)
+{
+	struct mb_ctf_event *event = b->events + b->count++;
+
+	*event = s->next;
+	event->slot = b->used;
+	b->used += s->next.slots;
+}
+
+/* Events of the first stream while it is the first and they are quick to read; the next one is as mb_ctf_step left it. */
+static void next_run(struct mb_ctf_cursor *c, struct stream *s, struct batch *b)
+{
+	const struct mb_ctf_limit limit = mb_ctf_second(c);
+
+	while (b->count < b->max_events) {
+		if (!is_wanted(c, &s->next)) {
+			if (!mb_ctf_pass(c, s))
+				return;
+		} else if (!mb_ctf_values(c, s, b->slots + b->used, b->max_slots - b->used)) {
+			return;
+		} else {
+			put_event(b, s);
+		}
+		if (s->next.time_ns >= c->begin_ns)
+			mb_ctf_count_event(s);
+		if (!mb_ctf_go_on(c, s, &limit))
+			return;
+	}
+}
+
+/* The next event, whatever it is. 0 or as mb_ctf_decode. */
+static int next_one(struct mb_ctf_cursor *c, struct stream *s, struct batch *b)
+{
+	const int wanted = is_wanted(c, &s->next);
+	const int ret = read_values(c, s, wanted ? b->slots + b->used : NULL, b->max_slots - b->used);
+
+	if (ret == -MB_CTF_FULL)
+		return ret;
+	if (!ret && s->next.time_ns >= c->begin_ns)
+		mb_ctf_count_event(s);
+	if (!ret && wanted)
+		put_event(b, s);
+	mb_ctf_taken(c);
+	return 0;
+}
+
 /*
  * The next events with their values. How many; 0 at the end; -MB_CTF_FULL if the first one needs more slots.
  * What a damaged event left is skipped.
@@ -512,59 +586,53 @@ static int is_wanted(const struct mb_ctf_cursor *c, const struct mb_ctf_event *e
 int64_t mb_ctf_next(struct mb_ctf_cursor *c, struct mb_ctf_event *events, uint32_t max_events, int64_t *slots,
 		    uint32_t max_slots)
 {
-	uint32_t count = 0, used = 0;
+	struct batch b = { events, slots, max_events, max_slots, 0, 0 };
 
 	if (!c->started)
 		start(c);
-	while (count < max_events && c->note_count < MAX_NOTES - 64 && c->heap_count) {
+	while (b.count < max_events && c->note_count < MAX_NOTES - 64 && c->heap_count) {
+		const uint32_t before = b.count;
 		struct stream *s = c->streams[c->heap[0]];
-		const int wanted = is_wanted(c, &s->next);
-		int ret = read_values(c, s, wanted ? slots + used : NULL, max_slots - used);
 
-		if (ret == -MB_CTF_FULL)
-			return count ? (int64_t)count : ret;
-		if (!ret && s->next.time_ns >= c->begin_ns)
-			count_event(s);
-		if (!ret && wanted) {
-			s->next.slot = used;
-			used += s->next.slots;
-			events[count++] = s->next;
-		}
-		mb_ctf_taken(c);
+		next_run(c, s, &b);
+		if (b.count == before && c->heap_count && next_one(c, c->streams[c->heap[0]], &b))
+			return b.count ? (int64_t)b.count : -MB_CTF_FULL;
 	}
-	return count;
+	return b.count;
 }
 
 /* Events of the open packet as long as they are quick to pass and in order; when the last of them was. How many are wanted. */
 static int64_t count_packet(struct mb_ctf_cursor *c, struct stream *s, uint64_t *counts, int64_t *last_ns)
 {
-	const uint64_t events = s->totals.events;
 	const struct mb_quick_header *header = c->headers + s->class_index;
+	const struct known_class *by_id = c->by_id + (size_t)s->class_index * c->ids;
 	struct mb_ctf_decoder *d = &s->d;
+	const uint8_t *at = d->bytes + (d->bit >> 3), *event = at, *end = d->bytes + (d->end >> 3);
+	uint64_t clock = d->clock, id, events = 0;
 	int64_t total = 0;
 
-	while (d->bit < d->end) {
-		const uint64_t bit = d->bit, clock = d->clock;
-		const struct mb_quick_class *quick;
-		uint32_t class;
+	if (!s->open || !s->lean || d->bit & 7)
+		return 0;
+	while (mb_quick_read_lean(d, header, &at, &clock, &id) && id < c->ids) {
+		const uint32_t class = by_id[id].event_class, fixed = by_id[id].fixed;
 
-		d->seen &= ~(1u << MB_CTF_ROLE_ID);
-		if (!mb_quick_read_header(d, header))
+		if (class == MB_CTF_NONE || clock < d->clock || clock > INT64_MAX)
 			break;
-		class = find_event_class(c, s);
-		quick = class == MB_CTF_NONE ? NULL : quick_class(c, s, class);
-		if (!quick || d->clock < clock || !mb_quick_skip(d, quick) || d->bit == bit) {
-			d->bit = bit;
-			d->clock = clock;
+		if (fixed != MB_CTF_NONE && fixed <= (uint64_t)(end - at))
+			at += fixed;
+		else if (c->quick[class].state <= 0 || !(at = mb_quick_pass(d, c->quick + class, at)))
 			break;
-		}
+		event = at;
+		d->clock = clock;
+		events++;
 		if (!c->unwanted[class]) {
 			counts[class]++;
 			total++;
 		}
-		s->totals.events++;
 	}
-	if (s->totals.events > events) {
+	d->bit = (uint64_t)(event - d->bytes) << 3;
+	s->totals.events += events;
+	if (events) {
 		*last_ns = time_of(c, s, s->d.clock);
 		if (*last_ns > s->totals.last_ns)
 			s->totals.last_ns = *last_ns;
@@ -585,7 +653,7 @@ static int64_t count_stream(struct mb_ctf_cursor *c, struct stream *s, uint64_t 
 			continue;
 		if (s->next.time_ns < c->begin_ns)
 			continue;
-		count_event(s);
+		mb_ctf_count_event(s);
 		if (!c->unwanted[s->next.event_class]) {
 			counts[s->next.event_class]++;
 			total++;

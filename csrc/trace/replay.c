@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctf_read.h"
+#include "ctf_cursor.h"
 #include "live/record.h"
 #include "runtime/session.h"
 
@@ -26,6 +26,7 @@ struct mb_replay {
 	int64_t *scratch;
 	uint64_t records;
 	uint64_t capacity;
+	uint64_t timer_ns;			/* when the next timer is due */
 	int64_t now;
 	uint32_t binding_count;
 	uint32_t first[FIRST_CLASSES];		/* binding, by event class */
@@ -154,11 +155,21 @@ static int make_record(struct mb_replay *r, const struct mb_replay_binding *bind
 		else if (put_text(r, step, variables, r->scratch + step->slot))
 			return -ENOMEM;
 	}
-	memcpy(r->record->slot, r->scratch, binding->slots * sizeof(int64_t));
+	for (uint32_t i = 0; i < binding->slots; i++)	/* few: a call would cost more */
+		r->record->slot[i] = r->scratch[i];
 	r->record->size = (r->record->size + 7) & ~7u;
 	r->record->hook = binding->hook;
 	r->record->time_ns = (uint64_t)event->time_ns;
 	return grow(r, r->record->size + 8);
+}
+
+/* A record of a hook that asks for nothing. */
+static int make_empty(struct mb_replay *r, const struct mb_replay_binding *binding, const struct mb_ctf_event *event)
+{
+	r->record->size = (uint32_t)sizeof(*r->record) + binding->slots * (uint32_t)sizeof(int64_t);
+	r->record->hook = binding->hook;
+	r->record->time_ns = (uint64_t)event->time_ns;
+	return 0;
 }
 
 /* --- the loop --- */
@@ -202,7 +213,7 @@ static int deliver(struct mb_replay *r, const struct mb_ctf_event *event, const 
 			return -EINVAL;
 		if (!counts(binding, variables))
 			continue;
-		if (make_record(r, binding, event, variables))
+		if (binding->count ? make_record(r, binding, event, variables) : make_empty(r, binding, event))
 			return -ENOMEM;
 		r->records++;
 		state = mb_session_dispatch(r->session, r->record);
@@ -233,24 +244,59 @@ static int come_to(struct mb_replay *r, int64_t time_ns)
 	return mb_session_timers(r->session, (uint64_t)time_ns);
 }
 
+/* Events of the first stream while it is the first and they are quick to pass: MB_RUNNING, or as deliver. */
+static int replay_run(struct mb_replay *r, uint64_t *left)
+{
+	struct mb_ctf_cursor *c = r->cursor;
+	struct stream *s = c->streams[c->heap[0]];
+	const struct mb_ctf_limit limit = mb_ctf_second(c);
+	int state = MB_RUNNING;
+
+	while (*left && state == MB_RUNNING && mb_ctf_pass(c, s)) {
+		(*left)--;
+		r->now = s->next.time_ns;
+		if (s->next.time_ns >= c->begin_ns)
+			mb_ctf_count_event(s);
+		state = deliver(r, &s->next, s->d.variables, UINT32_MAX);
+		if (!mb_ctf_go_on(c, s, &limit))
+			break;
+		if ((uint64_t)s->next.time_ns >= r->timer_ns)
+			break;
+	}
+	return state;
+}
+
+/* The next event, whatever it is. */
+static int replay_one(struct mb_replay *r, const struct mb_ctf_event *event)
+{
+	const int fault = mb_ctf_take(r->cursor);
+	const int state = fault ? MB_RUNNING : deliver(r, event, mb_ctf_variables(r->cursor, event->stream), UINT32_MAX);
+
+	mb_ctf_taken(r->cursor);
+	return state;
+}
+
 /*
  * At most `limit` events, timers that are due before each first. 1 if there may be more, 0 at the end of the trace or once
  * the session should stop, -errno.
  */
 int mb_replay_run(struct mb_replay *r, uint64_t limit)
 {
-	for (uint64_t i = 0; i < limit; i++) {
+	while (limit) {
 		const struct mb_ctf_event *event = mb_ctf_peek(r->cursor);
+		const uint64_t before = limit;
 		int state;
 
 		if (!event)
 			return 0;
 		if (come_to(r, event->time_ns) != MB_RUNNING)
 			return 0;
-		state = mb_ctf_take(r->cursor) ?
-			MB_RUNNING :
-			deliver(r, event, mb_ctf_variables(r->cursor, event->stream), UINT32_MAX);
-		mb_ctf_taken(r->cursor);
+		r->timer_ns = mb_session_next_timer(r->session);
+		state = replay_run(r, &limit);
+		if (limit == before) {
+			limit--;
+			state = replay_one(r, event);
+		}
 		if (state != MB_RUNNING)
 			return state < 0 ? state : 0;
 	}

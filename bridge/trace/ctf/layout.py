@@ -7,7 +7,7 @@ stores its value in a variable, which the sequence or variant reads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from enum import Enum
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, assert_never
@@ -30,6 +30,7 @@ from bridge.trace.model import (
     is_raw,
     names_of,
 )
+from bridge.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

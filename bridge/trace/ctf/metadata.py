@@ -5,12 +5,11 @@ The file is text, or packets of text in either byte order (CTF 1.8, section 7.1)
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.formats import ctf_metadata
-from bridge.trace.ctf import metadata_2, plain_events, syntax
+from bridge.trace.ctf import plain_events, syntax
 from bridge.trace.ctf.description import (
     NO_PAYLOAD,
     Clock,
@@ -71,7 +70,9 @@ def describe(text: str, name: str) -> Description:
 def described(raw: bytes, name: str) -> Description:
     """What a metadata file of any version says."""
     text, read = unpack(raw, name)
-    if metadata_2.is_json(text):
+    if text.startswith(ctf_metadata.SEPARATOR):
+        from bridge.trace.ctf import metadata_2  # only traces of CTF 2 need it
+
         result = metadata_2.describe(text, name)
     else:
         result = describe(text.decode("latin-1"), name)
@@ -79,6 +80,16 @@ def described(raw: bytes, name: str) -> Description:
         left = f"{len(raw) - read} bytes after the last metadata packet are no packet"
         result.notes.append(("trailing-metadata", left, read))
     return result
+
+
+def _uuid(text: str) -> bytes:
+    """The bytes of a UUID in any usual form; ValueError."""
+    digits = (
+        text.strip().removeprefix("urn:").removeprefix("uuid:").strip("{}").replace("-", "")
+    )
+    if len(digits) != 32:
+        raise ValueError(text)
+    return bytes.fromhex(digits)
 
 
 class _Visitor:
@@ -148,7 +159,7 @@ class _Visitor:
             raise self.names.error(block.line, f"CTF {version[0]}.{version[1]} is not CTF 1.8")
         if "uuid" in values:
             try:
-                self.result.uuid = uuid.UUID(constant_text(values["uuid"])).bytes
+                self.result.uuid = _uuid(constant_text(values["uuid"]))
             except ValueError:
                 raise self.names.error(block.line, "the trace's uuid is none") from None
         self.result.packet_header = types.get("packet.header")

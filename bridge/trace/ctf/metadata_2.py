@@ -11,6 +11,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from bridge.formats import ctf_metadata
 from bridge.trace.ctf.description import (
     LOG_LEVELS,
     NO_PAYLOAD,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
     from bridge.trace.model import FieldType
 
-SEPARATOR = b"\x1e"
 UUID_BYTES = 16
 MAGIC_BITS = 32
 _NAMED = {"namespace": text, "name": text, "uid": text}
@@ -67,11 +67,6 @@ _ALLOWED: dict[CtfScope, frozenset[str]] = {
     CtfScope.EVENT_HEADER: frozenset(("default-clock-timestamp", "event-record-class-id")),
 }
 """The roles that fields of a scope may have."""
-
-
-def is_json(raw: bytes) -> bool:
-    """Whether metadata is of this version."""
-    return raw.startswith(SEPARATOR)
 
 
 def describe(raw: bytes, name: str) -> Description:
@@ -108,7 +103,7 @@ class _Fragments:
         self.result = Description(version=2)
 
     def read(self, raw: bytes) -> Description:
-        texts = [piece for piece in raw.split(SEPARATOR) if piece]
+        texts = [piece for piece in raw.split(ctf_metadata.SEPARATOR) if piece]
         for number, piece in enumerate(texts):
             try:
                 self._fragment(number, _parsed(piece))

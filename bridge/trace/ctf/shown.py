@@ -6,7 +6,6 @@ something that is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.trace.ctf.layout import CtfScope
@@ -20,6 +19,7 @@ from bridge.trace.model import (
     Struct,
     Variant,
 )
+from bridge.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bridge.values import dataclass
 
 Value = int | str | tuple[str, ...]
 """A constant: a number, a text, or a dotted name."""
