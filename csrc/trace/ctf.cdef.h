@@ -138,6 +138,15 @@ struct mb_ctf_route {
 	uint64_t moved;		/* events that got the time of the one before them */
 };
 
+/* Before the bytes of an event that was encoded elsewhere; rows follow each other without padding. */
+struct mb_ctf_row {
+	uint32_t clock_low;
+	uint32_t clock_high;
+	uint32_t stream;
+	uint32_t event_class;
+	uint32_t size;
+};
+
 struct mb_ctf_writer *mb_ctf_writer_create(const char *folder, const uint8_t *uuid, uint32_t packet_bytes);
 int mb_ctf_writer_add_class(struct mb_ctf_writer *writer, uint64_t id, const struct mb_ctf_op *ops, uint32_t count,
 			    const struct mb_ctf_range *ranges, uint32_t range_count, uint32_t variables);
@@ -145,6 +154,7 @@ int mb_ctf_writer_add_stream(struct mb_ctf_writer *writer, const char *name, uin
 			     int32_t cpu);
 int mb_ctf_write(struct mb_ctf_writer *writer, uint32_t stream, uint32_t event_class, uint64_t clock,
 		 const int64_t *slots, uint32_t slot_count);
+int mb_ctf_write_rows(struct mb_ctf_writer *writer, const uint8_t *rows, uint64_t bytes);
 int64_t mb_ctf_copy(struct mb_ctf_writer *writer, struct mb_ctf_route *route, const struct mb_ctf_event *events, uint32_t count,
 		    const int64_t *slots);
 uint64_t mb_ctf_writer_last(const struct mb_ctf_writer *writer, uint32_t stream);

@@ -421,9 +421,17 @@ static void put_event_header(struct encoder *e, uint64_t id, uint64_t clock, int
 	}
 }
 
-static int try_event(struct stream *s, const struct class *c, uint64_t clock, const int64_t *slots, uint32_t slot_count)
+/* What an event holds: slots, or bytes that are written as they are. */
+struct body {
+	const int64_t *slots;
+	uint32_t slot_count;
+	uint32_t size;
+	const uint8_t *bytes;	/* NULL: slots */
+};
+
+static int try_event(struct stream *s, const struct class *c, uint64_t clock, const struct body *body)
 {
-	struct encoder e = { c->ranges, c->variables, slots, slots + slot_count, s->packet, s->capacity << 3, s->used << 3, -1 };
+	struct encoder e = { c->ranges, c->variables, body->slots, body->slots + body->slot_count, s->packet, s->capacity << 3, s->used << 3, -1 };
 	int extended = c->id >= EXTENDED_ID || (clock - s->last) >> 32;
 	uint64_t content;
 	int ret;
@@ -431,7 +439,7 @@ static int try_event(struct stream *s, const struct class *c, uint64_t clock, co
 	if (s->used + EVENT_HEADER_BYTES > s->capacity)
 		return -ENOSPC;
 	put_event_header(&e, c->id, clock, extended);
-	ret = put(&e, c->ops, c->count);
+	ret = body->bytes ? put_bytes(&e, body->bytes, body->size) : put(&e, c->ops, c->count);
 	content = e.bit;
 	if (!ret)
 		ret = align(&e, 8);
@@ -458,14 +466,14 @@ static int make_room(struct mb_ctf_writer *w, struct stream *s, uint64_t clock)
 }
 
 static int add_event(struct mb_ctf_writer *w, struct stream *s, const struct class *c, uint64_t clock,
-		     const int64_t *slots, uint32_t slot_count)
+		     const struct body *body)
 {
 	int ret = 0;
 
 	if (!s->used)
 		ret = open_packet(w, s, clock);
 	while (!ret) {
-		ret = try_event(s, c, clock, slots, slot_count);
+		ret = try_event(s, c, clock, body);
 		if (ret != -ENOSPC)
 			break;
 		ret = make_room(w, s, clock);
@@ -476,8 +484,7 @@ static int add_event(struct mb_ctf_writer *w, struct stream *s, const struct cla
 }
 
 /* 0; -EINVAL and -E2BIG for an event that cannot be written; -errno once when the disk fails, and all later events are dropped. */
-int mb_ctf_write(struct mb_ctf_writer *w, uint32_t stream, uint32_t event_class, uint64_t clock, const int64_t *slots,
-		 uint32_t slot_count)
+static int write_body(struct mb_ctf_writer *w, uint32_t stream, uint32_t event_class, uint64_t clock, const struct body *body)
 {
 	struct stream *s;
 	int ret;
@@ -488,7 +495,7 @@ int mb_ctf_write(struct mb_ctf_writer *w, uint32_t stream, uint32_t event_class,
 	if (clock < s->last)
 		return -EINVAL;
 	if (!w->failed) {
-		ret = add_event(w, s, w->classes + event_class, clock, slots, slot_count);
+		ret = add_event(w, s, w->classes + event_class, clock, body);
 		if (!ret)
 			w->written++;
 		if (!w->failed)
@@ -498,6 +505,45 @@ int mb_ctf_write(struct mb_ctf_writer *w, uint32_t stream, uint32_t event_class,
 	ret = w->told ? 0 : w->failed;
 	w->told = 1;
 	return ret;
+}
+
+int mb_ctf_write(struct mb_ctf_writer *w, uint32_t stream, uint32_t event_class, uint64_t clock, const int64_t *slots,
+		 uint32_t slot_count)
+{
+	const struct body body = { slots, slot_count, 0, NULL };
+
+	return write_body(w, stream, event_class, clock, &body);
+}
+
+/*
+ * Writes rows of struct mb_ctf_row, each with its bytes, which the caller has encoded as the class says. Threads may have taken their times
+ * in another order than they gave their rows: such a row gets the time of the one before it. As mb_ctf_write, for the first that fails.
+ */
+int mb_ctf_write_rows(struct mb_ctf_writer *w, const uint8_t *rows, uint64_t bytes)
+{
+	int first = 0;
+
+	while (bytes) {
+		struct body body = { NULL, 0, 0, rows + sizeof(struct mb_ctf_row) };
+		struct mb_ctf_row row;
+		uint64_t clock, last;
+		int ret;
+
+		if (bytes < sizeof(row))
+			return -EINVAL;
+		memcpy(&row, rows, sizeof(row));
+		if (row.size > bytes - sizeof(row))
+			return -EINVAL;
+		body.size = row.size;
+		clock = row.clock_low | (uint64_t)row.clock_high << 32;
+		last = mb_ctf_writer_last(w, row.stream);
+		ret = write_body(w, row.stream, row.event_class, clock < last ? last : clock, &body);
+		if (!first)
+			first = ret;
+		rows += sizeof(row) + row.size;
+		bytes -= sizeof(row) + row.size;
+	}
+	return first;
 }
 
 /* The time of the last event of a stream. */

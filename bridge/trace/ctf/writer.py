@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bridge._native import lib
+from bridge._native import ffi, lib
 from bridge.errors import TraceError
 from bridge.handles import Closing
 from bridge.trace.ctf import event_types, json_writer
@@ -23,6 +23,7 @@ from bridge.trace.ctf.folder import PACKET_BYTES, TraceFolder
 from bridge.trace.ctf.layout import CtfScope, LayoutError
 from bridge.trace.ctf.locate import located, relative, shortened
 from bridge.trace.ctf.normal import normal
+from bridge.trace.ctf.packers import Pending, column_rows, packer
 from bridge.trace.ctf.values import Encoding, Misfit, encoder
 from bridge.trace.model import Event, Field, Float, Integer, Struct, Text, Value
 from bridge.trace.output import Unwritable
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from bridge.trace.model import EventClass, FieldType
 
 VERSIONS = (1, 2)
+NEVER = 1 << 64
+ROWS = 1 << 16
+"""Of columns, that are given to C at once."""
 CLOCK = Clock("origin", description="nanoseconds since the origin of the events' time")
 CPU_FIELDS = frozenset(("cpu_id",))
 """Context that the packets hold."""
@@ -67,12 +71,16 @@ class Inside:
 
     `by_clock`: times are values of a clock, not nanoseconds. `copy` writes events as they were
     read, up to the first that cannot be: how many. `place` is the stream and the class of an
-    event, as the C side numbers them.
+    event, as the C side numbers them. Where it `packs`, events of now may be rows that are
+    `pending`; `columns` writes many.
     """
 
     by_clock: bool
+    packs: bool
     copy: Callable[[Any, Any, int, Any], int]
     place: Callable[[Event], tuple[int, int]]
+    pending: Pending
+    columns: Callable[[EventClass, tuple[int, int], Any, Mapping[str, Any]], None]
 
 
 class CtfWriter(Closing):
@@ -109,7 +117,15 @@ class CtfWriter(Closing):
         self._reserved = dict(kept.numbers)
         self._numbers = [len(self._reserved)] * 2
         self._describe_trace(environment or {})
-        self.inside = Inside(self._clock is not None, self._copy, self._place)
+        self._pending = Pending(self._write_rows)
+        self.inside = Inside(
+            self._clock is not None,
+            not (move_late or self._clock),
+            self._copy,
+            self._place,
+            self._pending,
+            self._columns,
+        )
 
     def _describe_trace(self, environment: Mapping[str, str | int]) -> None:
         uuid, shown = str(self._folder.uuid), self._clock or CLOCK
@@ -126,7 +142,10 @@ class CtfWriter(Closing):
         What comes back writes an event: `tick(a=1, s="y", xs=[1, 2])`. See
         `bridge.trace.ctf.event_types`; TraceError for a type that is none.
         """
-        return EventWriter(self, event_types.event_class(event_name, fields))
+        made = event_types.event_class(event_name, fields)
+        # A class of its own, because calls look their function up there.
+        kind: type[EventWriter] = type("EventWriter", (EventWriter,), {})
+        return kind(self, made)
 
     def write(self, events: Event | Iterable[Event]) -> None:
         """Append one event, or all of a trace.
@@ -134,8 +153,35 @@ class CtfWriter(Closing):
         TraceError names the event and the field if a value does not fit.
         """
         for event in (events,) if isinstance(events, Event) else events:
+            self._pending.flush()
             with self._folder.writer as handle:
                 self._write(event, handle)
+
+    def _write_rows(self, rows: Any) -> None:  # noqa: ANN401 - bytes, or an array
+        with self._folder.writer as handle, ffi.from_buffer(rows) as held:
+            code = lib.mb_ctf_write_rows(handle, held, len(held))
+        if code in _REFUSALS:
+            raise TraceError(f"{self._folder.path}: an event: {_REFUSALS[code]}")
+        if code:
+            raise self._folder.failure(code)
+
+    def _columns(
+        self,
+        event_class: EventClass,
+        place: tuple[int, int],
+        times: Any,  # noqa: ANN401 - an array of numpy
+        columns: Mapping[str, Any],
+    ) -> None:
+        self._pending.flush()
+        rows = column_rows(event_class.payload, times, columns, place)
+        with self._folder.writer as handle:
+            last = int(lib.mb_ctf_writer_last(handle, place[0]))
+        if len(rows) and int(rows["clock"][0]) < last:
+            raise TraceError(f"the times start before that of the last event ({last})")
+        for start in range(0, len(rows), ROWS):
+            self._write_rows(rows[start : start + ROWS].view("u1"))
+        if len(rows):
+            self._pending.came_to(int(rows["clock"][-1]))
 
     def _write(self, event: Event, handle: Any) -> None:  # noqa: ANN401 - of cffi
         if self._time_of(event) < 0:
@@ -157,6 +203,7 @@ class CtfWriter(Closing):
             raise _refused(event, _REFUSALS[code])
         if code:
             raise self._folder.failure(code)
+        self._pending.came_to(clock)
 
     def _time_of(self, event: Event) -> int:
         return event.timestamp_ns if self._clock is None else event.tsc
@@ -177,6 +224,7 @@ class CtfWriter(Closing):
     # --- copying (`trace.ctf.copy`) ---
 
     def _copy(self, route: Any, events: Any, count: int, slots: Any) -> int:  # noqa: ANN401
+        self._pending.flush()
         with self._folder.writer as handle:
             return int(lib.mb_ctf_copy(handle, route, events, count, slots))
 
@@ -199,6 +247,7 @@ class CtfWriter(Closing):
 
     def lost(self, stream: str, cpu: int, total: int) -> None:
         """So many events of a stream that was written to were lost so far."""
+        self._pending.flush()
         with self._folder.writer as handle:
             lib.mb_ctf_writer_lost(handle, self._streams[stream, cpu], total)
 
@@ -265,13 +314,24 @@ class CtfWriter(Closing):
         """Finish all packets and the metadata."""
         if self._folder.writer.closed:
             return
+        try:
+            self._pending.flush()
+        finally:
+            self._pending.came_to(NEVER)  # later calls learn that the writer is closed
+            self._finish()
+
+    def _finish(self) -> None:
         with self._folder.writer as handle:
             times = [lib.mb_ctf_writer_last(handle, i) for i in self._streams.values()]
         self._folder.close(max(times, default=0))
 
 
 class EventWriter:
-    """Writes events of one class into a stream."""
+    """Writes events of one class into a stream.
+
+    Events are kept until there are some hundred, another one is written in another way, or the
+    writer is closed.
+    """
 
     def __init__(
         self, writer: CtfWriter, event_class: EventClass, stream: str = "stream"
@@ -280,9 +340,36 @@ class EventWriter:
         self.event_class = event_class
         self.stream = stream
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Another stream has another function."""
+        object.__setattr__(self, name, value)
+        if (
+            name == "stream"
+            and "__call__" in type(self).__dict__
+            and type(self) is not EventWriter
+        ):
+            del type(self).__call__
+
     def __call__(self, /, **fields: Value) -> None:
         """Write an event of now; TraceError names the field whose value does not fit."""
+        self._now(fields)
+        self._pack()
+
+    def _now(self, fields: Mapping[str, Value]) -> None:
         self.at(time.time_ns(), fields)
+
+    def _pack(self) -> None:
+        """From now on, calls are packed, where all fields are plain."""
+        kind = type(self)
+        inside = self._writer.inside
+        if kind is EventWriter or not inside.packs:
+            return
+        made = packer(self.event_class.payload, self._now, inside.pending, self._place(-1))
+        if made is not None:
+            kind.__call__ = made  # type: ignore[method-assign]
+
+    def _place(self, cpu: int) -> tuple[int, int]:
+        return self._writer.inside.place(Event(self.event_class, 0, 0, cpu, self.stream, {}))
 
     def at(self, timestamp_ns: int, fields: Mapping[str, Value], cpu: int = -1) -> None:
         """Write an event of a time (ns since 1970)."""
@@ -291,6 +378,18 @@ class EventWriter:
             raise TraceError(f"event {self.event_class.name}: no field `{min(extra)}`")
         event = Event(self.event_class, timestamp_ns, 0, cpu, self.stream, dict(fields))
         self._writer.write(event)
+
+    def columns(self, times_ns: Any, /, *, cpu: int = -1, **columns: Any) -> None:  # noqa: ANN401
+        """Write many events at once: their times, and for each field an array of numpy.
+
+        Fields must be numbers or arrays of a fixed length. TraceError names the column whose
+        values do not fit; then none is written.
+        """
+        try:
+            place = self._place(cpu)
+            self._writer.inside.columns(self.event_class, place, times_ns, columns)
+        except TraceError as error:
+            raise TraceError(f"event {self.event_class.name}: {error}") from None
 
 
 def _after(change: Callable[[Value], Value], encode: Encoder) -> Encoder:
