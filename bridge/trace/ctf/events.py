@@ -1,8 +1,7 @@
 """Batches of a CTF cursor -> events of the model, by one function for each class.
 
-Where all fields of a class take the same number of slots in each event, its function is one
-expression with the places of the fields in it; events of other classes are made by `Takers`,
-which the functions are held equal to.
+The function is one expression with the places of the fields in it; events of classes that have
+none (with options, say) are made by `Takers`, which the functions are held equal to.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import mmap
 from typing import TYPE_CHECKING, Any
 
 from bridge._native import ffi, lib
-from bridge.trace.ctf.cursor import event_columns, raw_events
+from bridge.trace.ctf.cursor import EVENT_BYTES, event_columns, raw_events
 from bridge.trace.ctf.layout import width
 from bridge.trace.ctf.takers import Takers
 from bridge.trace.ctf.values import MASK, raw_taker
@@ -24,6 +23,7 @@ from bridge.trace.model import (
     Float,
     Integer,
     Sequence,
+    Struct,
     Text,
     is_raw,
 )
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from bridge.trace.ctf.cursor import CtfCursor
     from bridge.trace.ctf.reader import CtfReader
-    from bridge.trace.model import Struct
+    from bridge.trace.model import Value
 
     Maker = Callable[..., Event]
 
@@ -42,15 +42,19 @@ MOST_FIELDS = 250
 
 
 class _Piece:
-    """The expressions of a class's fields, and how many slots they take."""
+    """The expressions of a class's fields, and how many slots they take.
+
+    Places count from `base`, which a sequence moves by the number of its elements.
+    """
 
     def __init__(self) -> None:
         self.slots = 0
+        self.base = "a"
         self.others: dict[str, Callable[[int, int], str | bytes]] = {}
 
     def value(self, kind: FieldType) -> str | None:
         """The expression of the next field; None if it has none."""
-        at = f"a + {self.slots}"
+        at = f"{self.base} + {self.slots}"
         self.slots += 1
         match kind:
             case Enumeration(container=container):
@@ -70,6 +74,23 @@ class _Piece:
             ) if is_raw(element):
                 return self._text(encoding, at)
             case _:
+                return self._compound(kind, at)
+
+    def _compound(self, kind: FieldType, at: str) -> str | None:
+        match kind:
+            case FixedArray(element=element, length=length):
+                self.slots += length - 1
+                return _elements(element, at, f"{self.base} + {self.slots}")
+            case Sequence(element=element):
+                start = f"{self.base} + {self.slots}"
+                end = f"(q := {self.base} + s[{at}]) + {self.slots}"
+                self.base = "q"
+                return _elements(element, start, end)
+            case Struct(overlay=False):
+                self.slots -= 1
+                rows = _members(kind, self)
+                return None if rows is None else f"{{{', '.join(rows)}}}"
+            case _:
                 return None
 
     def _text(self, encoding: str, at: str) -> str:
@@ -80,6 +101,22 @@ class _Piece:
             return f"{name}(s[{at}], s[{at} + 1])"
         decode = "" if encoding == BYTES else ".decode('utf-8', 'surrogateescape')"
         return f"m[s[{at}] - b:s[{at}] - b + s[{at} + 1]]{decode}"
+
+
+def _elements(kind: FieldType, start: str, end: str) -> str | None:
+    """The expression of numbers in a row."""
+    row = f"s[{start}:{end}]"
+    match kind:
+        case Enumeration(container=container):
+            return _elements(container, start, end)
+        case Integer(form="bool"):
+            return f"[x != 0 for x in {row}]"
+        case Integer(signed=signed, bits=bits):
+            return row if signed or bits < 64 else f"[x & {MASK} for x in {row}]"
+        case Float():
+            return f"d[{start}:{end}].tolist()"
+        case _:
+            return None
 
 
 def _members(struct: Struct, piece: _Piece) -> list[str] | None:
@@ -106,6 +143,17 @@ def _mapped(cursor: CtfCursor, stream: int) -> tuple[mmap.mmap, int, str]:
     return bytes_, int(ffi.cast("uintptr_t", data)), path.name
 
 
+class _Makers(dict[int, "Maker"]):
+    """What makes the events of a class, made when its first event comes."""
+
+    def __init__(self, make: Callable[[int], Maker]) -> None:
+        self._make = make
+
+    def __missing__(self, index: int) -> Maker:
+        made = self[index] = self._make(index)
+        return made
+
+
 class Events:
     """Makes the events of one iteration."""
 
@@ -114,41 +162,34 @@ class Events:
         self._cursor = cursor
         self._takers = Takers(reader, cursor)
         self._streams = {stream.id: stream for stream in reader.plan.streams}
-        self._makers: dict[int, Maker | None] = {}
+        self._makers = _Makers(self._maker)
         self._mapped = [_mapped(cursor, index) for index in range(len(cursor.files))]
 
     def __iter__(self) -> Iterator[Event]:
         """The selected ones, as long as the trace is open."""
-        cpus, opened, mapped = self._reader.cpus, self._reader.opened, self._mapped
-        makers = self._makers
+        opened, cpus, makers = self._reader.opened, self._reader.cpus, self._makers
         for events, slots in self._cursor.buffers():
             s, d = memoryview(slots).cast("q").tolist(), memoryview(slots).cast("d")
-            rows: Any = None
-            contexts: dict[int, Any] = {}
-            packets: dict[int, int] = {}
-            for at, row in enumerate(zip(*event_columns(events), strict=True)):
-                clock, time, stream, index, packet, slot, cpu = row
+            clock, time, stream, index, packet, slot, cpu = event_columns(events)
+            packets = list(zip(stream, packet, strict=True))
+            known = {key: self._of_packet(events, packets.index(key)) for key in set(packets)}
+            rows = zip(clock, time, index, slot, cpu, packets, strict=True)
+            for c, t, k, a, n, key in rows:
                 if opened.closed:
                     opened.check()
-                if cpus is not None and cpu not in cpus:
-                    continue
-                if packets.get(stream) != packet:
-                    rows = rows or raw_events(events)
-                    contexts[stream] = self._takers.packet_context(rows[at], index)
-                    packets[stream] = packet
-                try:
-                    make = makers[index]
-                except KeyError:
-                    make = makers[index] = self._maker(index)
-                if make is None:
-                    rows = rows or raw_events(events)
-                    yield self._takers.event(rows[at], s)
-                    continue
-                m, base, name = mapped[stream]
-                yield make(s, d, slot, time, clock, cpu, name, m, base, contexts[stream])
+                if cpus is None or n in cpus:
+                    yield makers[k](s, d, a, t, c, n, *known[key])
         opened.check()
 
-    def _maker(self, index: int) -> Maker | None:
+    def _of_packet(self, events: Any, at: int) -> tuple[dict[str, Value], mmap.mmap, int, str]:  # noqa: ANN401
+        """What the events of a packet share."""
+        raw = raw_events(events[at * EVENT_BYTES : (at + 1) * EVENT_BYTES])[0]
+        return self._takers.packet_context(raw, raw.event_class), *self._mapped[raw.stream]
+
+    def _maker(self, index: int) -> Maker:
+        return self._expression(index) or self._takers.maker(index)
+
+    def _expression(self, index: int) -> Maker | None:
         """The function of a class; None if it gets none."""
         event = self._reader.plan.events[index]
         piece = _Piece()
@@ -162,11 +203,13 @@ class Events:
             if members is None:
                 return None
             context += members
+        if piece.base != "a":
+            return None  # fields are read before the context, whose sequences move them
         fields = _members(event.event.payload, piece)
         if fields is None:
             return None
         text = (
-            "lambda s, d, a, time, clock, cpu, stream, m, b, p: Event(kind, time, clock, cpu,"
+            "lambda s, d, a, time, clock, cpu, p, m, b, stream: Event(kind, time, clock, cpu,"
             f" stream, {{{', '.join(fields)}}}, {{**p, {', '.join(context)}}})"
         )
         known = {"Event": Event, "kind": self._reader.classes[index], **piece.others}

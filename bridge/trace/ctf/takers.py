@@ -33,30 +33,45 @@ class Takers:
 
     def event(self, raw: RawCtfEvent, slots: list[int]) -> Event:
         """The event of some slots."""
-        number = raw.event_class
-        context = dict(self.packet_context(raw, number))
+        number, name = raw.event_class, self._names[raw.stream]
+        context = self.packet_context(raw, number)
+        make = self.maker(number)
+        return make(
+            slots, None, raw.slot, raw.time_ns, raw.clock, raw.cpu, context, None, 0, name
+        )
+
+    def maker(self, number: int) -> Callable[..., Event]:
+        """What makes events of a class, called as the expressions of `Events` are."""
         if number not in self._takers:
             self._takers[number] = self._made(number)
         common, own, payload = self._takers[number]
-        at = raw.slot
-        for taker in (common, own):
-            if taker is not None:
-                values, at = taker(slots, at)
-                if isinstance(values, dict):
-                    context.update(values)
-        fields: Value = {}
-        if payload is not None:
-            fields, _ = payload(slots, at)
-        assert isinstance(fields, dict)
-        return Event(
-            self._classes[number],
-            raw.time_ns,
-            raw.clock,
-            raw.cpu,
-            self._names[raw.stream],
-            fields,
-            context,
-        )
+
+        def make(  # noqa: PLR0913, PLR0917 - what an expression is given
+            slots: list[int],
+            _doubles: object,
+            at: int,
+            time_ns: int,
+            clock: int,
+            cpu: int,
+            packet: dict[str, Value],
+            _bytes: object,
+            _base: int,
+            stream: str,
+        ) -> Event:
+            context = dict(packet)
+            for taker in (common, own):
+                if taker is not None:
+                    values, at = taker(slots, at)
+                    if isinstance(values, dict):
+                        context.update(values)
+            fields: Value = {}
+            if payload is not None:
+                fields, _ = payload(slots, at)
+            assert isinstance(fields, dict)
+            kind = self._classes[number]
+            return Event(kind, time_ns, clock, cpu, stream, fields, context)
+
+        return make
 
     def _made(self, number: int) -> list[Decoder | None]:
         """What takes the contexts of stream and event, and the payload."""

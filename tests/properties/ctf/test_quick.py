@@ -6,6 +6,7 @@ import random
 import shutil
 import struct
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 
 from bridge._native import ffi, lib
 from bridge.trace.ctf.cursor import EVENT_BYTES, Cursor, raw_events
-from bridge.trace.ctf.reader import load_plan
+from bridge.trace.ctf.reader import CtfReader, load_plan
+from bridge.trace.ctf.takers import Takers
 from bridge.trace.ctf.writer import CtfWriter
 from tests.support.ctf_strategies import traces
 
@@ -181,6 +183,17 @@ def test_any_events(version: int, events: list[Event], folder: Path) -> None:
     with CtfWriter(trace, packet_bytes=4096, version=version) as writer:
         writer.write(events)
     _same(trace, random.Random(len(events)))
+    with CtfReader(trace) as reader:
+        cursor = reader.cursor()
+        takers = Takers(reader, cursor)
+        rows = [(raw, slots) for some, slots in cursor.batches() for raw in some]
+        taken = [takers.event(raw, slots) for raw, slots in rows]
+        assert [_shown(e) for e in reader] == [_shown(e) for e in taken]
+        assert len(taken) == len(events)
+
+
+def _shown(event: Event) -> str:
+    return repr([getattr(event, f.name) for f in fields(event) if f.name != "event_class"])
 
 
 @pytest.mark.parametrize("kind", HEADERS)
