@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from bridge._native import ffi, lib
-from bridge.trace.ctf.cursor import EVENT_BYTES, Cursor, raw_events
+from bridge.trace.ctf.cursor import EVENT_BYTES, CtfCursor, raw_events
 from bridge.trace.ctf.reader import CtfReader, load_plan
 from bridge.trace.ctf.takers import Takers
 from bridge.trace.ctf.writer import CtfWriter
@@ -115,7 +115,7 @@ def _stream(
     return out
 
 
-def _slots(cursor: Cursor, events: Any, slots: Any) -> Iterator[object]:
+def _slots(cursor: CtfCursor, events: Any, slots: Any) -> Iterator[object]:
     """Each event with its values; addresses are places in the file."""
     size = ffi.new("uint64_t *")
     for raw, event in zip(
@@ -135,7 +135,7 @@ def _slots(cursor: Cursor, events: Any, slots: Any) -> Iterator[object]:
 
 def _all_of(trace: Path, span: tuple[int, int], unwanted: int, *, quick: bool) -> list[object]:
     """Events, counts, totals and notes."""
-    cursor = Cursor(trace, load_plan(trace))
+    cursor = CtfCursor(trace, load_plan(trace))
     if not quick:
         lib.mb_ctf_without_quick(cursor.handle)
     lib.mb_ctf_set_range(cursor.handle, *span)
