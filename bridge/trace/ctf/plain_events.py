@@ -13,19 +13,23 @@ from functools import lru_cache
 from bridge.trace.ctf import syntax
 from bridge.trace.ctf.parse import MetadataError, parse
 
+_SPACE = r"[ \t\n]*"
 _EVENT = re.compile(
-    r'^event \{\n\tname = "([^"\\\n]*)";\n\tid = (0|[1-9]\d{0,17});\n'
-    r"\tstream_id = (0|[1-9]\d{0,17});\n"
-    r"((?:\tloglevel = (?:0|[1-9]\d?);\n)?)"
-    r"\tfields := struct \{\n((?:\t\t[^\n]*;\n)*)\t\};\n\};\n",
+    r'^event~\{~name ~= ~"([^"\\\n]*)"~;~id ~= ~(0|[1-9]\d{0,17}) ~;~'
+    r"stream_id ~= ~(0|[1-9]\d{0,17}) ~;~(?:loglevel ~= ~(0|[1-9]\d?) ~;~)?"
+    r"fields ~:= ~struct ~\{".replace(" ~", "~").replace("~", _SPACE),
     re.MULTILINE | re.ASCII,
 )
 _FIELD = re.compile(
-    r"\t\t(integer \{[^{}\n]*\}|string) (_\w+)(?:\[ ?(_\w+|[1-9]\d{0,8}) ?\])?;\n", re.ASCII
+    r"~(integer ?\{[^{}\n]*\}|string)[ \t]+(_\w+)~(?:\[ ?(_\w+|[1-9]\d{0,8}) ?\])?~;".replace(
+        "~", _SPACE
+    ),
+    re.ASCII,
 )
+_END = re.compile(r"~\}~;~\}~;".replace("~", _SPACE))
 _INTEGER = re.compile(
-    r"integer \{ size = (8|16|32|64); align = (1|8|16|32|64); signed = (0|1);"
-    r" encoding = (none|UTF8|ASCII); base = (8|10|16|2); \}",
+    r"integer ?\{ ?size = (8|16|32|64); align = (1|8|16|32|64); signed = (0|1);"
+    r" encoding = (none|UTF8|ASCII); base = (8|10|16|2); ?\}",
     re.ASCII,
 )
 _LONGEST_NAME = 200
@@ -62,22 +66,22 @@ def take(text: str) -> tuple[str, dict[int, list[syntax.TopBlock]]]:
     blocks: dict[int, list[syntax.TopBlock]] = {}
     row: list[syntax.TopBlock] = []
     at, line = 0, 1
-    for match in _EVENT.finditer(text):
-        line += text.count("\n", at, match.start())
+    while (match := _EVENT.search(text, at)) is not None:
         between = text[at : match.start()]
+        line += between.count("\n")
+        block, end = _block(text, match, line)
         pieces.append(between)
-        block = _block(match, line)
         if block is None:
             row = []
-            pieces.append(match[0])
+            pieces.append(text[match.start() : end])
         else:
             if between.strip() or not row:
                 row = blocks[line] = []
                 pieces.append(_PLACEHOLDER)
             row.append(block)
-            pieces.append("\n" * match[0].count("\n"))
-        at = match.end()
-        line += match[0].count("\n")
+            pieces.append("\n" * text.count("\n", match.start(), end))
+        line += text.count("\n", match.start(), end)
+        at = end
     pieces.append(text[at:])
     return "".join(pieces), blocks
 
@@ -86,34 +90,43 @@ def _is_placeholder(item: syntax.Item) -> bool:
     return isinstance(item, syntax.TopBlock) and item.kind == "callsite" and not item.entries
 
 
-def _block(match: re.Match[str], line: int) -> syntax.TopBlock | None:
-    name, number, stream, level, body = match.groups()
+def _block(text: str, match: re.Match[str], line: int) -> tuple[syntax.TopBlock | None, int]:
+    """A block, None if it is to be looked at closely; and how far the text was looked at."""
+    name, number, stream, level = match.groups()
+    end = match.end()
     if len(name) > _LONGEST_NAME or not name.isascii():
-        return None
-    fields, end, row = [], 0, line + 5 + bool(level)
-    for field in _FIELD.finditer(body):
+        return None, end
+
+    def line_of(group: int) -> int:
+        return line + text.count("\n", match.start(), match.start(group))
+
+    fields, row = [], line + text.count("\n", match.start(), end)
+    struct_line = row
+    while (field := _FIELD.match(text, end)) is not None:
         specifiers = _specifiers(field[1])
-        if field.start() != end or specifiers is None:
-            return None
+        if specifiers is None:
+            return None, end
+        row += text.count("\n", end, field.start(1))
         lengths: tuple[syntax.Value | None, ...] = ()
         if length := field[3]:
             lengths = (int(length) if length[0] != "_" else (length,),)
         declarator = syntax.Declarator(field[2], pointer=False, lengths=lengths)
         fields.append(syntax.Declaration(specifiers, (declarator,), row))
-        end, row = field.end(), row + 1
-    if end != len(body):
-        return None
+        row += text.count("\n", field.start(1), field.end())
+        end = field.end()
+    last = _END.match(text, end)
+    if last is None:
+        return None, end
     entries: list[syntax.Entry] = [
-        syntax.Assignment("name", name, line + 1),
-        syntax.Assignment("id", int(number), line + 2),
-        syntax.Assignment("stream_id", int(stream), line + 3),
+        syntax.Assignment("name", name, line_of(1)),
+        syntax.Assignment("id", int(number), line_of(2)),
+        syntax.Assignment("stream_id", int(stream), line_of(3)),
     ]
     if level:
-        value = int(level.strip().removeprefix("loglevel = ").rstrip(";"))
-        entries.append(syntax.Assignment("loglevel", value, line + 4))
-    struct = syntax.StructSpecifier("", tuple(fields), None, line + 4 + bool(level))
-    entries.append(syntax.TypeAssignment("fields", (struct,), struct.line))
-    return syntax.TopBlock("event", tuple(entries), line)
+        entries.append(syntax.Assignment("loglevel", int(level), line_of(4)))
+    struct = syntax.StructSpecifier("", tuple(fields), None, struct_line)
+    entries.append(syntax.TypeAssignment("fields", (struct,), struct_line))
+    return syntax.TopBlock("event", tuple(entries), line), last.end()
 
 
 @lru_cache(maxsize=1024)

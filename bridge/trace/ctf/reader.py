@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from bridge.trace.ctf.events import Events
 from bridge.trace.ctf.layout import CtfScope
 from bridge.trace.ctf.metadata import described
 from bridge.trace.ctf.shown import ShownFields, shown
-from bridge.trace.model import Event, EventClass, StreamStatistics, Struct
+from bridge.trace.model import Event, EventClass, Field, StreamStatistics, Struct
 from bridge.trace.selection import EVERYTHING, Selection, channel_of
 
 if TYPE_CHECKING:
@@ -45,7 +47,9 @@ class CtfReader(Closing):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.plan = load_plan(folder)
+        with _without_collection():
+            self.plan = load_plan(folder)
+            self.classes = _classes(self.plan)
         self.format = FORMATS[self.plan.description.version]
         self.opened = Opened(f"{folder}: the trace")
         first = CtfCursor(folder, self.plan)
@@ -56,7 +60,6 @@ class CtfReader(Closing):
         self._skipped: dict[int, list[int]] = {}
         self.environment = self.plan.description.environment
         self.attributes = {name: str(value) for name, value in self.environment.items()}
-        self.classes = _classes(self.plan)
         self.event_classes: dict[str, EventClass] = {}
         for event_class in self.classes:
             self.event_classes.setdefault(event_class.name, event_class)
@@ -136,15 +139,42 @@ def _classes(plan: Plan) -> list[EventClass]:
     """The classes by index, each with all the context that its events carry."""
     streams = {stream.id: stream for stream in plan.streams}
     rule = shown(plan, CtfScope.PACKET_CONTEXT)
-    return [_with_context(event, streams[event.stream_id], rule) for event in plan.events]
+    common = {id_: _common(stream, rule) for id_, stream in streams.items()}
+    alike = {id_: _struct(fields) for id_, fields in common.items()}
+    return [
+        _with_context(event, common[event.stream_id], alike[event.stream_id])
+        for event in plan.events
+    ]
 
 
-def _with_context(event: CtfEvent, stream: StreamClass, shown: ShownFields) -> EventClass:
-    """The class, its context that of packet, stream and event; the innermost name counts."""
+def _common(stream: StreamClass, rule: ShownFields) -> dict[str, Field]:
+    """The context of packet and stream; the inner name counts."""
     packet = stream.packet_context.fields if stream.packet_context else ()
-    fields = {f.name: f for f in packet if not shown.hides(f.name, f.type)}
-    for struct in (stream.event_context, event.event.context):
-        fields.update({f.name: f for f in struct.fields} if struct else {})
-    return (
-        replace(event.event, context=Struct(tuple(fields.values()))) if fields else event.event
-    )
+    own = stream.event_context.fields if stream.event_context else ()
+    fields = {f.name: f for f in packet if not rule.hides(f.name, f.type)}
+    return fields | {f.name: f for f in own}
+
+
+def _struct(fields: Mapping[str, Field]) -> Struct | None:
+    return Struct(tuple(fields.values())) if fields else None
+
+
+def _with_context(
+    event: CtfEvent, common: Mapping[str, Field], alike: Struct | None
+) -> EventClass:
+    """The class with its context, which is `alike` for those without one of their own."""
+    own = event.event.context
+    struct = _struct({**common, **{f.name: f for f in own.fields}}) if own else alike
+    return replace(event.event, context=struct) if struct else event.event
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """What is made here stays: Python need not look for cycles in it again and again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
