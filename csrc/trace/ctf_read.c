@@ -358,10 +358,13 @@ static int run_scopes(struct mb_ctf_cursor *c, struct stream *s, const struct mb
 static void keep_fixed(struct mb_ctf_cursor *c, uint32_t event_class)
 {
 	const struct mb_ctf_event_class *class = c->event_classes + event_class;
-	struct known_class *known = c->by_id + (size_t)class->stream_class * c->ids + class->id;
 	const struct mb_quick_class *quick = c->quick + event_class;
+	struct known_class *known;
 
-	if (class->id < c->ids && known->event_class == event_class && quick->state > 0 && !quick->mask)
+	if (class->id >= c->ids || quick->state <= 0 || quick->mask)
+		return;
+	known = c->by_id + (size_t)class->stream_class * c->ids + class->id;
+	if (known->event_class == event_class)
 		known->fixed = quick->fixed;
 }
 
