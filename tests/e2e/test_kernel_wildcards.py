@@ -6,6 +6,7 @@ counted is what an event of ftrace at the same place counts.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,8 +88,9 @@ def profile() -> Iterator[Callable[[], tuple[int, int]]]:
     events, switch = TRACING / "kprobe_events", TRACING / "events" / EVENT / "enable"
 
     def _write(line: str) -> None:
-        with events.open("a") as file:
-            file.write(f"{line}\n")
+        file = os.open(events, os.O_WRONLY | os.O_APPEND)  # tracefs knows no end to seek
+        os.write(file, f"{line}\n".encode())
+        os.close(file)
 
     def _counted() -> tuple[int, int]:
         lines = (TRACING / "kprobe_profile").read_text().splitlines()
