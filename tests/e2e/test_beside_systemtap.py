@@ -2,6 +2,7 @@
 
 `tests/cases/systemtap/NAME.c` is the program, `NAME.stp` the script, and `NAME.expected` is
 what SystemTap 4.8 printed of them on Linux 6.1, with debug information of kernel and C library.
+Those of functions of the kernel in `calls/` share one program.
 """
 
 from __future__ import annotations
@@ -68,6 +69,28 @@ def test_headers_of_packets(run: Runner, tmp_path: Path) -> None:
     flags = [re.findall(r"(\w+) 1", found) for found in FLAGS.findall(done.out)]
     assert flags[:4] == [["syn"], ["ack", "syn"], ["ack"], ["ack", "psh"]]
     assert ["ack", "fin"] in flags
+
+
+CALLS = CASES / "calls"
+OF_FUNCTIONS = sorted(path.stem for path in CALLS.glob("*.stp"))
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program that makes one call of each kind."""
+    program = tmp_path_factory.mktemp("calls") / "calls"
+    subprocess.run(["gcc", "-g", "-O1", "-w", "-o", program, CALLS / "calls.c"], check=True)
+    return program
+
+
+@pytest.mark.guest
+@pytest.mark.needs("kprobes")
+@pytest.mark.parametrize("name", OF_FUNCTIONS)
+def test_functions_of_the_kernel(run: Runner, calls: Path, name: str) -> None:
+    done = run("run", CALLS / f"{name}.stp", "-c", calls)
+
+    assert done.code == 0, done.err
+    assert done.out == (CALLS / f"{name}.expected").read_text(), done.err
 
 
 ZRAM = Path("/sys/class/zram-control")
