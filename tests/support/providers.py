@@ -20,6 +20,7 @@ PROJECTS = (
     "h2o+h2o/h2o-probes.d",
     "h2o+quicly/quicly-probes.d",
     "libvirt+libvirt/src/libvirt_probes.d",
+    "libvirt+libvirt/src/libvirt_qemu_probes.d",
     "mysql+mysql-server/include/probes_mysql.d.base",
     "openresty+lua-nginx-module/dtrace/ngx_lua_provider.d",
     "osmocom+libosmocore/src/core/probes.d",
