@@ -63,6 +63,7 @@ setup(
             "tapset/*.stpm",
             "tapset/*.toml",
             "tapset/**/*.stp",
+            "include/ltt/*.h",
             "include/markbridge/*.h",
             "include/pkgconfig/*.pc",
             "examples/*.stp",

@@ -43,7 +43,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("source", metavar="FILE", type=Path, help="the description")
     add("--to", required=True, choices=FORMS, help="what to write")
-    add("-o", dest="out", metavar="OUT", type=Path, help="where to (default: standard output)")
+    add(
+        "-o",
+        dest="out",
+        metavar="OUT",
+        type=Path,
+        help="where to (default: standard output); a folder gets all headers of c-header",
+    )
     add("--name", metavar="NAME", help="of several facilities in the file, the one to write")
     add("--program", metavar="FILE", default="", help="whose markers a tapset means")
     add(
@@ -64,11 +70,19 @@ def run(arguments: argparse.Namespace) -> int:
     for note in notes:
         say(f"note: {note}")
     facility = _chosen(arguments, facilities)
+    out: Path | None = arguments.out
     try:
+        if arguments.to == "c-header" and out is not None and out.is_dir():
+            from bridge.facility.writers.c_header import files
+
+            made = {out / name: text for name, text in files(facility).items()}
+            for path, text in made.items():
+                _put(path, text)
+            return 0
         text = _writer(arguments)(facility)
     except TraceError as error:
         raise TraceError(f"{arguments.source}: {error}") from None
-    _put(arguments.out, text)
+    _put(out, text)
     return 0
 
 

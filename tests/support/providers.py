@@ -2,6 +2,7 @@
 
 The files of projects are not kept here. Who wants them tested puts each under its project's
 name (`postgres+postgres/src/backend/utils/probes.d`) into the folder MARKBRIDGE_PROVIDERS.
+QEMU's are made by its `scripts/tracetool.py --backend=dtrace --format=d` of `trace-events`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ PROJECTS = (
     "php+php-src/Zend/zend_dtrace.d",
     "postgres+postgres/src/backend/utils/probes.d",
     "python+cpython/Include/pydtrace.d",
+    "qemu+qemu/trace-block.d",
+    "qemu+qemu/trace-hw_scsi.d",
+    "qemu+qemu/trace-migration.d",
     "ruby+ruby/probes.d",
     "sailfishos-mirror+systemtap/scripts/probe_perf/bench_.d",
     "sailfishos-mirror+systemtap/testsuite/systemtap.base/dtrace-itest.d",

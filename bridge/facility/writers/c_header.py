@@ -2,14 +2,15 @@
 
 Names, types and order of parameters are genevent's, so a program that was written for its
 headers compiles with this one; each function is a marker that any tracer can listen to.
-Enumerations, structs, unions and sequences are declared as genevent declared them.
+Enumerations, structs, unions and sequences are declared as genevent declared them. In a
+folder (`files`) are the headers that old programs include beside it, too, and its loader.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.facility import model
+from bridge.facility import checksum, model
 from bridge.facility.c_names import Declarations, identifier, with_name
 from bridge.facility.writers.arguments import arguments, has_buffer
 
@@ -85,9 +86,7 @@ def write(facility: model.Facility) -> str:
         f"#ifndef {guard}",
         f"#define {guard}",
         "",
-        "#include <stddef.h>",
-        "#include <stdint.h>",
-        "#include <sys/types.h>",
+        "#include <ltt/ltt-usertrace.h>",
         "#include <markbridge/marker.h>",
         "",
         *_comment(facility.description),
@@ -99,4 +98,73 @@ def write(facility: model.Facility) -> str:
     return "\n".join([*lines, ""])
 
 
-__all__ = ["write"]
+def _guarded(guard: str, facility: model.Facility, *lines: str) -> str:
+    start = (
+        f"/* The facility {facility.name}; made by markbridge facility. */",
+        f"#ifndef {guard}",
+        f"#define {guard}",
+        "",
+        "#include <ltt/ltt-usertrace.h>",
+        "",
+    )
+    return "\n".join([*start, *lines, "", f"#endif /* {guard} */", ""])
+
+
+def _ids(facility: model.Facility, handles: tuple[str, str]) -> str:
+    """The facility's handles and the numbers of its events."""
+    name = identifier(facility.name)
+    events = [f"\tevent_{name}_{identifier(event.name)}," for event in facility.events]
+    return _guarded(
+        f"_LTT_FACILITY_ID_{name.upper()}_H_",
+        facility,
+        *(f"extern ltt_facility_t {handle};" for handle in handles),
+        "",
+        f"enum {name}_event {{",
+        *events,
+        f"\tfacility_{name}_num_events",
+        "};",
+    )
+
+
+def _loader(facility: model.Facility, ids: str, handles: tuple[str, str]) -> str:
+    """What a loader registers; markers need none, but programs name its macros."""
+    name = identifier(facility.name)
+    return _guarded(
+        f"_LTT_FACILITY_LOADER_{name.upper()}_H_",
+        facility,
+        f"#include <ltt/{ids}>",
+        "",
+        f"#define LTT_FACILITY_SYMBOL {handles[0]}",
+        f"#define LTT_FACILITY_CHECKSUM_SYMBOL {handles[1]}",
+        f"#define LTT_FACILITY_CHECKSUM 0x{checksum.checksum(facility):X}",
+        f'#define LTT_FACILITY_NAME "{facility.name}"',
+        f"#define LTT_FACILITY_NUM_EVENTS facility_{name}_num_events",
+        f"#define LTT_FACILITY_ALIGNMENT {facility.align or 1}",
+    )
+
+
+def files(facility: model.Facility) -> dict[str, str]:
+    """The header and what genevent wrote beside it, by file name.
+
+    Raises:
+        TraceError: an event has more arguments than a marker can have.
+
+    """
+    name = identifier(facility.name)
+    stem = f"{name}_{facility.arch}" if facility.arch else name
+    handle = f"ltt_facility_{name}"
+    handles = (handle, f"{handle}_{checksum.checksum(facility):X}")
+    ids, loader = f"ltt-facility-id-{stem}.h", f"ltt-facility-loader-{stem}"
+    source = [f'#include "{loader}.h"', "", *(f"ltt_facility_t {one};" for one in handles), ""]
+    return {
+        f"ltt-facility-{stem}.h": write(facility).replace(
+            "#include <ltt/ltt-usertrace.h>\n",
+            f"#include <ltt/ltt-usertrace.h>\n#include <ltt/{ids}>\n",
+        ),
+        ids: _ids(facility, handles),
+        f"{loader}.h": _loader(facility, ids, handles),
+        f"{loader}.c": "\n".join(source),
+    }
+
+
+__all__ = ["files", "write"]

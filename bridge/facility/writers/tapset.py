@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bridge.facility import model
 from bridge.facility.c_names import identifier
+from bridge.facility.layout import is_signed, layout
 from bridge.facility.writers.arguments import arguments, has_buffer
 
 if TYPE_CHECKING:
@@ -56,6 +57,30 @@ def _variable(number: int, argument_type: model.Type, part: str, name: str) -> I
         yield from _enum_name(variable, argument_type)
 
 
+def _of_buffer(facility: model.Facility, event: model.Event) -> Iterator[str]:
+    """Fields of what the program serialised: numbers, and the first text, which ends that.
+
+    The program is of 64 bits, as those are whose buffers lie at an address of this kernel.
+    """
+    at = 0
+    for member in event.members:
+        kind, variable = facility.resolve(member.type), word(member.name)
+        if isinstance(kind, model.Scalar) and kind.word == "string":
+            yield f"\t{variable} = user_string($arg1 + {at})"
+            return
+        if not isinstance(kind, model.Scalar | model.Enum) or _is_float(kind):
+            return
+        size = layout(facility, kind, 8).size
+        at += -at % size
+        signed = isinstance(kind, model.Enum) or is_signed(kind)
+        yield f"\t{variable} = user_{'' if signed else 'u'}int{8 * size}($arg1 + {at})"
+        at += size
+
+
+def _is_float(kind: model.Type) -> bool:
+    return isinstance(kind, model.Scalar) and kind.word == "float"
+
+
 def _alias(facility: model.Facility, event: model.Event, program: str) -> Iterator[str]:
     provider, mark = identifier(facility.name), identifier(event.name)
     target = f"process({_text(program)})" if program else "process"
@@ -69,6 +94,7 @@ def _alias(facility: model.Facility, event: model.Event, program: str) -> Iterat
     if has_buffer(event):
         yield "\tbuffer = $arg1"
         yield "\tbuffer_len = $arg2"
+        yield from _of_buffer(facility, event)
     else:
         for number, argument in enumerate(arguments(facility, event), 1):
             yield from _variable(number, argument.type, argument.part, argument.member.name)
