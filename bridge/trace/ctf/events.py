@@ -110,9 +110,9 @@ def _elements(kind: FieldType, start: str, end: str) -> str | None:
         case Enumeration(container=container):
             return _elements(container, start, end)
         case Integer(form="bool"):
-            return f"[x != 0 for x in {row}]"
+            return f"list(map(bool, {row}))"  # a comprehension may not hold `:=`
         case Integer(signed=signed, bits=bits):
-            return row if signed or bits < 64 else f"[x & {MASK} for x in {row}]"
+            return row if signed or bits < 64 else f"list(map(({MASK}).__and__, {row}))"
         case Float():
             return f"d[{start}:{end}].tolist()"
         case _:

@@ -79,6 +79,7 @@ def _written(folder: Path, version: int, types: dict[str, Any], events: list[Any
 @example(
     made=({"a": "u32", "s": "string", "n": ["i16"]}, [{"a": 1, "s": "y", "n": [1, 2]}] * 3)
 )
+@example(made=({"b": ["bool"], "u": ["u64"]}, [{"b": [True], "u": [2**64 - 1, 3]}] * 3))
 @example(made=({"a": "u8"}, [{"a": 1}, {}, {"a": 256}, {"a": 2, "b": 1}, {"a": 3}]))
 def test_any_events(
     version: int,
