@@ -15,7 +15,7 @@ from bridge.engine.base import SessionOptions
 from bridge.engine.kernel.features import has, reaches_functions
 from bridge.engine.memory_file import MemoryFile
 from bridge.engine.target import Target
-from bridge.errors import CompileError
+from bridge.errors import CompileError, TraceError
 from bridge.pipeline import compile_script
 from bridge.probes.live import LiveTargets
 from bridge.probes.machine import Options
@@ -127,7 +127,7 @@ class Program:
 
     def replay_pieces(
         self,
-        traces: Sequence[Path | str],
+        traces: Sequence[Path | str] | Path | str,
         *,
         workers: int = 2,
         cluster: str = "",
@@ -140,21 +140,23 @@ class Program:
         the hits add is merged in the order of the traces; with `each`, every trace has its own
         begin and end. CompileError, if what a hit does depends on hits of other traces;
         TraceError names a trace that cannot be opened, or lacks what the script reads;
-        HostError, if there is no such scheduler. In a script with worker processes, guard the
-        main module by `if __name__ == "__main__"` (multiprocessing).
+        HostError, if there is no such scheduler.
         """
         from bridge.pieces import run_pieces, traces_of
         from bridge.pieces.pools import pool_of
         from bridge.pieces.worker import ScriptText
 
         script = ScriptText(self.name, self.text, self.options)
+        wanted = [traces] if isinstance(traces, str | Path) else traces
+        found = traces_of(map(Path, wanted))
+        if not found:
+            raise TraceError("there are no traces to replay")
         with (
             MemoryFile() as output,
             MemoryFile() as messages,
             pool_of(workers, cluster) as pool,
         ):
             options = SessionOptions(output=output.descriptor, messages=messages.descriptor)
-            found = traces_of(map(Path, traces))
             result = run_pieces(script, found, options, pool, whole=each)
             return Replayed(output.text(), messages.text(), result)
 

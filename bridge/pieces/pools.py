@@ -6,27 +6,19 @@ its task runs again; what it may have begun is not kept, so the result is exact.
 
 from __future__ import annotations
 
-import signal
-from collections import deque
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, nullcontext
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Protocol
 
 from bridge.errors import HostError
+from bridge.pieces.local import TRIES, TaskProcesses
 from bridge.pieces.worker import joined, run_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
     from bridge.pieces.worker import Piece, PieceTask
 
-AHEAD = 4
-"""How many tasks each process has waiting."""
-TRIES = 3
 TOGETHER = 16
 """How many neighbouring pieces a cluster joins before they are sent."""
 
@@ -50,40 +42,8 @@ class LocalPool:
         if self._workers < 2:
             yield from map(run_task, tasks)
             return
-        waiting: deque[tuple[PieceTask, int]] = deque((task, TRIES) for task in tasks)
-        while waiting:
-            yield from self._until_one_dies(waiting)
-
-    def _until_one_dies(self, waiting: deque[tuple[PieceTask, int]]) -> Iterator[Piece]:
-        """Pieces as they come; what is lost with a process stays in `waiting`."""
-        context = get_context("forkserver")
-        context.set_forkserver_preload(["bridge.pieces.worker"])
-        running: deque[Future[Piece]] = deque()
-        with ProcessPoolExecutor(self._workers, context, _begin_worker) as pool:
-            try:
-                while waiting:
-                    while len(running) < min(len(waiting), AHEAD * self._workers):
-                        running.append(pool.submit(run_task, waiting[len(running)][0]))
-                    piece = running[0].result()
-                    running.popleft()
-                    waiting.popleft()
-                    yield piece
-            except BrokenProcessPool:
-                task, tries = waiting[0]
-                if tries == 1:
-                    what = f"{task.paths[0]}: the process that replayed it died {TRIES} times"
-                    raise HostError(
-                        what, "replay it by itself: it may need more memory"
-                    ) from None
-                waiting[0] = task, tries - 1
-            finally:
-                for future in running:
-                    future.cancel()
-
-
-def _begin_worker() -> None:
-    """Ctrl-C is for the process that was called."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with TaskProcesses(self._workers, tasks) as running:
+            yield from running.pieces()
 
 
 class ClusterPool:

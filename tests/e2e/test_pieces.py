@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 import bridge
+from bridge.pieces import local
 from bridge.pieces.pools import LocalPool
 from bridge.pieces.worker import PieceTask, ScriptText
 from bridge.script.options import AnalyseOptions
@@ -182,12 +186,69 @@ def test_a_process_that_dies_is_replaced(traces: Path) -> None:
 
 
 def _kill_one_child() -> None:
-    """One of the processes that replay, which the fork server has started."""
-    for child in _children(os.getpid()):
-        for worker in _children(child):
-            os.kill(worker, signal.SIGKILL)
-            return
-    raise AssertionError("nothing replays")
+    """One of the processes that replay."""
+    os.kill(_children(os.getpid())[0], signal.SIGKILL)
+
+
+def test_nobody_is_left_when_it_is_over(traces: Path) -> None:
+    """Where all was read, where the reader has left, where a trace is bad."""
+    before = _children(os.getpid())
+    tasks = _tasks(traces, 2)
+
+    assert len(list(LocalPool(3).run(tasks))) == len(tasks)
+    assert _children(os.getpid()) == before
+
+    pieces = LocalPool(3).run(tasks)
+    next(pieces)
+    assert len(_children(os.getpid())) == len(before) + 3
+    pieces.close()
+    assert _children(os.getpid()) == before
+
+    tasks[2] = replace(tasks[2], paths=(traces / "nosuch",))
+    with pytest.raises(bridge.TraceError, match="nosuch"):
+        list(LocalPool(2).run(tasks))
+    assert _children(os.getpid()) == before
+
+
+def test_who_dies_of_a_task_is_told(traces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dies = "import os, sys; sys.stdin.buffer.read(1); os.kill(os.getpid(), 11)"
+    monkeypatch.setattr(local, "START", dies)
+
+    with pytest.raises(bridge.HostError, match=r"t0: the process .* died 3 times"):
+        list(LocalPool(2).run(_tasks(traces, 1)))
+
+
+UNGUARDED = """
+import sys
+import bridge
+print("once")
+program = bridge.compile(sys.argv[1])
+found = program.replay_pieces(sys.argv[2], workers=2)
+print(found.text, end="")
+print(program.replay_pieces([sys.argv[2]] * 2, workers=3).result.errors)
+try:
+    program.replay_pieces([], workers=2)
+except bridge.TraceError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("how", ["a file", "-c", "standard input"])
+def test_the_program_that_calls_runs_once(traces: Path, tmp_path: Path, how: str) -> None:
+    (tmp_path / "program.py").write_text(UNGUARDED)
+    program = {"a file": [tmp_path / "program.py"], "-c": ["-c", UNGUARDED]}
+    script = points("global n probe ORDER { n++ } probe end { println(n) }")
+
+    done = subprocess.run(
+        [sys.executable, *program.get(how, ["-"]), script, traces],
+        input=UNGUARDED if how == "standard input" else "",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    printed = "once\n6000\n0\nthere are no traces to replay\n"
+    assert (done.stdout, done.stderr, done.returncode) == (printed, "", 0)
 
 
 def _children(pid: int) -> list[int]:
