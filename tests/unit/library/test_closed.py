@@ -210,3 +210,56 @@ with open_trace(folder / "out") as reader:
     print(sum(1 for _ in reader) == len(written))
 """
     assert _run(code, tmp_path) == ["True"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_columns_outlive_their_trace_and_a_closed_one_gives_none(
+    form: str, tmp_path: Path
+) -> None:
+    code = f"""
+import gc
+from bridge import columns
+reader = open_some({form!r}, folder)
+expected = {{name: len(found) for name, found in columns(reader).items()}}
+totals = []
+together(lambda: totals.append({{name: len(c) for name, c in columns(reader).items()}}))
+print(totals == [expected] * 4, sum(expected.values()) > 100)
+events = iter(reader)
+next(events)
+kept = columns(reader)
+next(events)  # both go their own way
+reader.close()
+refused(lambda: columns(reader))
+refused(lambda: columns(reader, list(expected)[:1]))
+del reader, events
+gc.collect()
+print(all(len(c.timestamp_ns) == expected[name] for name, c in kept.items()))
+print(sum(c.to_arrow().num_rows for c in kept.values()) == sum(expected.values()))
+"""
+    printed = ["True True", *["TraceError closed"] * 2, "True", "True"]
+    assert _run(code, tmp_path) == printed
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_closing_while_threads_collect_columns(form: str, tmp_path: Path) -> None:
+    code = f"""
+from bridge import columns
+reader = open_some({form!r}, folder)
+begun, told = threading.Event(), []
+
+def collect():
+    try:
+        while True:
+            columns(reader)
+            begun.set()
+    except TraceError as error:
+        told.append("closed" in str(error))
+
+threads = [threading.Thread(target=collect) for _ in range(3)]
+for thread in threads: thread.start()
+begun.wait()
+reader.close()
+for thread in threads: thread.join()
+print(told)
+"""
+    assert _run(code, tmp_path) == ["[True, True, True]"]
