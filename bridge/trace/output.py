@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bridge.errors import TraceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import BinaryIO
 
 PARTIAL = ".partial"
@@ -51,14 +50,14 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """The folder to write to; at the end it becomes `path`. After an exception it is gone."""
     check_free(path)
     place = path.resolve()
+    folder = _beside(place)
     try:
         make_folder(place.parent)
-        made = tempfile.mkdtemp(PARTIAL, f".{place.name}.", place.parent)
-    except OSError as error:
-        raise TraceError(f"{path}: {error.strerror}") from None
-    folder = Path(made)
-    try:
-        folder.chmod(_mode(place))
+        try:
+            folder.mkdir(0o700)
+            folder.chmod(_mode(place))
+        except OSError as error:
+            raise TraceError(f"{path}: {error.strerror}") from None
         yield folder
         _move(folder, place)
     except TraceError as error:
@@ -73,22 +72,24 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     place = path.resolve()
     if place.is_dir():
         raise TraceError(f"{path}: is a folder; name a file")
+    made = _beside(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, made = tempfile.mkstemp(PARTIAL, f".{place.name}.", place.parent)
-    except OSError as error:
-        raise TraceError(f"{path}: {error.strerror}") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+        with made.open("xb") as file:
             yield file
-        Path(made).chmod(_mode(place) & 0o666)
-        Path(made).rename(place)
+        made.chmod(_mode(place) & 0o666)
+        made.rename(place)
     except OSError as error:
         raise TraceError(f"{path}: {error.strerror}") from None
     except TraceError as error:
-        raise TraceError(str(error).replace(made, str(path))) from error
+        raise TraceError(str(error).replace(str(made), str(path))) from error
     finally:
-        Path(made).unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
+
+
+def _beside(place: Path) -> Path:
+    """A name that nothing has. It is known before it is made: a signal may come in between."""
+    return place.parent / f".{place.name}.{os.urandom(6).hex()}{PARTIAL}"
 
 
 def _mode(place: Path) -> int:

@@ -167,7 +167,7 @@ def _again(run: Runner, folder: Path, text: str, command: str) -> tuple[list[str
 
 def test_members_of_tasks(run: Runner, tmp_path: Path) -> None:
     live, again = _again(run, tmp_path, TASK, "/bin/true")
-    assert live[0] == "1 1 true 0 1 20"
+    assert live[0] == f"1 1 true 0 1 {20 + os.nice(0)}"
     ids = f"{os.getuid()} {os.geteuid()} {os.getgid()} {os.getegid()}"
     assert live[1].startswith(f"{os.nice(0)} {ids} 1")
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

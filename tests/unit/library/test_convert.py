@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from bridge.trace.ltt.files import places
 from bridge.trace.ltt.write import WriteOptions
 from bridge.trace.open import open_trace
 from tests.conftest import reference_folder
+from tests.support.command import wait_until
 from tests.support.library_traces import SECOND, order, write_ctf
 
 BYTE = model.Integer(8, signed=False, encoding="utf8")
@@ -283,14 +283,13 @@ def test_a_refusal_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("form", ["ctf", "ltt-2.6", "ltt-0.8"])
+@pytest.mark.parametrize("form", ["ctf", "ltt-2.6", "ltt-0.8", "perfetto", "parquet"])
 def test_a_signal_leaves_nothing(form: str, number: signal.Signals, tmp_path: Path) -> None:
     source = write_ctf(tmp_path / "t", [order(n) for n in range(100_000)])
     words = [sys.executable, "-m", "bridge", "convert", str(source), str(tmp_path / "out")]
     command = subprocess.Popen([*words, "--to", form], stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob(".out.*/*")):
-        assert command.poll() is None
-        time.sleep(0.01)
+    wait_until(lambda: command.poll() is not None or any(tmp_path.glob(".out.*")))
+    assert command.poll() is None
     command.send_signal(number)
     _, told = command.communicate()
 
