@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 VICTIM = """
 #include <markbridge/marker.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 int main(void)
 {
-	for (long i = 0;; i++) { /* until the session ends it */
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with the session */
+	for (long i = 0;; i++) {
 		MARKBRIDGE_MARK(demo, hit, i);
 		usleep(500);
 	}

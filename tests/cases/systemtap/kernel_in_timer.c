@@ -1,8 +1,11 @@
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 int main(void)
 {
 	setpriority(PRIO_PROCESS, 0, 0); /* the script prints it */
-	for (;;) /* until the session ends */
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with the session */
+	for (;;)
 		usleep(10000);
 }
