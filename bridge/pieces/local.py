@@ -147,7 +147,8 @@ class TaskProcesses:
         """The pieces of the tasks, in their order."""
         for number in range(len(self._tasks)):
             with self._changed:
-                self._changed.wait_for(lambda wanted=number: wanted in self._found)
+                while number not in self._found:
+                    self._changed.wait()
                 found = self._found.pop(number)
                 self._given = number + 1
                 self._changed.notify_all()
