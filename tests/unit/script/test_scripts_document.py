@@ -40,7 +40,7 @@ def _codes(diagnostics: tuple[Diagnostic, ...]) -> Iterator[str]:
 
 
 def test_all_rows_are_read() -> None:
-    rows = PAGE.read_text().partition("\n## Names")[0].count("\n| ") - 1
+    rows = PAGE.read_text().partition("\n## By what")[0].count("\n| ") - 1
     assert len(KINDS) == rows
 
 
