@@ -9,7 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bridge.api import Program, Replayed, compile, markers_of
+    from bridge.api import (
+        Program,
+        Replayed,
+        StoredProgram,
+        compile,
+        load_program,
+        markers_of,
+    )
     from bridge.attachments import (
         AttachedArgument,
         AttachedGlobal,
@@ -146,6 +153,7 @@ __all__ = [
     "Span",
     "Spec",
     "Statistic",
+    "StoredProgram",
     "StreamStatistics",
     "Struct",
     "Text",
@@ -158,6 +166,7 @@ __all__ = [
     "Writer",
     "columns",
     "compile",
+    "load_program",
     "marker",
     "markers",
     "markers_of",
@@ -170,7 +179,9 @@ _HOMES = {
     "bridge.api": (
         "Program",
         "Replayed",
+        "StoredProgram",
         "compile",
+        "load_program",
         "markers_of",
     ),
     "bridge.attachments": (

@@ -15,7 +15,7 @@ from bridge.engine.base import SessionOptions
 from bridge.engine.kernel.features import has, reaches_functions
 from bridge.engine.memory_file import MemoryFile
 from bridge.engine.target import Target
-from bridge.errors import CompileError, TraceError
+from bridge.errors import BridgeError, CompileError, TraceError
 from bridge.pipeline import compile_script
 from bridge.probes.live import LiveTargets
 from bridge.probes.machine import Options
@@ -111,6 +111,28 @@ class Program:
         targets = LiveTargets(world, Options(words, pid, reached=reaches_functions, has=has))
         return attachments(self._place(targets), world)
 
+    def save(
+        self,
+        path: Path | str,
+        command: str | Sequence[str] = "",
+        *,
+        pid: int = 0,
+        record: bool = False,
+    ) -> None:
+        """Write the program with its code to a file, for hosts of this machine and kernel.
+
+        `load_program` reads it, where llvmlite need not be installed. `command` and `pid` say
+        what `process` without a path means; `record`, that hits will be delivered (`trace`,
+        `events`). CompileError, if what the script probes is not there; HostError, if this
+        machine's code cannot be kept; BridgeError, if the file cannot be written.
+        """
+        from bridge.engine.live import RING_BYTES
+        from bridge.engine.program_file import save
+
+        words = command if isinstance(command, str) else shlex.join(command)
+        targets = LiveTargets(LiveWorld(), Options(words, pid, reached=reaches_functions))
+        save(self._place(targets, record=record), self.name, Path(path), RING_BYTES)
+
     def replay(self, trace: Path | str) -> Replayed:
         """Run the script over a recorded trace.
 
@@ -159,6 +181,48 @@ class Program:
             options = SessionOptions(output=output.descriptor, messages=messages.descriptor)
             result = run_pieces(script, found, options, pool, whole=each)
             return Replayed(output.text(), messages.text(), result)
+
+
+class StoredProgram:
+    """A compiled program of a file: it needs no compiler to run."""
+
+    def __init__(self, name: str, placed: Placed) -> None:
+        self.name = name
+        self._placed = placed
+
+    def attach(
+        self,
+        command: str | Sequence[str] = "",
+        *,
+        pid: int = 0,
+        trace: Path | str | None = None,
+        seconds: float | None = None,
+        events: bool | int = False,
+    ) -> Session:
+        """Run it on this machine, as `Program.attach`.
+
+        BridgeError, if hits are asked for (`trace`, `events`) and it was saved without them.
+        """
+        if (trace is not None or bool(events)) is not self._placed.recorded:
+            raise BridgeError("hits are delivered by programs that were saved with record=True")
+        words = command if isinstance(command, str) else shlex.join(command)
+        target = Target.of_process(pid) if pid and not words else Target()
+        folder = None if trace is None else Path(trace)
+        room = DEFAULT_EVENTS if events is True else int(events)
+        return Session(
+            self._placed, words or target, trace=folder, seconds=seconds, events=room
+        )
+
+
+def load_program(path: Path | str) -> StoredProgram:
+    """The program of a file that `Program.save` or `markbridge compile` has written.
+
+    BridgeError, if it is damaged, of another machine, or of another version of markbridge.
+    """
+    from bridge.engine.program_file import load
+
+    stored = load(Path(path))
+    return StoredProgram(stored.name, stored.placed)
 
 
 def compile(script: Path | str, options: AnalyseOptions | None = None) -> Program:

@@ -126,5 +126,7 @@ class Placed:
     resident: frozenset[int] = frozenset()
     recorded: bool = False
     """Whether every hit is sent as a record with all arguments and contexts (`--trace`)."""
+    portable: bool = False
+    """Whether its code was made for a file: no program in it knows a process by its number."""
     apart: bool = False
     """Whether a recording has arguments of a tracepoint and fields of its record apart."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 class Compiled:
     """A script that may run: the program with its placement, and what was said about it."""
 
+    name: str
     typed: Typed
     placed: Placed
     sources: SourceMap
@@ -61,7 +62,7 @@ def compile_script(
     if placed is None:
         raise CompileError(wrong, "script", sources)
     later = () if record else tuple(deferred_reads.read_later(placed.program))
-    return Compiled(typed, placed, sources, (*sink.warnings, *later))
+    return Compiled(main.name, typed, placed, sources, (*sink.warnings, *later))
 
 
 def placed_of(

@@ -36,6 +36,7 @@ class UsageError(BridgeError):
 COMMANDS = {
     "run": "run a script on markers of this machine, or over a recorded trace",
     "check": "say what is wrong with a script",
+    "compile": "write a script as a program that runs where there is no compiler (llvmlite)",
     "explain": "show where each handler of a script will run, and why",
     "list": "list probe points and their variables",
     "record": "record the running kernel as an LTT or CTF trace",

@@ -189,7 +189,10 @@ def _say_started() -> None:
 
 
 def _placed(arguments: argparse.Namespace) -> Placed | None:
-    """The compiled script: one that was kept, or a new one; None after errors."""
+    """The compiled script: of a file, one that was kept, or a new one; None after errors."""
+    stored = _stored(arguments)
+    if stored is not None:
+        return stored
     sources = SourceMap()
     main = read_script(arguments, sources)
     hits = arguments.trace is not None or arguments.format == "json"
@@ -209,6 +212,42 @@ def _placed(arguments: argparse.Namespace) -> Placed | None:
     if kept is not None and not compiled.warnings:
         cache.keep(kept, compiled.placed)
     return compiled.placed
+
+
+def _stored(arguments: argparse.Namespace) -> Placed | None:
+    """The program of a file that `markbridge compile` has written, if FILE is one."""
+    if arguments.text is not None or not arguments.words or arguments.replay:
+        return None
+    path = Path(arguments.words[0])
+    from bridge.engine.program_file import MAGIC, load
+
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                return None
+    except (OSError, ValueError):
+        return None
+    for_compile = (
+        arguments.words[1:],
+        arguments.extra,
+        arguments.include,
+        arguments.defines,
+        arguments.globals_,
+    )
+    if any(for_compile):
+        raise UsageError(
+            f"{path} is compiled: give arguments, -E, -I, -D and -G to `markbridge compile`"
+        )
+    stored = load(path)
+    placed, arguments.script = stored.placed, stored.name
+    hits = arguments.trace is not None or arguments.format == "json"
+    if hits and not placed.recorded:
+        raise UsageError(f"--trace and --format=json need {path} compiled with --record")
+    if placed.recorded and not hits:
+        raise UsageError(f"{path} was compiled with --record: use --trace or --format=json")
+    return placed
 
 
 def open_output(name: str | None) -> int:

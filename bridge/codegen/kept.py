@@ -7,7 +7,7 @@ file. One rule: an entry is read only out of a folder that belongs to this user 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +16,58 @@ from bridge.codegen import llvm_binding
 from bridge.parsing import private_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ENTRIES = 200
 """How many entries are kept; the oldest go first."""
 _DIGEST_BYTES = 32
+
+Code = dict[str, bytes]
+"""Code by the names of its parts."""
+_brought: dict[str, Code] = {}
+_collected: list[dict[str, Code]] = []
+
+
+def key_of(*facts: str) -> str:
+    """What code is found by: what decides about it, but not who made it."""
+    return sha256("\0".join(facts).encode("utf-8", "replace")).hexdigest()
+
+
+def bring(code: dict[str, Code]) -> None:
+    """Let code be used that a program's file brings along (`engine.program_file`)."""
+    _brought.update(code)
+
+
+def brought(*facts: str) -> Code | None:
+    """The code of these facts, if a file has brought it."""
+    return _brought.get(key_of(*facts)) if _brought else None
+
+
+def has_brought() -> bool:
+    """Whether a file has brought any."""
+    return bool(_brought)
+
+
+@contextmanager
+def collected() -> Iterator[dict[str, Code]]:
+    """All code that is made meanwhile."""
+    found: dict[str, Code] = {}
+    _collected.append(found)
+    try:
+        yield found
+    finally:
+        _collected.remove(found)
+
+
+def is_collected() -> bool:
+    """Whether the code that is made now goes into a file."""
+    return bool(_collected)
+
+
+def note(code: Code, *facts: str) -> None:
+    """Tell who collects that this code was made of these facts."""
+    for found in _collected:
+        found[key_of(*facts)] = code
 
 
 def object_code(make: Callable[[], bytes], *facts: str) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from bridge.codegen import kept
 from bridge.errors import HostError
 
 
@@ -17,6 +18,12 @@ def llvm() -> Any:  # noqa: ANN401 - llvmlite has no types
     try:
         import llvmlite.binding
     except (ImportError, OSError) as error:
+        if kept.has_brought():
+            raise HostError(
+                "the program was compiled for a kernel with other features than this one has,"
+                f" and llvmlite, which would compile it anew, cannot be loaded: {error}",
+                "compile the script on this machine, or on one with the same kernel",
+            ) from error
         raise HostError(
             f"a script is compiled with llvmlite, which cannot be loaded: {error}",
             "install it into the Python of markbridge: "

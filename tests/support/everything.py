@@ -19,6 +19,9 @@ def scripts(path: Path) -> None:
             assert_type(one.severity, bridge.Severity)
             print(one.code, one.message, one.hint, one.span)
         raise
+    program.save(path.with_suffix(".mbp"))
+    stored: bridge.StoredProgram = bridge.load_program(path.with_suffix(".mbp"))
+    print(stored.name, stored.attach("true", seconds=1.0))
     replayed: bridge.Replayed = program.replay(path)
     assert_type(replayed.result, bridge.RunResult)
     pieces: bridge.Replayed = program.replay_pieces([path], workers=2, each=True)

@@ -124,7 +124,15 @@ for marker in bridge.markers(pattern='process("examples/shop").mark("*")'):
 }
 
 _SECTIONS = {
-    "Scripts": ("compile", "Program", "AnalyseOptions", "Replayed", "RunResult"),
+    "Scripts": (
+        "compile",
+        "Program",
+        "load_program",
+        "StoredProgram",
+        "AnalyseOptions",
+        "Replayed",
+        "RunResult",
+    ),
     "A running script": (
         "Session",
         "Line",
@@ -181,7 +189,9 @@ _SECTIONS = {
 }
 
 
-_MADE_BY_US = frozenset({"EventWriter", "Program", "Session", "Source", "SourceMap"})
+_MADE_BY_US = frozenset(
+    {"EventWriter", "Program", "StoredProgram", "Session", "Source", "SourceMap"}
+)
 """Classes that nobody makes but the library."""
 
 

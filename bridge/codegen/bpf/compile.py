@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.codegen import llvm_binding
 from bridge.codegen.bpf.text import HEADER, SECTION
-from bridge.codegen.kept import object_code
+from bridge.codegen.kept import brought, note, object_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,10 @@ def compile_programs(texts: Mapping[str, str]) -> dict[str, bytes]:
     if not texts:
         return {}
     text = HEADER + "".join(texts.values())
+    facts = ("bpf", text, CPU)
+    made = brought(*facts)
+    if made is not None:
+        return made
     object_ = object_code(lambda: _emitted(text), text, CPU, STACK_OPTION)
     code = {}
     for section in llvm_binding.llvm().object_file.ObjectFileRef.from_data(object_).sections():
@@ -50,6 +54,7 @@ def compile_programs(texts: Mapping[str, str]) -> dict[str, bytes]:
             raise RelocationError(name)
         if name.startswith(SECTION):
             code[name.removeprefix(SECTION)] = section.data()
+    note(code, *facts)
     return code
 
 

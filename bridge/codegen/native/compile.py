@@ -11,8 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from bridge.artifact import Placed, RecordLayout
-from bridge.codegen import llvm_binding
-from bridge.codegen.kept import object_code
+from bridge.codegen import kept, llvm_binding
 from bridge.codegen.llvm import lower_function
 from bridge.codegen.native import arrays as native_arrays
 from bridge.codegen.native import ops as native_ops
@@ -155,13 +154,22 @@ def _add_symbol(name: str) -> None:
 
 
 def _compile(text: str, used: set[str], level: int) -> Any:  # noqa: ANN401 - as above
+    of_file = ("native", text, str(level))
+    made = kept.brought(*of_file)
+    if made is not None:
+        from bridge.codegen.native.load import LoadedCode
+
+        return LoadedCode(made[""])
     llvm = _llvm()
     for name in used - set(_LIBC):
         _add_symbol(name)
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(opt=level)
+    if kept.is_collected():  # a loader of ours needs code whose references reach everywhere
+        far = target.create_target_machine(opt=level, reloc="static", codemodel="large")
+        kept.note({"": _emitted(text, level, far)}, *of_file)
     facts = (text, str(level), target.triple)
-    code = object_code(lambda: _emitted(text, level, machine), *facts)
+    code = kept.object_code(lambda: _emitted(text, level, machine), *facts)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     engine.finalize_object()

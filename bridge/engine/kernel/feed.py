@@ -92,7 +92,8 @@ def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[LoadedObjec
     ring_bytes = outside.options.ring_bytes
     if not has("atomics"):
         placed = _in_user_space(placed)
-    constants = {"target": outside.target.pid, "stp_pid": os.getpid()}
+    known = {"target": outside.target.pid, "stp_pid": os.getpid()}
+    constants = None if placed.portable else known
     try:
         return _load_programs(placed, ring_bytes, offset_ns, constants), placed
     except attach.VerifierError:
@@ -105,7 +106,17 @@ def _load(placed: Placed, outside: Outside, offset_ns: int) -> tuple[LoadedObjec
 
 def _in_user_space(placed: Placed) -> Placed:
     """The program with all its handlers there."""
-    return place(placed.program, record=placed.recorded, kernel=False, apart=placed.apart)
+    found = place(placed.program, record=placed.recorded, kernel=False, apart=placed.apart)
+    return replace(found, portable=placed.portable)
+
+
+def make_code(placed: Placed, ring_bytes: int) -> tuple[Placed, ...]:
+    """Make what this kernel would be given, in all forms that may run; these."""
+    forms = (placed, _in_user_space(placed))
+    for form in forms if has("atomics") else forms[1:]:
+        kprobes = frozenset(() if has("fentry") else (EVERYWHERE,))
+        generate(form, ring_bytes, kprobes, has=has, nested=namespace.is_nested())
+    return forms
 
 
 def _load_programs(

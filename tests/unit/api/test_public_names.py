@@ -28,7 +28,7 @@ KNOWN = {
     *("Array", "Path", "PathLike", "TracebackType"),
 }
 """`Array` is one of numpy, which is optional."""
-NOT_MADE_BY_USERS = {"Session"}
+NOT_MADE_BY_USERS = {"Session", "StoredProgram"}
 
 
 def _annotations(thing: object) -> Iterator[str]:
