@@ -115,7 +115,9 @@ def make_code(placed: Placed, ring_bytes: int) -> tuple[Placed, ...]:
     forms = (placed, _in_user_space(placed))
     for form in forms if has("atomics") else forms[1:]:
         kprobes = frozenset(() if has("fentry") else (EVERYWHERE,))
-        generate(form, ring_bytes, kprobes, has=has, nested=namespace.is_nested())
+        together = _optional(form) if has("kprobe_multi") else frozenset()
+        ways = Ways(kprobes, together)
+        generate(form, ring_bytes, ways, has=has, nested=namespace.is_nested())
     return forms
 
 
