@@ -36,7 +36,7 @@ LIVE = {
             "statsnoop",
             "syncsnoop",
         ),
-        r"\bload\b",
+        r"(?<!/)\bload\b",
     ),
 }
 """Ten that see the same whatever else the machine does, and which of their lines."""

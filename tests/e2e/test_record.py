@@ -289,27 +289,38 @@ def _recorded_by_both(folder: Path) -> tuple[int, int, list[str]]:
 def test_the_same_as_perf_records(tmp_path: Path) -> None:
     """Every event, but for what each says that it lost.
 
-    What the kernel leaves out because BPF is busy on the CPU it keeps from perf, too.
+    What the kernel leaves out because BPF is busy on the CPU it keeps from perf, too. Now and
+    then perf has none of a few milliseconds of one CPU and does not say so; not twice.
     """
-    begin, end, messages = _recorded_by_both(tmp_path)
+    (tmp_path / "first").mkdir()
+    if _unseen_by_perf(tmp_path / "first"):
+        (tmp_path / "again").mkdir()
+        assert _unseen_by_perf(tmp_path / "again") == []
+
+
+def _unseen_by_perf(folder: Path) -> list[tuple[Key, int]]:
+    """Record once: nothing is missing in ours; what perf should have and has not."""
+    begin, end, messages = _recorded_by_both(folder)
     # clocks are read at slightly different times: the edges of the window belong to both
     inner, outer = (begin + MARGIN_NS, end - MARGIN_NS), (begin, end)
     assert inner[1] - inner[0] > (SECONDS - 1) * 10**9 // 2
-    theirs = list(_of_perf(tmp_path / "perf.data", *outer))
-    command = ["perf", "report", "-i", tmp_path / "perf.data", "--stats"]
+    theirs = list(_of_perf(folder / "perf.data", *outer))
+    command = ["perf", "report", "-i", folder / "perf.data", "--stats"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lost = sum(map(int, re.findall(r"LOST\w* events: +(\d+)", shown)))
-    counts, unseen = [], 0
+    counts, unreported, unseen = [], 0, Counter[Key]()
     for form, text in zip(COMPARED, messages, strict=True):
-        events = list(_of_ours(tmp_path / form, *outer))
+        events = list(_of_ours(folder / form, *outer))
         own = sum(map(int, re.findall(r"(\d+) events were lost", text)))
         missing = _within(theirs, *inner) - _within(events, *outer)
-        extra = _within(events, *inner) - _within(theirs, *outer)
         assert missing.total() <= own, missing.most_common(5)
-        assert extra.total() <= lost, extra.most_common(5)
-        unseen += own
+        extra = _within(events, *inner) - _within(theirs, *outer)
+        if extra.total() > lost:
+            unseen |= extra
+        unreported += own
         counts.append(_within(events, *inner).total())
         assert own < counts[-1] / 50
         assert len({key[0] for _, key in events}) > 4
     assert counts[0] > 5_000
-    assert abs(counts[0] - counts[1]) <= unseen
+    assert abs(counts[0] - counts[1]) <= unreported
+    return unseen.most_common(9)

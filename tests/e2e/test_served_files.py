@@ -176,6 +176,9 @@ def test_names_of_sessions_and_files(tmp_path: Path, run: Runner, folder: Path) 
         ('probe procfs("x").read { println($value) }', "wrong-direction"),
         ('probe procfs("x").write { $value = "" }', "wrong-direction"),
         ('probe procfs("x").read { $other = "" }', "unresolved-target"),
+        ('probe procfs("x").read { $value->a .= "" }', "unresolved-target"),
+        ('probe procfs("x").read { $value = $value }', "wrong-direction"),
+        ('probe procfs("x").read { $value = $other }', "unresolved-target"),
         ('probe procfs("x").write { println($value->a) }', "unresolved-target"),
     ],
 )

@@ -48,9 +48,11 @@ class _Calls:
         """The node, without variables of the place."""
         match node:
             case ast.Assign(op=op, target=ast.Target() as target) if op in _ASSIGNING:
-                if self.writes:
+                if not self._is_text(target):
+                    self._refuse_name(target)
+                elif self.writes:
                     self._refuse("is read-only in a procfs write probe", target)
-                return self._call(_ASSIGNING[op], node, rebuild(node.value, self.change))
+                return self._call(_ASSIGNING[op], node, self.change(node.value))
             case ast.AtOperator(op="defined", operand=ast.Target(name=name)):
                 value = int(name == "$value")
                 return ast.Number(value, span=node.span, token=node.token)
@@ -60,16 +62,21 @@ class _Calls:
                 return rebuild(node, self.change)
 
     def _variable(self, node: ast.Target) -> ast.Expr:
-        if node.name != "$value" or node.path or node.address_of or node.pretty:
-            message = "invalid target symbol for procfs probe, $value expected"
-            self.report(
-                errors.semantic(
-                    errors.Message("unresolved-target", message), node.token, describe(node)
-                )
-            )
+        if not self._is_text(node):
+            self._refuse_name(node)
         elif not self.writes:
             self._refuse("cannot be read in a procfs read probe", node)
         return self._call(TEXT, node)
+
+    @staticmethod
+    def _is_text(node: ast.Target) -> bool:
+        return node.name == "$value" and not (node.path or node.address_of or node.pretty)
+
+    def _refuse_name(self, node: ast.Target) -> None:
+        message = errors.Message(
+            "unresolved-target", "invalid target symbol for procfs probe, $value expected"
+        )
+        self.report(errors.semantic(message, node.token, describe(node)))
 
     def _refuse(self, why: str, node: ast.Expr) -> None:
         message = errors.Message("wrong-direction", f"procfs $value variable {why}")

@@ -26,7 +26,7 @@ from bridge.markers import (
     ValueType,
     Variable,
 )
-from bridge.probes.families import perf, process
+from bridge.probes.families import perf, process, procfs
 from bridge.probes.machine import Machine
 from bridge.probes.points import family_of
 from bridge.script.analysis.analyse import analyse
@@ -42,7 +42,7 @@ ARGUMENTS = (
 
 
 class SessionTargets:
-    """begin, end, error, never, timers, perf, and process("app").mark("hit" or "miss")."""
+    """begin, end, error, never, timers, perf, procfs, process("app").mark("hit" or "miss")."""
 
     def structure(self, name: str, module: str) -> NoAccess:
         """No types are known."""
@@ -69,7 +69,7 @@ class SessionTargets:
                 return (Expansion(Never(), point),)
             case "timer":
                 return (Expansion(Timer(10**9), "timer.s(1)"),)
-            case "perf" | "process":
+            case "perf" | "process" | "procfs":
                 return self._markers(parts)
         return NoMatch(0, "probe point mismatch", ("begin", "end"))
 
@@ -77,8 +77,8 @@ class SessionTargets:
         if parts[0].name == "perf":
             found = perf.place(parts, "")
             return found if isinstance(found, NoMatch) else (found,)
-        if family_of(parts) is process.FAMILY:
-            return process.FAMILY.expand(parts, Machine(LiveWorld()))
+        if (family := family_of(parts)) in (process.FAMILY, procfs.FAMILY):
+            return family.expand(parts, Machine(LiveWorld()))
         return self._marks(str(parts[1].argument))
 
     def _marks(self, pattern: str) -> tuple[Expansion, ...] | NoMatch:
