@@ -172,6 +172,17 @@ SAMPLES = {
     "sample-thread-slow.c": "string Hello world! Have a nice day.",
     "sample-instrument-fct.c": "function_entry",
 }
+ENDED = """
+#include <stdio.h>
+#include <unistd.h>
+static void __attribute__((constructor, no_instrument_function)) begin(void)
+{
+	alarm(20);
+	freopen("/dev/null", "w", stdout);
+	freopen("/dev/null", "w", stderr);
+}
+"""
+"""What ends a program, and keeps it from our outputs: it goes on when the script has ended."""
 FIRST = """
 probe user_generic.string_ ? { printf("hit %s %s\\n", name, data) exit() }
 probe user_generic.slow_printf ? { printf("hit %s %s\\n", name, string_) exit() }
@@ -191,7 +202,8 @@ def test_genuine_programs(run: Runner, generated: Path, sample: str, shown: str)
         sources += [folder / "ltt-instrument-functions.c", "-finstrument-functions"]
     for source in sources[:2]:
         (generated / Path(source).name).write_bytes(Path(source).read_bytes())
-    names = [Path(source).name for source in sources]
+    (generated / "ended.c").write_text(ENDED)
+    names = ["ended.c", *(Path(source).name for source in sources)]
     program = build(generated, "gcc", "-w", *names)
     script = generated / "first.stp"
     script.write_text(FIRST)

@@ -67,6 +67,7 @@ def program(compile_c: Compiler) -> Path:
 
 @pytest.mark.bpf
 @pytest.mark.guest
+@pytest.mark.needs("func_ip")
 @pytest.mark.parametrize("engine", ["native", "interpreter"])
 def test_the_program_finds_what_was_written(run: Runner, program: Path, engine: str) -> None:
     script = SCRIPT.replace("PROGRAM", str(program))
