@@ -217,6 +217,7 @@ class StoredProgram:
 def load_program(path: Path | str) -> StoredProgram:
     """The program of a file that `Program.save` or `markbridge compile` has written.
 
+    The file holds machine code: load only what you would run.
     BridgeError, if it is damaged, of another machine, or of another version of markbridge.
     """
     from bridge.engine.program_file import load
