@@ -49,15 +49,15 @@ FUNCTIONS = (
     {"allocate": 40, "readline": 5},
 )
 PLACES = (
-    'process(@1).function("wait_at"), process(@1).function("connects")',
-    {"connects": 1},
+    'process(@1).function("wait_at"), process(@1).function("thread")',
+    {"thread": 4},
 )
 FORKS = ('kernel.trace("sched_process_fork")', {"sched_process_fork": 7})
 SIGNALS = (
     'kernel.trace("sched_process_exit"), kernel.trace("signal_generate")',
-    {"sched_process_exit": 8, "signal_generate": 4},
+    {"sched_process_exit": 6, "signal_generate": 2},
 )
-KERNEL = ('kernel.function("vfs_fsync_range")', {"vfs_fsync_range": 2})
+KERNEL = ('kernel.function("vfs_fsync_range")', {"vfs_fsync_range": 1})
 
 
 @pytest.fixture(scope="module")
