@@ -10,6 +10,7 @@ from __future__ import annotations
 from struct import Struct as Layout
 from struct import error as LayoutError
 from struct import pack
+from threading import RLock
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -193,16 +194,28 @@ class Pending:
         self.rows: list[bytes] = []
         self.last = [0]
         self._write = write
+        self._lock = RLock()
+        self._flushing = False
 
     def came_to(self, time: int) -> None:
         """An event of this time was written in another way."""
         self.last[0] = max(self.last[0], time)
 
     def flush(self) -> None:
-        """Give them to C. Rows that another thread adds meanwhile stay for the next time."""
-        if rows := self.rows[:]:
-            del self.rows[: len(rows)]
-            self._write(b"".join(rows))
+        """Give them to C. Rows that another thread adds meanwhile stay for the next time.
+
+        So do those of a handler of signals that comes in between.
+        """
+        with self._lock:
+            if self._flushing:
+                return
+            self._flushing = True
+            try:
+                if rows := self.rows[:]:
+                    del self.rows[: len(rows)]
+                    self._write(b"".join(rows))
+            finally:
+                self._flushing = False
 
 
 # --- columns ----------------------------------------------------------------------------------

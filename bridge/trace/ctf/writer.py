@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,7 @@ class Inside:
     `by_clock`: times are values of a clock, not nanoseconds. `copy` writes events as they were
     read, up to the first that cannot be: how many. `place` is the stream and the class of an
     event, as the C side numbers them. Where it `packs`, events of now may be rows that are
-    `pending`; `columns` writes many.
+    `pending`; `write_now` writes one in any other way; `columns` writes many.
     """
 
     by_clock: bool
@@ -80,6 +80,7 @@ class Inside:
     copy: Callable[[Any, Any, int, Any], int]
     place: Callable[[Event], tuple[int, int]]
     pending: Pending
+    write_now: Callable[[Event], None]
     columns: Callable[[EventClass, tuple[int, int], Any, Mapping[str, Any]], None]
 
 
@@ -124,6 +125,7 @@ class CtfWriter(Closing):
             self._copy,
             self._place,
             self._pending,
+            self._write_now,
             self._columns,
         )
 
@@ -156,6 +158,15 @@ class CtfWriter(Closing):
             self._pending.flush()
             with self._folder.writer as handle:
                 self._write(event, handle)
+
+    def _write_now(self, event: Event) -> None:
+        """Append an event of now: the last one's time, if another thread was quicker."""
+        self._pending.flush()
+        with self._folder.writer as handle:
+            last = int(lib.mb_ctf_writer_last(handle, self._stream(event)))
+            if event.timestamp_ns < last:
+                event = replace(event, timestamp_ns=last)
+            self._write(event, handle)
 
     def _write_rows(self, rows: Any) -> None:  # noqa: ANN401 - bytes, or an array
         with self._folder.writer as handle, ffi.from_buffer(rows) as held:
@@ -356,7 +367,7 @@ class EventWriter:
         self._pack()
 
     def _now(self, fields: Mapping[str, Value]) -> None:
-        self.at(time.time_ns(), fields)
+        self._writer.inside.write_now(self._event(time.time_ns(), fields))
 
     def _pack(self) -> None:
         """From now on, calls are packed, where all fields are plain."""
@@ -373,11 +384,13 @@ class EventWriter:
 
     def at(self, timestamp_ns: int, fields: Mapping[str, Value], cpu: int = -1) -> None:
         """Write an event of a time (ns since 1970)."""
+        self._writer.write(self._event(timestamp_ns, fields, cpu))
+
+    def _event(self, timestamp_ns: int, fields: Mapping[str, Value], cpu: int = -1) -> Event:
         extra = fields.keys() - {f.name for f in self.event_class.payload.fields}
         if extra:
             raise TraceError(f"event {self.event_class.name}: no field `{min(extra)}`")
-        event = Event(self.event_class, timestamp_ns, 0, cpu, self.stream, dict(fields))
-        self._writer.write(event)
+        return Event(self.event_class, timestamp_ns, 0, cpu, self.stream, dict(fields))
 
     def columns(self, times_ns: Any, /, *, cpu: int = -1, **columns: Any) -> None:  # noqa: ANN401
         """Write many events at once: their times, and for each field an array of numpy.

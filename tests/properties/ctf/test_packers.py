@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -192,3 +193,39 @@ def test_columns(version: int, tmp_path: Path) -> None:
     assert [row[:2] for row in found] == list(zip(times.tolist(), range(200_000), strict=True))
     assert [row[2] for row in found] == columns["b"].astype("f4").tolist()
     assert [row[3] for row in found] == columns["c"].tolist()
+
+
+def test_a_slow_thread_writes_at_the_time_of_the_last(tmp_path: Path) -> None:
+    """Its time was taken before that of another thread's event, which is written already."""
+    with bridge.CtfWriter(tmp_path / "t") as out:
+        tick = out.event_class("tick", n="u32")
+        tick(n=1)
+        tick.at(time.time_ns() + 10**9, {"n": 2})
+        for n in (3, 1 << 31, 5):
+            tick(n=n)
+    with bridge.open_trace(tmp_path / "t") as trace:
+        found = [(e.fields["n"], e.timestamp_ns) for e in trace]
+    assert [n for n, _ in found] == [1, 2, 3, 1 << 31, 5]
+    assert [t for _, t in found] == sorted(t for _, t in found)
+
+
+def test_a_handler_of_signals_writes_while_rows_are_written(tmp_path: Path) -> None:
+    """Nothing twice, and nothing lost."""
+    with bridge.CtfWriter(tmp_path / "t") as out:
+        tick = out.event_class("tick", n="u32")
+        pending = out.inside.pending
+        write = pending._write
+
+        def interrupted(rows: bytes) -> None:
+            tick(n=1_000_000)
+            pending.flush()
+            write(rows)
+
+        pending._write = interrupted  # type: ignore[method-assign]
+        for n in range(5000):
+            tick(n=n)
+        pending._write = write  # type: ignore[method-assign]
+    with bridge.open_trace(tmp_path / "t") as trace:
+        found = [e.fields["n"] for e in trace]
+    assert [n for n in found if n < 5000] == list(range(5000))
+    assert found.count(1_000_000) == len(found) - 5000 > 0
