@@ -287,40 +287,28 @@ def _recorded_by_both(folder: Path) -> tuple[int, int, list[str]]:
 
 @pytest.mark.tools
 def test_the_same_as_perf_records(tmp_path: Path) -> None:
-    """Every event, but for what each says that it lost.
+    """Every event of perf, but for what ours say that they lost; of perf itself less is sure.
 
-    What the kernel leaves out because BPF is busy on the CPU it keeps from perf, too. Now and
-    then perf has none of a few milliseconds of one CPU and does not say so; not twice.
+    What the kernel leaves out because BPF is busy on the CPU it keeps from perf, too. On a
+    machine with much to do perf has none of some moments of one CPU and does not say so: both
+    of ours have the same events there.
     """
-    (tmp_path / "first").mkdir()
-    if _unseen_by_perf(tmp_path / "first"):
-        (tmp_path / "again").mkdir()
-        assert _unseen_by_perf(tmp_path / "again") == []
-
-
-def _unseen_by_perf(folder: Path) -> list[tuple[Key, int]]:
-    """Record once: nothing is missing in ours; what perf should have and has not."""
-    begin, end, messages = _recorded_by_both(folder)
+    begin, end, messages = _recorded_by_both(tmp_path)
     # clocks are read at slightly different times: the edges of the window belong to both
     inner, outer = (begin + MARGIN_NS, end - MARGIN_NS), (begin, end)
     assert inner[1] - inner[0] > (SECONDS - 1) * 10**9 // 2
-    theirs = list(_of_perf(folder / "perf.data", *outer))
-    command = ["perf", "report", "-i", folder / "perf.data", "--stats"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    lost = sum(map(int, re.findall(r"LOST\w* events: +(\d+)", shown)))
-    counts, unreported, unseen = [], 0, Counter[Key]()
-    for form, text in zip(COMPARED, messages, strict=True):
-        events = list(_of_ours(folder / form, *outer))
-        own = sum(map(int, re.findall(r"(\d+) events were lost", text)))
+    theirs = list(_of_perf(tmp_path / "perf.data", *outer))
+    ours = [list(_of_ours(tmp_path / form, *outer)) for form in COMPARED]
+    lost = [sum(map(int, re.findall(r"(\d+) events were lost", text))) for text in messages]
+    for events, own in zip(ours, lost, strict=True):
         missing = _within(theirs, *inner) - _within(events, *outer)
-        assert missing.total() <= own, missing.most_common(5)
         extra = _within(events, *inner) - _within(theirs, *outer)
-        if extra.total() > lost:
-            unseen |= extra
-        unreported += own
-        counts.append(_within(events, *inner).total())
-        assert own < counts[-1] / 50
+        assert missing.total() <= own, missing.most_common(5)
+        assert extra.total() < len(events) / 50, extra.most_common(5)
+        assert own < len(events) / 50
         assert len({key[0] for _, key in events}) > 4
-    assert counts[0] > 5_000
-    assert abs(counts[0] - counts[1]) <= unreported
-    return unseen.most_common(9)
+    first, second = ours
+    apart = (_within(first, *inner) - _within(second, *outer)).total()
+    apart += (_within(second, *inner) - _within(first, *outer)).total()
+    assert apart <= sum(lost)
+    assert len(first) > 5_000
