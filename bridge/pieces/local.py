@@ -17,11 +17,11 @@ from threading import Condition, Thread
 from typing import IO, TYPE_CHECKING, Self
 
 from bridge.errors import HostError
+from bridge.handles import Closing
 from bridge.pieces.worker import run_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import TracebackType
 
     from bridge.pieces.worker import Piece, PieceTask
 
@@ -108,7 +108,7 @@ class _TaskProcess:
                 child.communicate()
 
 
-class TaskProcesses:
+class TaskProcesses(Closing):
     """The tasks and who has done which; used as `with TaskProcesses(2, tasks) as running`."""
 
     def __init__(self, number: int, tasks: Sequence[PieceTask]) -> None:
@@ -128,13 +128,8 @@ class TaskProcesses:
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    def close(self) -> None:
+        """Kill the processes and wait for them."""
         with self._changed:
             self._over = True
             self._changed.notify_all()
